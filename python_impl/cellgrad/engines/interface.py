@@ -6,31 +6,26 @@ full doubles. It knows nothing of networks.
 
 from __future__ import annotations
 
+import math
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
+from cellgrad.errors import CellgradError, EngineError, InputError
 from cellgrad.xlsx.addresses import Range
+from cellgrad.xlsx.values import Block, CellError, Value
 
+__all__ = ["Arithmetic", "Block", "CellError", "Changes", "Engine", "OpenWorkbook", "Value"]
 
-@dataclass(frozen=True, slots=True)
-class CellError:
-    """An error value that a formula computed, such as ``#DIV/0!``."""
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
 
-    code: str
-
-    def __str__(self) -> str:
-        return self.code
-
-
-Value = float | str | bool | CellError | None
-"""What a cell can hold; numbers are always float, an empty cell is None."""
-
-Block = list[list[Value]]
-"""The values of a Range, row by row."""
+Changes = Sequence[tuple[Range, Sequence[Sequence[float | str | None]]]]
+"""Constants to write, rectangle by rectangle; None empties a cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +54,17 @@ class OpenWorkbook(ABC):
         """
 
     @abstractmethod
-    def update(self, changes: Sequence[tuple[Range, Sequence[Sequence[float | str | None]]]]) -> None:
+    def update(self, changes: Changes) -> None:
         """Overwrite cells with constants (None empties a cell) and recalculate everything.
 
         Raises:
             EngineError: the engine failed or took too long.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (some engines hold nothing)
         """Let go of the workbook; the file on disk is never changed."""
 
-    def __enter__(self) -> OpenWorkbook:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -104,10 +99,10 @@ class Engine(ABC):
             EngineError: the file was refused, or the engine failed or took too long.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (some engines hold nothing)
         """End the application, if one was started; nothing of it stays behind."""
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -117,3 +112,67 @@ class Engine(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@contextmanager
+def failures_of(engine: str, path: object, doing: str) -> Iterator[None]:
+    """Turn whatever an embedded engine throws into one EngineError.
+
+    Engines written in Rust throw a great variety of types; a panic of theirs is
+    not even an Exception, and would end the program with a traceback.
+
+    Raises:
+        EngineError: the engine threw something.
+    """
+    try:
+        yield
+    except (CellgradError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise EngineError(
+            f"{engine} could not {doing} the workbook ({error or type(error).__name__})",
+            file=path,
+            remedy="check that it is an intact .xlsx file, or try another engine",
+        ) from error
+
+
+def check_shapes(changes: Changes) -> None:
+    """Refuse values that do not fill their range exactly.
+
+    Raises:
+        EngineError: a block is wider, narrower, taller or shorter than its range.
+    """
+    for area, rows in changes:
+        if len(rows) != area.height or any(len(row) != area.width for row in rows):
+            raise EngineError(
+                f"the values do not fill {area.height} × {area.width} cells", place=str(area)
+            )
+
+
+def no_such_sheet(engine: str, path: object, sheet: str, known: Sequence[str]) -> EngineError:
+    """Describe a range on a sheet that the workbook lacks."""
+    return EngineError(
+        f"{engine} found no sheet {sheet!r}", file=path, remedy=f"it has {', '.join(known)}"
+    )
+
+
+def seconds_allowed(usual: float) -> float:
+    """Return the time limit in force: ``CELLGRAD_ENGINE_TIMEOUT``, else the usual one.
+
+    Raises:
+        InputError: the variable holds no positive number.
+    """
+    text = os.environ.get("CELLGRAD_ENGINE_TIMEOUT", "").strip()
+    if not text:
+        return usual
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < math.inf:
+        raise InputError(
+            f"{text!r} is no time limit",
+            place="CELLGRAD_ENGINE_TIMEOUT",
+            remedy="set it to a number of seconds, such as 300",
+        )
+    return seconds

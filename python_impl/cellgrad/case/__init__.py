@@ -1,0 +1,1 @@
+"""What is to be computed: data, shapes, names. No arithmetic happens here."""

@@ -1,0 +1,208 @@
+"""The embedded default engine: formualizer, a Rust library in a wheel.
+
+Its arithmetic is IEEE double. It has no MMULT (the cell reads ``#NAME?``). An
+empty cell reads None, whatever its style; a formula's empty text reads ``""``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from importlib import metadata
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from cellgrad.engines.interface import (
+    Block,
+    CellError,
+    Changes,
+    Engine,
+    OpenWorkbook,
+    Value,
+    check_shapes,
+    failures_of,
+    no_such_sheet,
+)
+from cellgrad.errors import EngineError
+from cellgrad.xlsx.addresses import Range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import formualizer
+
+    Constant = float | str | None
+
+_CODES: Final = {
+    "Null": "#NULL!",
+    "Ref": "#REF!",
+    "Name": "#NAME?",
+    "Value": "#VALUE!",
+    "Div": "#DIV/0!",
+    "Na": "#N/A",
+    "Num": "#NUM!",
+    "Spill": "#SPILL!",
+    "Calc": "#CALC!",
+    "Circ": "#CIRC!",
+    "NImpl": "#N/IMPL!",
+    "Error": "#ERROR!",
+    "Cancelled": "#CANCELLED!",
+}
+
+
+def store_values(data: bytes) -> bytes:
+    """Return a workbook file with the value of every formula stored beside it.
+
+    Only the ``<v>`` elements of formula cells (and their type) change; every
+    other part of the file stays byte for byte, and the same input always gives
+    the same output.
+
+    Args:
+        data: the bytes of an .xlsx file.
+
+    Raises:
+        EngineError: the file was refused: it is damaged, holds a circular
+            reference, or has more formulas on a sheet than the engine takes.
+    """
+    import formualizer  # noqa: PLC0415 (slow to start, and not always needed)
+
+    with failures_of("formualizer", None, "store values in"):
+        result = formualizer.recalculate_xlsx_bytes(data)
+        return bytes(result["bytes"])
+
+
+class FormualizerEngine(Engine):
+    """The engine that comes with the package."""
+
+    name: ClassVar[str] = "formualizer"
+
+    def __init__(self) -> None:
+        with failures_of("formualizer", None, "be loaded to read"):
+            import formualizer  # noqa: PLC0415 (slow to start, and not always needed)
+        self._library = formualizer
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Return None if the engine can be used here, else what to install, as one line."""
+        if find_spec("formualizer") is not None:
+            return None
+        return "formualizer is not installed: pip install 'formualizer>=0.13,<0.14'"
+
+    def version(self) -> str:
+        """Return the version of the installed wheel: the library itself states none."""
+        return metadata.version("formualizer")
+
+    def open(self, path: Path) -> OpenWorkbook:
+        """Load a workbook and recalculate every formula.
+
+        Raises:
+            EngineError: the file was refused.
+        """
+        with failures_of("formualizer", path, "load"):
+            workbook = self._library.load_workbook(str(path))
+            # Dates are numbers like all others here, not objects of Python's.
+            workbook.set_temporal_egress("serial")
+            workbook.evaluate_all()
+        return _Workbook(path, workbook, self._library.RangeAddress)
+
+
+class _Workbook(OpenWorkbook):
+    def __init__(
+        self,
+        path: Path,
+        workbook: formualizer.Workbook,
+        address: type[formualizer.RangeAddress],
+    ) -> None:
+        self._path, self._workbook, self._address = path, workbook, address
+        self._sheets = {name: workbook.sheet(name) for name in workbook.sheet_names}
+
+    def read(self, ranges: Sequence[Range]) -> list[Block]:
+        """Return the present values of each range, in the order asked for.
+
+        Raises:
+            EngineError: the engine failed, or there is no such sheet.
+        """
+        with failures_of("formualizer", self._path, "read"):
+            return [self._block(area) for area in ranges]
+
+    def _block(self, area: Range) -> Block:
+        # get_values, and sheet() too, would quietly make a missing sheet.
+        sheet = self._known(area.sheet)
+        rows = sheet.get_values(self._address(*area))
+        return [[_value(cell) for cell in row] for row in rows]
+
+    def _known(self, name: str) -> formualizer.Sheet:
+        if name not in self._sheets:
+            raise no_such_sheet("formualizer", self._path, name, list(self._sheets))
+        return self._sheets[name]
+
+    def update(self, changes: Changes) -> None:
+        """Overwrite cells with constants and recalculate everything.
+
+        Raises:
+            EngineError: the engine failed, there is no such sheet, or the values
+                do not fill their range.
+        """
+        check_shapes(changes)
+        with failures_of("formualizer", self._path, "update"):
+            for area, rows in _rectangles(changes):
+                self._known(area.sheet)
+                self._workbook.set_values_batch(area.sheet, area.top, area.left, rows)
+            self._workbook.evaluate_all()
+
+
+def _value(cell: object) -> Value:
+    if cell is None or isinstance(cell, (float, str, bool)):
+        return cell
+    if isinstance(cell, int):
+        return float(cell)
+    if isinstance(cell, dict) and cell.get("type") == "Error":
+        kind = str(cell.get("kind"))
+        return CellError(_CODES.get(kind, f"#{kind.upper()}!"))
+    raise EngineError(f"formualizer returned {type(cell).__name__}, which no cell can hold")
+
+
+def _rectangles(changes: Changes) -> Iterator[tuple[Range, list[list[Constant]]]]:
+    """Join what is to be written to as few rectangles as a single sweep finds.
+
+    Every write marks all cells that depend on it, so 900 givens written one by
+    one cost seventy times as much as the same givens in one rectangle.
+    """
+    sheets: dict[str, dict[int, dict[int, Constant]]] = defaultdict(dict)
+    for area, rows in changes:
+        for number, row in enumerate(rows, area.top):
+            cells = sheets[area.sheet].setdefault(number, {})
+            cells.update(enumerate(row, area.left))
+    for name, cells_of in sheets.items():
+        for top, left, block in _stacks(cells_of):
+            bottom, right = top + len(block) - 1, left + len(block[0]) - 1
+            yield Range(name, top, left, bottom, right), block
+
+
+def _stacks(
+    cells: Mapping[int, Mapping[int, Constant]],
+) -> Iterator[tuple[int, int, list[list[Constant]]]]:
+    """Pile runs of the same columns in touching rows; yield (top, left, rows)."""
+    pending: dict[tuple[int, int], tuple[int, list[list[Constant]]]] = {}
+    for number in sorted(cells):
+        row = cells[number]
+        for first, last in _runs(sorted(row)):
+            top, block = pending.get((first, last), (number, []))
+            if top + len(block) != number:
+                yield top, first, block
+                top, block = number, []
+            block.append([row[column] for column in range(first, last + 1)])
+            pending[first, last] = (top, block)
+    for (first, _), (top, block) in pending.items():
+        yield top, first, block
+
+
+def _runs(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Group ascending columns into unbroken runs (first, last)."""
+    first = last = columns[0]
+    for column in columns[1:]:
+        if column != last + 1:
+            yield first, last
+            first = column
+        last = column
+    yield first, last

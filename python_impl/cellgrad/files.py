@@ -1,0 +1,69 @@
+"""Writing files whole or not at all, and reading them within limits."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from cellgrad.errors import InputError
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside the target, then rename: an old file stays until the new one is whole.
+
+    The new file gets the permissions that a plain write would give it.
+
+    Raises:
+        InputError: the place cannot be written, or the disk is full.
+    """
+    beside: Path | None = None
+    try:
+        target = path.resolve()
+        if target.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        beside = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.chmod(_plain_mode(target))
+        beside.replace(target)
+    except OSError as error:
+        if beside is not None:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+        raise InputError(
+            f"cannot be written ({error.strerror or error})",
+            file=path,
+            remedy="choose another place with -o, or make room",
+        ) from error
+
+
+def _plain_mode(target: Path) -> int:
+    if target.exists():
+        return target.stat().st_mode & 0o7777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """Read a whole file of at most ``limit`` bytes.
+
+    Raises:
+        InputError: it is missing, no plain file, unreadable or too large.
+    """
+    try:
+        if not path.is_file():
+            problem = "it is not a file" if path.exists() else "no such file"
+            raise InputError(problem, file=path, remedy="check the path")
+        if path.stat().st_size > limit:
+            raise InputError(f"larger than {limit:,} bytes", file=path)
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})", file=path) from error
+    except ValueError as error:  # a path with a NUL character
+        raise InputError(f"is no path ({error})", file=repr(path)) from error

@@ -1,0 +1,198 @@
+"""Where everything stands on the Step sheet.
+
+Down on the left (forward), up in the middle (backward), across to the right
+(update). A layer is a band of rows; a weight matrix, its gradient and its new
+value stand side by side in the same shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cellgrad.case.quantities import Index, Key, table
+from cellgrad.case.structure import Structure
+from cellgrad.errors import WorkbookError
+from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1
+from cellgrad.xlsx.map_sheet import IndexRule
+
+SHEET = "Step"
+MIN_WIDTH = 4
+FIRST_BAND_ROW = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The cells of one quantity.
+
+    Attributes:
+        cells: the rectangle.
+        rule: which cell has which index.
+    """
+
+    cells: Range
+    rule: IndexRule
+
+    def cell(self, index: Index) -> tuple[int, int]:
+        """Return (row, column) of the scalar at an index."""
+        row, column = self.cells.top, self.cells.left
+        for value, (by_row, by_column, constant) in zip(index, self.rule.parts, strict=True):
+            row += by_row * (value - constant)
+            column += by_column * (value - constant)
+        return row, column
+
+
+@dataclass(slots=True)
+class Band:
+    """The rows of one layer; each block of rows has a row for its equation above it."""
+
+    matrix: int
+    bias: int
+    pre: int
+    exponential: int
+    exponential_sum: int
+    post: int
+    derivative: int
+    end: int
+
+
+@dataclass(slots=True)
+class StepLayout:
+    """Rows, columns and placements for one structure.
+
+    Raises:
+        WorkbookError: the network is larger than a sheet.
+    """
+
+    structure: Structure
+    width: int = 0
+    forward: int = 0
+    backward_label: int = 0
+    update_label: int = 0
+    bands: list[Band] = field(default_factory=list)
+    error_row: int = 0
+    last_row: int = 0
+    last_column: int = 0
+    places: dict[Key, Placement] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Lay out columns, then bands from top to bottom, then the error."""
+        s = self.structure
+        self.width = max(MIN_WIDTH, *s.nodes[1:])
+        self.forward = 2 + s.samples
+        self.backward_label = self.forward + self.width + 1
+        self.update_label = self.backward_label + 1 + self.width + 1
+        self.last_column = self.update_label + self.width
+        if self.last_column > MAX_COLUMN:
+            raise WorkbookError(
+                f"this network needs {self.last_column:,} columns, a sheet has {MAX_COLUMN:,}",
+                remedy="take fewer nodes a layer or fewer samples",
+            )
+        row = FIRST_BAND_ROW
+        for k in range(s.layers):
+            row = self._band(k, row)
+        self._error_block(row)
+        if self.last_row > MAX_ROW:
+            raise WorkbookError(
+                f"this network needs {self.last_row:,} rows, a sheet has {MAX_ROW:,}",
+                remedy="take fewer nodes a layer or fewer samples",
+            )
+        self._constants()
+
+    @property
+    def backward(self) -> int:
+        """First value column of the middle panel."""
+        return self.backward_label + 1
+
+    @property
+    def update(self) -> int:
+        """First value column of the right panel."""
+        return self.update_label + 1
+
+    def _place(self, key: Key, row: int, column: int, height: int, width: int, rule: str) -> None:
+        cells = Range(SHEET, row, column, row + height - 1, column + width - 1)
+        self.places[key] = Placement(cells, IndexRule(rule))
+
+    def _band(self, k: int, top: int) -> int:
+        s = self.structure
+        n, m, samples = s.nodes[k], s.nodes[k + 1], s.samples
+        matrix = top + 2
+        row = matrix + n
+        bias = pre = row + 1
+        if s.biases:
+            pre = bias + 2
+        exponential = exponential_sum = post = pre + samples + 1
+        if s.activations[k] == "softmax":
+            exponential_sum = exponential + samples + 1
+            post = exponential_sum + samples + 1
+        derivative = post + samples + 1
+        end = derivative + samples + 1
+        output = k == s.layers - 1
+        if output and s.cancels:
+            end = post + samples + 1
+        self.bands.append(
+            Band(matrix, bias, pre, exponential, exponential_sum, post, derivative, end)
+        )
+
+        fwd, back, new = self.forward, self.backward, self.update
+        self._place(("input", None) if k == 0 else ("incoming", k), matrix, 2, n, samples, "c, r")
+        self._place(("weights", k), matrix, fwd, n, m, "r, c")
+        self._place(("weight_gradient", k), matrix, back, n, m, "r, c")
+        self._place(("new_weights", k), matrix, new, n, m, "r, c")
+        if s.biases:
+            self._place(("biases", k), bias, fwd, 1, m, "c")
+            self._place(("bias_gradient", k), bias, back, 1, m, "c")
+            self._place(("new_biases", k), bias, new, 1, m, "c")
+        self._place(("pre_activation", k), pre, fwd, samples, m, "r, c")
+        self._place(("error_signal", k), pre, back, samples, m, "r, c")
+        if s.activations[k] == "softmax":
+            self._place(("exponential", k), exponential, fwd, samples, m, "r, c")
+            self._place(("exponential_sum", k), exponential_sum, fwd, samples, 1, "r")
+        self._place(("post_activation", k), post, fwd, samples, m, "r, c")
+        if not (output and s.cancels):
+            outer: Key = ("error_derivative", None) if output else ("backpropagated_error", k)
+            self._place(outer, post, back, samples, m, "r, c")
+            self._place(("activation_derivative", k), derivative, back, samples, m, "r, c")
+        return end
+
+    def _error_block(self, top: int) -> None:
+        s, fwd = self.structure, self.forward
+        self.error_row = top
+        row = top + 2
+        self._place(("target", None), row, fwd, s.samples, s.outputs, "r, c")
+        row += s.samples + 1
+        self._place(("final_error", None), row, fwd, s.samples, s.outputs, "r, c")
+        row += s.samples + 1
+        if s.samples > 1:
+            self._place(("sample_error", None), row, fwd, s.samples, 1, "r")
+            row += s.samples + 1
+        if s.decay:
+            self._place(("penalty", None), row, fwd, 1, 1, "")
+            row += 2
+        self._place(("error", None), row, fwd, 1, 1, "")
+        self.last_row = row
+
+    def _constants(self) -> None:
+        """LR heads the panel that uses it, λ and the slope the middle one; always in view."""
+        self._place(("learning_rate", None), 2, self.update, 1, 1, "")
+        if self.structure.leaky:
+            self._place(("leaky_slope", None), 2, self.backward, 1, 1, "")
+        if self.structure.decay:
+            self._place(("weight_decay", None), 2, self.backward + 2, 1, 1, "")
+        wanted = table(self.structure)
+        for key in list(self.places):
+            if key not in wanted and key[0] != "incoming":
+                del self.places[key]
+
+    def at(self, key: Key, index: Index) -> str:
+        """Return the address of a scalar; constants are absolute."""
+        return a1(*self.places[key].cell(index), absolute=not index)
+
+    def at_from_elsewhere(self, key: Key, index: Index) -> str:
+        """Return the address of a scalar for formulas on other sheets."""
+        return f"{SHEET}!{a1(*self.places[key].cell(index))}"
+
+    def area(self, key: Key, first: Index, last: Index) -> str | None:
+        """Return the address of the rectangle between two scalars."""
+        place = self.places[key]
+        (top, left), (bottom, right) = place.cell(first), place.cell(last)
+        return f"{a1(top, left)}:{a1(bottom, right)}"
