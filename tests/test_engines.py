@@ -333,6 +333,18 @@ def test_givens_written_cell_by_cell_become_one_rectangle():
     assert rows == [[float(10 * i + j) for j in range(3, 6)] for i in range(2, 6)]
 
 
+@pytest.mark.slow
+def test_storing_values_names_its_limit():
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet()
+    for _ in range(1_001):
+        sheet.append(["=1+1"] * 100)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    with pytest.raises(EngineError, match="at most 100,000 formulas a sheet"):
+        store_values(buffer.getvalue())
+
+
 # The registry
 
 
@@ -439,7 +451,7 @@ def soffice_bin(folder):
 @on_proc
 @pytest.mark.libreoffice
 def test_closing_libreoffice_leaves_nothing(workbook, engine_or_skip):
-    engine = engine_or_skip("libreoffice")
+    engine = engine_or_skip("libreoffice", fresh=True)
     folder = engine._office.folder
     engine.open(workbook)
     assert len(alive(str(folder))) >= 2
@@ -467,7 +479,7 @@ def test_a_hung_libreoffice_is_ended_and_reported_within_the_limit(workbook, eng
 @on_proc
 @pytest.mark.libreoffice
 def test_a_crashed_libreoffice_is_reported_at_once(workbook, engine_or_skip):
-    engine = engine_or_skip("libreoffice")
+    engine = engine_or_skip("libreoffice", fresh=True)
     folder = engine._office.folder
     book = engine.open(workbook)
     os.kill(soffice_bin(folder), signal.SIGKILL)
@@ -481,7 +493,7 @@ def test_a_crashed_libreoffice_is_reported_at_once(workbook, engine_or_skip):
 @on_proc
 @pytest.mark.libreoffice
 def test_a_killed_bridge_is_reported_and_takes_libreoffice_along(workbook, engine_or_skip):
-    engine = engine_or_skip("libreoffice")
+    engine = engine_or_skip("libreoffice", fresh=True)
     folder = engine._office.folder
     book = engine.open(workbook)
     engine._office._bridge.kill()
@@ -493,7 +505,7 @@ def test_a_killed_bridge_is_reported_and_takes_libreoffice_along(workbook, engin
 @on_proc
 @pytest.mark.libreoffice
 def test_a_libreoffice_that_never_starts_is_ended(tmp_path, engine_or_skip, monkeypatch):
-    engine_or_skip("libreoffice").close()
+    engine_or_skip("libreoffice")
     sleeper = tmp_path / "soffice"
     sleeper.write_text("#!/bin/sh\nsleep 987654 & sleep 987654\n")
     sleeper.chmod(0o755)
@@ -509,7 +521,7 @@ def test_a_libreoffice_that_never_starts_is_ended(tmp_path, engine_or_skip, monk
 @pytest.mark.libreoffice
 @pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_libreoffice_does_not_outlive_us(blow, workbook, engine_or_skip):
-    engine_or_skip("libreoffice").close()
+    engine_or_skip("libreoffice")
     program = textwrap.dedent("""
         import sys, time
         from pathlib import Path
@@ -535,7 +547,8 @@ def test_libreoffice_does_not_outlive_us(blow, workbook, engine_or_skip):
 
 @on_proc
 @pytest.mark.gnumeric
-def test_a_hung_gnumeric_is_ended_and_reported(tmp_path, workbook, monkeypatch):
+def test_a_hung_gnumeric_is_ended_and_reported(tmp_path, workbook, engine_or_skip, monkeypatch):
+    engine_or_skip("gnumeric")
     sleeper = tmp_path / "ssconvert"
     sleeper.write_text("#!/bin/sh\nsleep 876543 & sleep 876543\n")
     sleeper.chmod(0o755)

@@ -7,7 +7,6 @@ empty cell reads None, whatever its style; a formula's empty text reads ``""``.
 from __future__ import annotations
 
 from collections import defaultdict
-from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -67,7 +66,15 @@ def store_values(data: bytes) -> bytes:
     import formualizer  # noqa: PLC0415 (slow to start, and not always needed)
 
     with failures_of("formualizer", None, "store values in"):
-        result = formualizer.recalculate_xlsx_bytes(data)
+        try:
+            result = formualizer.recalculate_xlsx_bytes(data)
+        except OSError as error:
+            if "cell count limit" not in str(error):
+                raise
+            raise EngineError(
+                "formualizer stores values for at most 100,000 formulas a sheet",
+                remedy="build a smaller workbook",
+            ) from error
         return bytes(result["bytes"])
 
 
@@ -90,6 +97,8 @@ class FormualizerEngine(Engine):
 
     def version(self) -> str:
         """Return the version of the installed wheel: the library itself states none."""
+        from importlib import metadata  # noqa: PLC0415 (slow to start)
+
         return metadata.version("formualizer")
 
     def open(self, path: Path) -> OpenWorkbook:

@@ -117,6 +117,7 @@ class LibreOfficeEngine(Engine):
             WorkbookError: the file is no workbook, or is not safe to read.
         """
         book = next(self._books)
+        self._office.check_alive(path)
         if path.suffix.lower() in {".xlsx", ".xlsm"}:
             # LibreOffice would take an empty file for a new workbook.
             open_package(path)
@@ -212,7 +213,7 @@ class _Office:
     def __init__(self, soffice: str, python: str, seconds: float) -> None:
         # Resolved, since LibreOffice derives the name of a socket from it.
         self.folder = Path(tempfile.mkdtemp(prefix="cellgrad-libreoffice-")).resolve()
-        self.alive = True
+        self.alive, self._owner = True, os.getpid()
         self._sockets = _sockets(self.folder)
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._bridge = _start_bridge(
@@ -233,18 +234,30 @@ class _Office:
                 self._lines.put(line)
         self._lines.put(None)
 
+    def check_alive(self, path: Path | None = None) -> None:
+        """Refuse to go on after LibreOffice has been ended.
+
+        Raises:
+            EngineError: it has been.
+        """
+        if not self.alive:
+            raise EngineError(
+                "LibreOffice has been ended", file=path, remedy="start the engine again"
+            )
+
     def ask(self, request: dict[str, object], seconds: float) -> Any:
         """Send one request and wait for its answer.
 
         Raises:
             EngineError: LibreOffice crashed or took too long, and has been ended.
         """
-        if not self.alive or self._bridge.stdin is None:
-            raise EngineError("LibreOffice has been ended", remedy="open the workbook again")
+        self.check_alive()
         try:
-            self._bridge.stdin.write(json.dumps(request) + "\n")
-            self._bridge.stdin.flush()
+            if self._bridge.stdin is not None:
+                self._bridge.stdin.write(json.dumps(request) + "\n")
+                self._bridge.stdin.flush()
         except OSError:
+            # The bridge is gone; the answer below will say why, or that it ended.
             self._lines.put(None)
         try:
             return self._answer(seconds, "answer")
@@ -270,7 +283,8 @@ class _Office:
 
     def end(self, *, gently: bool = True) -> None:
         """End LibreOffice and its bridge; remove what they kept."""
-        if not self.alive:
+        if not self.alive or self._owner != os.getpid():
+            # A forked child must not end what its parent still uses.
             return
         self.alive = False
         atexit.unregister(self.end)

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any
 
 import uno
 from com.sun.star.beans import PropertyValue
-from com.sun.star.lang import DisposedException
 
 if TYPE_CHECKING:
     Request = dict[str, Any] | None
@@ -147,11 +146,12 @@ class Office:
 
     def leave(self) -> None:
         """Ask it to end by itself, then see to it."""
-        with contextlib.suppress(Exception):
-            # It answers by hanging up, which is an exception here.
-            self.desktop.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(PATIENCE)
+        if self.desktop is not None:
+            with contextlib.suppress(Exception):
+                # It answers by hanging up, which is an exception here.
+                self.desktop.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(PATIENCE)
         self.end()
 
     def end(self) -> None:
@@ -293,10 +293,11 @@ def answer(books: Books, request: dict[str, Any]) -> dict[str, Any]:
     action = getattr(books, request.pop("do"))
     try:
         return {"ok": action(**request)}
-    except DisposedException:
-        return {"dead": "it crashed"}
     except Exception as error:  # noqa: BLE001 (UNO has hundreds of kinds)
-        if books.office.process.poll() is not None:
+        # What a crash raises says nothing of the crash: ask something harmless.
+        try:
+            books.version()
+        except Exception:  # noqa: BLE001
             return {"dead": "it crashed"}
         return {"error": " ".join(str(error).split()) or type(error).__name__}
 

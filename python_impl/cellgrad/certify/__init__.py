@@ -1,0 +1,1 @@
+"""What is certain of a workbook, read out of the workbook's own formulas."""
