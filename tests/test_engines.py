@@ -233,6 +233,8 @@ def test_an_update_outside_the_used_area_and_over_a_formula(name, workbook, engi
     with engine_or_skip(name).open(workbook) as book:
         book.update([(far, [["5"]]), (formula, [[4.0]])])
         assert read(book, "AD40", "C1", "C4") == ["5", 4.0, 5.0]
+        book.update([(far, [[5.0]]), (Range("Step", 7, 1, 7, 1), [[4.0]])])
+        assert read(book, "AD40", "A7") == [5.0, 4.0]
 
 
 @calculating_engine

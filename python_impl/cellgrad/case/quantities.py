@@ -7,7 +7,7 @@ layer that the input feeds).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cellgrad.case.structure import Structure
 
@@ -30,6 +30,7 @@ class Quantity:
         shape: samples first where it has one value a sample.
         given: whether a person sets it.
         per_sample: whether the first axis counts samples.
+        key: code name and layer.
     """
 
     name: str
@@ -40,11 +41,11 @@ class Quantity:
     shape: tuple[int, ...]
     given: bool = False
     per_sample: bool = False
+    key: Key = field(init=False)
 
-    @property
-    def key(self) -> Key:
-        """Code name and layer."""
-        return self.name, self.layer
+    def __post_init__(self) -> None:
+        """Join code name and layer, the key by which every table knows it."""
+        object.__setattr__(self, "key", (self.name, self.layer))
 
 
 def layer_letter(structure: Structure, layer: int) -> str:

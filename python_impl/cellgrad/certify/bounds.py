@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.book import Book
-from cellgrad.xlsx.formula import FormulaError, Node, Place, parse
+from cellgrad.xlsx.formula import FormulaError, Node, Place, tree_of
 
 UNIT = 2.0**-53
 _ULPS = 2
@@ -87,7 +87,7 @@ class ErrorBounds:
         formula = self.book.sheets[sheet].formulas.get((row, column))
         if formula is None or place in self.constant:
             return self.given_error * abs(self.value_at(place))
-        return self._evaluate(parse(formula, sheet, self.book.names)).bound
+        return self._evaluate(tree_of(self.book, sheet, formula)).bound
 
     def _cell(self, place: Place) -> Bounded:
         if place not in self._known:

@@ -12,6 +12,10 @@ from functools import lru_cache
 _NUMBER = r"([-−]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?)"
 
 
+_DIGITS_15 = 1e-14
+"""A number joined to a text shows 15 digits in some engines."""
+
+
 @lru_cache(maxsize=4096)
 def _pattern(skeleton: tuple[str | None, ...]) -> re.Pattern[str]:
     return re.compile("".join(_NUMBER if piece is None else re.escape(piece) for piece in skeleton))
@@ -40,6 +44,6 @@ def shows(shown: float, value: float, decimals: int, slack: float) -> bool:
         slack: the error bound of the value.
     """
     unit = 10.0**-decimals
-    if abs(shown - value) > unit / 2 * (1 + 1e-9) + slack + 1e-15 * abs(value):
+    if abs(shown - value) > unit / 2 * (1 + 1e-9) + slack + _DIGITS_15 * abs(value):
         return False
-    return abs(shown / unit - round(shown / unit)) < 1e-6 * max(1.0, abs(shown / unit) * 1e-9)
+    return abs(shown / unit - round(shown / unit)) < 1e-6 * max(1.0, abs(shown / unit) * 1e-8)

@@ -86,6 +86,10 @@ class FormualizerEngine(Engine):
     def __init__(self) -> None:
         with failures_of("formualizer", None, "be loaded to read"):
             import formualizer  # noqa: PLC0415 (slow to start, and not always needed)
+            # A training step is too small for threads to pay: starting them costs half the time.
+            evaluation = formualizer.EvaluationConfig()
+            evaluation.enable_parallel = False
+            self._config = formualizer.WorkbookConfig(eval_config=evaluation)
         self._library = formualizer
 
     @classmethod
@@ -108,7 +112,7 @@ class FormualizerEngine(Engine):
             EngineError: the file was refused.
         """
         with failures_of("formualizer", path, "load"):
-            workbook = self._library.load_workbook(str(path))
+            workbook = self._library.Workbook.from_path(str(path), config=self._config)
             # Dates are numbers like all others here, not objects of Python's.
             workbook.set_temporal_egress("serial")
             workbook.evaluate_all()

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     Request = dict[str, Any] | None
     """What to do; None when there is nobody left to ask."""
 
-# com.sun.star.sheet.FormulaResult.ERROR, and every kind of CellFlags content.
 ERRORS = 4
-CONTENTS = 1 | 2 | 4 | 16
+"""com.sun.star.sheet.FormulaResult.ERROR"""
 
 CODES = {
     501: "#VALUE!",
@@ -235,8 +234,7 @@ class Books:
         for (name, top, left, bottom, right), rows in changes:
             sheet = document.Sheets.getByName(name)
             area = sheet.getCellRangeByPosition(left - 1, top - 1, right - 1, bottom - 1)
-            # "" stands for nothing here, and None for #N/A: so empty them first.
-            area.clearContents(CONTENTS)
+            # "" empties a cell here, and None would mean #N/A.
             area.setDataArray(
                 tuple(tuple("" if cell is None else cell for cell in row) for row in rows)
             )

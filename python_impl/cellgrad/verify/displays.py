@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cellgrad.case.lines import Line, Operand, Template, walkthrough_lines
@@ -81,9 +81,11 @@ def mark_problem(mark: Value, answer: Value, result: float, decimals: int) -> st
     return None if mark == expected else f"shows {mark}, {expected} belongs"
 
 
-def agreement_problem(mark: Value, gap: float, tolerance: float, bound: float) -> str | None:
+def agreement_problem(
+    mark: Value, gap: float, tolerance: float, bound: Callable[[], float]
+) -> str | None:
     """Return what is wrong with the mark beside a central difference, or None."""
-    if abs(abs(gap) - tolerance) <= bound:
-        return None
     expected = TICK if abs(gap) <= tolerance else CROSS
-    return None if mark == expected else f"shows {mark}, {expected} belongs"
+    if mark == expected or (mark in (TICK, CROSS) and abs(abs(gap) - tolerance) <= bound()):
+        return None
+    return f"shows {mark}, {expected} belongs"

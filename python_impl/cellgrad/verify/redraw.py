@@ -20,8 +20,14 @@ _WIDE = 16
 """Above this fan-in, weights are drawn smaller, so that nodes do not saturate."""
 
 
-def redraw(structure: Structure, draw: int) -> dict[Key, Array]:
-    """Return givens for one redraw; the same structure and number give the same draw."""
+def redraw(structure: Structure, draw: int, shrink: float = 1.0) -> dict[Key, Array]:
+    """Return givens for one redraw; the same arguments give the same draw.
+
+    Args:
+        structure: what is to be drawn.
+        draw: its number.
+        shrink: a power of two by which weights are made smaller.
+    """
     # not for secrets: the point is that a draw can be repeated
     rng = random.Random(f"cellgrad {structure.nodes} {structure.loss} {draw}")  # noqa: S311
     found: dict[Key, Array] = {}
@@ -38,6 +44,8 @@ def redraw(structure: Structure, draw: int) -> dict[Key, Array]:
             reach = 2.0
             if quantity.name == "weights" and quantity.shape[0] > _WIDE:
                 reach = max(0.125, 2.0 ** -round(np.log2(quantity.shape[0]) / 2 - 2))
+            if quantity.name == "weights":
+                reach *= shrink
             count = int(np.prod(quantity.shape))
             values = [_signed(rng, reach) for _ in range(count)]
             found[quantity.key] = np.array(values).reshape(quantity.shape)

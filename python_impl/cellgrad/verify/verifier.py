@@ -14,13 +14,14 @@ from cellgrad.certify.bounds import ErrorBounds
 from cellgrad.compare.numbers import compare_block
 from cellgrad.engines.interface import Engine, OpenWorkbook
 from cellgrad.errors import EngineError, WorkbookError
+from cellgrad.mlp import Step
 from cellgrad.verify import displays, redraw
 from cellgrad.verify.coverage import Coverage
 from cellgrad.verify.described import Described
 from cellgrad.verify.expected import Array, Numbers, check_numbers, step_numbers, step_of
 from cellgrad.verify.mismatch import Mismatch, with_layer
 from cellgrad.verify.stored import stored_problem
-from cellgrad.xlsx.addresses import a1
+from cellgrad.xlsx.addresses import a1, parse_a1
 from cellgrad.xlsx.formula import FormulaError, Place, find_cycle
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import Block, CellError, Value
@@ -29,6 +30,8 @@ DRAWS = 5
 MAX_DRAWS = 200
 COMPUTED = ("step", "check", "display")
 MAX_DECIMALS = 12
+CALM = 30.0
+"""Redrawn pre-activations stay below this."""
 
 
 @dataclass(slots=True)
@@ -153,8 +156,6 @@ class Verifier:
         self._reported: set[Place] = set()
 
     def _disagree(self, fault: Mismatch) -> None:
-        from cellgrad.xlsx.addresses import parse_a1  # noqa: PLC0415
-
         self.report.disagreeing[fault.kind].add((fault.sheet, *parse_a1(fault.cell)))
 
     def run(self) -> Report:
@@ -242,9 +243,8 @@ class Verifier:
         for draw in range(1, self.max_draws + 1):
             if draw > self.draws and self.coverage.complete():
                 break
-            givens = redraw.redraw(structure, draw)
-            step = step_of(structure, givens)
-            results = self.displays.results({**_given_numbers(givens), **step_numbers(step)})
+            givens, step = _calm_redraw(structure, draw)
+            results = self.displays.results({**givens, **step_numbers(step)})
             decimals = int(givens["decimals", None])
             givens["answer", None] = np.array(redraw.answers(results, draw, decimals))
             book.update(self._changes(givens))
@@ -318,26 +318,24 @@ class Verifier:
             **step_numbers(step),
             **check_numbers(structure, step, None if epsilon is None else float(epsilon)),
         }
-        everything = {**_given_numbers(givens), **numbers}
+        everything = {**givens, **numbers}
+        everything["result", None] = np.array(self.displays.results(everything))
         look = _Lookup(self.described, blocks)
         bounds = self._bounds(look, draw)
-        for number, (grid, block) in enumerate(zip(self.grids, blocks, strict=True)):
+        for grid, block in zip(self.grids, blocks, strict=True):
             claim = grid.claim
             if claim.kind == "display" and claim.quantity != "result":
-                self._compare_display(draw, claim, block, everything, look)
+                self._compare_display(draw, claim, block, everything, look, bounds)
             elif claim.kind in COMPUTED:
                 wanted = self._wanted(claim, numbers, everything)
                 if wanted is None:
                     self._unknown(claim)
                     continue
                 self._compare_numbers(structure, draw, grid, block, wanted, bounds)
-            del number
         self.coverage.observe(look.value)
 
     def _wanted(self, claim: Claim, numbers: Numbers, everything: Numbers) -> Array | None:
-        if claim.quantity == "result":
-            return np.array(self.displays.results(everything))
-        return numbers.get(claim.key)
+        return everything.get(claim.key) if claim.quantity == "result" else numbers.get(claim.key)
 
     def _unknown(self, claim: Claim) -> None:
         if ("map", claim.row, 0) not in self._reported:
@@ -384,13 +382,14 @@ class Verifier:
             )
 
     def _compare_display(
-        self, draw: int, claim: Claim, block: Block, numbers: Numbers, look: _Lookup
-    ) -> None:
+        self, draw: int, claim: Claim, block: Block, numbers: Numbers, look: _Lookup,
+        bounds: _Bounds,
+    ) -> None:  # fmt: skip
         decimals = int(numbers.get(("decimals", None), np.array(0.0)))
         for r, row in enumerate(block):
             for c, value in enumerate(row):
                 line = claim.rule.index(r, c)
-                problem = self._display_problem(claim, line, value, numbers, decimals, look)
+                problem = self._display_problem(claim, line, value, numbers, decimals, look, bounds)
                 if problem:
                     at = Mismatch.at(claim, claim.cells.top + r, claim.cells.left + c, problem)
                     self._note(
@@ -402,7 +401,7 @@ class Verifier:
 
     def _display_problem(
         self, claim: Claim, line: tuple[int, ...], value: Value, numbers: Numbers, decimals: int,
-        look: _Lookup,
+        look: _Lookup, bounds: _Bounds,
     ) -> str | None:  # fmt: skip
         name = claim.quantity
         if len(line) != 1:
@@ -412,20 +411,21 @@ class Verifier:
                 return "lies beyond the lines of the step"
             return self.displays.text_problem(name, line[0], value, numbers, decimals)
         if name == "mark":
-            result = self.displays.results(numbers)[line[0]]
+            result = float(numbers["result", None][line])
             return displays.mark_problem(value, look.named("answer", line), result, decimals)
         if name == "gradient_agrees" and ("quotient_gap", None) in numbers:
             gap = float(numbers["quotient_gap", None][line])
             tolerance = float(numbers["tolerance", None])
             place = look.place("quotient_gap", line)
-            bound = self._bounds(look, 1).both(place) if place else 0.0
+
+            def bound() -> float:
+                return bounds.both(place) if place else 0.0
+
             return displays.agreement_problem(value, gap, tolerance, bound)
         return f"{name!r} is no display of this step"
 
     def _note(self, mismatch: Mismatch) -> None:
         if mismatch.kind in COMPUTED:
-            from cellgrad.xlsx.addresses import parse_a1  # noqa: PLC0415
-
             place = (mismatch.sheet, *parse_a1(mismatch.cell))
             self.report.disagreeing[mismatch.kind].add(place)
             if place in self._reported:
@@ -506,8 +506,6 @@ class Verifier:
         return report
 
     def _claim_number(self, mismatch: Mismatch) -> int | None:
-        from cellgrad.xlsx.addresses import parse_a1  # noqa: PLC0415
-
         try:
             return self.described.owner.get((mismatch.sheet, *parse_a1(mismatch.cell)))
         except ValueError:
@@ -519,6 +517,7 @@ class _Lookup:
 
     def __init__(self, described: Described, blocks: list[Block]) -> None:
         self.described, self.blocks = described, blocks
+        self._places: dict[str, dict[int, Place]] = {}
 
     def value(self, place: Place) -> Value:
         number = self.described.owner.get(place)
@@ -534,14 +533,14 @@ class _Lookup:
 
     def place(self, quantity: str, index: tuple[int, ...]) -> Place | None:
         """Return the cell that claims a quantity of the workbook at an index of one part."""
-        for claim in self.described.claims:
-            if claim.quantity != quantity:
-                continue
-            (_, _, first), height = claim.rule.parts[0], claim.cells.height
-            offset = index[0] - first
-            if 0 <= offset < height:
-                return (claim.cells.sheet, claim.cells.top + offset, claim.cells.left)
-        return None
+        if quantity not in self._places:
+            self._places[quantity] = {
+                claim.rule.index(r, 0)[0]: (claim.cells.sheet, claim.cells.top + r, claim.cells.left)
+                for claim in self.described.claims
+                if claim.quantity == quantity and len(claim.rule.parts) == 1
+                for r in range(claim.cells.height)
+            }
+        return self._places[quantity].get(index[0])
 
     def named(self, quantity: str, index: tuple[int, ...]) -> Value:
         place = self.place(quantity, index)
@@ -569,8 +568,15 @@ class _Bounds:
             return 0.0
 
 
-def _given_numbers(givens: Mapping[Key, Array]) -> Numbers:
-    return dict(givens)
+def _calm_redraw(structure: Structure, draw: int) -> tuple[dict[Key, Array], Step]:
+    """Redraw, with smaller weights if need be, so that no exponential comes near overflow."""
+    shrink = 1.0
+    while True:
+        givens = redraw.redraw(structure, draw, shrink)
+        step = step_of(structure, givens)
+        if max(float(np.abs(pre).max()) for pre in step.pre_activation) < CALM:
+            return givens, step
+        shrink /= 2
 
 
 def _plain(value: object) -> object:

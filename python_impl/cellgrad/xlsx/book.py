@@ -11,6 +11,7 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, column_number, parse_a1
@@ -53,11 +54,13 @@ class Book:
         path: where it was read from.
         sheets: the cells, sheet by sheet in the workbook's order.
         names: defined names of the whole workbook and what they refer to.
+        trees: formulas parsed so far, by sheet and text.
     """
 
     path: Path
     sheets: dict[str, SheetCells]
     names: dict[str, str]
+    trees: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
     def name_range(self, name: str) -> Range | None:
         """Return the rectangle that a defined name stands for, if it is one."""

@@ -70,6 +70,18 @@ def _reference(text: str, sheet: str, names: Mapping[str, str]) -> Range:
     return area
 
 
+def tree_of(book: Book, sheet: str, formula: str) -> Node:
+    """Return the tree of a formula of this workbook, parsed once.
+
+    Raises:
+        FormulaError: as ``parse``.
+    """
+    tree = book.trees.get((sheet, formula))
+    if tree is None:
+        tree = book.trees[sheet, formula] = parse(formula, sheet, book.names)
+    return tree  # type: ignore[no-any-return]
+
+
 def references(node: Node) -> Iterator[Range]:
     """Yield every range that a formula reads."""
     kind = node[0]
@@ -91,7 +103,7 @@ def precedents(book: Book, sheet: str, cell: Cell) -> list[Place]:
     if text is None:
         return []
     found = []
-    for area in references(parse(text, sheet, book.names)):
+    for area in references(tree_of(book, sheet, text)):
         if area.sheet not in book.sheets:
             continue
         formulas = book.sheets[area.sheet].formulas

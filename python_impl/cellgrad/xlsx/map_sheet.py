@@ -26,13 +26,21 @@ _PART = re.compile(r"\d{1,7}|[rc](\+\d{1,7})?")
 
 @dataclass(frozen=True, slots=True)
 class IndexRule:
-    """How a cell's place in its rectangle becomes an index."""
+    """How a cell's place in its rectangle becomes an index.
+
+    Attributes:
+        text: such as ``0, c``.
+        parts: the same as (factor of r, factor of c, constant).
+    """
 
     text: str
+    parts: tuple[tuple[int, int, int], ...] = field(init=False, compare=False)
 
-    @property
-    def parts(self) -> tuple[tuple[int, int, int], ...]:
-        """The parts as (factor of r, factor of c, constant)."""
+    def __post_init__(self) -> None:
+        """Read the text once."""
+        object.__setattr__(self, "parts", self._parsed())
+
+    def _parsed(self) -> tuple[tuple[int, int, int], ...]:
         found = []
         for part in filter(None, (part.strip() for part in self.text.split(","))):
             if not _PART.fullmatch(part):
