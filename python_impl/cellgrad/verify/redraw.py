@@ -6,16 +6,25 @@ Every number is a multiple of a power of two with few digits: exact in double, i
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Key, quantities
 from cellgrad.case.structure import Structure
-from cellgrad.verify.expected import Array
+from cellgrad.mlp import Step
+from cellgrad.verify.expected import Array, step_numbers, step_of
+
+Drawn = tuple[dict[Key, Array], Step]
 
 _GRID = 1024
+_KINKED = {"relu", "leaky_relu", "unit_step"}
+_POOL = 12
+CALM = 30.0
+"""Redrawn pre-activations stay below this."""
 _WIDE = 16
 """Above this fan-in, weights are drawn smaller, so that nodes do not saturate."""
 
@@ -53,6 +62,46 @@ def redraw(structure: Structure, draw: int, shrink: float = 1.0) -> dict[Key, Ar
     found["tolerance", None] = np.array(2.0 ** -rng.choice((12, 16, 60, 64)))
     found["decimals", None] = np.array(float(rng.randint(3, 8)))
     return found
+
+
+def calm_redraw(structure: Structure, draw: int) -> Drawn:
+    """Redraw, with smaller weights if need be, so that no exponential comes near overflow."""
+    shrink = 1.0
+    while True:
+        givens = redraw(structure, draw, shrink)
+        step = step_of(structure, givens)
+        if max(float(np.abs(pre).max()) for pre in step.pre_activation) < CALM:
+            return givens, step
+        shrink /= 2
+
+
+def draws(structure: Structure) -> Iterator[Drawn]:
+    """Yield redraws without end.
+
+    Where an activation has a kink, most draws leave some node on one side of it. There
+    each draw is the one, among a pool, in which the MLP shows most that is new: what
+    was really seen is still judged by the workbook's own cells.
+    """
+    number = itertools.count(1)
+    if not _KINKED & set(structure.activations):
+        for n in number:
+            yield calm_redraw(structure, n)
+    seen: NDArray[np.bool_] | None = None
+    pool = [calm_redraw(structure, next(number)) for _ in range(_POOL)]
+    while True:
+        views = [_view(drawn[1]) for drawn in pool]
+        fresh = [int(view.sum() if seen is None else (view & ~seen).sum()) for view in views]
+        best = fresh.index(max(fresh))
+        seen = views[best] if seen is None else seen | views[best]
+        yield pool[best]
+        pool[best] = calm_redraw(structure, next(number))
+
+
+def _view(step: Step) -> NDArray[np.bool_]:
+    """Return which branches a step takes, and which of its numbers are not zero."""
+    pre = np.concatenate([array.ravel() for array in step.pre_activation])
+    rest = np.concatenate([array.ravel() for array in step_numbers(step).values()])
+    return np.concatenate([pre > 0, pre <= 0, rest != 0])
 
 
 def answers(results: list[float], draw: int, decimals: int) -> list[float]:

@@ -14,7 +14,6 @@ from cellgrad.certify.bounds import ErrorBounds
 from cellgrad.compare.numbers import compare_block
 from cellgrad.engines.interface import Engine, OpenWorkbook
 from cellgrad.errors import EngineError, WorkbookError
-from cellgrad.mlp import Step
 from cellgrad.verify import displays, redraw
 from cellgrad.verify.coverage import Coverage
 from cellgrad.verify.described import Described
@@ -30,8 +29,6 @@ DRAWS = 5
 MAX_DRAWS = 200
 COMPUTED = ("step", "check", "display")
 MAX_DECIMALS = 12
-CALM = 30.0
-"""Redrawn pre-activations stay below this."""
 
 
 @dataclass(slots=True)
@@ -240,10 +237,9 @@ class Verifier:
         return not (self.stop_at_first and self.report.mismatches)
 
     def _redraws(self, book: OpenWorkbook, structure: Structure) -> None:
-        for draw in range(1, self.max_draws + 1):
-            if draw > self.draws and self.coverage.complete():
+        for draw, (givens, step) in enumerate(redraw.draws(structure), start=1):
+            if draw > self.max_draws or (draw > self.draws and self.coverage.complete()):
                 break
-            givens, step = _calm_redraw(structure, draw)
             results = self.displays.results({**givens, **step_numbers(step)})
             decimals = int(givens["decimals", None])
             givens["answer", None] = np.array(redraw.answers(results, draw, decimals))
@@ -566,17 +562,6 @@ class _Bounds:
             return self._ours.of(place) + self._engines.of(place)
         except (FormulaError, KeyError):
             return 0.0
-
-
-def _calm_redraw(structure: Structure, draw: int) -> tuple[dict[Key, Array], Step]:
-    """Redraw, with smaller weights if need be, so that no exponential comes near overflow."""
-    shrink = 1.0
-    while True:
-        givens = redraw.redraw(structure, draw, shrink)
-        step = step_of(structure, givens)
-        if max(float(np.abs(pre).max()) for pre in step.pre_activation) < CALM:
-            return givens, step
-        shrink /= 2
 
 
 def _plain(value: object) -> object:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, column_number, parse_a1
+from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, column_letters, parse_a1
 from cellgrad.xlsx.package import Package, open_package
 from cellgrad.xlsx.values import CellError, Value
 
@@ -29,6 +29,10 @@ _STRICT = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 
 _QUOTED = re.compile(r'"[^"]*"')
 _LINK = re.compile(r"\[[^\]]*\]")
+
+_ROW, _C, _V, _F, _IS, _T, _R = (f"{_MAIN}{tag}" for tag in ("row", "c", "v", "f", "is", "t", "r"))
+_COLUMNS = {column_letters(column): column for column in range(1, 703)}
+"""A to ZZ; what lies beyond is read the long way."""
 
 Cell = tuple[int, int]
 
@@ -123,8 +127,12 @@ def _shared_strings(package: Package) -> list[str]:
 
 def _text_of(item: ET.Element) -> str:
     """Return the text of a rich or plain string, phonetic hints left out."""
-    parts = [node.text or "" for node in item.findall(f"{_MAIN}t")]
-    parts += [node.text or "" for node in item.findall(f"{_MAIN}r/{_MAIN}t")]
+    parts = []
+    for node in item:
+        if node.tag == _T:
+            parts.append(node.text or "")
+        elif node.tag == _R:
+            parts += [run.text or "" for run in node if run.tag == _T]
     return "".join(parts)
 
 
@@ -139,12 +147,23 @@ class _SheetReader:
     def read(self, part: str) -> SheetCells:
         root = self.package.xml(part)
         row = count = 0
-        for row_node in root.iterfind(f"{_MAIN}sheetData/{_MAIN}row"):
+        data = root.find(f"{_MAIN}sheetData")
+        for row_node in data if data is not None else ():
+            if row_node.tag != _ROW:
+                continue
             row = self._number(row_node.get("r"), row + 1, MAX_ROW)
-            column = 0
-            for node in row_node.iterfind(f"{_MAIN}c"):
-                row_, column = self._address(node.get("r"), row, column + 1)
-                self._cell(node, (row_, column))
+            tail, column = str(row), 0
+            for node in row_node:
+                if node.tag != _C:
+                    continue
+                address = node.get("r")
+                if address and address.endswith(tail) and address[: -len(tail)] in _COLUMNS:
+                    column = _COLUMNS[address[: -len(tail)]]  # the plain case, quickly
+                    cell = (row, column)
+                else:
+                    cell = self._address(address, row, column + 1)
+                    column = cell[1]
+                self._cell(node, cell)
                 count += 1
             if count > MAX_CELLS:
                 self.package.refuse(f"more than {MAX_CELLS:,} cells", place=self.sheet)
@@ -162,11 +181,6 @@ class _SheetReader:
             if column > MAX_COLUMN:
                 self.package.refuse("a row is too long", place=self.sheet)
             return row, column
-        letters = text.rstrip("0123456789")
-        if text[len(letters) :] == str(row) and letters.isalpha() and len(letters) <= 3:  # noqa: PLR2004
-            number = column_number(letters)
-            if number <= MAX_COLUMN:
-                return row, number
         try:
             return parse_a1(text)
         except ValueError as error:
@@ -176,11 +190,12 @@ class _SheetReader:
         kind = node.get("t", "n")
         value: Value = None
         for part in node:
-            if part.tag == f"{_MAIN}v":
+            tag = part.tag
+            if tag == _V:
                 value = self._value(kind, part.text or "", cell)
-            elif part.tag == f"{_MAIN}f":
+            elif tag == _F:
                 self._formula(part, cell)
-            elif part.tag == f"{_MAIN}is":
+            elif tag == _IS:
                 value = _text_of(part)
         if value is not None:
             self.cells.values[cell] = value

@@ -1,0 +1,5 @@
+"""``python -m cellgrad`` is the command ``cellgrad``."""
+
+from cellgrad.cli.main import run
+
+run()

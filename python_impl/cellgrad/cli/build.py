@@ -1,0 +1,22 @@
+"""``cellgrad build``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cellgrad.build import build
+from cellgrad.case.read import read_case
+from cellgrad.errors import InputError
+
+
+def build_command(case: Path, output: Path) -> int:
+    """Write the workbook of a case; return the exit code."""
+    if output.suffix.lower() != ".xlsx":
+        raise InputError("a workbook's name ends in .xlsx", file=output, remedy="rename the output")
+    try:
+        build(read_case(case), output)
+    except InputError as error:
+        raise error.within(case) from error
+    sys.stdout.write(f"wrote {output}; now: cellgrad verify {output}\n")
+    return 0

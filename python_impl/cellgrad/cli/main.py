@@ -1,0 +1,99 @@
+"""The command ``cellgrad`` and its exit codes.
+
+0 yes, 1 no, 2 the input could not be used (one line on standard error).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from cellgrad import __version__
+from cellgrad.errors import InputError
+
+NO, UNUSABLE, INTERRUPTED = 1, 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}, no_args_is_help=False)
+@click.version_option(__version__, prog_name="cellgrad")
+def main() -> None:
+    """Backpropagation you can check cell by cell.
+
+    Exit codes: 0 yes, 1 no (a disagreement), 2 the input could not be used.
+    """
+
+
+@main.command()
+@click.argument("workbooks", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--engine", "engines", multiple=True, metavar="NAME",
+    help="formualizer (default), ironcalc, libreoffice, gnumeric, saved, or all installed; "
+    "repeat for several.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def verify(workbooks: tuple[Path, ...], engines: tuple[str, ...], *, as_json: bool) -> int:
+    """Recalculate WORKBOOKs (all shipped ones by default) and compare every cell.
+
+    The numbers in the yellow cells are taken from the file, the MLP computes the
+    step from them, and every formula cell must agree: with these numbers and with
+    at least five sets of random ones.
+    """
+    from cellgrad.cli.verify import verify_command  # noqa: PLC0415 - start-up time
+
+    return verify_command(workbooks, engines, as_json=as_json)
+
+
+@main.command()
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The .xlsx file to write."
+)
+def build(case: Path, output: Path) -> int:
+    """Write the workbook of a CASE file, its values stored by an engine."""
+    from cellgrad.cli.build import build_command  # noqa: PLC0415 - start-up time
+
+    return build_command(case, output)
+
+
+@main.command()
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print a trace (reference/schema/) instead.")
+@click.option(
+    "--decimals", default=6, show_default=True, type=click.IntRange(0, 17),
+    help="Digits after the point.",
+)  # fmt: skip
+def trace(case: Path, *, as_json: bool, decimals: int) -> int:
+    """Print the training step of a CASE, quantity by quantity, numbers substituted."""
+    from cellgrad.cli.trace import trace_command  # noqa: PLC0415 - start-up time
+
+    return trace_command(case, as_json=as_json, decimals=decimals)
+
+
+def run() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = main(standalone_mode=False)
+    except InputError as error:
+        _complain(error.line())
+        code = UNUSABLE
+    except click.Abort:
+        code = INTERRUPTED
+    except click.ClickException as error:
+        _complain(" ".join(error.format_message().split()).rstrip(".") + "; see cellgrad --help")
+        code = UNUSABLE
+    except BrokenPipeError:
+        # the reader went away (as head does); keep Python from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = NO
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _complain(line: str) -> None:
+    """Write one line; control characters of a hostile name are made visible."""
+    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    sys.stderr.write(f"cellgrad: {safe}\n")

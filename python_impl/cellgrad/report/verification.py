@@ -1,0 +1,110 @@
+"""The answer of ``cellgrad verify``, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cellgrad.verify.verifier import COMPUTED, Report
+
+SHOWN = 20
+"""So many disagreements are printed for one workbook; --json lists all."""
+
+_NAME = 30
+
+
+def as_json(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return the answer as one JSON object."""
+    return {
+        "agrees": all(report.agrees for report in reports),
+        "workbooks": [
+            {
+                "path": str(report.path),
+                "case": report.case,
+                "engine": report.engine,
+                "engine_version": report.engine_version,
+                "agrees": report.agrees,
+                "cells": report.cells,
+                "bit_identical": report.bit_identical,
+                "within_bound": report.within_bound,
+                "kinds": {kind: list(counts) for kind, counts in report.kinds().items()},
+                "worst": {"share_of_bound": report.worst, "cell": report.worst_cell},
+                "redraws": report.draws,
+                "notes": report.notes,
+                "mismatches": [mismatch.as_json() for mismatch in report.mismatches],
+            }
+            for report in reports
+        ],
+    }
+
+
+def print_reports(reports: Sequence[Report]) -> None:
+    """Print a table an engine, every disagreement, and one line that says it all."""
+    console = Console(highlight=False, soft_wrap=False)
+    for engine, group in groupby(reports, key=lambda report: (report.engine, report.engine_version)):
+        console.print(_table(engine, list(group)))
+        console.print()
+    for report in reports:
+        _print_mismatches(console, report)
+    console.print(_summary(reports))
+
+
+def _table(engine: tuple[str, str], reports: list[Report]) -> Table:
+    name, version = engine
+    title = f"recalculated by {name} {version}" if name != "saved" else "values saved in the files"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1))
+    table.add_column("workbook", overflow="ellipsis", no_wrap=True, max_width=_NAME)
+    for heading in COMPUTED:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("bit-identical", justify="right", no_wrap=True)
+    table.add_column("in bound", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for report in reports:
+        counts = [f"{good}/{total}" for good, total in report.kinds().values()]
+        mark = Text("✓", style="green") if report.agrees else Text("✗", style="bold red")
+        table.add_row(
+            _short(report.path), *counts, str(report.bit_identical), str(report.within_bound), mark
+        )
+    return table
+
+
+def _short(path: Path) -> str:
+    return path.stem if len(path.stem) <= _NAME else f"{path.stem[: _NAME - 1]}…"
+
+
+def _print_mismatches(console: Console, report: Report) -> None:
+    if report.mismatches:
+        console.print(Text(f"{report.path} ({report.engine})", style="bold"))
+    for mismatch in report.mismatches[:SHOWN]:
+        console.print(Text(f"  {mismatch.line()}"), soft_wrap=True)
+    left = len(report.mismatches) - SHOWN
+    if left > 0:
+        console.print(f"  … and {left:,} more; --json lists them all")
+    for note in report.notes:
+        console.print(Text(f"  note ({report.path.name}): {note}", style="dim"), soft_wrap=True)
+
+
+def _summary(reports: Sequence[Report]) -> Text:
+    cells = sum(report.cells for report in reports)
+    exact = sum(report.bit_identical for report in reports)
+    inside = sum(report.within_bound for report in reports)
+    draws = sorted({report.draws for report in reports})
+    redraws = f"{draws[0]}" if len(draws) == 1 else f"{draws[0]} to {draws[-1]}"
+    books = len({report.path for report in reports})
+    many = f"{books} workbook{'s' if books != 1 else ''}"
+    if not all(report.agrees for report in reports):
+        bad = sum(not report.agrees for report in reports)
+        return Text(f"Disagreement in {bad} of {len(reports)} answers ({many}).", style="bold red")
+    worst = max(reports, key=lambda report: report.worst)
+    text = Text(f"Every cell agrees: {cells:,} cells in {many}, ", style="bold green")
+    text.append(f"{exact:,} bit-identical, {inside:,} within bound")
+    if worst.worst:
+        text.append(f" (worst {worst.worst:.2f} of it, {worst.worst_cell} in {worst.path.name})")
+    text.append(f"; with the given numbers and {redraws} random sets of others.")
+    return text

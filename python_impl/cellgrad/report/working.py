@@ -1,0 +1,107 @@
+"""A step as a person would write it: each equation with its numbers substituted."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from rich.console import Console
+from rich.text import Text
+
+from cellgrad.case.lines import Line, Template, all_lines, general_equation
+from cellgrad.case.model import Case
+from cellgrad.case.quantities import Key, person_label, quantities
+from cellgrad.mlp import Step
+from cellgrad.verify.expected import Numbers, step_numbers
+
+
+def print_working(case: Case, step: Step, decimals: int) -> None:
+    """Print the step, quantity by quantity, in the order of the derivation."""
+    console = Console(highlight=False)
+    console.print(Text(case.title, style="bold"))
+    numbers = {**given_numbers(step), **step_numbers(step)}
+    structure = step.structure
+    _print_givens(console, step, numbers, decimals)
+    for quantity, lines in groupby(all_lines(structure), key=lambda line: line.quantity):
+        console.print()
+        heading = Text(f"{quantity.equation:<7}", style="cyan")
+        console.print(heading + Text(f"{quantity.label}:  {general_equation(structure, quantity)}"))
+        for line in lines:
+            _print_line(console, step, line, numbers, decimals)
+    console.print()
+    console.print(f"E before the step {_number(float(step.forward.error), decimals)}, "
+                  f"after it {_number(float(step.after().error), decimals)}")  # fmt: skip
+
+
+def given_numbers(step: Step) -> Numbers:
+    """Return the givens of a step by name and layer."""
+    found: Numbers = {
+        ("input", None): step.inputs,
+        ("target", None): step.targets,
+        ("learning_rate", None): step.learning_rate,
+        ("weight_decay", None): step.weight_decay,
+    }
+    found["leaky_slope", None] = step.inputs.dtype.type(step.leaky_slope)
+    for k in range(step.structure.layers):
+        found["weights", k] = step.weights[k]
+        if step.biases is not None:
+            found["biases", k] = step.biases[k]
+    return found
+
+
+def _print_givens(console: Console, step: Step, numbers: Numbers, decimals: int) -> None:
+    for quantity in quantities(step.structure):
+        if not quantity.given:
+            continue
+        values = numbers[quantity.key]
+        rows = [values] if values.ndim < 2 else list(values)  # noqa: PLR2004 - a matrix
+        shown = "; ".join(
+            " ".join(_number(float(v), decimals) for v in row.ravel()) for row in rows
+        )
+        _print(console, f"given  {quantity.label} = ", shown)
+
+
+def _print_line(
+    console: Console, step: Step, line: Line, numbers: Numbers, decimals: int
+) -> None:
+    label = person_label(step.structure, line.quantity, line.index)
+    result = _number(_scalar(numbers, line.quantity.key, line.index), decimals)
+    working = _substituted(line.working, numbers, decimals)
+    texts = [working]
+    if line.article is not None:
+        texts.append(_substituted(line.article, numbers, decimals))
+    same = working == result
+    _print(console, f"  {label} = ", " = ".join(texts) + ("" if same else f" = {result}"))
+
+
+def _print(console: Console, head: str, body: str) -> None:
+    """Print head and body, later lines indented."""
+    width = max(console.width - 6, 30)
+    text = Text(body)
+    lines = text.wrap(console, width, tab_size=4) if len(head) + len(body) > console.width else [text]
+    if len(lines) == 1:
+        console.print(head + body, soft_wrap=True, markup=False)
+        return
+    console.print(head.rstrip(), markup=False)
+    for part in lines:
+        console.print(f"      {part.plain}", soft_wrap=True, markup=False)
+
+
+def _substituted(template: Template, numbers: Numbers, decimals: int) -> str:
+    return "".join(
+        piece
+        if isinstance(piece, str)
+        else _number(_scalar(numbers, piece.key, piece.index), decimals)
+        for piece in template
+    )
+
+
+def _scalar(numbers: Numbers, key: Key, index: tuple[int, ...]) -> float:
+    return float(numbers[key][index])
+
+
+def _number(value: float, decimals: int) -> str:
+    """Return at most so many decimals; a small number keeps its first digits."""
+    text = f"{value:.{decimals}f}"
+    if value and abs(value) < 10.0 ** (1 - decimals) and decimals:
+        return f"{value:.{max(decimals - 3, 1)}e}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-0", "-0") or "0"

@@ -1,0 +1,136 @@
+"""Verifying several workbooks in several engines."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from cellgrad.engines import DEFAULT, ENGINE_NAMES, create, installed
+from cellgrad.errors import InputError
+from cellgrad.verify.described import describe
+from cellgrad.verify.verifier import Report, Verifier
+
+WORTH_SHARING = 4
+"""From this many workbooks on, a second process pays."""
+
+_EMBEDDED = ("formualizer", "ironcalc")
+
+
+def engine_names(asked: Sequence[str]) -> list[str]:
+    """Return the engines asked for, once each; ``all`` stands for every installed one.
+
+    Raises:
+        InputError: an engine is not known.
+    """
+    names: list[str] = []
+    for name in asked:
+        if name != "all" and name not in ENGINE_NAMES:
+            known = ", ".join((*ENGINE_NAMES, "all"))
+            raise InputError(f"{name!r} is no engine", place="--engine", remedy=f"use {known}")
+        names += installed() if name == "all" else [name]
+    return list(dict.fromkeys(names))
+
+
+def verify_workbooks(
+    paths: Sequence[Path], engines: Sequence[str], *, progress: bool = False
+) -> list[Report]:
+    """Verify every workbook in every engine, in this order: engine by engine.
+
+    Args:
+        paths: the workbooks.
+        engines: names of engines.
+        progress: show a progress bar on standard error.
+
+    Raises:
+        InputError: a workbook cannot be used, or an engine is missing or failed.
+    """
+    with _progress(len(paths) * len(engines), show=progress) as advance, _no_garbage_collection():
+        reports = []
+        for name in engines:
+            if name in _EMBEDDED and len(paths) >= WORTH_SHARING and _can_fork():
+                found = _shared(paths, name)
+            else:
+                found = _in_turn(paths, name)
+            for report in found:
+                reports.append(report)
+                advance(f"{report.path.name}, {name}")
+    return reports
+
+
+def _in_turn(paths: Sequence[Path], name: str) -> Iterator[Report]:
+    with create(name) as engine, contextlib.ExitStack() as stack:
+        redraw_engine = stack.enter_context(create(DEFAULT)) if name == "saved" else engine
+        for path in paths:
+            yield Verifier(describe(path), engine, redraw_engine=redraw_engine).run()
+
+
+def _one(path: Path, name: str) -> Report:
+    return next(_in_turn([path], name))
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return path.stat().st_size
+    return 0
+
+
+def _can_fork() -> bool:
+    """Forking is cheap and safe here: no threads are running yet."""
+    return sys.platform == "linux" and (os.cpu_count() or 1) > 1
+
+
+def _shared(paths: Sequence[Path], name: str) -> Iterator[Report]:
+    """Share the workbooks among processes; the answers keep their order."""
+    create(name).close()  # loads the library once, before the fork
+    workers = min(os.cpu_count() or 1, len(paths), 8)
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        try:
+            # the largest first, or the last process would work on alone
+            waiting = {}
+            for path in sorted(paths, key=_size, reverse=True):
+                waiting[path] = pool.submit(_one, path, name)
+            for path in paths:
+                yield waiting[path].result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a process that recalculates workbooks was ended from outside",
+                remedy="verify fewer workbooks at a time",
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Cells make many small objects and no cycles worth collecting."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def _progress(total: int, *, show: bool) -> Iterator[Callable[[str], None]]:
+    if not show or total == 1:
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - start-up time
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    columns = (TextColumn("verifying"), BarColumn(24), MofNCompleteColumn(),
+               TextColumn("{task.description}"))  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda text: bar.update(task, advance=1, description=text)
