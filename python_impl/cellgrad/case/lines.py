@@ -42,6 +42,10 @@ class Line:
     working: Template
     article: Template | None = None
 
+    def written(self) -> Template:
+        """Return all that is written on the right: the working, then the article's form."""
+        return self.working if self.article is None else (*self.working, " = ", *self.article)
+
 
 def all_lines(structure: Structure) -> list[Line]:
     """Return a line for every computed scalar, in the order of the derivation."""

@@ -34,9 +34,11 @@ def mean_squared_error(final_error: Array) -> Array:
 
 
 def binary_cross_entropy(output: Array, target: Array) -> Array:
-    """Eq. 18: E = −Σ (t · LN y + (1 − t) · LN(1 − y))."""
-    terms = target * natural_logarithm(output) + (1 - target) * natural_logarithm(1 - output)
-    return -_sum_over_outputs(terms)
+    """Eq. 18: E = −Σ (t · LN y + (1 − t) · LN(1 − y)), two terms an output, in one sum."""
+    terms = np.stack(
+        [target * natural_logarithm(output), (1 - target) * natural_logarithm(1 - output)], axis=-1
+    )
+    return -_sum_over_outputs(terms.reshape(*terms.shape[:-2], -1))
 
 
 def categorical_cross_entropy(output: Array, target: Array) -> Array:

@@ -65,12 +65,8 @@ def _print_line(
 ) -> None:
     label = person_label(step.structure, line.quantity, line.index)
     result = _number(_scalar(numbers, line.quantity.key, line.index), decimals)
-    working = _substituted(line.working, numbers, decimals)
-    texts = [working]
-    if line.article is not None:
-        texts.append(_substituted(line.article, numbers, decimals))
-    same = working == result
-    _print(console, f"  {label} = ", " = ".join(texts) + ("" if same else f" = {result}"))
+    working = _substituted(line.written(), numbers, decimals)
+    _print(console, f"  {label} = ", working if working == result else f"{working} = {result}")
 
 
 def _print(console: Console, head: str, body: str) -> None:
@@ -104,4 +100,5 @@ def _number(value: float, decimals: int) -> str:
     text = f"{value:.{decimals}f}"
     if value and abs(value) < 10.0 ** (1 - decimals) and decimals:
         return f"{value:.{max(decimals - 3, 1)}e}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-0", "-0") or "0"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text

@@ -34,28 +34,24 @@ class Displays:
 
     def __init__(self, structure: Structure) -> None:
         self.lines: list[Line] = walkthrough_lines(structure)
-        self._working = [_prepare(line.working) for line in self.lines]
-        self._article = [None if line.article is None else _prepare(line.article) for line in self.lines]
+        self._working = [_prepare(line.written()) for line in self.lines]
 
     def results(self, numbers: Mapping[Key, Array]) -> list[float]:
         """Return the result of every line."""
         return [float(numbers[line.quantity.key][line.index]) for line in self.lines]
 
     def text_problem(
-        self, name: str, line: int, text: Value, numbers: Mapping[Key, Array], decimals: int
+        self, line: int, text: Value, numbers: Mapping[Key, Array], decimals: int
     ) -> str | None:
         """Return what is wrong with a text that shows numbers, or None.
 
         Args:
-            name: ``working`` or ``article``.
             line: which line.
             text: what the cell holds.
             numbers: every number of the step.
             decimals: how many decimals were asked for.
         """
-        prepared = self._working[line] if name == "working" else self._article[line]
-        if prepared is None:
-            return "this line has no such text"
+        prepared = self._working[line]
         if not isinstance(text, str):
             return f"a text was expected, not {text}"
         shown = numbers_in(text, prepared.skeleton)

@@ -402,10 +402,10 @@ class Verifier:
         name = claim.quantity
         if len(line) != 1:
             return "needs an index rule of one part"
-        if name in ("working", "article"):
+        if name == "working":
             if line[0] >= len(self.displays.lines):
                 return "lies beyond the lines of the step"
-            return self.displays.text_problem(name, line[0], value, numbers, decimals)
+            return self.displays.text_problem(line[0], value, numbers, decimals)
         if name == "mark":
             result = float(numbers["result", None][line])
             return displays.mark_problem(value, look.named("answer", line), result, decimals)

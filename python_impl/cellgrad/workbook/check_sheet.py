@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 
+from openpyxl.worksheet.pagebreak import Break
+
 from cellgrad.case.quantities import Index, Key, node_name, person_label, quantities, table
 from cellgrad.case.selection import Parameter, checked_parameters
 from cellgrad.workbook import style
@@ -219,5 +221,6 @@ class CheckSheet:
         last = self.pass_top + self.pass_count - 1
         area = f"A1:{column_letters(max(self.last_column, 8))}{last}"
         self.canvas.print_on("landscape", area=area, rows="1:2")
+        self.canvas.sheet.row_breaks.append(Break(id=self.pass_head - 1))
         style.show_tiny_numbers(self.canvas.sheet, f"B{_FIRST}:G{last}", f"B{_FIRST}")
         style.show_tiny_numbers(self.canvas.sheet, "B4:B6", "B4")

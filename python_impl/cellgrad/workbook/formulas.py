@@ -119,7 +119,7 @@ class Formulas:
             return f"-({terms})"
         if self.s.loss == "binary_cross_entropy":
             terms = "+".join(
-                f"({a}*LN({b})+(1-{a})*LN(1-{b}))" for a, b in zip(t, y, strict=True)
+                f"{a}*LN({b})+(1-{a})*LN(1-{b})" for a, b in zip(t, y, strict=True)
             )
             return f"-({terms})"
         if self.s.loss == "perceptron":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from openpyxl.styles import Alignment
+
 from cellgrad.case.lines import general_equation
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import layer_letter, quantities
@@ -62,22 +64,20 @@ class _Guide:
         self.canvas.sheet.merge_cells(
             start_row=self.row, start_column=2, end_row=self.row, end_column=3
         )
-        self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE - 4)) + 3})
+        self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE + 8)) + 3})
         self.row += 1
 
-    def _pair(self, name: str, text: str, look: str = "block") -> None:
+    def _pair(self, name: str, text: str, look: str = "term") -> None:
         self.canvas.text(self.row, 2, name, look)
         self.canvas.text(self.row, 3, text, "wrapped")
-        self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE - 28)) + 2})
+        self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE - 18)) + 2})
         self.row += 1
 
     def _colours(self) -> None:
         self._heading("Colours")
         for kind, (_, meaning) in style.KIND_COLOURS.items():
             self._pair(kind, meaning, kind)
-            self.canvas.sheet.cell(self.row - 1, 2).alignment = (
-                self.canvas.sheet.cell(self.row - 1, 3).alignment.copy(wrap_text=False)
-            )
+            self.canvas.sheet.cell(self.row - 1, 2).alignment = Alignment(indent=1)
 
     def _tracing(self) -> None:
         s, lay = self.s, self.layout
@@ -105,7 +105,9 @@ class _Guide:
         self._heading("The equations of this step")
         for quantity in quantities(self.s):
             if not quantity.given:
-                text = f"{quantity.label}:   {general_equation(self.s, quantity)}"
+                text = general_equation(self.s, quantity)
+                if "=" not in text:
+                    text = f"{quantity.label} = {text}"
                 self._pair(quantity.equation, text)
 
     def _excel(self) -> None:

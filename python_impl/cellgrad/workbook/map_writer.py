@@ -53,4 +53,6 @@ def write_map(canvas: Canvas, case: Case, structure: Structure, claims: list[Cla
         for column, value in enumerate(values, start=1):
             if value:
                 canvas.text(row, column, value)
-    canvas.widths(dict(zip(range(1, 10), (11, 24, 7, 26, 13, 14, 9, 9, 26), strict=True)))
+    canvas.widths(dict(zip(range(1, 10), (15, 26, 7, 24, 13, 14, 9, 9, 24), strict=True)))
+    # an empty cell as print area: the Map is never printed
+    canvas.print_on("portrait", area=f"K{row + 2}")

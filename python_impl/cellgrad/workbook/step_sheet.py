@@ -214,6 +214,7 @@ class StepSheet:
         lay, put = self.layout, self.canvas.text
         top = lay.error_row
         put(top, 1, "error", "heading")
+        put(top, lay.backward_label, "colours", "heading")
         for o in range(self.s.outputs):
             put(top, lay.forward + o, node_name(self.s, self.s.layers, o), "node")
         put(top + 1, 1, "given   the output that was wanted", "equation")
@@ -225,6 +226,10 @@ class StepSheet:
         for name in ("final_error", "sample_error", "penalty", "error"):
             if (name, None) in self.table:
                 self._rows((name, None), 1, lay.places[name, None].cells.top)
+
+        for n, (kind, (_, meaning)) in enumerate(list(style.KIND_COLOURS.items())[:5]):
+            put(top + n + 1, lay.backward_label, kind, f"legend {kind}")
+            put(top + n + 1, lay.backward, meaning, "source")
 
     # look
 

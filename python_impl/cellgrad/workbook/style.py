@@ -47,6 +47,14 @@ def register(book: Workbook) -> None:
             alignment=Alignment(horizontal="right", vertical="center"),
         )
         book.add_named_style(style)
+        look = NamedStyle(
+            name=f"legend {kind}",
+            font=Font(name=FONT, size=9, color=INK),
+            fill=style.fill,
+            border=box,
+            alignment=Alignment(vertical="center", indent=1),
+        )
+        book.add_named_style(look)
     texts = {
         "plain": (Font(name=FONT, size=10, color=INK), Alignment(vertical="center")),
         "title": (Font(name=FONT, size=15, bold=True, color=INK), Alignment(vertical="center")),
@@ -65,6 +73,9 @@ def register(book: Workbook) -> None:
         ),
         "wrapped": (
             Font(name=FONT, size=10.5, color=INK), Alignment(vertical="top", wrap_text=True),
+        ),
+        "term": (
+            Font(name=FONT, size=10.5, bold=True, color=INK), Alignment(vertical="top"),
         ),
         "head": (
             Font(name=FONT, size=9.5, bold=True, color=INK),

@@ -11,8 +11,10 @@ from cellgrad.workbook.layout import StepLayout
 SHEET = "Walkthrough"
 DECIMALS = 6
 _FIRST = 6
-_NUMBER, _LABEL, _EQUATION, _GENERAL, _WORKING, _RESULT, _ANSWER, _MARK, _ARTICLE = range(1, 10)
-_WORKING_WIDTH = 62
+_NUMBER, _LABEL, _EQUATION, _GENERAL, _WORKING, _RESULT, _ANSWER, _MARK = range(1, 9)
+_WORKING_WIDTH = 56
+_LINE_CHARACTERS = 66
+_NUMBER_CHARACTERS = 8.5
 
 
 class WalkthroughSheet:
@@ -21,8 +23,6 @@ class WalkthroughSheet:
     def __init__(self, canvas: Canvas, layout: StepLayout) -> None:
         self.canvas, self.layout, self.s = canvas, layout, layout.structure
         self.lines = walkthrough_lines(self.s)
-        self.article = any(line.article for line in self.lines)
-        self.last_column = _ARTICLE if self.article else _MARK
 
     def write(self) -> None:
         """Write the head, the lines and their claims."""
@@ -50,13 +50,17 @@ class WalkthroughSheet:
         )  # fmt: skip
         put(3, _LABEL, "decimals asked for", "block")
         self.canvas.number(3, _EQUATION, DECIMALS)
+        self.canvas.sheet.cell(3, _EQUATION).number_format = "0"
         self.canvas.claim(
             "given", ("decimals", None), "decimals asked for",
             self.canvas.area(3, _EQUATION, 1, 1), "", "", "decimals",
         )  # fmt: skip
+        if any(line.article for line in self.lines):
+            put(3, _WORKING, "Eq. 12 stands twice: with S_ERROR_H, and as the article prints it.",
+                "subtitle")  # fmt: skip
         heads = ("#", "result", "equation", "in general", "with the numbers", "is", "your answer",
-                 "✓ / ✗", "Eq. 12 as the article prints it")  # fmt: skip
-        for column, text in enumerate(heads[: self.last_column], start=1):
+                 "✓ / ✗")  # fmt: skip
+        for column, text in enumerate(heads, start=1):
             put(_FIRST - 1, column, text, "head")
 
     def _text_formula(self, template: Template) -> str:
@@ -79,19 +83,18 @@ class WalkthroughSheet:
         put(row, _LABEL, person_label(self.s, quantity, line.index), "block")
         put(row, _EQUATION, quantity.equation)
         put(row, _GENERAL, general_equation(self.s, quantity), "working")
-        self.canvas.formula(row, _WORKING, self._text_formula(line.working), "working")
+        self.canvas.formula(row, _WORKING, self._text_formula(line.written()), "working")
         source = self.layout.at_from_elsewhere(quantity.key, line.index)
         self.canvas.formula(row, _RESULT, f"={source}", "check")
         answer, result = f"G{row}", f"F{row}"
         self.canvas.formula(
             row, _MARK, f'=IF({answer}="","",IF(ROUND({answer}-{result},$C$3)=0,"✓","✗"))', "mark"
         )
-        if line.article:
-            self.canvas.formula(row, _ARTICLE, self._text_formula(line.article), "working")
-        terms = sum(not isinstance(piece, str) for piece in line.working)
-        characters = terms * 11 + 6
-        lines = max(1, -(-characters // _WORKING_WIDTH))
-        self.canvas.heights({row: 15.0 * lines + 1})
+        characters = sum(
+            len(piece) if isinstance(piece, str) else _NUMBER_CHARACTERS
+            for piece in line.written()
+        )
+        self.canvas.heights({row: 13.5 * max(1, -(-characters // _LINE_CHARACTERS)) + 2})
 
     def _claims(self) -> None:
         count = len(self.lines)
@@ -103,18 +106,6 @@ class WalkthroughSheet:
         ):
             cells = self.canvas.area(_FIRST, column, count, 1)
             self.canvas.claim(kind, (name, None), label, cells, "r")
-        start = 0
-        while start < count:
-            if self.lines[start].article is None:
-                start += 1
-                continue
-            end = start
-            while end < count and self.lines[end].article is not None:
-                end += 1
-            cells = self.canvas.area(_FIRST + start, _ARTICLE, end - start, 1)
-            rule = f"r+{start}" if start else "r"
-            self.canvas.claim("display", ("article", None), "Eq. 12 as printed", cells, rule, "Eq. 12")
-            start = end
 
     def _look(self) -> None:
         last = _FIRST + len(self.lines) - 1
@@ -122,9 +113,8 @@ class WalkthroughSheet:
         style.tint(sheet, f"G{_FIRST}:G{last}", "given")
         style.colour_marks(sheet, f"H{_FIRST}:H{last}", f"H{_FIRST}")
         style.show_tiny_numbers(sheet, f"F{_FIRST}:F{last}", f"F{_FIRST}")
-        widths = {1: 5, 2: 24, 3: 10, 4: 44, 5: _WORKING_WIDTH, 6: 13, 7: 13, 8: 7, 9: 46}
-        self.canvas.widths({c: w for c, w in widths.items() if c <= self.last_column})
+        widths = {1: 4, 2: 22, 3: 9, 4: 40, 5: _WORKING_WIDTH, 6: 11.5, 7: 11.5, 8: 6.5}
+        self.canvas.widths(widths)
         self.canvas.heights({1: 24, 2: 17, 5: 18})
         sheet.freeze_panes = f"C{_FIRST}"
-        letter = "I" if self.article else "H"
-        self.canvas.print_on("landscape", area=f"A1:{letter}{last}", rows=f"{_FIRST - 1}:{_FIRST - 1}")
+        self.canvas.print_on("landscape", area=f"A1:H{last}", rows=f"{_FIRST - 1}:{_FIRST - 1}")

@@ -1,0 +1,58 @@
+# Every target sets itself up: Python 3.11 or later is all that a machine needs.
+# PYTHON=… names the interpreter, VENV=… the folder of the environment.
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || command -v python)
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help verify test test-all lint regenerate bench clean
+
+help:
+	@echo "make verify      every shipped workbook against the MLP, cell for cell"
+	@echo "make test        the quick tests"
+	@echo "make test-all    all tests, in every engine that is installed"
+	@echo "make lint        ruff and mypy"
+	@echo "make regenerate  rebuild workbooks and figures, byte for byte"
+	@echo "make bench       speed beside other spreadsheet engines"
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "cellgrad needs Python 3.11 or later; none was found. Install it from https://www.python.org/downloads/"; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cellgrad needs Python 3.11 or later, $(PYTHON) is $$("$(PYTHON)" --version); name another with: make PYTHON=/path/to/python3.11"; exit 2; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python lacks venv; on Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
+	@echo "setting up $(VENV) (once)"
+	@"$(PYTHON)" -m venv --clear "$(VENV)"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable ".[ironcalc]" "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6"
+	@touch "$(READY)"
+
+verify: $(READY)
+	@"$(BIN)/cellgrad" verify
+
+test: $(READY)
+	@"$(BIN)/python" -m pytest -q -n auto -m "not slow"
+
+test-all: $(READY)
+	@"$(BIN)/python" -m pytest -q -n auto --dist loadgroup
+
+$(VENV)/.lint: $(READY)
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check "ruff>=0.14" "mypy>=1.15"
+	@touch "$(VENV)/.lint"
+
+lint: $(VENV)/.lint
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/ruff" format --check .
+	@"$(BIN)/mypy"
+
+regenerate: $(READY)
+	@"$(BIN)/python" python_impl/regenerate.py
+
+$(VENV)/.bench: $(READY)
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check "formulas>=1.2" "pycel>=1.0b30"
+	@touch "$(VENV)/.bench"
+
+bench: $(VENV)/.bench
+	@"$(BIN)/python" tests/benchmarks/recalculation.py
+
+clean:
+	rm -rf "$(VENV)" dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,534 @@
+"""Mutants of workbook formulas: how they are made, which are equivalent, and what verify says.
+
+Formulas are changed as trees. Whether a mutant is equivalent is decided by algebra, never
+by its being missed: both formulas are followed down to the givens and computed at random
+points of a large prime field, EXP and its like standing for unknown functions there. Two
+formulas that agree at every such point are the same function of the givens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from cellgrad.engines.formualizer import FormualizerEngine
+from cellgrad.engines.interface import failures_of
+from cellgrad.errors import EngineError, WorkbookError
+from cellgrad.verify import described as describing
+from cellgrad.verify.described import Described
+from cellgrad.verify.verifier import Report, Verifier
+from cellgrad.xlsx.addresses import Range, a1
+from cellgrad.xlsx.book import Book, SheetCells, read_book
+from cellgrad.xlsx.formula import Node, Place, parse, references
+
+# trees to texts
+
+_RANK = {"=": 0, "<>": 0, "<": 0, ">": 0, "<=": 0, ">=": 0, "&": 1, "+": 2, "-": 2, "*": 3, "/": 3}
+_UNARY, _ATOM = 5, 9
+
+
+def render(node: Node, sheet: str) -> str:
+    """Write a tree as a formula that stands on a sheet."""
+    return _render(node, sheet)[0]
+
+
+def _render(node: Node, sheet: str) -> tuple[str, int]:
+    kind = node[0]
+    if kind == "number":
+        text = f"{node[1]:.17g}"
+        return (text, _UNARY if text.startswith("-") else _ATOM)
+    if kind == "text":
+        return '"' + node[1].replace('"', '""') + '"', _ATOM
+    if kind == "cells":
+        area: Range = node[1]
+        return (area.address if area.sheet == sheet else f"{area.sheet}!{area.address}"), _ATOM
+    if kind == "sign":
+        return node[1] + _wrapped(node[2], sheet, _ATOM), _UNARY
+    if kind == "call":
+        return f"{node[1]}({','.join(render(arg, sheet) for arg in node[2])})", _ATOM
+    rank = _RANK[node[1]]
+    return _wrapped(node[2], sheet, rank) + node[1] + _wrapped(node[3], sheet, rank + 1), rank
+
+
+def _wrapped(node: Node, sheet: str, least: int) -> str:
+    text, rank = _render(node, sheet)
+    return text if rank >= least else f"({text})"
+
+
+# operators
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One formula cell, changed.
+
+    Attributes:
+        place: which cell.
+        operator: the name of the change.
+        formula: what stands there instead; None where a constant does.
+        constant: that constant.
+    """
+
+    place: Place
+    operator: str
+    formula: str | None
+    constant: float | str | None = None
+
+    def __str__(self) -> str:
+        sheet, row, column = self.place
+        held = repr(self.constant) if self.formula is None else f"={self.formula}"
+        return f"{sheet}!{a1(row, column)} {self.operator}: {held}"
+
+
+_SWAPS = {"*": "/", "/": "*", "+": "*"}
+_TURNED = {">": "<", "<": ">", ">=": "<", "<=": ">", "=": "<>", "<>": "="}
+_SHIFTS = (("row", 1, 0), ("row", -1, 0), ("column", 0, 1), ("column", 0, -1))
+OPERATORS = (
+    "sign flipped", "row shifted", "column shifted", "part dropped", "operator swapped",
+    "comparison turned", "constant cell", "own value", "constant added", "old and new exchanged",
+)  # fmt: skip
+
+
+def _at_each_node(node: Node, change) -> Iterator[tuple[str, Node]]:
+    """Yield (operator, tree) for every change of every node, one at a time."""
+    yield from change(node)
+    kind = node[0]
+    if kind == "op":
+        for name, left in _at_each_node(node[2], change):
+            yield name, ("op", node[1], left, node[3])
+        for name, right in _at_each_node(node[3], change):
+            yield name, ("op", node[1], node[2], right)
+    elif kind == "sign":
+        for name, inner in _at_each_node(node[2], change):
+            yield name, ("sign", node[1], inner)
+    elif kind == "call":
+        for n, arg in enumerate(node[2]):
+            for name, changed in _at_each_node(arg, change):
+                yield name, ("call", node[1], (*node[2][:n], changed, *node[2][n + 1 :]))
+
+
+def _changes_of(node: Node, renewed: dict[Place, Place]) -> Iterator[tuple[str, Node]]:
+    kind = node[0]
+    if kind == "op":
+        sign, left, right = node[1:]
+        if sign in "+-":
+            yield "sign flipped", ("op", "-" if sign == "+" else "+", left, right)
+        if sign in "+-*/&":
+            yield "part dropped", left
+            yield "part dropped", ("sign", "-", right) if sign == "-" else right
+        if sign in _SWAPS:
+            yield "operator swapped", ("op", _SWAPS[sign], left, right)
+        if sign in _TURNED:
+            yield "comparison turned", ("op", _TURNED[sign], left, right)
+    elif kind == "sign":
+        yield "sign flipped", node[2]
+    elif kind == "cells":
+        area: Range = node[1]
+        for name, down, across in _SHIFTS:
+            if area.top + down >= 1 and area.left + across >= 1:
+                moved = Range(
+                    area.sheet, area.top + down, area.left + across,
+                    area.bottom + down, area.right + across,
+                )  # fmt: skip
+                yield f"{name} shifted", ("cells", moved)
+        other = renewed.get((area.sheet, area.top, area.left))
+        if other is not None:
+            sheet, row, column = other
+            yield "old and new exchanged", ("cells", Range(sheet, row, column, row, column))
+
+
+def mutants_of(
+    place: Place, formula: str, value: object, book: Book, renewed: dict[Place, Place]
+) -> list[Mutant]:
+    """Return every mutant of one formula cell, each once.
+
+    Args:
+        place: the cell.
+        formula: what stands there.
+        value: what it computes.
+        book: the workbook.
+        renewed: for the cell of every old weight or bias its new one, and back.
+    """
+    sheet = place[0]
+    tree = parse(formula, sheet, book.names)
+    own = render(tree, sheet)
+    found = [(name, render(changed, sheet)) for name, changed in
+             _at_each_node(tree, lambda node: _changes_of(node, renewed))]  # fmt: skip
+    if isinstance(value, float):
+        found.append(("sign flipped", render(("sign", "-", tree), sheet)))
+        found.append(("constant added", render(("op", "+", tree, ("number", 0.001)), sheet)))
+        found.append(("own value", f"{value:.17g}"))
+    else:
+        quoted = str(value).replace('"', '""')
+        found.append(("constant added", render(("op", "&", tree, ("text", "x")), sheet)))
+        found.append(("own value", f'"{quoted}"'))
+    result = [Mutant(place, "constant cell", None, value)]
+    seen = {own}
+    for name, text in found:
+        if text not in seen:
+            seen.add(text)
+            result.append(Mutant(place, name, text))
+    return result
+
+
+# equivalence
+
+_PRIME = (1 << 61) - 1
+_POINTS = 64
+
+
+class _Broken(Exception):  # noqa: N818 - a signal, no error
+    """An error value."""
+
+
+def _number(x: float) -> int:
+    exact = Fraction(x)
+    return exact.numerator * pow(exact.denominator, -1, _PRIME) % _PRIME
+
+
+class _Point:
+    """All cells at one random point of the field; MAX, EXP, … are unknown functions there."""
+
+    def __init__(self, algebra: Algebra, number: int) -> None:
+        self.algebra, self.number = algebra, number
+        self.known: dict[Place, object] = {}
+
+    def oracle(self, *what: object) -> int:
+        """Return the same random element for the same question."""
+        digest = hashlib.blake2b(repr((self.number, what)).encode(), digest_size=16).digest()
+        return int.from_bytes(digest) % _PRIME
+
+    def cell(self, place: Place) -> object:
+        if place not in self.known:
+            self.known[place] = self._cell(place)
+        return self.known[place]
+
+    def _cell(self, place: Place) -> object:
+        algebra = self.algebra
+        if place in algebra.free:
+            return self.oracle("given", place)
+        formula = algebra.formula(place)
+        if formula is not None:
+            return self.value(parse_once(algebra.book, place[0], formula))
+        sheet = algebra.book.sheets.get(place[0], SheetCells())
+        held = sheet.values.get(place[1:])
+        if isinstance(held, float):
+            return _number(held)
+        return held if held is None else ("text", (str(held),))
+
+    def value(self, node: Node) -> object:
+        """Return a field element, a text with numbers in it, None, or ``("error",)``."""
+        try:
+            return self._value(node)
+        except _Broken:
+            return ("error",)
+
+    def _value(self, node: Node) -> object:
+        kind = node[0]
+        if kind == "number":
+            return _number(node[1])
+        if kind == "text":
+            return ("text", (node[1],) if node[1] else ())
+        if kind == "cells":
+            area: Range = node[1]
+            held = self.cell((area.sheet, area.top, area.left))
+            if held == ("error",):
+                raise _Broken
+            return held
+        if kind == "sign":
+            return -self._count(node[2]) % _PRIME
+        if kind == "call":
+            return self._call(node[1], node[2])
+        return self._operation(node[1], node[2], node[3])
+
+    def _count(self, node: Node) -> int:
+        value = self._value(node)
+        if value is None:
+            return 0
+        if isinstance(value, int):
+            return value
+        raise _Broken
+
+    def _operation(self, sign: str, left: Node, right: Node) -> object:
+        if sign == "&":
+            return self._joined(self._value(left), self._value(right))
+        if sign in _TURNED:
+            return self.oracle(sign, self._plain(left), self._plain(right))
+        a, b = self._count(left), self._count(right)
+        if sign == "+":
+            return (a + b) % _PRIME
+        if sign == "-":
+            return (a - b) % _PRIME
+        if sign == "*":
+            return a * b % _PRIME
+        if b == 0:
+            raise _Broken
+        return a * pow(b, -1, _PRIME) % _PRIME
+
+    def _plain(self, node: Node) -> object:
+        value = self._value(node)
+        return ("text", ()) if value is None else value
+
+    @staticmethod
+    def _joined(*values: object) -> object:
+        pieces: list[object] = []
+        for value in values:
+            more = () if value is None else ((value,) if isinstance(value, int) else value[1])
+            for piece in more:
+                if isinstance(piece, str) and pieces and isinstance(pieces[-1], str):
+                    pieces[-1] += piece
+                else:
+                    pieces.append(piece)
+        return ("text", tuple(pieces))
+
+    def _call(self, name: str, args: tuple[Node, ...]) -> object:
+        if name == "IF":
+            return self._value(args[1 if self._count(args[0]) & 1 else 2])
+        values = [self._count(arg) for arg in args]
+        if name == "MAX":
+            values.sort()
+        return self.oracle(name, *values)
+
+
+def parse_once(book: Book, sheet: str, formula: str) -> Node:
+    """Parse a formula, or remember it."""
+    tree = book.trees.get((sheet, formula))
+    if tree is None:
+        tree = book.trees[sheet, formula] = parse(formula, sheet, book.names)
+    return tree
+
+
+class Algebra:
+    """Decides whether a formula is the same function of the givens as the cell's own.
+
+    Args:
+        described: the workbook as it should be.
+    """
+
+    def __init__(self, described: Described) -> None:
+        self.book = described.book
+        self.free = {
+            place for place, number in described.owner.items()
+            if described.claims[number].kind in ("given", "answer")
+        }  # fmt: skip
+        self._points = [_Point(self, n) for n in range(_POINTS)]
+        self._above: dict[Place, set[Place]] = {}
+
+    def formula(self, place: Place) -> str | None:
+        """Return the formula of a cell."""
+        sheet = self.book.sheets.get(place[0])
+        return None if sheet is None else sheet.formulas.get(place[1:])
+
+    def _reads(self, place: Place, formula: str) -> set[Place]:
+        """Return every cell below a formula."""
+        found: set[Place] = set()
+        for area in references(parse_once(self.book, place[0], formula)):
+            below = (area.sheet, area.top, area.left)
+            found.add(below)
+            if below not in self._above:
+                text = self.formula(below)
+                self._above[below] = set() if text is None else self._reads(below, text)
+            found |= self._above[below]
+        return found
+
+    def circular(self, mutant: Mutant) -> bool:
+        """Tell whether a mutant reads itself."""
+        return mutant.formula is not None and mutant.place in self._reads(
+            mutant.place, mutant.formula
+        )
+
+    def equivalent(self, mutant: Mutant) -> str | None:
+        """Return why a mutant changes nothing, or None if it changes something."""
+        if mutant.formula is None or self.circular(mutant):
+            return None
+        tree = parse(mutant.formula, mutant.place[0], self.book.names)
+        for point in self._points:
+            value = point.value(tree)
+            if value == ("error",) or value != point.cell(mutant.place):
+                return None
+        return self._reason(mutant, tree)
+
+    def _reason(self, mutant: Mutant, tree: Node) -> str:
+        own = parse_once(self.book, mutant.place[0], self.formula(mutant.place))
+        pairs = [
+            (one, other)
+            for one, other in zip(references(own), references(tree), strict=False)
+            if one != other
+        ]
+        if "shifted" in mutant.operator and len(pairs) == 1:
+            one, other = ((area.sheet, area.top, area.left) for area in pairs[0])
+            if all(point.cell(one) == point.cell(other) for point in self._points):
+                return "the other cell holds the same function of the givens"
+        return "the same expression by algebra"
+
+
+# verifying
+
+
+class _Changed:
+    """An engine that already has the workbook open, with one cell changed in it."""
+
+    name = FormualizerEngine.name
+    arithmetic = FormualizerEngine.arithmetic
+
+    def __init__(self, bench: Bench, mutant: Mutant) -> None:
+        self.bench, self.mutant = bench, mutant
+
+    def version(self) -> str:
+        return "in process"
+
+    def open(self, path: Path) -> _Changed:
+        try:
+            with failures_of(self.name, path, "load"):
+                self.bench.set(self.mutant)
+        except EngineError:
+            self.bench.load()
+            raise
+        return self
+
+    def __enter__(self) -> _Changed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bench.restore(self.mutant)
+
+    def read(self, ranges):
+        return self.bench.opened.read(ranges)
+
+    def update(self, changes) -> None:
+        self.bench.touched = True
+        self.bench.opened.update(changes)
+
+
+class Bench:
+    """One workbook on which mutants are tried, one after the other.
+
+    Its stored values are left out: they would give away almost every mutant.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.engine = FormualizerEngine()
+        self.book = _without_stored_values(read_book(path))
+        self.described = self._describe(self.book)
+        self.load()
+        self.renewed = _renewed(self.described)
+        self.givens = [
+            claim.cells for claim in self.described.claims if claim.kind in ("given", "answer")
+        ]
+        self.original = list(
+            zip(self.givens, self.opened.read(self.givens), strict=True)
+        )
+        self.values = {
+            place: self.opened.read([Range(place[0], *place[1:], *place[1:])])[0][0][0]
+            for place in self.places()
+        }
+        self.algebra = Algebra(self.described)
+
+    def load(self) -> None:
+        self.opened = self.engine.open(self.path)
+        self.touched = False
+
+    def _describe(self, book: Book) -> Described:
+        held, describing.read_book = describing.read_book, lambda _: book
+        try:
+            return describing.describe(self.path)
+        finally:
+            describing.read_book = held
+
+    def places(self) -> list[Place]:
+        """Return every formula cell."""
+        return [
+            (sheet, row, column)
+            for sheet, cells in self.book.sheets.items()
+            for row, column in cells.formulas
+        ]
+
+    def mutants(self, places: list[Place]) -> Iterator[Mutant]:
+        """Yield the mutants of these cells."""
+        for place in places:
+            formula = self.book.sheets[place[0]].formulas[place[1:]]
+            yield from mutants_of(place, formula, self.values[place], self.book, self.renewed)
+
+    def set(self, mutant: Mutant) -> None:
+        """Put a mutant into the open workbook."""
+        workbook = self.opened._workbook
+        if mutant.formula is None:
+            workbook.set_value(*mutant.place, mutant.constant)
+        else:
+            workbook.set_formula(*mutant.place, f"={mutant.formula}")
+        workbook.evaluate_all()
+
+    def restore(self, mutant: Mutant) -> None:
+        """Put the formula and the givens back."""
+        if self.algebra.circular(mutant):
+            self.load()
+            return
+        own = self.algebra.formula(mutant.place)
+        self.opened._workbook.set_formula(*mutant.place, f"={own}")
+        if self.touched:
+            self.opened.update(self.original)
+            self.touched = False
+
+    def mutated(self, mutant: Mutant) -> Described:
+        """Return what describe makes of the workbook with this mutant in it."""
+        sheet, *cell = mutant.place
+        cells = self.book.sheets[sheet]
+        formulas, values = dict(cells.formulas), cells.values
+        if mutant.formula is None:
+            del formulas[tuple(cell)]
+            values = {**values, tuple(cell): mutant.constant}
+        else:
+            formulas[tuple(cell)] = mutant.formula
+        sheets = {**self.book.sheets, sheet: SheetCells(values, formulas)}
+        return self._describe(Book(self.path, sheets, self.book.names, self.book.trees))
+
+    def report(self, mutant: Mutant, *, stop_at_first: bool = True) -> Report:
+        """Verify the workbook with a mutant in it.
+
+        Raises:
+            WorkbookError: the mutant runs in a circle.
+        """
+        engine = _Changed(self, mutant)
+        return Verifier(self.mutated(mutant), engine, stop_at_first=stop_at_first).run()
+
+    def caught(self, mutant: Mutant) -> bool:
+        """Tell whether verify disagrees and names the cell."""
+        sheet, row, column = mutant.place
+        try:
+            found = self.report(mutant).mismatches
+        except WorkbookError as error:
+            return "a circular reference" in error.problem and f"{sheet}!{a1(row, column)}" in error.problem
+        return any((item.sheet, item.cell) == (sheet, a1(row, column)) for item in found)
+
+
+def _without_stored_values(book: Book) -> Book:
+    sheets = {
+        name: replace(
+            cells, values={at: v for at, v in cells.values.items() if at not in cells.formulas}
+        )
+        for name, cells in book.sheets.items()
+    }
+    return replace(book, sheets=sheets)
+
+
+def _renewed(described: Described) -> dict[Place, Place]:
+    """Return for the cell of every old weight or bias its new one, and back."""
+    at: dict[tuple[object, ...], Place] = {}
+    for claim in described.claims:
+        cells = claim.cells
+        for r in range(cells.height):
+            for c in range(cells.width):
+                key = (*claim.key, claim.rule.index(r, c))
+                at[key] = (cells.sheet, cells.top + r, cells.left + c)
+    found = {}
+    for (name, layer, index), place in at.items():
+        new = at.get((f"new_{name}", layer, index))
+        if name in ("weights", "biases") and new is not None:
+            found[place], found[new] = new, place
+    return found
