@@ -9,19 +9,17 @@ formulas that agree at every such point are the same function of the givens.
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.engines.interface import failures_of
-from cellgrad.errors import EngineError, WorkbookError
+from cellgrad.errors import WorkbookError
 from cellgrad.verify import described as describing
 from cellgrad.verify.described import Described
-from cellgrad.verify.verifier import Report, Verifier
+from cellgrad.verify.verifier import DRAWS, Report, Verifier
 from cellgrad.xlsx.addresses import Range, a1
 from cellgrad.xlsx.book import Book, SheetCells, read_book
 from cellgrad.xlsx.formula import Node, Place, parse, references
@@ -290,6 +288,8 @@ class _Point:
         if name == "IF":
             return self._value(args[1 if self._count(args[0]) & 1 else 2])
         values = [self._count(arg) for arg in args]
+        if name == "ROUND" and values[0] in (0, 1):
+            return values[0]  # however many decimals, 0 or more, are asked for
         if name == "MAX":
             values.sort()
         return self.oracle(name, *values)
@@ -317,30 +317,44 @@ class Algebra:
             if described.claims[number].kind in ("given", "answer")
         }  # fmt: skip
         self._points = [_Point(self, n) for n in range(_POINTS)]
-        self._above: dict[Place, set[Place]] = {}
+        self._known: dict[Place, int] = {}
+        self._numbers: dict[Place, int] = {}
 
     def formula(self, place: Place) -> str | None:
         """Return the formula of a cell."""
         sheet = self.book.sheets.get(place[0])
         return None if sheet is None else sheet.formulas.get(place[1:])
 
-    def _reads(self, place: Place, formula: str) -> set[Place]:
-        """Return every cell below a formula."""
-        found: set[Place] = set()
+    def _below(self, place: Place) -> int:
+        """Return every formula cell that a cell reads, itself included, as bits."""
+        if place not in self._known:
+            text = self.formula(place)
+            own = 0 if text is None else 1 << self._numbers.setdefault(place, len(self._numbers))
+            self._known[place] = own | (0 if text is None else self._read_by(place, text))
+        return self._known[place]
+
+    def _read_by(self, place: Place, formula: str) -> int:
+        found = 0
         for area in references(parse_once(self.book, place[0], formula)):
-            below = (area.sheet, area.top, area.left)
-            found.add(below)
-            if below not in self._above:
-                text = self.formula(below)
-                self._above[below] = set() if text is None else self._reads(below, text)
-            found |= self._above[below]
+            found |= self._below((area.sheet, area.top, area.left))
         return found
+
+    def bits(self, mutant: Mutant) -> tuple[int, int]:
+        """Return the cell's own bit, and the bits of every formula cell that the mutant reads."""
+        self._below(mutant.place)
+        own = 1 << self._numbers[mutant.place]
+        if mutant.formula is None:
+            return own, 0
+        return own, self._read_by(mutant.place, mutant.formula)
+
+    def depth(self, place: Place) -> int:
+        """Return how many formula cells a cell reads, directly and through others."""
+        return self._below(place).bit_count()
 
     def circular(self, mutant: Mutant) -> bool:
         """Tell whether a mutant reads itself."""
-        return mutant.formula is not None and mutant.place in self._reads(
-            mutant.place, mutant.formula
-        )
+        own, reads = self.bits(mutant)
+        return bool(own & reads)
 
     def equivalent(self, mutant: Mutant) -> str | None:
         """Return why a mutant changes nothing, or None if it changes something."""
@@ -371,31 +385,27 @@ class Algebra:
 
 
 class _Changed:
-    """An engine that already has the workbook open, with one cell changed in it."""
+    """An engine that already has the workbook open, with mutants in it."""
 
     name = FormualizerEngine.name
     arithmetic = FormualizerEngine.arithmetic
 
-    def __init__(self, bench: Bench, mutant: Mutant) -> None:
-        self.bench, self.mutant = bench, mutant
+    def __init__(self, bench: Bench, mutants: Sequence[Mutant]) -> None:
+        self.bench, self.mutants = bench, mutants
 
     def version(self) -> str:
         return "in process"
 
     def open(self, path: Path) -> _Changed:
-        try:
-            with failures_of(self.name, path, "load"):
-                self.bench.set(self.mutant)
-        except EngineError:
-            self.bench.load()
-            raise
+        with failures_of(self.name, path, "load"):
+            self.bench.set(self.mutants)
         return self
 
     def __enter__(self) -> _Changed:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bench.restore(self.mutant)
+        self.bench.restore(self.mutants)
 
     def read(self, ranges):
         return self.bench.opened.read(ranges)
@@ -406,9 +416,11 @@ class _Changed:
 
 
 class Bench:
-    """One workbook on which mutants are tried, one after the other.
+    """One workbook on which mutants are tried.
 
-    Its stored values are left out: they would give away almost every mutant.
+    Its stored values are left out: they would give away almost every mutant. Mutants of
+    which none reads another, directly or through other cells, are tried together: then each
+    of them computes what it would compute alone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -416,21 +428,19 @@ class Bench:
         self.engine = FormualizerEngine()
         self.book = _without_stored_values(read_book(path))
         self.described = self._describe(self.book)
-        self.load()
+        self._load()
         self.renewed = _renewed(self.described)
-        self.givens = [
+        givens = [
             claim.cells for claim in self.described.claims if claim.kind in ("given", "answer")
         ]
-        self.original = list(
-            zip(self.givens, self.opened.read(self.givens), strict=True)
-        )
+        self.original = list(zip(givens, self.opened.read(givens), strict=True))
         self.values = {
             place: self.opened.read([Range(place[0], *place[1:], *place[1:])])[0][0][0]
             for place in self.places()
         }
         self.algebra = Algebra(self.described)
 
-    def load(self) -> None:
+    def _load(self) -> None:
         self.opened = self.engine.open(self.path)
         self.touched = False
 
@@ -441,70 +451,118 @@ class Bench:
         finally:
             describing.read_book = held
 
-    def places(self) -> list[Place]:
-        """Return every formula cell."""
+    def places(self, sheet: str | None = None) -> list[Place]:
+        """Return every formula cell, or every one of a sheet."""
         return [
-            (sheet, row, column)
-            for sheet, cells in self.book.sheets.items()
+            (name, row, column)
+            for name, cells in self.book.sheets.items()
             for row, column in cells.formulas
+            if sheet in (None, name)
         ]
 
-    def mutants(self, places: list[Place]) -> Iterator[Mutant]:
-        """Yield the mutants of these cells."""
-        for place in places:
-            formula = self.book.sheets[place[0]].formulas[place[1:]]
-            yield from mutants_of(place, formula, self.values[place], self.book, self.renewed)
+    def mutants(self, sheet: str | None = None) -> list[Mutant]:
+        """Return the mutants of every formula cell, or of every one of a sheet."""
+        return [
+            mutant
+            for place in self.places(sheet)
+            for mutant in mutants_of(
+                place, self.algebra.formula(place), self.values[place], self.book, self.renewed
+            )
+        ]
 
-    def set(self, mutant: Mutant) -> None:
-        """Put a mutant into the open workbook."""
+    def set(self, mutants: Sequence[Mutant]) -> None:
+        """Put mutants into the open workbook."""
         workbook = self.opened._workbook
-        if mutant.formula is None:
-            workbook.set_value(*mutant.place, mutant.constant)
-        else:
-            workbook.set_formula(*mutant.place, f"={mutant.formula}")
+        for mutant in mutants:
+            if mutant.formula is None:
+                workbook.set_value(*mutant.place, mutant.constant)
+            else:
+                workbook.set_formula(*mutant.place, f"={mutant.formula}")
         workbook.evaluate_all()
 
-    def restore(self, mutant: Mutant) -> None:
-        """Put the formula and the givens back."""
-        if self.algebra.circular(mutant):
-            self.load()
-            return
-        own = self.algebra.formula(mutant.place)
-        self.opened._workbook.set_formula(*mutant.place, f"={own}")
+    def restore(self, mutants: Sequence[Mutant]) -> None:
+        """Put the formulas and the givens back."""
+        for mutant in mutants:
+            own = self.algebra.formula(mutant.place)
+            self.opened._workbook.set_formula(*mutant.place, f"={own}")
         if self.touched:
             self.opened.update(self.original)
             self.touched = False
 
-    def mutated(self, mutant: Mutant) -> Described:
-        """Return what describe makes of the workbook with this mutant in it."""
-        sheet, *cell = mutant.place
-        cells = self.book.sheets[sheet]
-        formulas, values = dict(cells.formulas), cells.values
-        if mutant.formula is None:
-            del formulas[tuple(cell)]
-            values = {**values, tuple(cell): mutant.constant}
-        else:
-            formulas[tuple(cell)] = mutant.formula
-        sheets = {**self.book.sheets, sheet: SheetCells(values, formulas)}
+    def mutated(self, mutants: Sequence[Mutant]) -> Described:
+        """Return what describe makes of the workbook with these mutants in it."""
+        sheets = {
+            name: SheetCells(dict(cells.values), dict(cells.formulas))
+            for name, cells in self.book.sheets.items()
+        }
+        for mutant in mutants:
+            cells, at = sheets[mutant.place[0]], mutant.place[1:]
+            if mutant.formula is None:
+                del cells.formulas[at]
+                cells.values[at] = mutant.constant
+            else:
+                cells.formulas[at] = mutant.formula
         return self._describe(Book(self.path, sheets, self.book.names, self.book.trees))
 
-    def report(self, mutant: Mutant, *, stop_at_first: bool = True) -> Report:
-        """Verify the workbook with a mutant in it.
+    def report(self, mutants: Sequence[Mutant], **options: object) -> Report:
+        """Verify the workbook with these mutants in it.
 
         Raises:
-            WorkbookError: the mutant runs in a circle.
+            WorkbookError: a mutant runs in a circle.
         """
-        engine = _Changed(self, mutant)
-        return Verifier(self.mutated(mutant), engine, stop_at_first=stop_at_first).run()
+        return Verifier(self.mutated(mutants), _Changed(self, mutants), **options).run()
 
-    def caught(self, mutant: Mutant) -> bool:
-        """Tell whether verify disagrees and names the cell."""
-        sheet, row, column = mutant.place
+    def names(self, mutants: Sequence[Mutant], **options: object) -> set[Place]:
+        """Return the cells, among those mutated, that verify names."""
         try:
-            found = self.report(mutant).mismatches
+            found = self.report(mutants, **options).mismatches
         except WorkbookError as error:
-            return "a circular reference" in error.problem and f"{sheet}!{a1(row, column)}" in error.problem
-        return any((item.sheet, item.cell) == (sheet, a1(row, column)) for item in found)
+            self._load()
+            circle = "a circular reference: "
+            named = error.problem.removeprefix(circle).split(" → ")
+            return {m.place for m in mutants if _shown(m) in named} if circle in error.problem else set()
+        named = {f"{item.sheet}!{item.cell}" for item in found}
+        return {mutant.place for mutant in mutants if _shown(mutant) in named}
+
+    def survivors(self, mutants: Sequence[Mutant]) -> list[Mutant]:
+        """Return the mutants that verify does not name."""
+        alone = [m for m in mutants if self.algebra.circular(m)]
+        left = [m for m in mutants if not self.algebra.circular(m)]
+        for draws in (1, 2 * DRAWS):
+            rest = []
+            for batch in self._batches(left):
+                named = self.names(batch, draws=draws, max_draws=draws)
+                rest += [mutant for mutant in batch if mutant.place not in named]
+            left = rest
+        return [m for m in [*alone, *left] if not self.names([m], stop_at_first=True)]
+
+    def _batches(self, mutants: Sequence[Mutant]) -> list[list[Mutant]]:
+        """Share mutants among batches in which no cell reads another."""
+        batches: list[_Batch] = []
+        for mutant in sorted(mutants, key=lambda m: self.algebra.depth(m.place)):
+            own, reads = self.algebra.bits(mutant)
+            for batch in batches:
+                if not (own & batch.read or reads & batch.own or own & batch.own):
+                    break
+            else:
+                batch = _Batch()
+                batches.append(batch)
+            batch.mutants.append(mutant)
+            batch.own |= own
+            batch.read |= reads
+        return [batch.mutants for batch in batches]
+
+
+@dataclass(slots=True)
+class _Batch:
+    mutants: list[Mutant] = field(default_factory=list)
+    own: int = 0
+    read: int = 0
+
+
+def _shown(mutant: Mutant) -> str:
+    sheet, row, column = mutant.place
+    return f"{sheet}!{a1(row, column)}"
 
 
 def _without_stored_values(book: Book) -> Book:

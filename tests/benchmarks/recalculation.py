@@ -44,7 +44,7 @@ from cellgrad.build import build
 from cellgrad.case.model import Sample
 from cellgrad.case.read import read_case
 from cellgrad.engines.interface import OpenWorkbook
-from cellgrad.errors import EngineMissingError, InputError
+from cellgrad.errors import EngineMissingError, InputError, WorkbookError
 from cellgrad.files import write_atomically
 from cellgrad.mlp import training_step
 from cellgrad.verify.described import describe
@@ -56,6 +56,9 @@ CASE = "series-3-4-1"
 TOLERANCE = 1e-12
 BASE = "b"
 """The contender that all others are set in relation to."""
+
+STORED = re.compile(rb"(</f><v[^>]*>)[-+.eE0-9]+(</v>)")
+"""A number stored beside a formula."""
 
 PARTS = {
     "open": "load and evaluate",
@@ -78,7 +81,7 @@ class Sheet:
 
 def redrawn_case(number):
     """Return the default case with givens of its own, of at most 4 decimals each."""
-    rng = random.Random(f"benchmark {number}")
+    rng = random.Random(f"benchmark {number}")  # noqa: S311 - not for secrets, to be repeated
 
     def given(reach=1):
         return rng.choice((-1, 1)) * rng.randint(1, 9999 * reach) / 10_000
@@ -88,7 +91,10 @@ def redrawn_case(number):
         tuple(tuple(given() for _ in row) for row in layer) for layer in case.network.weights
     )
     samples = tuple(
-        Sample(tuple(given(reach=2) for _ in sample.input), tuple(abs(given()) for _ in sample.target))
+        Sample(
+            tuple(given(reach=2) for _ in sample.input),
+            tuple(abs(given()) for _ in sample.target),
+        )
         for sample in case.samples
     )
     return dataclasses.replace(
@@ -125,13 +131,16 @@ def forged(sheet):
 
     Who hands back stored values instead of calculating is found out by it.
     """
-    path = sheet.path.with_name(f"forged-{sheet.path.name}")
+    path, count = sheet.path.with_name(f"forged-{sheet.path.name}"), 0
     with zipfile.ZipFile(sheet.path) as old, zipfile.ZipFile(path, "w") as new:
         for name in old.namelist():
             data = old.read(name)
             if name.startswith("xl/worksheets/"):
-                data = re.sub(rb"(</f><v>)[-+.eE0-9]+(</v>)", rb"\g<1>0.123\g<2>", data)
+                data, found = STORED.subn(rb"\g<1>0.123\g<2>", data)
+                count += found
             new.writestr(name, data)
+    if not count:
+        raise WorkbookError("no stored number was found to forge", file=path)
     return dataclasses.replace(sheet, path=path)
 
 
@@ -263,7 +272,7 @@ class Verification(Contender):
 class EngineAlone(Contender):
     """The default engine without anything of cellgrad's around it."""
 
-    key, label, does = "c", "its engine alone", "load and evaluate in formualizer"
+    key, label, does = "c", "formualizer alone", "load and evaluate, without anything of cellgrad's"
     ours = True
 
     def __init__(self):
@@ -302,7 +311,7 @@ class Formulas(Contender):
 class Pycel(Contender):
     """The package ``pycel``."""
 
-    key, label, does = "e", "pycel", "load and evaluate every formula cell"
+    key, label, does = "e", "pycel", "load, ask for every formula cell, recalculate them"
     most = 10
 
     def __init__(self):
@@ -313,7 +322,8 @@ class Pycel(Contender):
     def run(self, path):
         compiler = self.library.ExcelCompiler(filename=str(path))
         for cell in compiler.formula_cells():
-            compiler.evaluate(cell)
+            compiler.evaluate(cell)  # the first time it answers with the stored value
+        compiler.recalculate()
         return compiler
 
     def values(self, result, sheet):
@@ -329,7 +339,7 @@ def contenders():
     """Yield every contender, or one line that says why it is left out."""
     makers = (
         lambda: Verification(
-            "a", "cellgrad, all it does",
+            "a", "cellgrad verify",
             f"read, recalculate, compare every cell; {DRAWS} redraws, compared too",
         ),
         lambda: Verification(
@@ -401,6 +411,39 @@ class Record:
         return statistics.median(theirs[n] for n in both) / statistics.median(ours[n] for n in both)
 
 
+@dataclass
+class Outcome:
+    """A whole run of the benchmark.
+
+    Attributes:
+        workbooks: how many were made.
+        repeats: how often each was timed.
+        formulas: how many formulas each holds.
+        size: how many bytes each has.
+        records: what was measured.
+        left_out: one line for every contender that is not installed.
+    """
+
+    workbooks: int
+    repeats: int
+    formulas: int
+    size: int
+    records: list[Record] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def base(self):
+        """The record that all others are set in relation to."""
+        return next(record for record in self.records if record.contender.key == BASE)
+
+    @property
+    def broken(self):
+        """Whether somebody computed another value, or cellgrad failed."""
+        return any(
+            record.wrong or (record.contender.ours and record.failed) for record in self.records
+        )
+
+
 def spread(count, most):
     """Return at most so many of the numbers below ``count``, evenly spread."""
     if most is None or count <= most:
@@ -464,7 +507,7 @@ def measure(records, sheets, repeats, advance):
 # telling
 
 
-def table_of(records, base):
+def table_of(outcome):
     """Return the table of medians."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
@@ -473,12 +516,12 @@ def table_of(records, base):
     table.add_column("workbooks", justify="right")
     table.add_column("median ms (min–max)", justify="right")
     table.add_column(f"ratio to {BASE}", justify="right")
-    for record in records:
+    for record in outcome.records:
         contender = record.contender
         count = f"{len(record.runs)}"
         if len(record.runs) < len(record.sheets):
             count += f" of {len(record.sheets)}"
-        ratio = record.ratio(base) if record.runs else None
+        ratio = record.ratio(outcome.base) if record.runs else None
         table.add_row(
             contender.key, contender.label, contender.version, count, milliseconds(record),
             "–" if ratio is None else f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}",
@@ -518,28 +561,27 @@ def machine():
     }
 
 
-def tell(console, records, left_out, workbooks, repeats, size):
+def tell(console, outcome):
     """Print everything that was measured."""
-    base = next(record for record in records if record.contender.key == BASE)
     console.print(
-        f"{workbooks} workbooks of the case {CASE} with other givens: {size['formulas']} "
-        f"formulas, {size['bytes'] / 1024:.0f} KiB each; {repeats} repetitions, the contenders in "
-        "turns after a warm-up. Slow ones get fewer of the same workbooks; a ratio is taken "
-        "over the workbooks that both had.\n"
+        f"{outcome.workbooks} workbooks: the case {CASE} with {outcome.workbooks} sets of givens, "
+        f"{outcome.formulas} formulas and {outcome.size / 1024:.0f} KiB each, every one timed "
+        f"{outcome.repeats}×, the contenders in turns after a warm-up. Slow contenders get fewer "
+        "of the same workbooks; a ratio is taken over the workbooks that both had.\n"
     )
-    console.print(table_of(records, base))
+    console.print(table_of(outcome))
     console.print()
-    for record in records:
+    for record in outcome.records:
         console.print(f"{record.contender.key}: {escape(record.contender.does)}")
-    for line in left_out:
+    for line in outcome.left_out:
         console.print(escape(line), style="yellow")
     console.print("\nThe engine's own share of the time:", style="bold")
-    for record in records:
+    for record in outcome.records:
         if record.runs and record.inside:
             console.print(share_line(record))
     facts = machine()
     console.print(f"\n{facts['cores']} cores, {facts['python']}, {facts['system']}")
-    tell_faults(console, records)
+    tell_faults(console, outcome.records)
 
 
 def tell_faults(console, records):
@@ -559,31 +601,42 @@ def tell_faults(console, records):
             )  # fmt: skip
 
 
-def as_json(records, left_out, workbooks, repeats, size):
+def as_json(outcome):
     """Return everything that was measured as one object."""
-    base = next(record for record in records if record.contender.key == BASE)
     return {
-        "case": CASE, "workbooks": workbooks, "repeats": repeats, **size, "machine": machine(),
-        "left_out": left_out,
-        "contenders": [
-            {
-                "key": record.contender.key,
-                "contender": record.contender.label,
-                "does": record.contender.does,
-                "version": record.contender.version,
-                "workbooks": len(record.runs),
-                "median_ms": 1000 * record.median if record.runs else None,
-                "min_ms": 1000 * min(record.all_runs) if record.runs else None,
-                "max_ms": 1000 * max(record.all_runs) if record.runs else None,
-                "ratio": record.ratio(base) if record.runs else None,
-                "engine_share": shares_of(record) if record.runs else {},
-                "medians_ms": {n: 1000 * s for n, s in sorted(record.by_workbook.items())},
-                "wrong": record.wrong,
-                "failed": record.failed,
-            }
-            for record in records
-        ],
-    }  # fmt: skip
+        "case": CASE,
+        "workbooks": outcome.workbooks,
+        "repeats": outcome.repeats,
+        "formulas": outcome.formulas,
+        "bytes": outcome.size,
+        "machine": machine(),
+        "left_out": outcome.left_out,
+        "contenders": [record_as_json(record, outcome.base) for record in outcome.records],
+    }
+
+
+def record_as_json(record, base):
+    """Return what was measured of one contender."""
+    contender = record.contender
+    found = {
+        "key": contender.key,
+        "contender": contender.label,
+        "version": contender.version,
+        "does": contender.does,
+        "workbooks": len(record.runs),
+        "wrong": record.wrong,
+        "failed": record.failed,
+    }
+    if record.runs:
+        found |= {
+            "median_ms": 1000 * record.median,
+            "min_ms": 1000 * min(record.all_runs),
+            "max_ms": 1000 * max(record.all_runs),
+            "ratio": record.ratio(base),
+            "engine_share": shares_of(record),
+            "medians_ms": {n: 1000 * s for n, s in sorted(record.by_workbook.items())},
+        }
+    return found
 
 
 # the program
@@ -608,27 +661,33 @@ def positive(text):
     return number
 
 
-def compete(folder, options, bar, stack):
-    """Make the workbooks and time everybody; return records, lines of absence, sizes."""
-    task = bar.add_task("making workbooks", total=options.workbooks + 1)
+def make_workbooks(folder, count, bar):
+    """Make the workbooks to be timed, and one more for warming up."""
+    task = bar.add_task("making workbooks", total=count + 1)
     sheets = []
-    for number in range(options.workbooks + 1):  # the last is for warming up
+    for number in range(count + 1):
         sheets.append(make_workbook(folder, number))
         bar.advance(task)
-    spare = sheets.pop()
-    size = {"formulas": formulas_in(spare.path), "bytes": spare.path.stat().st_size}
-    records, left_out = [], []
+    return sheets[:-1], sheets[-1]
+
+
+def compete(folder, options, bar, stack):
+    """Make the workbooks and time everybody."""
+    sheets, spare = make_workbooks(folder, options.workbooks, bar)
+    outcome = Outcome(
+        len(sheets), options.repeats, formulas_in(spare.path), spare.path.stat().st_size
+    )
     for contender in contenders():
         if isinstance(contender, str):
-            left_out.append(contender)
+            outcome.left_out.append(contender)
             continue
         stack.callback(contender.close)
-        records.append(Record(contender, spread(len(sheets), contender.most)))
-    task = bar.add_task("warming up", total=len(records))
-    warm_up(records, spare, forged(spare), lambda: bar.advance(task))
+        outcome.records.append(Record(contender, spread(len(sheets), contender.most)))
+    task = bar.add_task("warming up", total=len(outcome.records))
+    warm_up(outcome.records, spare, forged(spare), lambda: bar.advance(task))
     task = bar.add_task("measuring", total=len(sheets) * options.repeats)
-    measure(records, sheets, options.repeats, lambda: bar.advance(task))
-    return records, left_out, size
+    measure(outcome.records, sheets, options.repeats, lambda: bar.advance(task))
+    return outcome
 
 
 def main(given=None):
@@ -640,17 +699,16 @@ def main(given=None):
         bar = stack.enter_context(
             Progress(console=status, transient=True, disable=not status.is_terminal)
         )
-        records, left_out, size = compete(folder, options, bar, stack)
-    told = (records, left_out, options.workbooks, options.repeats, size)
-    tell(Console(highlight=False), *told)
+        outcome = compete(folder, options, bar, stack)
+    tell(Console(highlight=False), outcome)
     if options.json:
-        write_atomically(options.json, json.dumps(as_json(*told), indent=1).encode())
-    broken = any(record.wrong or (record.contender.ours and record.failed) for record in records)
-    return int(broken)
+        write_atomically(options.json, json.dumps(as_json(outcome), indent=1).encode())
+    return int(outcome.broken)
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except InputError as error:
-        sys.exit(error.line())
+        Console(stderr=True, highlight=False).print(error.line(), markup=False)
+        sys.exit(2)

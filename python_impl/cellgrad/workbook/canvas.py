@@ -104,7 +104,8 @@ class Canvas:
         self.sheet.sheet_properties.pageSetUpPr.fitToPage = True
         margins = self.sheet.page_margins
         margins.left = margins.right = 0.4
-        margins.top, margins.bottom = 0.5, 0.6
+        margins.top, margins.bottom = 0.5, 0.75
+        margins.footer = 0.35
         self.sheet.oddFooter.left.text = "&A"
         self.sheet.oddFooter.right.text = "&P / &N"
         if area:

@@ -77,7 +77,7 @@ class _Guide:
         self._heading("Colours")
         for kind, (_, meaning) in style.KIND_COLOURS.items():
             self._pair(kind, meaning, kind)
-            self.canvas.sheet.cell(self.row - 1, 2).alignment = Alignment(indent=1)
+            self.canvas.sheet.cell(self.row - 1, 2).alignment = Alignment(horizontal="left", indent=1)
 
     def _tracing(self) -> None:
         s, lay = self.s, self.layout

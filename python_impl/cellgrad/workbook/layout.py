@@ -183,6 +183,10 @@ class StepLayout:
             if key not in wanted and key[0] != "incoming":
                 del self.places[key]
 
+    def is_given(self, key: Key) -> bool:
+        """Tell whether a person sets this quantity."""
+        return table(self.structure)[key].given
+
     def at(self, key: Key, index: Index) -> str:
         """Return the address of a scalar; constants are absolute."""
         return a1(*self.places[key].cell(index), absolute=not index)

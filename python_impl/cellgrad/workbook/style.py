@@ -52,7 +52,7 @@ def register(book: Workbook) -> None:
             font=Font(name=FONT, size=9, color=INK),
             fill=style.fill,
             border=box,
-            alignment=Alignment(vertical="center", indent=1),
+            alignment=Alignment(horizontal="left", vertical="center", indent=1),
         )
         book.add_named_style(look)
     texts = {
@@ -67,7 +67,10 @@ def register(book: Workbook) -> None:
         "node": (
             Font(name=FONT, size=9, color=GREY), Alignment(horizontal="right", vertical="center"),
         ),
-        "source": (Font(name=FONT, size=9, color=GREY), Alignment(vertical="center", indent=1)),
+        "source": (
+            Font(name=FONT, size=9, color=GREY),
+            Alignment(horizontal="left", vertical="center", indent=1),
+        ),
         "equation": (
             Font(name=FONT, size=8.5, italic=True, color=GREY), Alignment(vertical="bottom"),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cellgrad.case.lines import Line, Template, all_lines, general_equation, walkthrough_lines
+from cellgrad.case.lines import Line, Operand, Template, all_lines, general_equation, walkthrough_lines
 from cellgrad.case.quantities import person_label
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
@@ -13,8 +13,8 @@ DECIMALS = 6
 _FIRST = 6
 _NUMBER, _LABEL, _EQUATION, _GENERAL, _WORKING, _RESULT, _ANSWER, _MARK = range(1, 9)
 _WORKING_WIDTH = 56
-_LINE_CHARACTERS = 66
-_NUMBER_CHARACTERS = 8.5
+_LINE_CHARACTERS = 74
+_GIVEN_CHARACTERS, _NUMBER_CHARACTERS = 5, 8.5
 
 
 class WalkthroughSheet:
@@ -91,10 +91,15 @@ class WalkthroughSheet:
             row, _MARK, f'=IF({answer}="","",IF(ROUND({answer}-{result},$C$3)=0,"✓","✗"))', "mark"
         )
         characters = sum(
-            len(piece) if isinstance(piece, str) else _NUMBER_CHARACTERS
+            len(piece) if isinstance(piece, str) else self._characters(piece)
             for piece in line.written()
         )
         self.canvas.heights({row: 13.5 * max(1, -(-characters // _LINE_CHARACTERS)) + 2})
+
+    def _characters(self, operand: Operand) -> float:
+        """Guess how long a number is when it is written out."""
+        given = self.layout.is_given(operand.key)
+        return _GIVEN_CHARACTERS if given else _NUMBER_CHARACTERS
 
     def _claims(self) -> None:
         count = len(self.lines)
