@@ -81,7 +81,8 @@ def main() -> int:
         print(f"not in the manifest: {path.relative_to(TOP)}")
         stale += 1
     stale += _settle({README: readme(list(wanted))}, check=check)
-    print(f"{len(wanted)} workbooks and the README's figures: {stale} {'differ' if check else 'changed'}")
+    what = "differ" if check else "changed"
+    print(f"{len(wanted)} workbooks and the README's figures: {stale} {what}")
     return 1 if check and stale else 0
 
 

@@ -13,6 +13,9 @@ from cellgrad.case.quantities import Index, Key, Quantity, layer_letter, quantit
 from cellgrad.case.selection import MAX_LINES, evenly
 from cellgrad.case.structure import Structure
 
+MOST_TERMS, FIRST_TERMS = 24, 8
+"""A longer sum is written as its first terms, dots, and the last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Operand:
@@ -78,6 +81,8 @@ def _indices(shape: tuple[int, ...]) -> list[Index]:
 
 
 def _join(terms: list[Template], between: str = " + ") -> Template:
+    if len(terms) > MOST_TERMS:
+        terms = [*terms[:FIRST_TERMS], ("…",), terms[-1]]
     pieces: list[Piece] = []
     for n, term in enumerate(terms):
         pieces += [between, *term] if n else [*term]
@@ -109,8 +114,10 @@ class _Writer:
         terms: list[Template] = []
         if self.s.biases:
             terms.append((Operand(("biases", k), (j,)),))
-        for i in range(self.s.nodes[k]):
-            terms.append(_times(self._incoming(k, sample, i), Operand(("weights", k), (i, j))))
+        terms += [
+            _times(self._incoming(k, sample, i), Operand(("weights", k), (i, j)))
+            for i in range(self.s.nodes[k])
+        ]
         return _join(terms)
 
     def exponential(self, k: int, index: Index) -> Template:
@@ -219,10 +226,15 @@ class _Writer:
 
     def backpropagated_error(self, k: int, index: Index) -> Template:
         sample, h = index
-        return _join([
-            _times(Operand(("error_signal", k + 1), (sample, o)), Operand(("weights", k + 1), (h, o)))
-            for o in range(self.s.nodes[k + 2])
-        ])  # fmt: skip
+        return _join(
+            [
+                _times(
+                    Operand(("error_signal", k + 1), (sample, o)),
+                    Operand(("weights", k + 1), (h, o)),
+                )
+                for o in range(self.s.nodes[k + 2])
+            ]
+        )
 
     def error_signal(self, k: int, index: Index) -> Template:
         slope = Operand(("activation_derivative", k), index)
@@ -234,10 +246,14 @@ class _Writer:
 
     def weight_gradient(self, k: int, index: Index) -> Template:
         i, j = index
-        total = self._mean(_join([
-            _times(Operand(("error_signal", k), (s, j)), self._incoming(k, s, i))
-            for s in range(self.s.samples)
-        ]))  # fmt: skip
+        total = self._mean(
+            _join(
+                [
+                    _times(Operand(("error_signal", k), (s, j)), self._incoming(k, s, i))
+                    for s in range(self.s.samples)
+                ]
+            )
+        )
         if not self.s.decay:
             return total
         sign = " + " if self.minus else " − "

@@ -112,17 +112,38 @@ def _forward(structure: Structure) -> list[Quantity]:
         output = k == structure.layers - 1
         pre, post = f"S_preA_{letter}", f"S_postA_{letter}"
         found.append(
-            Quantity("pre_activation", k, pre, pre, "Eq. 3" if output else "Eq. 1",
-                     (samples, m), per_sample=True)
-        )  # fmt: skip
+            Quantity(
+                "pre_activation",
+                k,
+                pre,
+                pre,
+                "Eq. 3" if output else "Eq. 1",
+                (samples, m),
+                per_sample=True,
+            )
+        )
         softmax = structure.activations[k] == "softmax"
         if softmax:
             found += [
-                Quantity("exponential", k, f"EXP({pre})", f"EXP_{pre}", "Eq. 17",
-                         (samples, m), per_sample=True),
-                Quantity("exponential_sum", k, "Σ EXP", f"SUM_EXP_{letter}", "Eq. 17",
-                         (samples,), per_sample=True),
-            ]  # fmt: skip
+                Quantity(
+                    "exponential",
+                    k,
+                    f"EXP({pre})",
+                    f"EXP_{pre}",
+                    "Eq. 17",
+                    (samples, m),
+                    per_sample=True,
+                ),
+                Quantity(
+                    "exponential_sum",
+                    k,
+                    "Σ EXP",
+                    f"SUM_EXP_{letter}",
+                    "Eq. 17",
+                    (samples,),
+                    per_sample=True,
+                ),
+            ]
         number = "Eq. 17" if softmax else "Eq. 4" if output else "Eq. 2"
         found.append(
             Quantity("post_activation", k, post, post, number, (samples, m), per_sample=True)
@@ -140,14 +161,16 @@ def error_equation(structure: Structure) -> str:
 def _error(structure: Structure) -> list[Quantity]:
     samples, number = structure.samples, error_equation(structure)
     found = [
-        Quantity("final_error", None, "FE", "FE", "Eq. 5",
-                 (samples, structure.outputs), per_sample=True)
-    ]  # fmt: skip
+        Quantity(
+            "final_error", None, "FE", "FE", "Eq. 5", (samples, structure.outputs), per_sample=True
+        )
+    ]
     if samples > 1:
         found.append(
-            Quantity("sample_error", None, "E_sample", "E_sample", number,
-                     (samples,), per_sample=True)
-        )  # fmt: skip
+            Quantity(
+                "sample_error", None, "E_sample", "E_sample", number, (samples,), per_sample=True
+            )
+        )
         number = "Eq. 19"
     if structure.decay:
         found.append(Quantity("penalty", None, "P", "penalty", "Eq. 16", ()))
@@ -164,29 +187,63 @@ def _backward(structure: Structure) -> list[Quantity]:
         shape = (samples, m)
         if not (output and structure.cancels):
             found.append(
-                Quantity("activation_derivative", k, f"fA′(S_preA_{letter})",
-                         f"fA_deriv_{letter}", "Eq. 7", shape, per_sample=True)
-            )  # fmt: skip
+                Quantity(
+                    "activation_derivative",
+                    k,
+                    f"fA′(S_preA_{letter})",
+                    f"fA_deriv_{letter}",
+                    "Eq. 7",
+                    shape,
+                    per_sample=True,
+                )
+            )
             if output:
                 found.append(
-                    Quantity("error_derivative", None, f"∂E/∂S_postA_{letter}",
-                             f"dE_dS_postA_{letter}", "Eq. 8", shape, per_sample=True)
-                )  # fmt: skip
+                    Quantity(
+                        "error_derivative",
+                        None,
+                        f"∂E/∂S_postA_{letter}",
+                        f"dE_dS_postA_{letter}",
+                        "Eq. 8",
+                        shape,
+                        per_sample=True,
+                    )
+                )
             else:
                 found.append(
-                    Quantity("backpropagated_error", k, "Σ S_ERROR·weight",
-                             f"S_ERROR_x_weight_{letter}", "Eq. 11", shape, per_sample=True)
-                )  # fmt: skip
+                    Quantity(
+                        "backpropagated_error",
+                        k,
+                        "Σ S_ERROR·weight",
+                        f"S_ERROR_x_weight_{letter}",
+                        "Eq. 11",
+                        shape,
+                        per_sample=True,
+                    )
+                )
         signal = f"S_ERROR_{letter}"
         found.append(
-            Quantity("error_signal", k, signal, signal, signal_equation(structure, k),
-                     shape, per_sample=True)
-        )  # fmt: skip
+            Quantity(
+                "error_signal",
+                k,
+                signal,
+                signal,
+                signal_equation(structure, k),
+                shape,
+                per_sample=True,
+            )
+        )
         gradient = f"gradient_{_between(structure, k)}"
         found.append(
-            Quantity("weight_gradient", k, gradient, gradient, "Eq. 9" if output else "Eq. 12",
-                     (structure.nodes[k], m))
-        )  # fmt: skip
+            Quantity(
+                "weight_gradient",
+                k,
+                gradient,
+                gradient,
+                "Eq. 9" if output else "Eq. 12",
+                (structure.nodes[k], m),
+            )
+        )
         if structure.biases:
             gradient = f"gradient_bias_{letter}"
             found.append(Quantity("bias_gradient", k, gradient, gradient, "Eq. 14", (m,)))
@@ -207,14 +264,10 @@ def _update(structure: Structure) -> list[Quantity]:
     for k in reversed(range(structure.layers)):
         name = f"new_weight_{_between(structure, k)}"
         number = "Eq. 10" if k == structure.layers - 1 else "Eq. 13"
-        found.append(
-            Quantity("new_weights", k, name, name, number, structure.nodes[k : k + 2])
-        )
+        found.append(Quantity("new_weights", k, name, name, number, structure.nodes[k : k + 2]))
         if structure.biases and structure.update_biases:
             name = f"new_bias_{layer_letter(structure, k + 1)}"
-            found.append(
-                Quantity("new_biases", k, name, name, "Eq. 15", (structure.nodes[k + 1],))
-            )
+            found.append(Quantity("new_biases", k, name, name, "Eq. 15", (structure.nodes[k + 1],)))
     return found
 
 

@@ -125,7 +125,7 @@ def _case(document: dict[str, Any]) -> Case:
         network = document["network"]
         biases = network.get("biases")
         rate = document["learning_rate"]
-        optimizer = {
+        optimizer: dict[str, Any] = {
             name: value if isinstance(value, str) else float(value)
             for name, value in document.get("optimizer", {}).items()
         }
@@ -221,10 +221,12 @@ def _check_finite(case: Case) -> None:
         ("samples", (v for s in case.samples for v in (*s.input, *s.target))),
         ("validation", (v for s in case.validation for v in (*s.input, *s.target))),
         ("network.leaky_slope", (network.leaky_slope,)),
-        ("learning_rate", case.learning_rate if isinstance(case.learning_rate, tuple)
-         else (case.learning_rate,)),
+        (
+            "learning_rate",
+            case.learning_rate if isinstance(case.learning_rate, tuple) else (case.learning_rate,),
+        ),
         ("optimizer", (case.optimizer.momentum, case.optimizer.weight_decay)),
-    ):  # fmt: skip
+    ):
         if not all(math.isfinite(number) for number in numbers):
             raise CaseError("holds a number beyond the range of a double", place=place)
 

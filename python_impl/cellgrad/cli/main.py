@@ -17,7 +17,10 @@ from cellgrad.errors import InputError
 NO, UNUSABLE, INTERRUPTED = 1, 2, 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}, no_args_is_help=False)
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    no_args_is_help=False,
+)
 @click.version_option(__version__, prog_name="cellgrad")
 def main() -> None:
     """Backpropagation you can check cell by cell.
@@ -29,10 +32,13 @@ def main() -> None:
 @main.command()
 @click.argument("workbooks", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--engine", "engines", multiple=True, metavar="NAME",
+    "--engine",
+    "engines",
+    multiple=True,
+    metavar="NAME",
     help="formualizer (default), ironcalc, libreoffice, gnumeric, saved, or all installed; "
     "repeat for several.",
-)  # fmt: skip
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def verify(workbooks: tuple[Path, ...], engines: tuple[str, ...], *, as_json: bool) -> int:
     """Recalculate WORKBOOKs (all shipped ones by default) and compare every cell.
@@ -49,7 +55,11 @@ def verify(workbooks: tuple[Path, ...], engines: tuple[str, ...], *, as_json: bo
 @main.command()
 @click.argument("case", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="The .xlsx file to write."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The .xlsx file to write.",
 )
 def build(case: Path, output: Path) -> int:
     """Write the workbook of a CASE file, its values stored by an engine."""
@@ -62,9 +72,12 @@ def build(case: Path, output: Path) -> int:
 @click.argument("case", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print a trace (reference/schema/) instead.")
 @click.option(
-    "--decimals", default=6, show_default=True, type=click.IntRange(0, 17),
+    "--decimals",
+    default=6,
+    show_default=True,
+    type=click.IntRange(0, 17),
     help="Digits after the point.",
-)  # fmt: skip
+)
 def trace(case: Path, *, as_json: bool, decimals: int) -> int:
     """Print the training step of a CASE, quantity by quantity, numbers substituted."""
     from cellgrad.cli.trace import trace_command  # noqa: PLC0415 - start-up time

@@ -86,6 +86,7 @@ class FormualizerEngine(Engine):
     def __init__(self) -> None:
         with failures_of("formualizer", None, "be loaded to read"):
             import formualizer  # noqa: PLC0415 (slow to start, and not always needed)
+
             # A training step is too small for threads to pay: starting them costs half the time.
             evaluation = formualizer.EvaluationConfig()
             evaluation.enable_parallel = False

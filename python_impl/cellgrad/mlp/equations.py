@@ -79,7 +79,7 @@ def weight_gradient(error_signal: Array, incoming: Array) -> Array:
 
 def bias_gradient(error_signal: Array) -> Array:
     """Eq. 14 and 19: the bias gradient is S_ERROR of the node, summed over samples."""
-    total = error_signal[0]
+    total: Array = error_signal[0]
     for s in range(1, error_signal.shape[0]):
         total = total + error_signal[s]
     return total
@@ -87,23 +87,27 @@ def bias_gradient(error_signal: Array) -> Array:
 
 def updated(value: Array, learning_rate: Array, gradient: Array) -> Array:
     """Eq. 10, 13 and 15: value − LR · gradient."""
-    return value - learning_rate * gradient
+    result: Array = value - learning_rate * gradient
+    return result
 
 
 def updated_upwards(value: Array, learning_rate: Array, gradient: Array) -> Array:
     """Eq. 10, 13 and 15 where FE = target − output: value + LR · gradient."""
-    return value + learning_rate * gradient
+    result: Array = value + learning_rate * gradient
+    return result
 
 
 def penalty(weight_decay: Array, weights: list[Array]) -> Array:
     """Eq. 16: P = ½ · λ · Σ w², over all weights in order, biases apart."""
-    total = None
-    for layer in weights:
-        squares = layer * layer
-        for i in range(layer.shape[-2]):
-            for j in range(layer.shape[-1]):
-                term = squares[..., i, j]
-                total = term if total is None else total + term
+    squares = [
+        layer[..., i, j] * layer[..., i, j]
+        for layer in weights
+        for i in range(layer.shape[-2])
+        for j in range(layer.shape[-1])
+    ]
+    total = squares[0]
+    for square in squares[1:]:
+        total = total + square
     half: Array = 0.5 * weight_decay
     return half * total
 

@@ -12,7 +12,7 @@ from cellgrad.mlp.activations import Array, natural_logarithm
 
 
 def _sum_over_outputs(terms: Array) -> Array:
-    total = terms[..., 0]
+    total: Array = terms[..., 0]
     for o in range(1, terms.shape[-1]):
         total = total + terms[..., o]
     return total
@@ -20,7 +20,8 @@ def _sum_over_outputs(terms: Array) -> Array:
 
 def half_squared_error(final_error: Array) -> Array:
     """Eq. 6: E = ½ Σ FE²."""
-    return 0.5 * _sum_over_outputs(final_error * final_error)
+    total: Array = 0.5 * _sum_over_outputs(final_error * final_error)
+    return total
 
 
 def squared_error(final_error: Array) -> Array:
@@ -30,7 +31,8 @@ def squared_error(final_error: Array) -> Array:
 
 def mean_squared_error(final_error: Array) -> Array:
     """E = Σ FE² / outputs."""
-    return _sum_over_outputs(final_error * final_error) / final_error.shape[-1]
+    mean: Array = _sum_over_outputs(final_error * final_error) / final_error.shape[-1]
+    return mean
 
 
 def binary_cross_entropy(output: Array, target: Array) -> Array:
@@ -70,5 +72,7 @@ def error_derivative(loss: str, final_error: Array) -> Array:
     if loss == "half_squared_error":
         return final_error.copy()
     if loss == "squared_error":
-        return 2 * final_error
-    return 2 * final_error / final_error.shape[-1]
+        doubled: Array = 2 * final_error
+        return doubled
+    mean: Array = 2 * final_error / final_error.shape[-1]
+    return mean

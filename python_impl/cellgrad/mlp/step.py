@@ -95,9 +95,14 @@ def forward_pass(step: Step, weights: list[Array], biases: list[Array] | None) -
         biases: per layer, shape (…, m), or None.
     """
     return _forward(
-        step.structure, weights, biases, step.inputs, step.targets,
-        step.leaky_slope, step.weight_decay,
-    )  # fmt: skip
+        step.structure,
+        weights,
+        biases,
+        step.inputs,
+        step.targets,
+        step.leaky_slope,
+        step.weight_decay,
+    )
 
 
 def _forward(
@@ -124,9 +129,7 @@ def _forward(
         result.final_error = eq.final_error(incoming, targets)
     else:
         result.final_error = -eq.final_error(incoming, targets)
-    result.sample_error = losses.sample_error(
-        structure.loss, incoming, targets, result.final_error
-    )
+    result.sample_error = losses.sample_error(structure.loss, incoming, targets, result.final_error)
     result.error = _error_of_all(structure, result.sample_error)
     if structure.decay:
         result.penalty = eq.penalty(weight_decay, weights)
@@ -201,7 +204,8 @@ def training_step(
         update_biases=update_biases,
         error_sign=error_sign,
     )
-    rate, decay = np.asarray(learning_rate, dtype=dtype), np.asarray(weight_decay, dtype=dtype)
+    rate = np.asarray(learning_rate, dtype=dtype)
+    decay = np.asarray(weight_decay, dtype=dtype)
 
     forward = _forward(structure, w, b, x, t, leaky_slope, decay)
     derivative, dloss, sums, signal = _backward(structure, w, forward, leaky_slope)
@@ -221,12 +225,24 @@ def training_step(
     if b is not None and gradient_b is not None and update_biases:
         new_b = [move(b[k], rate, gradient_b[k]) for k in range(structure.layers)]
     return Step(
-        structure=structure, weights=w, biases=b, inputs=x, targets=t, learning_rate=rate,
-        leaky_slope=leaky_slope, weight_decay=decay, forward=forward,
-        activation_derivative=derivative, error_derivative=dloss, backpropagated_error=sums,
-        error_signal=signal, weight_gradient=gradient, bias_gradient=gradient_b,
-        new_weights=new_w, new_biases=new_b,
-    )  # fmt: skip
+        structure=structure,
+        weights=w,
+        biases=b,
+        inputs=x,
+        targets=t,
+        learning_rate=rate,
+        leaky_slope=leaky_slope,
+        weight_decay=decay,
+        forward=forward,
+        activation_derivative=derivative,
+        error_derivative=dloss,
+        backpropagated_error=sums,
+        error_signal=signal,
+        weight_gradient=gradient,
+        bias_gradient=gradient_b,
+        new_weights=new_w,
+        new_biases=new_b,
+    )
 
 
 def _backward(

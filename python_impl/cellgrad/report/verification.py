@@ -47,7 +47,9 @@ def as_json(reports: Sequence[Report]) -> dict[str, Any]:
 def print_reports(reports: Sequence[Report]) -> None:
     """Print a table an engine, every disagreement, and one line that says it all."""
     console = Console(highlight=False, soft_wrap=False)
-    for engine, group in groupby(reports, key=lambda report: (report.engine, report.engine_version)):
+    for engine, group in groupby(
+        reports, key=lambda report: (report.engine, report.engine_version)
+    ):
         console.print(_table(engine, list(group)))
         console.print()
     for report in reports:

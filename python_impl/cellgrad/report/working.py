@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
@@ -28,8 +29,10 @@ def print_working(case: Case, step: Step, decimals: int) -> None:
         for line in lines:
             _print_line(console, step, line, numbers, decimals)
     console.print()
-    console.print(f"E before the step {_number(float(step.forward.error), decimals)}, "
-                  f"after it {_number(float(step.after().error), decimals)}")  # fmt: skip
+    console.print(
+        f"E before the step {_number(float(step.forward.error), decimals)}, "
+        f"after it {_number(float(step.after().error), decimals)}"
+    )
 
 
 def given_numbers(step: Step) -> Numbers:
@@ -40,7 +43,7 @@ def given_numbers(step: Step) -> Numbers:
         ("learning_rate", None): step.learning_rate,
         ("weight_decay", None): step.weight_decay,
     }
-    found["leaky_slope", None] = step.inputs.dtype.type(step.leaky_slope)
+    found["leaky_slope", None] = np.asarray(step.leaky_slope)
     for k in range(step.structure.layers):
         found["weights", k] = step.weights[k]
         if step.biases is not None:
@@ -60,9 +63,7 @@ def _print_givens(console: Console, step: Step, numbers: Numbers, decimals: int)
         _print(console, f"given  {quantity.label} = ", shown)
 
 
-def _print_line(
-    console: Console, step: Step, line: Line, numbers: Numbers, decimals: int
-) -> None:
+def _print_line(console: Console, step: Step, line: Line, numbers: Numbers, decimals: int) -> None:
     label = person_label(step.structure, line.quantity, line.index)
     result = _number(_scalar(numbers, line.quantity.key, line.index), decimals)
     working = _substituted(line.written(), numbers, decimals)
@@ -73,7 +74,9 @@ def _print(console: Console, head: str, body: str) -> None:
     """Print head and body, later lines indented."""
     width = max(console.width - 6, 30)
     text = Text(body)
-    lines = text.wrap(console, width, tab_size=4) if len(head) + len(body) > console.width else [text]
+    lines = (
+        text.wrap(console, width, tab_size=4) if len(head) + len(body) > console.width else [text]
+    )
     if len(lines) == 1:
         console.print(head + body, soft_wrap=True, markup=False)
         return

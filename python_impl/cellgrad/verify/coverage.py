@@ -11,7 +11,9 @@ from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.formula import FormulaError, Node, Place, parse
 from cellgrad.xlsx.values import Value
 
-_SIMPLE = re.compile(r"(?:IF\((?:(\w+)!)?([A-Z]{1,3}\d+)(>=?)0,|MAX\(0,(?:(\w+)!)?([A-Z]{1,3}\d+)\))")
+_SIMPLE = re.compile(
+    r"(?:IF\((?:(\w+)!)?([A-Z]{1,3}\d+)(>=?)0,|MAX\(0,(?:(\w+)!)?([A-Z]{1,3}\d+)\))"
+)
 _BRANCHING = re.compile(r"\b(?:IF|MAX)\(")
 
 Lookup = Callable[[Place], Value]

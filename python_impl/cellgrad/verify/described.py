@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from cellgrad.case.quantities import Key, table
+from cellgrad.case.quantities import Key, Quantity, table
 from cellgrad.case.structure import Structure
 from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.verify.mismatch import Mismatch
@@ -78,8 +78,19 @@ def describe(path: Path) -> Described:
 
 def _structure(described: Described, table_: MapSheet) -> Structure | None:
     facts = table_.facts
-    wanted = ("nodes", "activations", "loss", "update", "samples", "biases", "update_biases",
-              "weight_decay", "error_sign", "format", "case")  # fmt: skip
+    wanted = (
+        "nodes",
+        "activations",
+        "loss",
+        "update",
+        "samples",
+        "biases",
+        "update_biases",
+        "weight_decay",
+        "error_sign",
+        "format",
+        "case",
+    )
     missing = [name for name in wanted if name not in facts]
     for name in missing:
         described.faults.append(
@@ -119,8 +130,9 @@ def _own_cells(described: Described) -> None:
         if budget < 0:
             raise WorkbookError(
                 "claims more cells than a workbook holds",
-                file=described.book.path, place=f"{SHEET}!A{claim.row}",
-            )  # fmt: skip
+                file=described.book.path,
+                place=f"{SHEET}!A{claim.row}",
+            )
         for row in range(cells.top, cells.bottom + 1):
             for column in range(cells.left, cells.right + 1):
                 place = (cells.sheet, row, column)
@@ -142,7 +154,9 @@ def _check_formulas(described: Described) -> None:
                     Mismatch.unclaimed(sheet, a1(row, column), cells.formulas[row, column])
                 )
     for claim in described.computed():
-        formulas = book.sheets[claim.cells.sheet].formulas if claim.cells.sheet in book.sheets else {}
+        formulas = (
+            book.sheets[claim.cells.sheet].formulas if claim.cells.sheet in book.sheets else {}
+        )
         for row in range(claim.cells.top, claim.cells.bottom + 1):
             for column in range(claim.cells.left, claim.cells.right + 1):
                 if (row, column) not in formulas:
@@ -212,7 +226,7 @@ def _check_quantities(described: Described, structure: Structure) -> None:
 
 
 def _check_names(
-    described: Described, known: dict[Key, object], places: dict[Key, list[Claim]]
+    described: Described, known: dict[Key, Quantity], places: dict[Key, list[Claim]]
 ) -> None:
     """A defined name stands for the same cells as the Map."""
     book = described.book
@@ -224,16 +238,22 @@ def _check_names(
             shown = book.names.get(claim.defined_name, "nothing")
             described.faults.append(
                 Mismatch.at(
-                    claim, claim.cells.top, claim.cells.left,
+                    claim,
+                    claim.cells.top,
+                    claim.cells.left,
                     f"the name {claim.defined_name} stands for {shown}, the Map says {claim.cells}",
-                )  # fmt: skip
+                )
             )
     by_name = {claim.defined_name for claim in described.claims}
     for key, quantity in known.items():
-        name = quantity.defined_name  # type: ignore[attr-defined]
+        name = quantity.defined_name
         if places[key] and name not in by_name:
             claim = places[key][0]
             described.faults.append(
-                Mismatch.at(claim, claim.cells.top, claim.cells.left,
-                            f"its defined name {name} is missing from the Map")
-            )  # fmt: skip
+                Mismatch.at(
+                    claim,
+                    claim.cells.top,
+                    claim.cells.left,
+                    f"its defined name {name} is missing from the Map",
+                )
+            )

@@ -9,7 +9,7 @@ from cellgrad.case.lines import Line, Operand, Template, walkthrough_lines
 from cellgrad.case.quantities import Key
 from cellgrad.case.structure import Structure
 from cellgrad.compare.texts import numbers_in, shows
-from cellgrad.verify.expected import Array
+from cellgrad.mlp.activations import Array
 from cellgrad.xlsx.values import CellError, Value
 
 TICK, CROSS = "✓", "✗"

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Key
 from cellgrad.case.selection import checked_parameters
 from cellgrad.case.structure import Structure
 from cellgrad.mlp import Step, training_step
+from cellgrad.mlp.activations import Array
 from cellgrad.mlp.differences import CentralDifferences, central_differences
 from cellgrad.mlp.step import Forward
 
-Array = NDArray[np.float64]
 Numbers = dict[Key, Array]
 
 
@@ -125,9 +124,13 @@ def _passes(after: Forward, moved: CentralDifferences | None) -> Numbers:
                 others = np.broadcast_to(others, (*passes.error.shape, *first.shape))  # type: ignore[union-attr]
             found[f"pass_{name}", k] = stack(first, others)
     for name, key in (
-        ("final_error", None), ("sample_error", None), ("penalty", None), ("error", None),
-        ("exponential", last), ("exponential_sum", last),
-    ):  # fmt: skip
+        ("final_error", None),
+        ("sample_error", None),
+        ("penalty", None),
+        ("error", None),
+        ("exponential", last),
+        ("exponential_sum", last),
+    ):
         first = getattr(after, name)
         if first is not None:
             others = None if passes is None else getattr(passes, name)

@@ -47,9 +47,14 @@ class Mismatch:
         """Return a fault of one claimed cell."""
         index = claim.rule.index(row - claim.cells.top, column - claim.cells.left)
         return cls(
-            claim.kind, claim.cells.sheet, a1(row, column), claim.label,
-            with_layer(claim, index), claim.equation, problem=problem,
-        )  # fmt: skip
+            claim.kind,
+            claim.cells.sheet,
+            a1(row, column),
+            claim.label,
+            with_layer(claim, index),
+            claim.equation,
+            problem=problem,
+        )
 
     @classmethod
     def of_map(cls, place: str, problem: str) -> Mismatch:
@@ -61,7 +66,13 @@ class Mismatch:
     def unclaimed(cls, sheet: str, cell: str, formula: str) -> Mismatch:
         """Return a formula that the Map does not claim."""
         short = formula if len(formula) <= 60 else f"{formula[:57]}…"  # noqa: PLR2004
-        return cls("formula", sheet, cell, workbook=f"={short}", problem="a formula that the Map does not claim")
+        return cls(
+            "formula",
+            sheet,
+            cell,
+            workbook=f"={short}",
+            problem="a formula that the Map does not claim",
+        )
 
     @classmethod
     def missing(cls, quantity: Quantity, index: Index, count: int, book: Book) -> Mismatch:
@@ -87,7 +98,8 @@ class Mismatch:
         if self.problem:
             held = f": {self.workbook}" if self.kind == "formula" else ""
             return f"{name}{where}{equation}: {self.problem}{held}{redraw}"
-        text = f"{name}{where}{equation}: workbook {_digits(self.workbook)}, python {_digits(self.python)}"
+        both = f"workbook {_digits(self.workbook)}, python {_digits(self.python)}"
+        text = f"{name}{where}{equation}: {both}"
         if isinstance(self.workbook, float) and isinstance(self.python, float):
             text += f", gap {abs(self.workbook - self.python):.1e} > bound {self.bound or 0.0:.1e}"
         return text + redraw

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from cellgrad.case.quantities import Key, quantities
 from cellgrad.case.structure import Structure
 from cellgrad.mlp import Step
-from cellgrad.verify.expected import Array, step_numbers, step_of
+from cellgrad.mlp.activations import Array
+from cellgrad.verify.expected import step_numbers, step_of
 
 Drawn = tuple[dict[Key, Array], Step]
 
@@ -149,4 +150,4 @@ def _shares(rng: random.Random, count: int) -> list[float]:
         scale = 1 << (grid - 1).bit_length()
         cuts = sorted(rng.sample(range(1, scale), count - 1))
         edges, grid = [0, *cuts, scale], scale
-    return [(b - a) / grid for a, b in zip(edges, edges[1:], strict=False)]
+    return [(b - a) / grid for a, b in itertools.pairwise(edges)]

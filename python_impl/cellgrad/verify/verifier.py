@@ -12,12 +12,13 @@ from cellgrad.case.quantities import Key, person_label, quantities, table
 from cellgrad.case.structure import Structure
 from cellgrad.certify.bounds import ErrorBounds
 from cellgrad.compare.numbers import compare_block
-from cellgrad.engines.interface import Engine, OpenWorkbook
+from cellgrad.engines.interface import Changes, Engine, OpenWorkbook
 from cellgrad.errors import EngineError, WorkbookError
+from cellgrad.mlp.activations import Array
 from cellgrad.verify import displays, redraw
 from cellgrad.verify.coverage import Coverage
 from cellgrad.verify.described import Described
-from cellgrad.verify.expected import Array, Numbers, check_numbers, step_numbers, step_of
+from cellgrad.verify.expected import Numbers, check_numbers, step_numbers, step_of
 from cellgrad.verify.mismatch import Mismatch, with_layer
 from cellgrad.verify.stored import stored_problem
 from cellgrad.xlsx.addresses import a1, parse_a1
@@ -113,7 +114,8 @@ class _Grid:
         """Put the cells' values where they belong in the quantity."""
         for r, row in enumerate(block):
             for c, value in enumerate(row):
-                values[self.claim.rule.index(r, c)] = value
+                if isinstance(value, float):
+                    values[self.claim.rule.index(r, c)] = value
 
 
 class Verifier:
@@ -142,9 +144,12 @@ class Verifier:
         self.redraw_engine = redraw_engine or engine
         self.draws, self.max_draws, self.stop_at_first = draws, max_draws, stop_at_first
         self.report = Report(
-            described.book.path, described.case, engine.name, engine.version(),
+            described.book.path,
+            described.case,
+            engine.name,
+            engine.version(),
             mismatches=list(described.faults),
-        )  # fmt: skip
+        )
         for claim in described.computed():
             self.report.totals[claim.kind] += claim.cells.height * claim.cells.width
         for fault in described.faults:
@@ -249,14 +254,12 @@ class Verifier:
             if self.stop_at_first and self.report.mismatches:
                 break
 
-    def _changes(
-        self, givens: Mapping[Key, Array]
-    ) -> list[tuple[object, Sequence[Sequence[float | str | None]]]]:
+    def _changes(self, givens: Mapping[Key, Array]) -> Changes:
         return [
             (grid.claim.cells, grid.pick(givens[grid.claim.key]))
             for grid in self.grids
             if grid.claim.kind in ("given", "answer") and grid.claim.key in givens
-        ]  # type: ignore[return-value]
+        ]
 
     def _givens(self, structure: Structure, blocks: list[Block]) -> dict[Key, Array]:
         """Take the givens from the workbook's own cells."""
@@ -337,7 +340,9 @@ class Verifier:
         if ("map", claim.row, 0) not in self._reported:
             self._reported.add(("map", claim.row, 0))
             self._note(
-                Mismatch.of_map(f"Map!A{claim.row}", f"{claim.quantity!r} is no quantity of this step")
+                Mismatch.of_map(
+                    f"Map!A{claim.row}", f"{claim.quantity!r} is no quantity of this step"
+                )
             )
 
     def _bounds(self, look: _Lookup, draw: int) -> _Bounds:
@@ -346,9 +351,14 @@ class Verifier:
         return _Bounds(self.described, look, engine, constant)
 
     def _compare_numbers(
-        self, structure: Structure, draw: int, grid: _Grid, block: Block, wanted: Array,
+        self,
+        structure: Structure,
+        draw: int,
+        grid: _Grid,
+        block: Block,
+        wanted: Array,
         bounds: _Bounds,
-    ) -> None:  # fmt: skip
+    ) -> None:
         claim = grid.claim
         cells = claim.cells
         try:
@@ -371,16 +381,28 @@ class Verifier:
             index = claim.rule.index(gap.row, gap.column)
             self._note(
                 Mismatch(
-                    claim.kind, cells.sheet, a1(cells.top + gap.row, cells.left + gap.column),
-                    self._label(structure, claim, index), with_layer(claim, index), claim.equation,
-                    _plain(gap.found), gap.expected, gap.bound, draw,
-                )  # fmt: skip
+                    claim.kind,
+                    cells.sheet,
+                    a1(cells.top + gap.row, cells.left + gap.column),
+                    self._label(structure, claim, index),
+                    with_layer(claim, index),
+                    claim.equation,
+                    _plain(gap.found),
+                    gap.expected,
+                    gap.bound,
+                    draw,
+                )
             )
 
     def _compare_display(
-        self, draw: int, claim: Claim, block: Block, numbers: Numbers, look: _Lookup,
+        self,
+        draw: int,
+        claim: Claim,
+        block: Block,
+        numbers: Numbers,
+        look: _Lookup,
         bounds: _Bounds,
-    ) -> None:  # fmt: skip
+    ) -> None:
         decimals = int(numbers.get(("decimals", None), np.array(0.0)))
         for r, row in enumerate(block):
             for c, value in enumerate(row):
@@ -390,15 +412,30 @@ class Verifier:
                     at = Mismatch.at(claim, claim.cells.top + r, claim.cells.left + c, problem)
                     self._note(
                         Mismatch(
-                            "display", at.sheet, at.cell, f"{claim.label}[{line[0] + 1}]", at.index,
-                            claim.equation, _plain(value), None, None, draw, problem,
-                        )  # fmt: skip
+                            "display",
+                            at.sheet,
+                            at.cell,
+                            f"{claim.label}[{line[0] + 1}]",
+                            at.index,
+                            claim.equation,
+                            _plain(value),
+                            None,
+                            None,
+                            draw,
+                            problem,
+                        )
                     )
 
     def _display_problem(
-        self, claim: Claim, line: tuple[int, ...], value: Value, numbers: Numbers, decimals: int,
-        look: _Lookup, bounds: _Bounds,
-    ) -> str | None:  # fmt: skip
+        self,
+        claim: Claim,
+        line: tuple[int, ...],
+        value: Value,
+        numbers: Numbers,
+        decimals: int,
+        look: _Lookup,
+        bounds: _Bounds,
+    ) -> str | None:
         name = claim.quantity
         if len(line) != 1:
             return "needs an index rule of one part"
@@ -478,7 +515,9 @@ class Verifier:
         self.report.disagreeing[claim.kind].add(place)
         at = Mismatch.at(claim, *cell, problem)
         self.report.mismatches.append(
-            Mismatch("stored", at.sheet, at.cell, at.quantity, at.index, at.equation, problem=problem)
+            Mismatch(
+                "stored", at.sheet, at.cell, at.quantity, at.index, at.equation, problem=problem
+            )
         )
 
     def _finish(self, structure: Structure) -> Report:
@@ -491,7 +530,15 @@ class Verifier:
                 f"had a branch not taken, the first {sheet}!{a1(row, column)}"
             )
         order = {quantity.key: n for n, quantity in enumerate(quantities(structure))}
-        rank = {"map": 0, "formula": 1, "given": 2, "step": 3, "check": 4, "display": 5, "stored": 6}
+        rank = {
+            "map": 0,
+            "formula": 1,
+            "given": 2,
+            "step": 3,
+            "check": 4,
+            "display": 5,
+            "stored": 6,
+        }
 
         def place_in_flow(mismatch: Mismatch) -> tuple[int, int, int]:
             number = self._claim_number(mismatch)
@@ -531,7 +578,11 @@ class _Lookup:
         """Return the cell that claims a quantity of the workbook at an index of one part."""
         if quantity not in self._places:
             self._places[quantity] = {
-                claim.rule.index(r, 0)[0]: (claim.cells.sheet, claim.cells.top + r, claim.cells.left)
+                claim.rule.index(r, 0)[0]: (
+                    claim.cells.sheet,
+                    claim.cells.top + r,
+                    claim.cells.left,
+                )
                 for claim in self.described.claims
                 if claim.quantity == quantity and len(claim.rule.parts) == 1
                 for r in range(claim.cells.height)
@@ -552,9 +603,12 @@ class _Bounds:
         arithmetic = engine.arithmetic
         self._ours = ErrorBounds(described.book, look.number, constant=constant)
         self._engines = ErrorBounds(
-            described.book, look.number, given_error=arithmetic.given_error,
-            snap=arithmetic.snap, constant=constant,
-        )  # fmt: skip
+            described.book,
+            look.number,
+            given_error=arithmetic.given_error,
+            snap=arithmetic.snap,
+            constant=constant,
+        )
 
     def both(self, place: Place) -> float:
         """Return B of the engine's value plus B of the MLP's."""

@@ -78,7 +78,9 @@ class Canvas:
             area = f"{a1(cells.top, cells.left, absolute=True)}"
             if (cells.height, cells.width) != (1, 1):
                 area += f":{a1(cells.bottom, cells.right, absolute=True)}"
-            reference = f"{quote_sheetname(self.title)}!{area}".replace(f"'{self.title}'", self.title)
+            reference = f"{quote_sheetname(self.title)}!{area}".replace(
+                f"'{self.title}'", self.title
+            )
             self.book.defined_names[defined_name] = DefinedName(defined_name, attr_text=reference)
 
     def area(self, top: int, left: int, height: int, width: int) -> Range:

@@ -18,9 +18,15 @@ SHEET = "Check"
 EPSILON = 0.00001
 TOLERANCE = 0.00000001
 FORWARD = (
-    "pre_activation", "exponential", "exponential_sum", "post_activation",
-    "final_error", "sample_error", "penalty", "error",
-)  # fmt: skip
+    "pre_activation",
+    "exponential",
+    "exponential_sum",
+    "post_activation",
+    "final_error",
+    "sample_error",
+    "penalty",
+    "error",
+)
 _FIRST = 12
 _FIRST_PASS_COLUMN = 3
 
@@ -86,7 +92,11 @@ class CheckSheet:
     def _error_before_and_after(self) -> None:
         after = a1(self.pass_top, self.columns[("error", None), ()])
         rows = (
-            ("error_before", "E before the step", f"={self.layout.at_from_elsewhere(('error', None), ())}"),
+            (
+                "error_before",
+                "E before the step",
+                f"={self.layout.at_from_elsewhere(('error', None), ())}",
+            ),
             ("error_after", "E after the step", f"={after}"),
             ("error_change", "change of E", "=B5-B4"),
         )
@@ -99,8 +109,16 @@ class CheckSheet:
         self._given(7, "epsilon", "ε", EPSILON)
         self._given(8, "tolerance", "tolerance", TOLERANCE)
         self.canvas.text(10, 1, "gradient and central difference", "heading")
-        heads = ("weight or bias", "its value", "gradient", "E at + ε", "E at − ε",
-                 "(E₊ − E₋) / 2ε", "gap", "✓ / ✗")  # fmt: skip
+        heads = (
+            "weight or bias",
+            "its value",
+            "gradient",
+            "E at + ε",
+            "E at − ε",
+            "(E₊ − E₋) / 2ε",
+            "gap",
+            "✓ / ✗",
+        )
         for column, text in enumerate(heads, start=1):
             self.canvas.text(_FIRST - 1, column, text, "head")
         error = column_letters(self.columns[("error", None), ()])
@@ -120,8 +138,14 @@ class CheckSheet:
                 (8, f'=IF(ABS(G{row})<=$B$8,"✓","✗")', "mark"),
             ):
                 self.canvas.formula(row, column, formula, look)
-        names = ("checked_value", "checked_gradient", "error_plus", "error_minus",
-                 "difference_quotient", "quotient_gap")  # fmt: skip
+        names = (
+            "checked_value",
+            "checked_gradient",
+            "error_plus",
+            "error_minus",
+            "difference_quotient",
+            "quotient_gap",
+        )
         count = len(self.parameters)
         for column, (name, label) in enumerate(zip(names, heads[1:], strict=False), start=2):
             cells = self.canvas.area(_FIRST, column, count, 1)
@@ -209,9 +233,13 @@ class CheckSheet:
                 if len(quantity.shape) == 2:  # noqa: PLR2004
                     rule += ", c"
                 self.canvas.claim(
-                    "check", (f"pass_{quantity.name}", quantity.layer), quantity.label, cells,
-                    rule, quantity.equation,
-                )  # fmt: skip
+                    "check",
+                    (f"pass_{quantity.name}", quantity.layer),
+                    quantity.label,
+                    cells,
+                    rule,
+                    quantity.equation,
+                )
 
     def _look(self) -> None:
         wide = dict.fromkeys(range(2, max(self.last_column, 8) + 1), 11.5)

@@ -31,11 +31,11 @@ def finish(data: bytes, drawing: str) -> bytes:
     core = parts["docProps/core.xml"].decode()
     core = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", _W3C_DATE, core)
     parts["docProps/core.xml"] = core.encode()
-    for name in parts:
+    link = f'<drawing xmlns:r="{_OFFICE}" r:id="rId1"/>'
+    for name, content in parts.items():
         if name.startswith("xl/worksheets/sheet"):
-            last = f'<drawing xmlns:r="{_OFFICE}" r:id="rId1"/>' if name.endswith("/sheet1.xml") else ""
-            text = parts[name].decode().replace("</worksheet>", f"{_QUIET}{last}</worksheet>")
-            parts[name] = text.encode()
+            tail = _QUIET + (link if name.endswith("/sheet1.xml") else "")
+            parts[name] = content.replace(b"</worksheet>", f"{tail}</worksheet>".encode())
     _add_drawing(parts, drawing)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:

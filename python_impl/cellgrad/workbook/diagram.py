@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
 from cellgrad.case.quantities import layer_letter, node_name
@@ -36,14 +37,14 @@ class _Shapes:
         number = len(self.xml) + 3
         inner = "cNvCxnSpPr" if tag == "cxnSp" else "cNvSpPr"
         return (
-            f"<xdr:nv{tag[0].upper()}{tag[1:]}Pr><xdr:cNvPr id=\"{number}\" name={quoteattr(name)}/>"
+            f'<xdr:nv{tag[0].upper()}{tag[1:]}Pr><xdr:cNvPr id="{number}" name={quoteattr(name)}/>'
             f"<xdr:{inner}/></xdr:nv{tag[0].upper()}{tag[1:]}Pr>"
         )
 
     def line(self, x1: float, y1: float, x2: float, y2: float) -> None:
         top, flip = min(y1, y2), ' flipV="1"' if y2 < y1 else ""
         self.xml.append(
-            f"<xdr:cxnSp macro=\"\">{self._head('cxnSp', 'weight')}<xdr:spPr>"
+            f'<xdr:cxnSp macro="">{self._head("cxnSp", "weight")}<xdr:spPr>'
             f"<a:xfrm{flip}>{_at(x1, top, x2 - x1, abs(y2 - y1))}</a:xfrm>"
             '<a:prstGeom prst="line"><a:avLst/></a:prstGeom>'
             '<a:ln w="9525"><a:solidFill><a:srgbClr val="9AA7B4"/></a:solidFill></a:ln>'
@@ -51,16 +52,27 @@ class _Shapes:
         )
 
     def node(self, x: float, y: float, text: str, fill: str) -> None:
-        self._shape(x - _NODE / 2, y - _NODE / 2, _NODE, _NODE, text, f"node {text}",
-                    "ellipse", fill, 800)  # fmt: skip
+        self._shape(
+            x - _NODE / 2, y - _NODE / 2, _NODE, _NODE, text, f"node {text}", "ellipse", fill, 800
+        )
 
     def label(self, x: float, y: float, width: float, text: str, size: int = 900) -> None:
-        self._shape(x - width / 2, y - _CAPTION / 2, width, _CAPTION, text, "label", "rect", "", size)
+        self._shape(
+            x - width / 2, y - _CAPTION / 2, width, _CAPTION, text, "label", "rect", "", size
+        )
 
     def _shape(
-        self, x: float, y: float, width: float, height: float, text: str, name: str,
-        form: str, fill: str, size: int,
-    ) -> None:  # fmt: skip
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        text: str,
+        name: str,
+        form: str,
+        fill: str,
+        size: int,
+    ) -> None:
         look = (
             f'<a:solidFill><a:srgbClr val="{fill}"/></a:solidFill>'
             '<a:ln w="9525"><a:solidFill><a:srgbClr val="66727F"/></a:solidFill></a:ln>'
@@ -68,7 +80,7 @@ class _Shapes:
             else "<a:noFill/><a:ln><a:noFill/></a:ln>"
         )
         self.xml.append(
-            f"<xdr:sp macro=\"\" textlink=\"\">{self._head('sp', name)}<xdr:spPr>"
+            f'<xdr:sp macro="" textlink="">{self._head("sp", name)}<xdr:spPr>'
             f"<a:xfrm>{_at(x, y, width, height)}</a:xfrm>"
             f'<a:prstGeom prst="{form}"><a:avLst/></a:prstGeom>{look}</xdr:spPr>'
             '<xdr:txBody><a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0" anchor="ctr"/>'
@@ -97,7 +109,7 @@ def network_drawing(structure: Structure, anchor: Anchor) -> str:
     """
     shapes = _Shapes()
     places = _positions(structure)
-    for left, right in zip(places, places[1:], strict=False):
+    for left, right in pairwise(places):
         for x1, y1, here in left:
             for x2, y2, there in right:
                 if here is not None and there is not None:
@@ -130,10 +142,7 @@ def _positions(structure: Structure) -> list[list[tuple[float, float, int | None
         nodes = _shown(count)
         gap = inner / len(nodes)
         columns.append(
-            [
-                (50 + layer * step, _CAPTION + gap * (n + 0.5), node)
-                for n, node in enumerate(nodes)
-            ]
+            [(50 + layer * step, _CAPTION + gap * (n + 0.5), node) for n, node in enumerate(nodes)]
         )
     return columns
 

@@ -15,6 +15,9 @@ from cellgrad.case.structure import Structure
 WRITTEN_OUT = 16
 """Sums of up to this many terms are written out: traceable and reproducible bit by bit."""
 
+Scalar = tuple[Key, Index]
+"""One number of the step."""
+
 Reference = Callable[[Key, Index], str]
 """Gives the address of a scalar."""
 
@@ -42,7 +45,7 @@ class Formulas:
         name, layer = key
         return "=" + str(getattr(self, f"_{name}")(layer, index))
 
-    def _products(self, pairs: list[tuple[tuple[Key, Index], tuple[Key, Index]]]) -> str:
+    def _products(self, pairs: list[tuple[Scalar, Scalar]]) -> str:
         """Σ first · second, written out or as SUMPRODUCT of two lines of cells."""
         if len(pairs) > WRITTEN_OUT and self.area is not None:
             (first, start), (second, other) = pairs[0]
@@ -52,7 +55,7 @@ class Formulas:
                 return f"SUMPRODUCT({one},{two})"
         return "+".join(f"{self.at(*a)}*{self.at(*b)}" for a, b in pairs)
 
-    def _sum(self, terms: list[tuple[Key, Index]]) -> str:
+    def _sum(self, terms: list[Scalar]) -> str:
         if len(terms) > WRITTEN_OUT and self.area is not None:
             area = self.area(terms[0][0], terms[0][1], terms[-1][1])
             if area is not None:
@@ -66,7 +69,7 @@ class Formulas:
 
     # forward
 
-    def incoming(self, k: int, sample: int, i: int) -> tuple[Key, Index]:
+    def incoming(self, k: int, sample: int, i: int) -> Scalar:
         """Return what enters layer k: the input, or the post-activation below."""
         return (("input", None) if k == 0 else ("incoming", k), (sample, i))
 
@@ -75,7 +78,7 @@ class Formulas:
 
     def _pre_activation(self, k: int, index: Index) -> str:
         sample, j = index
-        pairs = [
+        pairs: list[tuple[Scalar, Scalar]] = [
             (self.incoming(k, sample, i), (("weights", k), (i, j))) for i in range(self.s.nodes[k])
         ]
         bias = f"{self.at(('biases', k), (j,))}+" if self.s.biases else ""
@@ -118,9 +121,7 @@ class Formulas:
             terms = "+".join(f"{a}*LN({b})" for a, b in zip(t, y, strict=True))
             return f"-({terms})"
         if self.s.loss == "binary_cross_entropy":
-            terms = "+".join(
-                f"{a}*LN({b})+(1-{a})*LN(1-{b})" for a, b in zip(t, y, strict=True)
-            )
+            terms = "+".join(f"{a}*LN({b})+(1-{a})*LN(1-{b})" for a, b in zip(t, y, strict=True))
             return f"-({terms})"
         if self.s.loss == "perceptron":
             return "+".join(f"ABS({self.at(*error)})" for error in fe)
@@ -157,7 +158,7 @@ class Formulas:
         if self.s.samples == 1:
             data = self._loss(0)
         else:
-            terms = [(("sample_error", None), (s,)) for s in range(self.s.samples)]
+            terms: list[Scalar] = [(("sample_error", None), (s,)) for s in range(self.s.samples)]
             data = self._mean(self._sum(terms))
         return f"{data}+{self.at(('penalty', None), ())}" if self.s.decay else data
 
@@ -185,10 +186,12 @@ class Formulas:
 
     def _backpropagated_error(self, k: int, index: Index) -> str:
         sample, h = index
-        return self._products([
-            ((("error_signal", k + 1), (sample, o)), (("weights", k + 1), (h, o)))
-            for o in range(self.s.nodes[k + 2])
-        ])  # fmt: skip
+        return self._products(
+            [
+                ((("error_signal", k + 1), (sample, o)), (("weights", k + 1), (h, o)))
+                for o in range(self.s.nodes[k + 2])
+            ]
+        )
 
     def _error_signal(self, k: int, index: Index) -> str:
         if k < self.last:
@@ -201,10 +204,12 @@ class Formulas:
 
     def _weight_gradient(self, k: int, index: Index) -> str:
         i, j = index
-        total = self._mean("+".join(
-            f"{self.at(('error_signal', k), (s, j))}*{self.at(*self.incoming(k, s, i))}"
-            for s in range(self.s.samples)
-        ))  # fmt: skip
+        total = self._mean(
+            "+".join(
+                f"{self.at(('error_signal', k), (s, j))}*{self.at(*self.incoming(k, s, i))}"
+                for s in range(self.s.samples)
+            )
+        )
         if not self.s.decay:
             return total
         rate, w = self.at(("weight_decay", None), ()), self.at(("weights", k), index)

@@ -77,7 +77,9 @@ class _Guide:
         self._heading("Colours")
         for kind, (_, meaning) in style.KIND_COLOURS.items():
             self._pair(kind, meaning, kind)
-            self.canvas.sheet.cell(self.row - 1, 2).alignment = Alignment(horizontal="left", indent=1)
+            self.canvas.sheet.cell(self.row - 1, 2).alignment = Alignment(
+                horizontal="left", indent=1
+            )
 
     def _tracing(self) -> None:
         s, lay = self.s, self.layout
@@ -91,15 +93,26 @@ class _Guide:
             lay.at((name, 0), (0, 0)) for name in ("weights", "weight_gradient", "new_weights")
         )
         first = f"{layer_letter(s, 0)}·1 to {layer_letter(s, 1)}·1"
-        self._pair("Follow one weight", f"From {first}: Step!{weight} is the weight, Step!{gradient} "
-                   f"its gradient, Step!{new} its new value.")  # fmt: skip
+        self._pair(
+            "Follow one weight",
+            f"From {first}: Step!{weight} is the weight, Step!{gradient} "
+            f"its gradient, Step!{new} its new value.",
+        )
         self._pair("F2", "on a formula cell colours the cells it reads (Excel, LibreOffice).")
-        self._pair("Ctrl + [", "jumps to the cells a formula reads; F5 and Enter jump back (Excel).")
-        self._pair("Evaluate Formula", "in Excel's Formulas tab works a formula out step by step; "
-                   "Trace Precedents draws arrows (LibreOffice: Tools, Detective).")  # fmt: skip
+        self._pair(
+            "Ctrl + [", "jumps to the cells a formula reads; F5 and Enter jump back (Excel)."
+        )
+        self._pair(
+            "Evaluate Formula",
+            "in Excel's Formulas tab works a formula out step by step; "
+            "Trace Precedents draws arrows (LibreOffice: Tools, Detective).",
+        )
         if s.layers > 1 and s.differentiable:
-            self._pair("Watch for", "the error flows back through the old output weights; the new "
-                       "ones in the right panel are read by nothing but the check of E.")  # fmt: skip
+            self._pair(
+                "Watch for",
+                "the error flows back through the old output weights; the new "
+                "ones in the right panel are read by nothing but the check of E.",
+            )
 
     def _equations(self) -> None:
         self._heading("The equations of this step")
@@ -114,9 +127,9 @@ class _Guide:
         self._heading("What Excel will ask")
         self._paragraph(
             "A downloaded file opens in Protected View: choose Enable Editing, or nothing "
-            "recalculates. Excel recalculates the whole workbook when it opens it, and so offers to "
-            "save it when you close it, even if you changed nothing. There are no macros and no "
-            "links to other files."
+            "recalculates. Excel recalculates the whole workbook when it opens it, and so offers "
+            "to save it when you close it, even if you changed nothing. There are no macros and "
+            "no links to other files."
         )
 
     def _provenance(self) -> None:

@@ -29,11 +29,12 @@ def write_map(canvas: Canvas, case: Case, structure: Structure, claims: list[Cla
     """Write the facts, then one row a claimed rectangle."""
     canvas.text(1, 1, "What every cell is", "title")
     canvas.text(
-        2, 1,
+        2,
+        1,
         "Read by programs; r and c count rows and columns of a rectangle from 0. "
         "Every formula cell of this workbook is claimed once.",
         "subtitle",
-    )  # fmt: skip
+    )
     row = 4
     for name, value in facts(case, structure).items():
         canvas.text(row, 1, name, "block")
@@ -46,10 +47,16 @@ def write_map(canvas: Canvas, case: Case, structure: Structure, claims: list[Cla
     for claim in claims:
         row += 1
         values = (
-            claim.kind, claim.quantity, "" if claim.layer is None else str(claim.layer),
-            claim.label, claim.cells.sheet, claim.cells.address, claim.rule.text,
-            claim.equation, claim.defined_name,
-        )  # fmt: skip
+            claim.kind,
+            claim.quantity,
+            "" if claim.layer is None else str(claim.layer),
+            claim.label,
+            claim.cells.sheet,
+            claim.cells.address,
+            claim.rule.text,
+            claim.equation,
+            claim.defined_name,
+        )
         for column, value in enumerate(values, start=1):
             if value:
                 canvas.text(row, column, value)

@@ -78,9 +78,14 @@ class StepSheet:
             row, column = place.cell(index)
             self.canvas.formula(row, column, self.formulas.of(key, index), kind)
         self.canvas.claim(
-            "step", key, quantity.label, place.cells, place.rule.text,
-            quantity.equation, quantity.defined_name,
-        )  # fmt: skip
+            "step",
+            key,
+            quantity.label,
+            place.cells,
+            place.rule.text,
+            quantity.equation,
+            quantity.defined_name,
+        )
         style.show_tiny_numbers(
             self.canvas.sheet, place.cells.address, a1(place.cells.top, place.cells.left)
         )
@@ -150,7 +155,10 @@ class StepSheet:
         put(equations, 1, f"{layer_letter(s, k)} → {layer_letter(s, k + 1)}", "heading")
         self._block_names(names, 1, weights.label, k)
         self._incoming_names(names, k)
-        for panel, name in ((lay.backward_label, "weight_gradient"), (lay.update_label, "new_weights")):
+        for panel, name in (
+            (lay.backward_label, "weight_gradient"),
+            (lay.update_label, "new_weights"),
+        ):
             quantity = self.table[name, k]
             self._block_names(names, panel, quantity.label, k)
             self._equation(equations, panel, quantity)
@@ -221,7 +229,9 @@ class StepSheet:
         self.canvas.heights({top: 17, top + 1: 13})
         target = lay.places["target", None].cells
         for n in range(self.s.samples):
-            put(target.top + n, 1, "target" + (f"  s{n + 1}" if self.s.samples > 1 else ""), "block")
+            put(
+                target.top + n, 1, "target" + (f"  s{n + 1}" if self.s.samples > 1 else ""), "block"
+            )
         self._given(("target", None), tuple(sample.target for sample in self.case.samples))
         for name in ("final_error", "sample_error", "penalty", "error"):
             if (name, None) in self.table:
@@ -255,4 +265,3 @@ class StepSheet:
             self.canvas.sheet.col_breaks = ColBreak()
             for column in (lay.backward_label - 1, lay.update_label - 1):
                 self.canvas.sheet.col_breaks.append(Break(id=column))
-

@@ -61,37 +61,43 @@ def register(book: Workbook) -> None:
         "subtitle": (Font(name=FONT, size=10, color=GREY), Alignment(vertical="center")),
         "heading": (Font(name=FONT, size=11, bold=True, color=INK), Alignment(vertical="center")),
         "panel": (
-            Font(name=FONT, size=12, bold=True, color="1C4E80"), Alignment(vertical="center"),
+            Font(name=FONT, size=12, bold=True, color="1C4E80"),
+            Alignment(vertical="center"),
         ),
         "block": (Font(name=FONT, size=10, bold=True, color=INK), Alignment(vertical="center")),
         "node": (
-            Font(name=FONT, size=9, color=GREY), Alignment(horizontal="right", vertical="center"),
+            Font(name=FONT, size=9, color=GREY),
+            Alignment(horizontal="right", vertical="center"),
         ),
         "source": (
             Font(name=FONT, size=9, color=GREY),
             Alignment(horizontal="left", vertical="center", indent=1),
         ),
         "equation": (
-            Font(name=FONT, size=8.5, italic=True, color=GREY), Alignment(vertical="bottom"),
+            Font(name=FONT, size=8.5, italic=True, color=GREY),
+            Alignment(vertical="bottom"),
         ),
         "wrapped": (
-            Font(name=FONT, size=10.5, color=INK), Alignment(vertical="top", wrap_text=True),
+            Font(name=FONT, size=10.5, color=INK),
+            Alignment(vertical="top", wrap_text=True),
         ),
         "term": (
-            Font(name=FONT, size=10.5, bold=True, color=INK), Alignment(vertical="top"),
+            Font(name=FONT, size=10.5, bold=True, color=INK),
+            Alignment(vertical="top"),
         ),
         "head": (
             Font(name=FONT, size=9.5, bold=True, color=INK),
             Alignment(vertical="center", wrap_text=True),
         ),
         "working": (
-            Font(name=FONT, size=10, color=INK), Alignment(vertical="center", wrap_text=True),
+            Font(name=FONT, size=10, color=INK),
+            Alignment(vertical="center", wrap_text=True),
         ),
         "mark": (
             Font(name=FONT, size=11, bold=True, color=INK),
             Alignment(horizontal="center", vertical="center"),
         ),
-    }  # fmt: skip
+    }
     for name, (font, alignment) in texts.items():
         book.add_named_style(NamedStyle(name=name, font=font, alignment=alignment))
 

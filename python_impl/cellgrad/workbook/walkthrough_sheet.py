@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from cellgrad.case.lines import Line, Operand, Template, all_lines, general_equation, walkthrough_lines
+from cellgrad.case.lines import (
+    Line,
+    Operand,
+    Template,
+    all_lines,
+    general_equation,
+    walkthrough_lines,
+)
 from cellgrad.case.quantities import person_label
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
@@ -43,23 +50,41 @@ class WalkthroughSheet:
             else f"{shown} of the step's {total:,} results, evenly spread"
         )
         put(
-            2, 1,
+            2,
+            1,
             f"{which}, in the order in which a person computes them. "
             "Work one out, type it under “your answer”, and see.",
             "subtitle",
-        )  # fmt: skip
+        )
         put(3, _LABEL, "decimals asked for", "block")
         self.canvas.number(3, _EQUATION, DECIMALS)
         self.canvas.sheet.cell(3, _EQUATION).number_format = "0"
         self.canvas.claim(
-            "given", ("decimals", None), "decimals asked for",
-            self.canvas.area(3, _EQUATION, 1, 1), "", "", "decimals",
-        )  # fmt: skip
+            "given",
+            ("decimals", None),
+            "decimals asked for",
+            self.canvas.area(3, _EQUATION, 1, 1),
+            "",
+            "",
+            "decimals",
+        )
         if any(line.article for line in self.lines):
-            put(3, _WORKING, "Eq. 12 stands twice: with S_ERROR_H, and as the article prints it.",
-                "subtitle")  # fmt: skip
-        heads = ("#", "result", "equation", "in general", "with the numbers", "is", "your answer",
-                 "✓ / ✗")  # fmt: skip
+            put(
+                3,
+                _WORKING,
+                "Eq. 12 stands twice: with S_ERROR_H, and as the article prints it.",
+                "subtitle",
+            )
+        heads = (
+            "#",
+            "result",
+            "equation",
+            "in general",
+            "with the numbers",
+            "is",
+            "your answer",
+            "✓ / ✗",
+        )
         for column, text in enumerate(heads, start=1):
             put(_FIRST - 1, column, text, "head")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 MAX_ROW = 1_048_576
@@ -12,7 +12,7 @@ MAX_COLUMN = 16_384
 _A1 = re.compile(r"\$?([A-Za-z]{1,3})\$?([1-9][0-9]{0,6})")
 
 
-@lru_cache(maxsize=None)
+@cache
 def column_letters(column: int) -> str:
     """Return the letters of a 1-based column: 1 → A, 27 → AA."""
     letters = ""
@@ -22,7 +22,7 @@ def column_letters(column: int) -> str:
     return letters
 
 
-@lru_cache(maxsize=None)
+@cache
 def column_number(letters: str) -> int:
     """Return the 1-based column of its letters: A → 1, AA → 27."""
     number = 0

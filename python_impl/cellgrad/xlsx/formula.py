@@ -79,7 +79,7 @@ def tree_of(book: Book, sheet: str, formula: str) -> Node:
     tree = book.trees.get((sheet, formula))
     if tree is None:
         tree = book.trees[sheet, formula] = parse(formula, sheet, book.names)
-    return tree  # type: ignore[no-any-return]
+    return tree
 
 
 def references(node: Node) -> Iterator[Range]:

@@ -17,9 +17,16 @@ SHEET = "Map"
 FORMAT = "cellgrad-map/1"
 KINDS = ("given", "answer", "step", "check", "display")
 COLUMNS = (
-    "kind", "quantity", "layer", "name on the sheet", "sheet", "cells", "index", "equation",
+    "kind",
+    "quantity",
+    "layer",
+    "name on the sheet",
+    "sheet",
+    "cells",
+    "index",
+    "equation",
     "defined name",
-)  # fmt: skip
+)
 
 _PART = re.compile(r"\d{1,7}|[rc](\+\d{1,7})?")
 
@@ -138,9 +145,16 @@ def _read_row(result: MapSheet, row: int, cells: dict[int, str]) -> None:
         if index.parts and not quantity:
             raise ValueError("the quantity is missing")  # noqa: TRY301
         claim = Claim(
-            kind, quantity, int(layer) if layer else None, label,
-            Range.parse(sheet, area), index, equation, name, row,
-        )  # fmt: skip
+            kind,
+            quantity,
+            int(layer) if layer else None,
+            label,
+            Range.parse(sheet, area),
+            index,
+            equation,
+            name,
+            row,
+        )
     except ValueError as error:
         result.faults.append((place, f"this row cannot be read: {error}"))
         return

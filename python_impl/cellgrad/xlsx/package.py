@@ -115,7 +115,7 @@ def _refuse_document_type(data: bytes) -> None:
     parser.StartElementHandler = root
     try:
         for start in range(0, len(data), 1 << 14):
-            parser.Parse(data[start : start + (1 << 14)], False)  # noqa: FBT003
+            parser.Parse(data[start : start + (1 << 14)], False)
     except _RootReached:
         return
 
