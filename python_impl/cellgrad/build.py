@@ -64,7 +64,6 @@ def _refuse_overflow(book: Book) -> None:
                     shown = value if isinstance(value, CellError) else f"{value:.6g}"
                     raise WorkbookError(
                         f"{claim.label} comes to {shown} at {cells.sheet}!{a1(row, column)}",
-                        place=claim.label,
                         remedy=f"keep pre-activations below {EXP_LIMIT:.0f}: EXP overflows "
                         f"above {math.log(1.7976931348623157e308):.0f}",
                     )

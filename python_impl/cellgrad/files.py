@@ -23,7 +23,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         target = path.resolve()
         if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        # the name is cut: with its addition it must not grow too long for a file system
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
         beside = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -31,12 +32,12 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         beside.chmod(_plain_mode(target))
         beside.replace(target)
-    except OSError as error:
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle; a NUL character
         if beside is not None:
             with contextlib.suppress(OSError):
                 beside.unlink()
         raise InputError(
-            f"cannot be written ({error.strerror or error})",
+            f"cannot be written ({getattr(error, 'strerror', None) or error})",
             file=path,
             remedy="choose another place with -o, or make room",
         ) from error

@@ -20,7 +20,8 @@ from cellgrad.xlsx.values import CellError, Value
 
 MAX_CELLS = 5_000_000
 MAX_ARRAY_CELLS = 1_000_000
-MAX_NUMBER_CHARACTERS = 64
+MAX_NUMBER_CHARACTERS = 400
+"""Some engines write the smallest doubles without an exponent: 324 zeros and the digits."""
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"

@@ -6,7 +6,9 @@ known, nothing is parsed that declares a document type.
 
 from __future__ import annotations
 
+import copy
 import io
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +22,8 @@ from cellgrad.files import read_limited
 MAX_FILE_BYTES = 256 << 20
 MAX_INFLATED_BYTES = 512 << 20
 MAX_PARTS = 2_000
+MAX_MARKUP = 20_000_000
+"""Tags and attributes of one part: parsed, each takes many times its length."""
 MAX_RATIO = 400
 SMALL_PART = 4 << 20
 """Parts below this size are not held to MAX_RATIO: short files compress well."""
@@ -45,6 +49,10 @@ class Package:
             ) from error
         self._check(entries)
         self.names = [entry.filename for entry in entries]
+        self._parts = {entry.filename: self._inflated(entry) for entry in entries}
+        for name in self.names:
+            if name.lower().endswith((".xml", ".rels", ".vml")):
+                self._refuse_document_type(name)
         if "xl/workbook.xml" not in self.names:
             self.refuse("a zip archive, but no workbook in it", "save it as .xlsx")
 
@@ -55,41 +63,61 @@ class Package:
     def _check(self, entries: list[zipfile.ZipInfo]) -> None:
         if len(entries) > MAX_PARTS:
             self.refuse(f"more than {MAX_PARTS:,} parts")
-        names = [entry.filename for entry in entries]
-        if len(set(names)) != len(names):
+        names = {entry.filename.replace("\\", "/").lstrip("/").lower() for entry in entries}
+        if len(names) != len(entries):
             self.refuse("two parts of the same name", "save it again in a spreadsheet program")
         if sum(entry.file_size for entry in entries) > MAX_INFLATED_BYTES:
             self.refuse(f"inflates to more than {MAX_INFLATED_BYTES >> 20} MiB")
         for entry in entries:
             if entry.flag_bits & 1:
                 self.refuse("encrypted", "remove the password")
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                self.refuse(f"{entry.filename} is packed in an unusual way", "save it again")
             packed = max(entry.compress_size, 1)
             if entry.file_size > SMALL_PART and entry.file_size / packed > MAX_RATIO:
                 self.refuse(f"{entry.filename} inflates {entry.file_size // packed}-fold")
             lower = entry.filename.lower()
             if lower.startswith("xl/externallinks/"):
                 self.refuse("links to another workbook", "break the link and save")
-            if lower.endswith("vbaproject.bin"):
+            if lower.endswith("vbaproject.bin") or lower.startswith("xl/macrosheets/"):
                 self.refuse("holds macros", "save it as .xlsx without macros")
 
     def read(self, name: str) -> bytes:
         """Return one part, inflated."""
-        try:
-            return self._zip.read(name)
-        except KeyError:
+        if name not in self._parts:
             self.refuse(f"{name} is missing", "save it again in a spreadsheet program")
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError):
-            self.refuse(f"{name} is damaged", "save it again in a spreadsheet program")
+        return self._parts[name]
+
+    def _inflated(self, entry: zipfile.ZipInfo) -> bytes:
+        """Return one part; it must have the size and the checksum that the archive states."""
+        longer = copy.copy(entry)
+        longer.file_size += 1  # what goes beyond the stated size would be cut off in silence
+        try:
+            with self._zip.open(longer) as part:
+                data = part.read(longer.file_size)
+        except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError,
+                ValueError):  # fmt: skip
+            data = None
+        if data is None or len(data) != entry.file_size:
+            self.refuse(f"{entry.filename} is damaged", "save it again in a spreadsheet program")
+        return data
 
     def xml(self, name: str) -> ET.Element:
-        """Return one part, parsed; a document type is refused, and so are its entities."""
+        """Return one part, parsed; it declares no document type, so it has no entities."""
         data = self.read(name)
+        if data.count(b"<") + data.count(b"=") > MAX_MARKUP:
+            self.refuse(f"{name} holds more than {MAX_MARKUP:,} tags and attributes")
         try:
-            _refuse_document_type(data)
-            return ET.fromstring(data)  # noqa: S314 - no document type, so no entities
+            return ET.fromstring(data)  # noqa: S314 - refused where a document type is declared
+        except (ET.ParseError, LookupError, ValueError) as error:
+            self.refuse(f"{name} is not well-formed XML ({error})", "save it again")
+
+    def _refuse_document_type(self, name: str) -> None:
+        try:
+            _find_document_type(self.read(name))
         except _DocumentTypeError:
             self.refuse(f"{name} declares a document type", "save it again")
-        except (ET.ParseError, expat.ExpatError, LookupError, ValueError) as error:
+        except (expat.ExpatError, LookupError, ValueError) as error:
             self.refuse(f"{name} is not well-formed XML ({error})", "save it again")
 
 
@@ -101,7 +129,7 @@ class _RootReached(Exception):  # noqa: N818 - a signal, no error
     pass
 
 
-def _refuse_document_type(data: bytes) -> None:
+def _find_document_type(data: bytes) -> None:
     """Parse up to the root element; a document type can stand nowhere else."""
     parser = expat.ParserCreate()
 

@@ -1,0 +1,91 @@
+"""Every shipped workbook in every engine, and how exactly they agree."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import plain_step
+import pytest
+
+from cellgrad.verify.described import describe
+from cellgrad.verify.many import verify_workbooks
+from cellgrad.verify.verifier import Verifier
+
+TOP = Path(__file__).parent.parent
+WORKBOOKS = sorted((TOP / "spreadsheets").rglob("*.xlsx"))
+ENGINES = [
+    "formualizer",
+    "ironcalc",
+    pytest.param("libreoffice", marks=[pytest.mark.libreoffice, pytest.mark.slow]),
+    pytest.param("gnumeric", marks=[pytest.mark.gnumeric, pytest.mark.slow]),
+    "saved",
+]
+BIT_BY_BIT = ("formualizer", "ironcalc", "libreoffice", "saved")
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_shipped_workbook_agrees(name, engine_or_skip):
+    engine_or_skip(name)
+    reports = verify_workbooks(WORKBOOKS, [name])
+    assert [r.path for r in reports if not r.agrees] == []
+    assert all(r.draws >= 5 for r in reports)
+    assert all(not r.worst or r.worst < 1 for r in reports)
+    # nothing was left unseen: no branch untaken, no step cell zero throughout
+    assert not [note for r in reports for note in r.notes if "were still zero" in note]
+    if name in BIT_BY_BIT:
+        # every shipped sum is written out, so every step cell is bit-identical
+        assert sum(len(r.inexact["step"]) for r in reports) == 0
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_larger_networks_and_other_structures_agree(name, engine_or_skip, tmp_path):
+    from test_workbooks import big_case
+
+    from cellgrad.build import build
+
+    engine = engine_or_skip(name)
+    redraw_engine = engine_or_skip("formualizer") if name == "saved" else engine
+    for nodes, activation, samples in (
+        ([20, 17, 18], "logistic", 1),
+        ([5, 4, 3, 2], "leaky_relu", 3),
+        ([3, 2], "tanh", 2),
+    ):
+        path = tmp_path / f"{'-'.join(map(str, nodes))}.xlsx"
+        build(big_case(nodes, activation, samples), path)
+        report = Verifier(describe(path), engine, redraw_engine=redraw_engine).run()
+        assert report.agrees, report.mismatches[0].line()
+
+
+def test_the_readmes_counts_are_those_of_the_workbooks():
+    text = (TOP / "README.md").read_text("utf-8")
+    steps = sum(
+        claim.cells.height * claim.cells.width
+        for path in WORKBOOKS
+        for claim in describe(path).claims
+        if claim.kind == "step"
+    )
+    rows = re.findall(r"^\| (\w+) \| (\d+) \|.*\| ([\d,]+) of ([\d,]+) \|$", text, re.MULTILINE)
+    assert {row[0] for row in rows} == set(BIT_BY_BIT)
+    assert {int(row[1]) for row in rows} == {len(WORKBOOKS)}
+    assert {row[2].replace(",", "") for row in rows} == {str(steps)}
+
+
+@pytest.mark.parametrize("path", WORKBOOKS, ids=lambda path: path.stem)
+def test_the_saved_step_is_that_of_plain_python(path):
+    described = describe(path)
+    case = json.loads((TOP / "reference/cases" / f"{described.case}.json").read_text("utf-8"))
+    expected = plain_step.step(case)
+    seen = set()
+    for claim in described.claims:
+        if claim.kind != "step" or claim.quantity not in expected:
+            continue
+        other = expected[claim.quantity]
+        values = np.array(other if claim.layer is None else other[claim.layer])
+        saved = described.book.sheets[claim.cells.sheet].values
+        for r in range(claim.cells.height):
+            for c in range(claim.cells.width):
+                cell = (claim.cells.top + r, claim.cells.left + c)
+                assert saved[cell] == values[claim.rule.index(r, c)], (claim.label, cell)
+                seen.add(claim.quantity)
+    assert {"error", "weight_gradient", "new_weights", "error_signal"} <= seen
