@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 MAX_BYTES = 64 << 20
+MAX_NODES = 1_000_000
+MAX_EPOCHS = 1_000_000_000
 _MAX_SHOWN = 60
 _SUM_TOLERANCE = 1e-12
+_CONTROL = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What neither a workbook can hold nor a terminal should be sent."""
 
 
 def read_case(path: Path) -> Case:
@@ -63,11 +68,13 @@ def _load_json(data: bytes) -> Any:
         raise CaseError(f"{word} is no number a case may hold", remedy="give finite numbers")
 
     def refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise CaseError(f"the key {twice!r} stands twice", remedy="keep one of them")
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise CaseError(
+                    f"the key {_short(repr(name))} stands twice", remedy="keep one of them"
+                )
+            found[name] = value
         return found
 
     try:
@@ -82,8 +89,16 @@ def _load_json(data: bytes) -> Any:
         ) from error
     except UnicodeDecodeError as error:
         raise CaseError("not a UTF-8 text", remedy="save it as UTF-8 JSON") from error
-    except (RecursionError, ValueError) as error:
-        raise CaseError(f"not usable as JSON ({error})") from error
+    except RecursionError as error:
+        raise CaseError("nested too deeply") from error
+    except ValueError as error:
+        raise CaseError("holds a whole number of thousands of digits") from error
+
+
+def _short(text: str) -> str:
+    if len(text) <= _MAX_SHOWN * 2:
+        return text
+    return f"{text[:_MAX_SHOWN]} … {text[-_MAX_SHOWN:]}"
 
 
 @lru_cache(maxsize=1)
@@ -101,11 +116,10 @@ def _check_schema(document: Any) -> None:
     except RecursionError as deep:
         raise CaseError("nested too deeply") from deep
     if error is not None:
-        message = error.message
-        if len(message) > _MAX_SHOWN * 2:
-            message = f"{message[:_MAX_SHOWN]} … {message[-_MAX_SHOWN:]}"
         place = error.json_path.removeprefix("$").removeprefix(".") or "the document"
-        raise CaseError(message, place=place, remedy="see reference/schema/case.schema.json")
+        raise CaseError(
+            _short(error.message), place=place, remedy="see reference/schema/case.schema.json"
+        )
 
 
 def _vector(values: Iterable[float]) -> Vector:
@@ -124,7 +138,7 @@ def _case(document: dict[str, Any]) -> Case:
     try:
         network = document["network"]
         biases = network.get("biases")
-        rate = document["learning_rate"]
+        rate, size = document["learning_rate"], document.get("batch_size")
         optimizer: dict[str, Any] = {
             name: value if isinstance(value, str) else float(value)
             for name, value in document.get("optimizer", {}).items()
@@ -147,8 +161,8 @@ def _case(document: dict[str, Any]) -> Case:
             loss=document["loss"],
             samples=_samples(document["samples"]),
             update=document["update"],
-            batch_size=document.get("batch_size"),
-            epochs=document["epochs"],
+            batch_size=None if size is None else int(size),
+            epochs=int(document["epochs"]),
             learning_rate=_vector(rate) if isinstance(rate, list) else float(rate),
             optimizer=Optimizer(**optimizer),
             validation=_samples(document.get("validation", ())),
@@ -163,6 +177,8 @@ def _check(case: Case) -> None:
     """Check what chains: layers, weights, samples, and the domain of the loss."""
     network = case.network
     nodes = network.nodes
+    _check_sizes(case)
+    _check_texts(case)
     if len(nodes) > 1:
         _check_weights(case)
     _check_finite(case)
@@ -181,6 +197,26 @@ def _check(case: Case) -> None:
     _check_rates(case)
     if case.updates() == 1:
         case.structure()
+
+
+def _check_sizes(case: Case) -> None:
+    for place, number, most in (
+        ("network.nodes", max(case.network.nodes), MAX_NODES),
+        ("batch_size", case.batch_size or 1, MAX_EPOCHS),
+        ("epochs", case.epochs, MAX_EPOCHS),
+    ):
+        if number > most:
+            raise CaseError("a number too large to be meant", place=place, remedy=f"up to {most:,}")
+
+
+def _check_texts(case: Case) -> None:
+    """A text ends up in cells and on terminals."""
+    source = {f"source.{name}": getattr(case.source, name) for name in Source.__slots__}
+    for place, text in {"id": case.id, "title": case.title, **source}.items():
+        if _CONTROL.search(text) or (place in ("id", "title") and "\n" in text):
+            raise CaseError(
+                "holds a control character", place=place, remedy="write it as one plain line"
+            )
 
 
 def _check_weights(case: Case) -> None:

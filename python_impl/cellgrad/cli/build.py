@@ -18,5 +18,11 @@ def build_command(case: Path, output: Path) -> int:
         build(read_case(case), output)
     except InputError as error:
         raise error.within(case) from error
+    except OSError as error:  # it is calculated in the folder for temporary files
+        raise InputError(
+            f"cannot be calculated ({error.strerror or error})",
+            file=output,
+            remedy="make room in the folder for temporary files",
+        ) from error
     sys.stdout.write(f"wrote {output}; now: cellgrad verify {output}\n")
     return 0

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -87,8 +89,10 @@ def trace(case: Path, *, as_json: bool, decimals: int) -> int:
 
 def run() -> None:
     """Run the command line and exit with its code."""
+    _prepare_streams()
     try:
         code = main(standalone_mode=False)
+        sys.stdout.flush()  # here, where a failure can still be reported
     except InputError as error:
         _complain(error.line())
         code = UNUSABLE
@@ -98,12 +102,34 @@ def run() -> None:
         _complain(" ".join(error.format_message().split()).rstrip(".") + "; see cellgrad --help")
         code = UNUSABLE
     except BrokenPipeError:
-        # the reader went away (as head does); keep Python from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader went away, as head does
         code = NO
+    except OSError as error:
+        _drop_output()
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}; make room, or write to another place")
+        code = UNUSABLE
+    except MemoryError:
+        _complain("not enough memory for this; use a smaller file")
+        code = UNUSABLE
     except KeyboardInterrupt:
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _prepare_streams() -> None:
+    """Let no character of an answer or a file name be a reason to fail."""
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Keep Python from complaining at exit about what could not be written."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(line: str) -> None:

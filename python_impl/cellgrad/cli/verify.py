@@ -23,7 +23,7 @@ def verify_command(workbooks: Sequence[Path], engines: Sequence[str], *, as_json
     names = engine_names(engines or (DEFAULT,))
     reports = verify_workbooks(paths, names, progress=sys.stderr.isatty())
     if as_json:
-        sys.stdout.write(json.dumps(report_as_json(reports), ensure_ascii=False, indent=1) + "\n")
+        sys.stdout.write(json.dumps(report_as_json(reports), allow_nan=False, indent=1) + "\n")
     else:
         print_reports(reports)
     return 0 if all(report.agrees for report in reports) else 1

@@ -248,7 +248,12 @@ class CheckSheet:
         self.canvas.sheet.freeze_panes = "B3"
         last = self.pass_top + self.pass_count - 1
         area = f"A1:{column_letters(max(self.last_column, 8))}{last}"
-        self.canvas.print_on("landscape", area=area, rows="1:2")
+        # too wide for one page: pages side by side, each row's name on all of them
+        self.canvas.print_on("landscape", area=area)
+        self.canvas.sheet.sheet_properties.pageSetUpPr.fitToPage = False
+        self.canvas.sheet.page_setup.scale = 64
+        self.canvas.sheet.page_setup.pageOrder = "overThenDown"
+        self.canvas.sheet.print_title_cols = "A:B"
         self.canvas.sheet.row_breaks.append(Break(id=self.pass_head - 1))
         style.show_tiny_numbers(self.canvas.sheet, f"B{_FIRST}:G{last}", f"B{_FIRST}")
         style.show_tiny_numbers(self.canvas.sheet, "B4:B6", "B4")

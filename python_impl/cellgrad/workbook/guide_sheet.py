@@ -64,7 +64,7 @@ class _Guide:
         self.canvas.sheet.merge_cells(
             start_row=self.row, start_column=2, end_row=self.row, end_column=3
         )
-        self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE + 8)) + 3})
+        self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE + 14)) + 3})
         self.row += 1
 
     def _pair(self, name: str, text: str, look: str = "term") -> None:
@@ -77,6 +77,7 @@ class _Guide:
         self._heading("Colours")
         for kind, (_, meaning) in style.KIND_COLOURS.items():
             self._pair(kind, meaning, kind)
+            self.canvas.sheet.cell(self.row - 1, 3).style = "source"
             self.canvas.sheet.cell(self.row - 1, 2).alignment = Alignment(
                 horizontal="left", indent=1
             )
