@@ -87,29 +87,29 @@ def loss(case, y, t):
 
 
 def error_signals(case, weights, pres, posts, t):
-    """Return S_ERROR of one sample, layer by layer."""
+    """Return S_ERROR of one sample, layer by layer, and what it is made of."""
     names, kind = case["network"]["activations"], case["loss"]
     slope = case["network"].get("leaky_slope", 0.01)
-    signals = [None] * len(weights)
+    signals, sums, slopes, outer = ([None] * len(weights) for _ in range(4))
     fe = [a - b for a, b in zip(posts[-1], t, strict=True)]
     if kind in {"binary_cross_entropy", "categorical_cross_entropy", "perceptron"}:
-        signals[-1] = fe
+        signals[-1], outer = fe, None
     else:
         outer = {
             "half_squared_error": fe,
             "squared_error": [2 * e for e in fe],
             "mean_squared_error": [2 * e / len(fe) for e in fe],
         }[kind]
-        signals[-1] = [
-            e * derivative(names[-1], z, slope) for e, z in zip(outer, pres[-1], strict=True)
-        ]
+        slopes[-1] = [derivative(names[-1], z, slope) for z in pres[-1]]
+        signals[-1] = [e * d for e, d in zip(outer, slopes[-1], strict=True)]
     for k in reversed(range(len(weights) - 1)):
-        signals[k] = [
+        slopes[k] = [derivative(names[k], z, slope) for z in pres[k]]
+        sums[k] = [
             left_to_right([d * w for d, w in zip(signals[k + 1], row, strict=True)])
-            * derivative(names[k], z, slope)
-            for row, z in zip(weights[k + 1], pres[k], strict=True)
+            for row in weights[k + 1]
         ]
-    return signals
+        signals[k] = [total * d for total, d in zip(sums[k], slopes[k], strict=True)]
+    return signals, sums, slopes, outer
 
 
 def step(case):
@@ -123,17 +123,21 @@ def step(case):
     conventions = case.get("conventions", {})
     sign = -1.0 if conventions.get("error_sign") == "target_minus_output" else 1.0
     rate = case["learning_rate"]
+    softmax = network["activations"][-1] == "softmax"
     runs = []
     for sample in samples:
         pres, posts = forward(case, weights, biases, sample["input"])
-        signals = error_signals(case, weights, pres, posts, sample["target"])
-        runs.append((sample["input"], pres, posts, signals, loss(case, posts[-1], sample["target"])))
+        back = error_signals(case, weights, pres, posts, sample["target"])
+        error = loss(case, posts[-1], sample["target"])
+        runs.append((sample["input"], pres, posts, back[0], error, sample["target"], *back[1:]))
     error = left_to_right([run[4] for run in runs])
     if mean:
         error = error / count
+    penalty = None
     if decay:
         squares = [w * w for layer in weights for row in layer for w in row]
-        error = error + 0.5 * decay * left_to_right(squares)
+        penalty = 0.5 * decay * left_to_right(squares)
+        error = error + penalty
     gradients, bias_gradients, new_weights, new_biases = [], [], [], []
     for k, layer in enumerate(weights):
         gradient = []
@@ -163,7 +167,21 @@ def step(case):
                 biases[k] if frozen
                 else [b - rate * g for b, g in zip(biases[k], line, strict=True)]
             )
+
+
+    def signed(values):
+        return None if values is None else [sign * value for value in values]
+
+    powers = [[math.exp(z) for z in r[1][-1]] for r in runs] if softmax else None
     return {
+        "exponential": {len(weights) - 1: powers},
+        "exponential_sum": {len(weights) - 1: [left_to_right(p) for p in powers or []]},
+        "final_error": [signed([y - t for y, t in zip(r[2][-1], r[5], strict=True)]) for r in runs],
+        "sample_error": [r[4] for r in runs],
+        "penalty": penalty,
+        "error_derivative": [signed(r[8]) for r in runs],
+        "activation_derivative": [[r[7][k] for r in runs] for k in range(len(weights))],
+        "backpropagated_error": [[signed(r[6][k]) for r in runs] for k in range(len(weights))],
         "pre_activation": [[r[1][k] for r in runs] for k in range(len(weights))],
         "post_activation": [[r[2][k] for r in runs] for k in range(len(weights))],
         "error_signal": [[[sign * d for d in r[3][k]] for r in runs] for k in range(len(weights))],

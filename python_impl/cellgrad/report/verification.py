@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,8 +14,6 @@ from cellgrad.verify.verifier import COMPUTED, Report
 
 SHOWN = 20
 """So many disagreements are printed for one workbook; --json lists all."""
-
-_NAME = 30
 
 
 def as_json(reports: Sequence[Report]) -> dict[str, Any]:
@@ -60,24 +57,33 @@ def print_reports(reports: Sequence[Report]) -> None:
 def _table(engine: tuple[str, str], reports: list[Report]) -> Table:
     name, version = engine
     title = f"recalculated by {name} {version}" if name != "saved" else "values saved in the files"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1))
-    table.add_column("workbook", overflow="ellipsis", no_wrap=True, max_width=_NAME)
-    for heading in COMPUTED:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("bit-identical", justify="right", no_wrap=True)
-    table.add_column("in bound", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for report in reports:
-        counts = [f"{good}/{total}" for good, total in report.kinds().values()]
-        mark = Text("✓", style="green") if report.agrees else Text("✗", style="bold red")
-        table.add_row(
-            _short(report.path), *counts, str(report.bit_identical), str(report.within_bound), mark
+    headings = ["workbook", *COMPUTED, "same bits", "within", "worst", ""]
+    rows = [_row(report) for report in reports]
+    if not any(report.worst for report in reports):
+        headings.remove("worst")
+        rows = [[*row[:-2], row[-1]] for row in rows]
+    gap = 1 if "worst" in headings else 2
+    table = Table(
+        title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0)
+    )
+    table.add_column("workbook", overflow="ellipsis", no_wrap=True)
+    for column, heading in enumerate(headings[1:], start=1):
+        # the counts keep their width; where space is short the names give way
+        width = max(len(heading), *(len(row[column]) for row in rows))
+        right = heading in (*COMPUTED, "same bits", "within")
+        table.add_column(
+            heading, justify="right" if right else "left", no_wrap=True, min_width=width
         )
+    for row in rows:
+        style = "green" if row[-1] == "✓" else "bold red"
+        table.add_row(*row[:-1], Text(row[-1], style=style))
     return table
 
 
-def _short(path: Path) -> str:
-    return path.stem if len(path.stem) <= _NAME else f"{path.stem[: _NAME - 1]}…"
+def _row(report: Report) -> list[str]:
+    counts = [f"{good}/{total}" for good, total in report.kinds().values()]
+    bits = [str(report.bit_identical), str(report.within_bound)]
+    return [report.path.stem, *counts, *bits, report.worst_cell, "✓" if report.agrees else "✗"]
 
 
 def _print_mismatches(console: Console, report: Report) -> None:

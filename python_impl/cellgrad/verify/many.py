@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from cellgrad.engines import DEFAULT, ENGINE_NAMES, create, installed
+from cellgrad.engines.interface import Engine
 from cellgrad.errors import InputError
 from cellgrad.verify.described import describe
 from cellgrad.verify.verifier import Report, Verifier
@@ -70,9 +71,15 @@ def _in_turn(paths: Sequence[Path], name: str) -> Iterator[Report]:
     with create(name) as engine, contextlib.ExitStack() as stack:
         redraw_engine = stack.enter_context(create(DEFAULT)) if name == "saved" else engine
         for path in paths:
-            with np.errstate(all="ignore"):  # what overflows is compared like any other number
-                report = Verifier(describe(path), engine, redraw_engine=redraw_engine).run()
-            yield report
+            yield _verified(path, engine, redraw_engine)
+
+
+def _verified(path: Path, engine: Engine, redraw_engine: Engine) -> Report:
+    try:
+        with np.errstate(all="ignore"):  # what overflows is compared like any other number
+            return Verifier(describe(path), engine, redraw_engine=redraw_engine).run()
+    except MemoryError as error:
+        raise InputError("needs more memory than there is", file=path) from error
 
 
 def _one(path: Path, name: str) -> Report:
