@@ -1,7 +1,9 @@
 # Every target sets itself up: Python 3.11 or later is all that a machine needs.
 # PYTHON=… names the interpreter, VENV=… the folder of the environment.
 
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3 || command -v python)
+# the first that really runs and is new enough: a name on the PATH may be an empty shim
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
@@ -18,8 +20,8 @@ help:
 	@echo "make bench       speed beside other spreadsheet engines"
 
 $(READY): pyproject.toml
-	@test -n "$(PYTHON)" || { echo "cellgrad needs Python 3.11 or later; none was found. Install it from https://www.python.org/downloads/"; exit 2; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cellgrad needs Python 3.11 or later, $(PYTHON) is $$("$(PYTHON)" --version); name another with: make PYTHON=/path/to/python3.11"; exit 2; }
+	@test -n "$(PYTHON)" || { echo "cellgrad needs Python 3.11 or later, and none was found. Install it from https://www.python.org/downloads/ or name one: make PYTHON=/path/to/python3.11"; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "cellgrad needs Python 3.11 or later, $(PYTHON) is $$("$(PYTHON)" --version 2>&1 | tail -n 1); name another with: make PYTHON=/path/to/python3.11"; exit 2; }
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python lacks venv; on Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
 	@echo "setting up $(VENV) (once)"
 	@"$(PYTHON)" -m venv --clear "$(VENV)"
