@@ -164,10 +164,10 @@ def step(case):
             bias_gradients.append([sign * g for g in line])
             frozen = conventions.get("update_biases") is False
             new_biases.append(
-                biases[k] if frozen
+                biases[k]
+                if frozen
                 else [b - rate * g for b, g in zip(biases[k], line, strict=True)]
             )
-
 
     def signed(values):
         return None if values is None else [sign * value for value in values]

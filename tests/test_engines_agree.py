@@ -5,12 +5,14 @@ import re
 from pathlib import Path
 
 import numpy as np
-import plain_step
 import pytest
 
+import plain_step
+from cellgrad.build import build
 from cellgrad.verify.described import describe
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
+from test_workbooks import big_case
 
 TOP = Path(__file__).parent.parent
 WORKBOOKS = sorted((TOP / "spreadsheets").rglob("*.xlsx"))
@@ -40,10 +42,6 @@ def test_every_shipped_workbook_agrees(name, engine_or_skip):
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_larger_networks_and_other_structures_agree(name, engine_or_skip, tmp_path):
-    from test_workbooks import big_case
-
-    from cellgrad.build import build
-
     engine = engine_or_skip(name)
     redraw_engine = engine_or_skip("formualizer") if name == "saved" else engine
     for nodes, activation, samples in (

@@ -1,6 +1,8 @@
 """The running error bound: nothing right exceeds it, and it is no looser than it must be."""
 
 import math
+import tempfile
+from decimal import Decimal, getcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,14 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_mlp import cases
-from test_workbooks import as_case
 
+from cellgrad.build import workbook_bytes
 from cellgrad.certify.bounds import UNIT, ErrorBounds
 from cellgrad.compare.numbers import compare_block
 from cellgrad.compare.texts import numbers_in, shows
+from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.book import Book, SheetCells, read_book
 from cellgrad.xlsx.formula import FormulaError, parse, tree_of
+from test_mlp import cases
+from test_workbooks import as_case
 
 TOP = Path(__file__).parent.parent
 
@@ -67,8 +71,6 @@ def test_a_sum_of_products_stays_inside_in_any_order(pairs, rng):
     ],
 )
 def test_a_function_of_one_number_stays_inside(formula, function):
-    from decimal import Decimal, getcontext
-
     getcontext().prec = 60
     for x in np.random.default_rng(3).uniform(-6, 6, 200).tolist():
         plain = {"EXP": math.exp, "LN": math.log, "ABS": abs, "SQRT": math.sqrt, "MAX": max}
@@ -82,11 +84,6 @@ def test_a_function_of_one_number_stays_inside(formula, function):
 @given(cases())
 def test_no_cell_of_any_right_step_exceeds_its_bound(document):
     """Every step cell's stored value against its formula evaluated in exact fractions."""
-    from decimal import getcontext
-
-    from cellgrad.build import workbook_bytes
-    from cellgrad.errors import WorkbookError
-
     getcontext().prec = 60
     try:
         data = workbook_bytes(as_case(document))
@@ -105,8 +102,6 @@ def test_no_cell_of_any_right_step_exceeds_its_bound(document):
 
 
 def _book_from(data, path):
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / path
         target.write_bytes(data)
@@ -117,8 +112,6 @@ class Exact:
     """The formulas at 60 digits, by a walk of its own."""
 
     def __init__(self, book):
-        from decimal import Decimal
-
         self.book, self.number, self.known = book, Decimal, {}
 
     def of(self, place):
@@ -162,7 +155,7 @@ class Exact:
         if node[1] == "TANH":
             up, down = args[0].exp(), (-args[0]).exp()
             return (up - down) / (up + down)
-        return {"EXP": lambda: args[0].exp(), "LN": lambda: args[0].ln(),
+        return {"EXP": args[0].exp, "LN": args[0].ln,
                 "MAX": lambda: max(args), "ABS": lambda: abs(args[0])}[node[1]]()  # fmt: skip
 
 
@@ -237,5 +230,3 @@ def test_the_bounds_of_the_shipped_step_are_tiny():
     bounds = ErrorBounds(book, lambda p: values.get(p[1:], 0.0))
     worst = max(bounds.of(("Step", *cell)) for cell in book.sheets["Step"].formulas)
     assert 0 < worst < 1e-14
-
-

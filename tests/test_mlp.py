@@ -3,15 +3,15 @@
 import cmath
 import json
 import math
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
-import plain_step
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import plain_step
 from cellgrad.case import vocabulary
 from cellgrad.errors import CaseError, ShapeError
 from cellgrad.mlp import training_step
@@ -49,7 +49,7 @@ def cases(draw, activations=vocabulary.HIDDEN_ACTIVATIONS):
         st.sampled_from([p for p in PERMITTED if p[1] in (*activations, "softmax")])
     )
     number = st.integers(-64, 64).map(lambda n: n / 32)
-    layers = list(zip(nodes, nodes[1:], strict=False))
+    layers = list(pairwise(nodes))
     weights = [[[draw(number) for _ in range(m)] for _ in range(n)] for n, m in layers]
     biases = draw(st.booleans())
     count = draw(st.integers(1, 3))
@@ -141,8 +141,8 @@ def complex_error(case, weights, biases):
             "half_squared_error": lambda p: sum((y - t) ** 2 for y, t in p) / 2,
             "squared_error": lambda p: sum((y - t) ** 2 for y, t in p),
             "mean_squared_error": lambda p: sum((y - t) ** 2 for y, t in p) / len(p),
-            "binary_cross_entropy": lambda p: -sum(
-                t * cmath.log(y) + (1 - t) * cmath.log(1 - y) for y, t in p
+            "binary_cross_entropy": lambda p: (
+                -sum(t * cmath.log(y) + (1 - t) * cmath.log(1 - y) for y, t in p)
             ),
             "categorical_cross_entropy": lambda p: -sum(t * cmath.log(y) for y, t in p),
         }[loss](pairs)
@@ -198,17 +198,13 @@ def test_central_differences_move_one_parameter_and_nothing_else():
 
 
 def test_relu_has_slope_zero_at_zero():
-    step = training_step(
-        [[[1.0]], [[1.0]]], [[0.0]], [[1.0]], activations=["relu", "identity"]
-    )
+    step = training_step([[[1.0]], [[1.0]]], [[0.0]], [[1.0]], activations=["relu", "identity"])
     assert step.activation_derivative[0].tolist() == [[0.0]]
     assert math.copysign(1, step.post_activation[0][0, 0]) == 1
 
 
 def test_the_unit_step_is_one_at_zero():
-    step = training_step(
-        [[[1.0]]], [[0.0]], [[0.0]], activations=["unit_step"], loss="perceptron"
-    )
+    step = training_step([[[1.0]]], [[0.0]], [[0.0]], activations=["unit_step"], loss="perceptron")
     assert step.post_activation[0].tolist() == [[1.0]]
     assert step.forward.error == 1
 

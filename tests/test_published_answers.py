@@ -7,9 +7,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import numpy as np
-import plain_step
 import pytest
 
+import plain_step
 from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
 from cellgrad.report.trace import step_of_case
@@ -110,12 +110,17 @@ def mazur_steps(count, *, updated_output_weights=False):
     network, sample = case["network"], case["samples"][0]
     for _ in range(count):
         if updated_output_weights:
-            pres, posts = plain_step.forward(case, network["weights"], network["biases"], sample["input"])
+            pres, posts = plain_step.forward(
+                case, network["weights"], network["biases"], sample["input"]
+            )
             ahead = [network["weights"][0], plain_step.step(case)["new_weights"][1]]
             signals = plain_step.error_signals(case, ahead, pres, posts, sample["target"])[0]
             network["weights"] = [
                 [
-                    [w - case["learning_rate"] * d * x for w, d in zip(row, signals[0], strict=True)]
+                    [
+                        w - case["learning_rate"] * d * x
+                        for w, d in zip(row, signals[0], strict=True)
+                    ]
                     for row, x in zip(network["weights"][0], sample["input"], strict=True)
                 ],
                 ahead[1],
@@ -168,8 +173,7 @@ def test_brownlees_first_epoch_error_and_final_weights_come_out():
         "network": {"activations": ["logistic"] * 2, "weights": weights, "biases": biases},
         "loss": "half_squared_error", "update": "online", "learning_rate": 0.5,
     }  # fmt: skip
-    printed = """6.350 5.531 5.221 4.951 4.519 4.173 3.835 3.506 3.192 2.898
-                 2.626 2.377 2.153 1.953 1.774 1.614 1.472 1.346 1.233 1.132""".split()
+    printed = ["6.350", "5.531", "5.221", "4.951", "4.519", "4.173", "3.835", "3.506", "3.192", "2.898", "2.626", "2.377", "2.153", "1.953", "1.774", "1.614", "1.472", "1.346", "1.233", "1.132"]
     sums = []
     for _ in range(20):
         total = 0.0

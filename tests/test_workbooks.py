@@ -2,8 +2,12 @@
 
 import io
 import json
+import math
+import random
 import re
+import tomllib
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import openpyxl
@@ -11,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.formula import Tokenizer
-from test_mlp import cases
 
 from cellgrad import shipped
 from cellgrad.build import build, workbook_bytes
@@ -20,7 +23,9 @@ from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.verify.described import describe
 from cellgrad.verify.verifier import Verifier
 from cellgrad.workbook import write_workbook
+from cellgrad.workbook.canvas import Canvas
 from cellgrad.xlsx.book import read_book
+from test_mlp import cases
 
 TOP = Path(__file__).parent.parent
 WORKBOOKS = sorted((TOP / "spreadsheets").rglob("*.xlsx"))
@@ -105,8 +110,6 @@ def test_writing_twice_gives_the_same_bytes(path):
 
 
 def test_every_workbook_stands_in_the_manifest_and_every_case_has_one():
-    import tomllib
-
     manifest = tomllib.loads((TOP / "spreadsheets" / "manifest.toml").read_text("utf-8"))
     named = {TOP / "spreadsheets" / name for name in manifest["workbooks"]}
     assert named == set(WORKBOOKS)
@@ -147,14 +150,14 @@ def written_out(text):
     expression = re.sub(r"(?<=\))\s*(?=LN)", "*", expression)
     expression = re.sub(r"0\.5\*\s*\*?", "0.5*", expression)
     expression = expression.replace("·*", "*").replace("· ", "* ")
-    expression = expression.replace("EXP*(", "EXP(").replace("LN*(", "LN(").replace("TANH*(", "TANH(")
+    expression = (
+        expression.replace("EXP*(", "EXP(").replace("LN*(", "LN(").replace("TANH*(", "TANH(")
+    )
     return expression
 
 
 @pytest.mark.parametrize("path", WORKBOOKS, ids=name_of)
 def test_the_numbers_in_a_walkthrough_line_work_out_to_its_result(path):
-    import math
-
     sheet = openpyxl.load_workbook(path, data_only=True)["Walkthrough"]
     functions = {"EXP": math.exp, "LN": math.log, "TANH": math.tanh, "MAX": max, "__builtins__": {}}
     lines = 0
@@ -190,16 +193,17 @@ def test_any_case_becomes_a_workbook_that_verifies(document, tmp_path, engine_or
 
 
 def big_case(nodes, activation="logistic", samples=1):
-    import random
-
     rng = random.Random(7)
-    layers = list(zip(nodes, nodes[1:], strict=False))
+    layers = list(pairwise(nodes))
     return parse_case(
         json.dumps(
             {
-                "schema": "cellgrad-case/1", "id": "big", "title": "A larger network",
+                "schema": "cellgrad-case/1",
+                "id": "big",
+                "title": "A larger network",
                 "network": {
-                    "nodes": nodes, "activations": [activation] * len(layers),
+                    "nodes": nodes,
+                    "activations": [activation] * len(layers),
                     "weights": [
                         [[rng.randint(-64, 64) / 256 for _ in range(m)] for _ in range(n)]
                         for n, m in layers
@@ -208,7 +212,8 @@ def big_case(nodes, activation="logistic", samples=1):
                 },
                 "loss": "half_squared_error",
                 "update": "online" if samples == 1 else "batch_mean",
-                "epochs": 1, "learning_rate": 0.5,
+                "epochs": 1,
+                "learning_rate": 0.5,
                 "optimizer": {"name": "sgd", "momentum": 0, "weight_decay": 0},
                 "samples": [
                     {
@@ -218,7 +223,7 @@ def big_case(nodes, activation="logistic", samples=1):
                     for _ in range(samples)
                 ],
                 "source": {"title": "drawn"},
-            }  # fmt: skip
+            }
         ).encode()
     )
 
@@ -239,9 +244,7 @@ def test_a_large_networks_check_covers_a_stated_selection(tmp_path):
     assert "of the step's" in book["Walkthrough"]["A2"].value
 
 
-@pytest.mark.parametrize(
-    ("nodes", "limit"), [([1, 8_200], "16,384"), ([2_000, 1, 1], "8,192")]
-)
+@pytest.mark.parametrize(("nodes", "limit"), [([1, 8_200], "16,384"), ([2_000, 1, 1], "8,192")])
 def test_a_network_beyond_a_sheet_is_refused_with_the_limit_named(nodes, limit):
     with pytest.raises(WorkbookError, match=limit):
         write_workbook(big_case(nodes))
@@ -264,8 +267,6 @@ def test_more_than_one_update_is_refused_with_a_remedy():
 @settings(max_examples=30, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False, width=64))
 def test_a_number_is_written_with_every_bit(value):
-    from cellgrad.workbook.canvas import Canvas
-
     canvas = Canvas(openpyxl.Workbook(), "Numbers", [])
     canvas.number(1, 1, value, "Normal")
     assert float(canvas.sheet.cell(1, 1).value) == value
