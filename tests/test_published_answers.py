@@ -173,7 +173,28 @@ def test_brownlees_first_epoch_error_and_final_weights_come_out():
         "network": {"activations": ["logistic"] * 2, "weights": weights, "biases": biases},
         "loss": "half_squared_error", "update": "online", "learning_rate": 0.5,
     }  # fmt: skip
-    printed = ["6.350", "5.531", "5.221", "4.951", "4.519", "4.173", "3.835", "3.506", "3.192", "2.898", "2.626", "2.377", "2.153", "1.953", "1.774", "1.614", "1.472", "1.346", "1.233", "1.132"]
+    printed = [
+        "6.350",
+        "5.531",
+        "5.221",
+        "4.951",
+        "4.519",
+        "4.173",
+        "3.835",
+        "3.506",
+        "3.192",
+        "2.898",
+        "2.626",
+        "2.377",
+        "2.153",
+        "1.953",
+        "1.774",
+        "1.614",
+        "1.472",
+        "1.346",
+        "1.233",
+        "1.132",
+    ]
     sums = []
     for _ in range(20):
         total = 0.0
