@@ -19,7 +19,7 @@ from cellgrad.build import workbook_bytes
 from cellgrad.case.read import read_case
 from cellgrad.engines import create
 from cellgrad.verify.many import verify_workbooks
-from cellgrad.verify.verifier import COMPUTED, Report
+from cellgrad.verify.result import COMPUTED, Report
 
 TOP = Path(__file__).resolve().parent.parent
 README = TOP / "README.md"

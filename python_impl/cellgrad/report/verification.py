@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cellgrad.verify.verifier import COMPUTED, Report
+from cellgrad.verify.result import COMPUTED, Report
 
 SHOWN = 20
 """So many disagreements are printed for one workbook; --json lists all."""

@@ -40,6 +40,17 @@ class Described:
     faults: list[Mismatch] = field(default_factory=list)
     owner: dict[Place, int] = field(default_factory=dict)
 
+    @property
+    def computable(self) -> bool:
+        """Whether the givens and the Map are whole enough to compute anything."""
+        return not any(
+            fault.kind in ("map", "given")
+            or "lies outside" in fault.problem
+            or "claimed twice" in fault.problem
+            or "no row of the Map" in fault.problem
+            for fault in self.faults
+        )
+
     def computed(self) -> list[Claim]:
         """Return the claims whose cells hold formulas."""
         return [claim for claim in self.claims if claim.kind in ("step", "check", "display")]

@@ -18,7 +18,8 @@ from cellgrad.engines import DEFAULT, ENGINE_NAMES, create, installed
 from cellgrad.engines.interface import Engine
 from cellgrad.errors import InputError
 from cellgrad.verify.described import describe
-from cellgrad.verify.verifier import Report, Verifier
+from cellgrad.verify.result import Report
+from cellgrad.verify.verifier import Verifier
 
 WORTH_SHARING = 4
 """From this many workbooks on, a second process pays."""

@@ -307,11 +307,15 @@ class _SheetReader:
             return text
         if group not in self.masters:
             self.package.refuse("a shared formula is missing", place=self._at(cell))
-        from openpyxl.formula.translate import Translator  # noqa: PLC0415 - rarely needed
+        from openpyxl.formula.tokenizer import TokenizerError  # noqa: PLC0415 - rarely needed
+        from openpyxl.formula.translate import Translator, TranslatorError  # noqa: PLC0415
 
         master, origin = self.masters[group]
         self.limits.take("characters in shared formulas", len(master), self._at(cell))
-        moved = Translator(f"={master}", origin=a1(*origin)).translate_formula(a1(*cell))
+        try:
+            moved = Translator(f"={master}", origin=a1(*origin)).translate_formula(a1(*cell))
+        except (TokenizerError, TranslatorError, ValueError, IndexError) as error:
+            self.package.refuse(f"a shared formula cannot be read ({error})", place=self._at(cell))
         return str(moved)[1:]
 
     def _array(self, node: ET.Element, text: str) -> None:

@@ -1,0 +1,113 @@
+"""What verifying one workbook in one engine showed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cellgrad.case.quantities import Key
+from cellgrad.verify.mismatch import Mismatch
+from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.xlsx.formula import Place
+
+COMPUTED = ("step", "check", "display")
+"""The kinds of claims whose cells hold formulas."""
+
+_RANK = {"map": 0, "formula": 1, "given": 2, "step": 3, "check": 4, "display": 5, "stored": 6}
+
+
+@dataclass(slots=True)
+class Report:
+    """What verifying one workbook in one engine showed.
+
+    Attributes:
+        path: the workbook.
+        case: the id of its case.
+        engine: the engine's name.
+        engine_version: the engine's own version.
+        totals: cells asked about, by kind.
+        disagreeing: cells that disagree in any draw, by kind.
+        inexact: cells that agree, but not to the last bit in every draw, by kind.
+        worst: the largest gap as a share of its bound, and its cell.
+        mismatches: every disagreement, in the order of the flow.
+        draws: how many redraws were made.
+        notes: what a reader should know beside the verdict.
+    """
+
+    path: Path
+    case: str
+    engine: str
+    engine_version: str
+    totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COMPUTED, 0))
+    disagreeing: dict[str, set[Place]] = field(
+        default_factory=lambda: {kind: set() for kind in COMPUTED}
+    )
+    inexact: dict[str, set[Place]] = field(
+        default_factory=lambda: {kind: set() for kind in COMPUTED}
+    )
+    worst: float = 0.0
+    worst_cell: str = ""
+    mismatches: list[Mismatch] = field(default_factory=list)
+    draws: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every cell agrees."""
+        return not self.mismatches
+
+    @property
+    def cells(self) -> int:
+        """How many computed cells were asked about."""
+        return sum(self.totals.values())
+
+    @property
+    def within_bound(self) -> int:
+        """How many agree within their bounds, but not bit for bit in every draw."""
+        return sum(len(self.inexact[kind] - self.disagreeing[kind]) for kind in COMPUTED)
+
+    @property
+    def bit_identical(self) -> int:
+        """How many agree to the last bit in every draw."""
+        bad = sum(len(self.disagreeing[kind] | self.inexact[kind]) for kind in COMPUTED)
+        return self.cells - bad
+
+    def kinds(self) -> dict[str, tuple[int, int]]:
+        """Return (agreeing, asked about) by kind."""
+        return {
+            kind: (self.totals[kind] - len(self.disagreeing[kind]), self.totals[kind])
+            for kind in COMPUTED
+        }
+
+    def note(self, mismatch: Mismatch) -> None:
+        """Enter a disagreement; of one cell, the first draw that shows it stands for all."""
+        place = place_of(mismatch)
+        if mismatch.kind in COMPUTED and place is not None:
+            if place in self.disagreeing[mismatch.kind]:
+                return
+            self.disagreeing[mismatch.kind].add(place)
+        self.mismatches.append(mismatch)
+
+    def sort(self, order: Mapping[Key, int], key_of: Mapping[Place, Key]) -> None:
+        """Put the disagreements in the order of the flow: the first is nearest to the cause.
+
+        Args:
+            order: each quantity's place in the order of computation.
+            key_of: the quantity of every claimed cell.
+        """
+
+        def in_flow(mismatch: Mismatch) -> tuple[int, int, int]:
+            place = place_of(mismatch)
+            key = key_of.get(place, ("", None)) if place else ("", None)
+            return mismatch.draw, _RANK[mismatch.kind], order.get(key, len(order))
+
+        self.mismatches.sort(key=in_flow)
+
+
+def place_of(mismatch: Mismatch) -> Place | None:
+    """Return the cell of a disagreement, if it is one cell."""
+    try:
+        return (mismatch.sheet, *parse_a1(mismatch.cell))
+    except ValueError:
+        return None
