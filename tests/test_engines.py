@@ -335,16 +335,27 @@ def test_givens_written_cell_by_cell_become_one_rectangle():
     assert rows == [[float(10 * i + j) for j in range(3, 6)] for i in range(2, 6)]
 
 
-@pytest.mark.slow
-def test_storing_values_names_its_limit():
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet()
-    for _ in range(1_001):
-        sheet.append(["=1+1"] * 100)
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(2, 300), pytest.param(1_001, 100, marks=pytest.mark.slow)]
+)
+def test_values_are_stored_beyond_the_limits_of_the_engines_own_writer(rows, columns):
+    # formualizer writes at most 256 columns and 100,000 formulas a sheet
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in range(1, rows + 1):
+        sheet.append([f"={row}/{column}" for column in range(1, columns + 1)])
+    sheet.cell(rows + 1, 1).value = '="a < b"&1'
+    sheet.cell(rows + 1, 2).value = "=1/0"
+    sheet.cell(rows + 1, 3).value = "=1>2"
     buffer = io.BytesIO()
     book.save(buffer)
-    with pytest.raises(EngineError, match="at most 100,000 formulas a sheet"):
-        store_values(buffer.getvalue())
+    stored = store_values(buffer.getvalue())
+    assert stored == store_values(buffer.getvalue())
+    found = openpyxl.load_workbook(io.BytesIO(stored), data_only=True).active
+    for row in (1, rows):
+        values = [found.cell(row, column).value for column in range(1, columns + 1)]
+        assert values == [row / column for column in range(1, columns + 1)]
+    assert [found.cell(rows + 1, n).value for n in (1, 2, 3)] == ["a < b1", "#DIV/0!", False]
 
 
 # The registry

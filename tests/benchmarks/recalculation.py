@@ -84,7 +84,7 @@ class Sheet:
 
 def redrawn_case(number):
     """Return the default case with givens of its own, of at most 4 decimals each."""
-    rng = random.Random(f"benchmark {number}")  # noqa: S311 - not for secrets, to be repeated
+    rng = random.Random(f"benchmark {number}")
 
     def given(reach=1):
         return rng.choice((-1, 1)) * rng.randint(1, 9999 * reach) / 10_000
@@ -574,8 +574,8 @@ def machine():
 def tell(console, outcome):
     """Print everything that was measured."""
     console.print(
-        f"{outcome.workbooks} workbooks: the case {CASE} with {outcome.workbooks} sets of givens, "
-        f"{outcome.formulas} formulas and {outcome.size / 1024:.0f} KiB each, every one timed "
+        f"Workbooks: {outcome.workbooks}, of the case {CASE}, each with givens of its own; "
+        f"{outcome.formulas} formulas, {outcome.size / 1024:.0f} KiB. Every one was timed "
         f"{outcome.repeats}×, the contenders in turns after a warm-up. Slow contenders get fewer "
         "of the same workbooks; a ratio is taken over the workbooks that both had.\n"
     )
@@ -585,13 +585,18 @@ def tell(console, outcome):
         console.print(f"{record.contender.key}: {escape(record.contender.does)}")
     for line in outcome.left_out:
         console.print(escape(line), style="yellow")
-    console.print("\nThe engine's own share of the time:", style="bold")
-    for record in outcome.records:
-        if record.runs and record.inside:
-            console.print(share_line(record))
+    tell_shares(console, [record for record in outcome.records if record.inside])
     facts = machine()
     console.print(f"\n{facts['cores']} cores, {facts['python']}, {facts['system']}")
     tell_faults(console, outcome.records)
+
+
+def tell_shares(console, records):
+    """Print how much of the time is the engine's own."""
+    if records:
+        console.print("\nThe engine's own share of the time:", style="bold")
+    for record in records:
+        console.print(share_line(record))
 
 
 def tell_faults(console, records):
@@ -601,7 +606,7 @@ def tell_faults(console, records):
         if record.failed:
             path, why = next(iter(record.failed.items()))
             console.print(
-                f"{escape(label)} FAILED on {len(record.failed)} workbooks, the first {path}: "
+                f"{escape(label)} FAILED to compute {len(record.failed)} workbooks, first {path}: "
                 f"{escape(why[:300])}", style="bold yellow",
             )  # fmt: skip
         if record.wrong:

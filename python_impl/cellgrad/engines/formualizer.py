@@ -6,8 +6,10 @@ empty cell reads None, whatever its style; a formula's empty text reads ``""``.
 
 from __future__ import annotations
 
+import tempfile
 from collections import defaultdict
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from cellgrad.engines.interface import (
@@ -23,10 +25,10 @@ from cellgrad.engines.interface import (
 )
 from cellgrad.errors import EngineError
 from cellgrad.xlsx.addresses import Range
+from cellgrad.xlsx.book import read_book
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import formualizer
 
@@ -60,22 +62,29 @@ def store_values(data: bytes) -> bytes:
         data: the bytes of an .xlsx file.
 
     Raises:
-        EngineError: the file was refused: it is damaged, holds a circular
-            reference, or has more formulas on a sheet than the engine takes.
+        EngineError: the file was refused: it is damaged, or holds a circular
+            reference.
     """
     import formualizer  # noqa: PLC0415 (slow to start, and not always needed)
 
     with failures_of("formualizer", None, "store values in"):
         try:
-            result = formualizer.recalculate_xlsx_bytes(data)
+            return bytes(formualizer.recalculate_xlsx_bytes(data)["bytes"])
         except OSError as error:
-            if "cell count limit" not in str(error):
+            # above 100,000 formulas or 256 columns a sheet it calculates, but does not write
+            if not any(limit in str(error) for limit in ("cell count limit", "width limit")):
                 raise
-            raise EngineError(
-                "formualizer stores values for at most 100,000 formulas a sheet",
-                remedy="build a smaller workbook",
-            ) from error
-        return bytes(result["bytes"])
+    return _store_by_patching(data)
+
+
+def _store_by_patching(data: bytes) -> bytes:
+    from cellgrad.engines.patching import patch_values  # noqa: PLC0415 (rarely needed)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "workbook.xlsx"
+        path.write_bytes(data)
+        with FormualizerEngine().open(path) as workbook:
+            return patch_values(data, read_book(path), workbook.read)
 
 
 class FormualizerEngine(Engine):

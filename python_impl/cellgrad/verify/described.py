@@ -16,7 +16,9 @@ from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.formula import FormulaError, Place, parse, references
 from cellgrad.xlsx.map_sheet import FORMAT, SHEET, Claim, MapSheet, read_map
 
-MAX_NODES = 100_000
+MAX_NODES = 20_000
+MAX_SCALARS = 5_000_000
+"""More than any sheet can show; a Map that says so is not believed."""
 _YES = {"yes": True, "no": False}
 
 
@@ -121,7 +123,8 @@ def _structure(described: Described, table_: MapSheet) -> Structure | None:
             update_biases=_YES[facts["update_biases"]],
             error_sign=facts["error_sign"],
         )
-        if sum(structure.nodes) + structure.samples > MAX_NODES:
+        nodes = sum(structure.nodes) + structure.samples
+        if nodes > MAX_NODES or structure.parameters + nodes * structure.samples > MAX_SCALARS:
             raise ValueError("the network is larger than any sheet")  # noqa: TRY301
     except (ValueError, KeyError, CaseError) as error:
         problem = error.problem if isinstance(error, CaseError) else str(error)

@@ -25,6 +25,14 @@ Area = Callable[[Key, Index, Index], str | None]
 """Gives the address of the line of cells between two indices; None where they are no line."""
 
 
+def added(terms: list[str]) -> str:
+    """Join terms to a sum; a long one in groups, since engines limit how deep formulas nest."""
+    if len(terms) <= WRITTEN_OUT:
+        return "+".join(terms)
+    groups = [terms[n : n + WRITTEN_OUT] for n in range(0, len(terms), WRITTEN_OUT)]
+    return "+".join(f"({'+'.join(group)})" for group in groups)
+
+
 class Formulas:
     """Writes the formula of any scalar of the step.
 
@@ -53,14 +61,14 @@ class Formulas:
             two = self.area(second, other, pairs[-1][1][1])
             if one is not None and two is not None:
                 return f"SUMPRODUCT({one},{two})"
-        return "+".join(f"{self.at(*a)}*{self.at(*b)}" for a, b in pairs)
+        return added([f"{self.at(*a)}*{self.at(*b)}" for a, b in pairs])
 
     def _sum(self, terms: list[Scalar]) -> str:
         if len(terms) > WRITTEN_OUT and self.area is not None:
             area = self.area(terms[0][0], terms[0][1], terms[-1][1])
             if area is not None:
                 return f"SUM({area})"
-        return "+".join(self.at(*term) for term in terms)
+        return added([self.at(*term) for term in terms])
 
     def _mean(self, total: str) -> str:
         if self.s.update == "batch_mean" and self.s.samples > 1:
@@ -118,13 +126,15 @@ class Formulas:
         y = [self.at(("post_activation", self.last), o) for o in outputs]
         t = [self.at(("target", None), o) for o in outputs]
         if self.s.loss == "categorical_cross_entropy":
-            terms = "+".join(f"{a}*LN({b})" for a, b in zip(t, y, strict=True))
-            return f"-({terms})"
+            terms = [f"{a}*LN({b})" for a, b in zip(t, y, strict=True)]
+            return f"-({added(terms)})"
         if self.s.loss == "binary_cross_entropy":
-            terms = "+".join(f"{a}*LN({b})+(1-{a})*LN(1-{b})" for a, b in zip(t, y, strict=True))
-            return f"-({terms})"
+            terms = []
+            for a, b in zip(t, y, strict=True):
+                terms += [f"{a}*LN({b})", f"(1-{a})*LN(1-{b})"]
+            return f"-({added(terms)})"
         if self.s.loss == "perceptron":
-            return "+".join(f"ABS({self.at(*error)})" for error in fe)
+            return added([f"ABS({self.at(*error)})" for error in fe])
         squares = self._products([(error, error) for error in fe])
         return {
             "half_squared_error": f"0.5*({squares})",
@@ -205,9 +215,11 @@ class Formulas:
     def _weight_gradient(self, k: int, index: Index) -> str:
         i, j = index
         total = self._mean(
-            "+".join(
-                f"{self.at(('error_signal', k), (s, j))}*{self.at(*self.incoming(k, s, i))}"
-                for s in range(self.s.samples)
+            added(
+                [
+                    f"{self.at(('error_signal', k), (s, j))}*{self.at(*self.incoming(k, s, i))}"
+                    for s in range(self.s.samples)
+                ]
             )
         )
         if not self.s.decay:
@@ -217,7 +229,7 @@ class Formulas:
 
     def _bias_gradient(self, k: int, index: Index) -> str:
         terms = [(("error_signal", k), (s, index[0])) for s in range(self.s.samples)]
-        return self._mean("+".join(self.at(*term) for term in terms))
+        return self._mean(added([self.at(*term) for term in terms]))
 
     # update
 
