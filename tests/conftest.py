@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -37,3 +38,27 @@ def engine_or_skip():
     yield start
     for engine in [*shared.values(), *others]:
         engine.close()
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capfd):
+    """Return a function that runs the command in this process, in the test's own folder."""
+    from hostile import Answer, listing  # noqa: PLC0415 (only for those who ask)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("FORCE_COLOR", "NO_COLOR", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments):
+        from cellgrad.cli import main  # noqa: PLC0415 (only for those who ask)
+
+        before = listing(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["cellgrad", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+        out, err = capfd.readouterr()
+        return Answer(ended.value.code or 0, out, err, listing(tmp_path) - before)
+
+    return run

@@ -8,21 +8,27 @@ formulas that agree at every such point are the same function of the givens.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
+from unittest.mock import patch
 
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.engines.interface import failures_of
 from cellgrad.errors import WorkbookError
 from cellgrad.verify import described as describing
 from cellgrad.verify.described import Described
-from cellgrad.verify.verifier import DRAWS, Report, Verifier
+from cellgrad.verify.result import Report
+from cellgrad.verify.verifier import DRAWS, Verifier
 from cellgrad.xlsx.addresses import Range, a1
 from cellgrad.xlsx.book import Book, SheetCells, read_book
-from cellgrad.xlsx.formula import Node, Place, parse, references
+from cellgrad.xlsx.formula import Node, Place, parse, references, tree_of
 
 # trees to texts
 
@@ -77,18 +83,27 @@ class Mutant:
     formula: str | None
     constant: float | str | None = None
 
+    @property
+    def cell(self) -> str:
+        """The cell as people write it."""
+        return f"{self.place[0]}!{a1(*self.place[1:])}"
+
     def __str__(self) -> str:
-        sheet, row, column = self.place
         held = repr(self.constant) if self.formula is None else f"={self.formula}"
-        return f"{sheet}!{a1(row, column)} {self.operator}: {held}"
+        return f"{self.cell} {self.operator}: {held}"
 
 
 _SWAPS = {"*": "/", "/": "*", "+": "*"}
 _TURNED = {">": "<", "<": ">", ">=": "<", "<=": ">", "=": "<>", "<>": "="}
-_SHIFTS = (("row", 1, 0), ("row", -1, 0), ("column", 0, 1), ("column", 0, -1))
+_OTHER_SIDE = {">": ">=", ">=": ">"}
+_SHIFTS = (
+    ("row shifted", 1, 0), ("row shifted", -1, 0),
+    ("column shifted", 0, 1), ("column shifted", 0, -1),
+)  # fmt: skip
 OPERATORS = (
     "sign flipped", "row shifted", "column shifted", "part dropped", "operator swapped",
-    "comparison turned", "constant cell", "own value", "constant added", "old and new exchanged",
+    "comparison turned", "kink moved",
+    "constant cell", "own value", "constant added", "old and new exchanged",
 )  # fmt: skip
 
 
@@ -111,33 +126,38 @@ def _at_each_node(node: Node, change) -> Iterator[tuple[str, Node]]:
 
 
 def _changes_of(node: Node, renewed: dict[Place, Place]) -> Iterator[tuple[str, Node]]:
-    kind = node[0]
-    if kind == "op":
-        sign, left, right = node[1:]
-        if sign in "+-":
-            yield "sign flipped", ("op", "-" if sign == "+" else "+", left, right)
-        if sign in "+-*/&":
-            yield "part dropped", left
-            yield "part dropped", ("sign", "-", right) if sign == "-" else right
-        if sign in _SWAPS:
-            yield "operator swapped", ("op", _SWAPS[sign], left, right)
-        if sign in _TURNED:
-            yield "comparison turned", ("op", _TURNED[sign], left, right)
-    elif kind == "sign":
+    """Yield the changes of one node."""
+    if node[0] == "op":
+        yield from _operations(*node[1:])
+    elif node[0] == "sign":
         yield "sign flipped", node[2]
-    elif kind == "cells":
-        area: Range = node[1]
-        for name, down, across in _SHIFTS:
-            if area.top + down >= 1 and area.left + across >= 1:
-                moved = Range(
-                    area.sheet, area.top + down, area.left + across,
-                    area.bottom + down, area.right + across,
-                )  # fmt: skip
-                yield f"{name} shifted", ("cells", moved)
-        other = renewed.get((area.sheet, area.top, area.left))
-        if other is not None:
-            sheet, row, column = other
-            yield "old and new exchanged", ("cells", Range(sheet, row, column, row, column))
+    elif node[0] == "cells":
+        yield from _references(node[1], renewed)
+
+
+def _operations(sign: str, left: Node, right: Node) -> Iterator[tuple[str, Node]]:
+    if sign in "+-":
+        yield "sign flipped", ("op", "-" if sign == "+" else "+", left, right)
+    if sign in "+-*/&":
+        yield "part dropped", left
+        yield "part dropped", ("sign", "-", right) if sign == "-" else right
+    if sign in _SWAPS:
+        yield "operator swapped", ("op", _SWAPS[sign], left, right)
+    if sign in _TURNED:
+        yield "comparison turned", ("op", _TURNED[sign], left, right)
+    if sign in _OTHER_SIDE and right == ("number", 0.0):
+        yield "kink moved", ("op", _OTHER_SIDE[sign], left, right)
+
+
+def _references(area: Range, renewed: dict[Place, Place]) -> Iterator[tuple[str, Node]]:
+    for name, down, across in _SHIFTS:
+        top, left = area.top + down, area.left + across
+        if top >= 1 and left >= 1:
+            bottom, right = area.bottom + down, area.right + across
+            yield name, ("cells", Range(area.sheet, top, left, bottom, right))
+    other = renewed.get((area.sheet, area.top, area.left))
+    if other is not None:
+        yield "old and new exchanged", ("cells", Range(*other, *other[1:]))
 
 
 def mutants_of(
@@ -176,6 +196,7 @@ def mutants_of(
 
 # equivalence
 
+_IDLE = re.compile(r'[+-]0(?![\d.])|""&')
 _PRIME = (1 << 61) - 1
 _POINTS = 64
 
@@ -212,7 +233,7 @@ class _Point:
             return self.oracle("given", place)
         formula = algebra.formula(place)
         if formula is not None:
-            return self.value(parse_once(algebra.book, place[0], formula))
+            return self.value(tree_of(algebra.book, place[0], formula))
         sheet = algebra.book.sheets.get(place[0], SheetCells())
         held = sheet.values.get(place[1:])
         if isinstance(held, float):
@@ -250,6 +271,15 @@ class _Point:
             return 0
         if isinstance(value, int):
             return value
+        return self._read_as_number(*value[1])
+
+    @staticmethod
+    def _read_as_number(*pieces: object) -> int:
+        """A text of one number counts as that number."""
+        if len(pieces) == 1 and isinstance(pieces[0], int):
+            return pieces[0]
+        with contextlib.suppress(ValueError, IndexError, TypeError):
+            return _number(float(pieces[0]))
         raise _Broken
 
     def _operation(self, sign: str, left: Node, right: Node) -> object:
@@ -295,14 +325,6 @@ class _Point:
         return self.oracle(name, *values)
 
 
-def parse_once(book: Book, sheet: str, formula: str) -> Node:
-    """Parse a formula, or remember it."""
-    tree = book.trees.get((sheet, formula))
-    if tree is None:
-        tree = book.trees[sheet, formula] = parse(formula, sheet, book.names)
-    return tree
-
-
 class Algebra:
     """Decides whether a formula is the same function of the givens as the cell's own.
 
@@ -319,6 +341,7 @@ class Algebra:
         self._points = [_Point(self, n) for n in range(_POINTS)]
         self._known: dict[Place, int] = {}
         self._numbers: dict[Place, int] = {}
+        self._bits: dict[Mutant, tuple[int, int]] = {}
 
     def formula(self, place: Place) -> str | None:
         """Return the formula of a cell."""
@@ -330,22 +353,28 @@ class Algebra:
         if place not in self._known:
             text = self.formula(place)
             own = 0 if text is None else 1 << self._numbers.setdefault(place, len(self._numbers))
-            self._known[place] = own | (0 if text is None else self._read_by(place, text))
+            read = 0 if text is None else self._read_by(tree_of(self.book, place[0], text))
+            self._known[place] = own | read
         return self._known[place]
 
-    def _read_by(self, place: Place, formula: str) -> int:
+    def _read_by(self, tree: Node) -> int:
         found = 0
-        for area in references(parse_once(self.book, place[0], formula)):
-            found |= self._below((area.sheet, area.top, area.left))
+        for area in references(tree):
+            for row in range(area.top, area.bottom + 1):
+                for column in range(area.left, area.right + 1):
+                    found |= self._below((area.sheet, row, column))
         return found
 
     def bits(self, mutant: Mutant) -> tuple[int, int]:
         """Return the cell's own bit, and the bits of every formula cell that the mutant reads."""
-        self._below(mutant.place)
-        own = 1 << self._numbers[mutant.place]
-        if mutant.formula is None:
-            return own, 0
-        return own, self._read_by(mutant.place, mutant.formula)
+        if mutant not in self._bits:
+            self._below(mutant.place)
+            read = 0 if mutant.formula is None else self._read_by(self._tree(mutant))
+            self._bits[mutant] = 1 << self._numbers[mutant.place], read
+        return self._bits[mutant]
+
+    def _tree(self, mutant: Mutant) -> Node:
+        return parse(mutant.formula, mutant.place[0], self.book.names)
 
     def depth(self, place: Place) -> int:
         """Return how many formula cells a cell reads, directly and through others."""
@@ -360,15 +389,30 @@ class Algebra:
         """Return why a mutant changes nothing, or None if it changes something."""
         if mutant.formula is None or self.circular(mutant):
             return None
-        tree = parse(mutant.formula, mutant.place[0], self.book.names)
+        tree = self._tree(mutant)
+        if mutant.operator == "kink moved":
+            return self._meet_at_zero(tree)
         for point in self._points:
             value = point.value(tree)
             if value == ("error",) or value != point.cell(mutant.place):
                 return None
         return self._reason(mutant, tree)
 
+    def _meet_at_zero(self, tree: Node) -> str | None:
+        """Both branches of IF(x > 0, …, …) are the same at x = 0, where alone it matters."""
+        if tree[:2] != ("call", "IF"):
+            return None
+        condition, above, below = tree[2]
+        area: Range = condition[2][1]
+        for number in range(_POINTS):
+            point = _Point(self, number)
+            point.known[area.sheet, area.top, area.left] = 0
+            if point.value(above) != point.value(below):
+                return None
+        return "both branches are the same at 0"
+
     def _reason(self, mutant: Mutant, tree: Node) -> str:
-        own = parse_once(self.book, mutant.place[0], self.formula(mutant.place))
+        own = tree_of(self.book, mutant.place[0], self.formula(mutant.place))
         pairs = [
             (one, other)
             for one, other in zip(references(own), references(tree), strict=False)
@@ -378,7 +422,10 @@ class Algebra:
             one, other = ((area.sheet, area.top, area.left) for area in pairs[0])
             if all(point.cell(one) == point.cell(other) for point in self._points):
                 return "the other cell holds the same function of the givens"
-        return "the same expression by algebra"
+        texts = (render(node, mutant.place[0]) for node in (own, tree))
+        if len({_IDLE.sub("", text) for text in texts}) == 1:
+            return "adding 0, or joining an empty text, only decides how −0 is shown"
+        return "the same function of the givens by algebra"
 
 
 # verifying
@@ -396,12 +443,12 @@ class _Changed:
     def version(self) -> str:
         return "in process"
 
-    def open(self, path: Path) -> _Changed:
+    def open(self, path: Path) -> Self:
         with failures_of(self.name, path, "load"):
             self.bench.set(self.mutants)
         return self
 
-    def __enter__(self) -> _Changed:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -445,11 +492,8 @@ class Bench:
         self.touched = False
 
     def _describe(self, book: Book) -> Described:
-        held, describing.read_book = describing.read_book, lambda _: book
-        try:
+        with patch.object(describing, "read_book", lambda _: book):
             return describing.describe(self.path)
-        finally:
-            describing.read_book = held
 
     def places(self, sheet: str | None = None) -> list[Place]:
         """Return every formula cell, or every one of a sheet."""
@@ -502,7 +546,8 @@ class Bench:
                 cells.values[at] = mutant.constant
             else:
                 cells.formulas[at] = mutant.formula
-        return self._describe(Book(self.path, sheets, self.book.names, self.book.trees))
+        trees = dict(self.book.trees)
+        return self._describe(Book(self.path, sheets, self.book.names, trees))
 
     def report(self, mutants: Sequence[Mutant], **options: object) -> Report:
         """Verify the workbook with these mutants in it.
@@ -512,29 +557,40 @@ class Bench:
         """
         return Verifier(self.mutated(mutants), _Changed(self, mutants), **options).run()
 
-    def names(self, mutants: Sequence[Mutant], **options: object) -> set[Place]:
-        """Return the cells, among those mutated, that verify names."""
+    def named(self, mutants: Sequence[Mutant], **options: object) -> set[str]:
+        """Return the cells that verify names, as ``Step!B5``."""
         try:
             found = self.report(mutants, **options).mismatches
         except WorkbookError as error:
             self._load()
             circle = "a circular reference: "
-            named = error.problem.removeprefix(circle).split(" → ")
-            return {m.place for m in mutants if _shown(m) in named} if circle in error.problem else set()
-        named = {f"{item.sheet}!{item.cell}" for item in found}
-        return {mutant.place for mutant in mutants if _shown(mutant) in named}
+            if not error.problem.startswith(circle):
+                raise
+            return set(error.problem.removeprefix(circle).split(" → "))
+        return {f"{item.sheet}!{item.cell}" for item in found}
 
-    def survivors(self, mutants: Sequence[Mutant]) -> list[Mutant]:
-        """Return the mutants that verify does not name."""
-        alone = [m for m in mutants if self.algebra.circular(m)]
-        left = [m for m in mutants if not self.algebra.circular(m)]
-        for draws in (1, 2 * DRAWS):
+    def score(self, mutants: Sequence[Mutant]) -> Score:
+        """Try mutants: first with the file's own givens only, and with redraws what is left.
+
+        What then is left, and what runs in a circle, is tried alone.
+        """
+        score = Score(self.path.stem, list(mutants))
+        alone = [mutant for mutant in mutants if self.algebra.circular(mutant)]
+        left = [mutant for mutant in mutants if not self.algebra.circular(mutant)]
+        for draws in (0, 2 * DRAWS):
             rest = []
             for batch in self._batches(left):
-                named = self.names(batch, draws=draws, max_draws=draws)
-                rest += [mutant for mutant in batch if mutant.place not in named]
+                named = self.named(batch, draws=draws, max_draws=draws)
+                rest += [mutant for mutant in batch if mutant.cell not in named]
             left = rest
-        return [m for m in [*alone, *left] if not self.names([m], stop_at_first=True)]
+        for mutant in left:
+            reason = self.algebra.equivalent(mutant)
+            if reason is None:
+                alone.append(mutant)
+            else:
+                score.equivalent[mutant] = reason
+        score.survivors = [m for m in alone if m.cell not in self.named([m], stop_at_first=True)]
+        return score
 
     def _batches(self, mutants: Sequence[Mutant]) -> list[list[Mutant]]:
         """Share mutants among batches in which no cell reads another."""
@@ -558,11 +614,6 @@ class _Batch:
     mutants: list[Mutant] = field(default_factory=list)
     own: int = 0
     read: int = 0
-
-
-def _shown(mutant: Mutant) -> str:
-    sheet, row, column = mutant.place
-    return f"{sheet}!{a1(row, column)}"
 
 
 def _without_stored_values(book: Book) -> Book:
@@ -590,3 +641,43 @@ def _renewed(described: Described) -> dict[Place, Place]:
         if name in ("weights", "biases") and new is not None:
             found[place], found[new] = new, place
     return found
+
+
+# what came of it
+
+
+@dataclass(slots=True)
+class Score:
+    """What verify said of the mutants of one workbook.
+
+    Attributes:
+        workbook: its name.
+        mutants: all of them.
+        equivalent: those that change nothing, and why.
+        survivors: those that change something, and that verify did not name.
+    """
+
+    workbook: str
+    mutants: list[Mutant]
+    equivalent: dict[Mutant, str] = field(default_factory=dict)
+    survivors: list[Mutant] = field(default_factory=list)
+
+    def table(self) -> str:
+        """Return operators, and how many mutants were made, named and equivalent."""
+        every = Counter(mutant.operator for mutant in self.mutants)
+        same = Counter(mutant.operator for mutant in self.equivalent)
+        missed = Counter(mutant.operator for mutant in self.survivors)
+        lines = [f"{self.workbook:28} {'mutants':>8} {'named':>8} {'equivalent':>11} {'missed':>7}"]
+        for name in (*OPERATORS, "all"):
+            made, equal, left = (
+                count.total() if name == "all" else count[name] for count in (every, same, missed)
+            )
+            lines.append(f"  {name:26} {made:8,} {made - equal - left:8,} {equal:11,} {left:7,}")
+        reasons = Counter((mutant.operator, why) for mutant, why in self.equivalent.items())
+        for (name, why), count in sorted(reasons.items()):
+            example = next(
+                m for m, reason in self.equivalent.items() if (m.operator, reason) == (name, why)
+            )
+            lines.append(f"  equivalent, {count:,} × {name}: {why}, such as {example}"[:200])
+        lines += [f"  missed: {mutant}" for mutant in self.survivors]
+        return "\n".join(lines)

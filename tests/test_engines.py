@@ -298,7 +298,7 @@ def test_storing_values_refuses_what_is_no_workbook():
 
 
 def test_rectangles_hold_each_changed_cell_once_with_its_last_value():
-    source = random.Random(7)  # noqa: S311
+    source = random.Random(7)
     for _ in range(200):
         changes, want = [], {}
         for _ in range(source.randint(1, 10)):
@@ -329,7 +329,7 @@ def test_givens_written_cell_by_cell_become_one_rectangle():
     changes = [
         (Range("s", i, j, i, j), [[float(10 * i + j)]]) for i in range(2, 6) for j in range(3, 6)
     ]
-    random.Random(3).shuffle(changes)  # noqa: S311
+    random.Random(3).shuffle(changes)
     [(area, rows)] = _rectangles(changes)
     assert area == Range("s", 2, 3, 5, 5)
     assert rows == [[float(10 * i + j) for j in range(3, 6)] for i in range(2, 6)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -87,6 +88,13 @@ def _store_by_patching(data: bytes) -> bytes:
             return patch_values(data, read_book(path), workbook.read)
 
 
+@lru_cache(maxsize=1)
+def _version() -> str:
+    from importlib import metadata  # noqa: PLC0415 (slow to start)
+
+    return metadata.version("formualizer")
+
+
 class FormualizerEngine(Engine):
     """The engine that comes with the package."""
 
@@ -111,9 +119,7 @@ class FormualizerEngine(Engine):
 
     def version(self) -> str:
         """Return the version of the installed wheel: the library itself states none."""
-        from importlib import metadata  # noqa: PLC0415 (slow to start)
-
-        return metadata.version("formualizer")
+        return _version()
 
     def open(self, path: Path) -> OpenWorkbook:
         """Load a workbook and recalculate every formula.

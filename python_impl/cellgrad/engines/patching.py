@@ -19,7 +19,8 @@ from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.values import Block, CellError, Value
 
 _CELL = re.compile(
-    r'<c r="(?P<at>[A-Z]{1,3}[0-9]+)"(?P<style> s="[0-9]+")?><f>(?P<formula>[^<]*)</f>(?:<v ?/>|<v></v>)</c>'
+    r'<c r="(?P<at>[A-Z]{1,3}[0-9]+)"(?P<style> s="[0-9]+")?>'
+    r"<f>(?P<formula>[^<]*)</f>(?:<v ?/>|<v></v>)</c>"
 )
 
 Read = Callable[[list[Range]], list[Block]]

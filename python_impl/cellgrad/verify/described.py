@@ -236,7 +236,28 @@ def _check_quantities(described: Described, structure: Structure) -> None:
             described.faults.append(
                 Mismatch.missing(quantity, missing[0], len(missing), described.book)
             )
+    _check_helpers(described, structure)
     _check_names(described, known, places)
+
+
+def _check_helpers(described: Described, structure: Structure) -> None:
+    """What a person sets outside the step itself is claimed too; it bears its own name."""
+    claimed = {claim.quantity for claim in described.claims if claim.kind in ("given", "answer")}
+    wanted = ["decimals", "answer"]
+    if structure.differentiable:
+        wanted += ["epsilon", "tolerance"]
+    for name in wanted:
+        if name not in claimed:
+            area = described.book.name_range(name)
+            described.faults.append(
+                Mismatch(
+                    "given",
+                    area.sheet if area else SHEET,
+                    a1(area.top, area.left) if area else "",
+                    name,
+                    problem="no row of the Map claims it",
+                )
+            )
 
 
 def _check_names(

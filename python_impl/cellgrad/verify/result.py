@@ -14,7 +14,12 @@ from cellgrad.xlsx.formula import Place
 COMPUTED = ("step", "check", "display")
 """The kinds of claims whose cells hold formulas."""
 
-_RANK = {"map": 0, "formula": 1, "given": 2, "step": 3, "check": 4, "display": 5, "stored": 6}
+_RANK = {
+    kind: rank
+    for rank, kind in enumerate(
+        ("map", "formula", "given", "answer", "step", "check", "display", "stored")
+    )
+}
 
 
 @dataclass(slots=True)

@@ -86,7 +86,7 @@ class CheckSheet:
         self.canvas.number(row, 2, value)
         self.canvas.sheet.cell(row, 2).number_format = "General"
         self.canvas.claim(
-            "given", (name, None), label, self.canvas.area(row, 2, 1, 1), "", "", f"check_{name}"
+            "given", (name, None), label, self.canvas.area(row, 2, 1, 1), "", "", name
         )
 
     def _error_before_and_after(self) -> None:

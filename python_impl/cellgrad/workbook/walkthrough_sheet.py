@@ -128,14 +128,14 @@ class WalkthroughSheet:
 
     def _claims(self) -> None:
         count = len(self.lines)
-        for kind, name, label, column in (
-            ("display", "working", "with the numbers", _WORKING),
-            ("display", "result", "is", _RESULT),
-            ("answer", "answer", "your answer", _ANSWER),
-            ("display", "mark", "✓ / ✗", _MARK),
+        for kind, name, label, column, defined_name in (
+            ("display", "working", "with the numbers", _WORKING, ""),
+            ("display", "result", "is", _RESULT, ""),
+            ("answer", "answer", "your answer", _ANSWER, "answer"),
+            ("display", "mark", "✓ / ✗", _MARK, ""),
         ):
             cells = self.canvas.area(_FIRST, column, count, 1)
-            self.canvas.claim(kind, (name, None), label, cells, "r")
+            self.canvas.claim(kind, (name, None), label, cells, "r", "", defined_name)
 
     def _look(self) -> None:
         last = _FIRST + len(self.lines) - 1
