@@ -110,7 +110,7 @@ def test_a_given_that_is_no_number_is_refused_and_its_cell_named(kind, tmp_path,
     assert is_refusal(command("verify", "typed.xlsx"), "typed.xlsx", f"{sheet}!{cell}", word)
 
 
-@pytest.mark.parametrize("name", ["input", "target", "learning_rate", "decimals", "check_epsilon"])
+@pytest.mark.parametrize("name", ["input", "target", "learning_rate", "decimals", "epsilon"])
 def test_no_given_may_be_empty(name, tmp_path, command):
     (tmp_path / "typed.xlsx").write_bytes(zipped(with_given("", name=name)))
     sheet, cell = where(name, parts_of())

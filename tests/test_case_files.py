@@ -315,7 +315,9 @@ def test_every_shipped_case_is_read(path):
 
 
 def test_whole_numbers_may_be_written_with_a_point():
-    case = parse_case(dump(epochs=1.0, network__nodes=[2.0, 2, 1], update="batch_sum", batch_size=1.0))
+    case = parse_case(
+        dump(epochs=1.0, network__nodes=[2.0, 2, 1], update="batch_sum", batch_size=1.0)
+    )
     assert [type(n) for n in (case.epochs, case.batch_size, *case.network.nodes)] == [int] * 5
 
 
@@ -366,11 +368,11 @@ def mutants(draw):
         if how == "delete":
             del target[last]
         elif how == "replace":
-            target[last] = draw(JUNK)
+            target[last] = copy.deepcopy(draw(JUNK))
         elif isinstance(target, list):
-            target.insert(last, copy.deepcopy(target[last]) if how == "repeat" else draw(JUNK))
+            target.insert(last, copy.deepcopy(target[last] if how == "repeat" else draw(JUNK)))
         else:
-            target[draw(KEYS)] = draw(JUNK)
+            target[draw(KEYS)] = copy.deepcopy(draw(JUNK))
     return document
 
 
@@ -401,7 +403,10 @@ def test_a_mutant_of_a_case_is_traced_or_refused(document, tmp_path, command):
 
 
 @FUZZED
-@given(data=st.binary(max_size=40) | st.text(alphabet='{}[]",:truefalsn0123456789eE+-. \\u').map(str.encode))
+@given(
+    data=st.binary(max_size=40)
+    | st.text(alphabet='{}[]",:truefalsn0123456789eE+-. \\u').map(str.encode)
+)
 def test_any_bytes_are_refused(data):
     with pytest.raises(InputError):
         parse_case(data)

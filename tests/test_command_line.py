@@ -215,14 +215,16 @@ def test_build_says_what_it_wrote_and_the_result_verifies(tmp_path):
 
 def too_wide(text, width=80):
     """Return the lines that are wider than the terminal, but for single words."""
-    return [
-        line for line in text.splitlines() if cell_len(line) > width and " " in line.strip()
-    ]
+    return [line for line in text.splitlines() if cell_len(line) > width and " " in line.strip()]
 
 
 @pytest.fixture(scope="module")
 def reports():
-    widest = ["published/ai-by-hand-4-3-4-3", "more/deep-tanh-2-3-3-3-1", "more/series-3-4-1-dyadic"]
+    widest = [
+        "published/ai-by-hand-4-3-4-3",
+        "more/deep-tanh-2-3-3-3-1",
+        "more/series-3-4-1-dyadic",
+    ]
     paths = [ROOT / "spreadsheets" / f"{name}.xlsx" for name in widest]
     return verify_workbooks(paths, ["formualizer"])
 

@@ -22,6 +22,9 @@ UNIT = 2.0**-53
 _ULPS = 2
 """Error of EXP, LN and TANH, in units of the last place; an ulp is at most 2u·|v|."""
 
+_NO_BOUND = (FormulaError, ArithmeticError, LookupError, TypeError, ValueError)
+"""What a formula raises that is malformed, or outside the function set or its domain."""
+
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
@@ -78,7 +81,7 @@ class ErrorBounds:
                 if needed.place in stack:  # a circular reference has no bound
                     self._known[needed.place] = math.inf
                 stack.append(needed.place)
-            except (FormulaError, ValueError, OverflowError, ZeroDivisionError):
+            except _NO_BOUND:
                 self._known[top] = math.inf
         return self._known[place]
 
@@ -216,7 +219,7 @@ class Branches(ErrorBounds):
     def of_formula(self, node: Node) -> set[bool]:
         """Return the sides that a formula takes: the first (True), another (False), or both."""
         self.taken = set()
-        with contextlib.suppress(FormulaError, ValueError, OverflowError, ZeroDivisionError):
+        with contextlib.suppress(*_NO_BOUND):
             self._evaluate(node)
         return self.taken
 

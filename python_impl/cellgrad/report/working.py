@@ -71,18 +71,13 @@ def _print_line(console: Console, step: Step, line: Line, numbers: Numbers, deci
 
 
 def _print(console: Console, head: str, body: str) -> None:
-    """Print head and body, later lines indented."""
-    width = max(console.width - 6, 30)
-    text = Text(body)
-    lines = (
-        text.wrap(console, width, tab_size=4) if len(head) + len(body) > console.width else [text]
-    )
-    if len(lines) == 1:
+    """Print head and body on one line, or the body below, indented, where that is too long."""
+    if len(head) + len(body) <= console.width:
         console.print(head + body, soft_wrap=True, markup=False)
         return
     console.print(head.rstrip(), markup=False)
-    for part in lines:
-        console.print(f"      {part.plain}", soft_wrap=True, markup=False)
+    for line in Text(body).wrap(console, max(console.width - 6, 30)):
+        console.print(f"      {line.plain.rstrip()}", soft_wrap=True, markup=False)
 
 
 def _substituted(template: Template, numbers: Numbers, decimals: int) -> str:

@@ -44,15 +44,15 @@ class Coverage:
 
     def _add_branch(self, place: Place, formula: str) -> None:
         match = _SIMPLE.match(formula)
-        if match and len(_BRANCHING.findall(formula)) == 1:
-            sheet = match[1] or match[4] or place[0]
-            target = (sheet, *parse_a1(match[2] or match[5]))
-            self.simple[place] = (target, match[3] == ">=")
-        else:
-            try:
+        try:
+            if match and len(_BRANCHING.findall(formula)) == 1:
+                sheet = match[1] or match[4] or place[0]
+                target = (sheet, *parse_a1(match[2] or match[5]))
+                self.simple[place] = (target, match[3] == ">=")
+            else:
                 self.general[place] = parse(formula, place[0], self.described.book.names)
-            except FormulaError:
-                return
+        except (FormulaError, ValueError):  # the comparison will report such a formula
+            return
         self.seen[place] = set()
 
     def observe(self, lookup: Lookup) -> None:

@@ -45,7 +45,8 @@ class Described:
     @property
     def computable(self) -> bool:
         """Whether the givens and the Map are whole enough to compute anything."""
-        return not any(
+        sheets = self.book.sheets
+        return all(claim.cells.sheet in sheets for claim in self.claims) and not any(
             fault.kind in ("map", "given")
             or "lies outside" in fault.problem
             or "claimed twice" in fault.problem
@@ -212,9 +213,9 @@ def _check_quantities(described: Described, structure: Structure) -> None:
     claimed: dict[Key, set[tuple[int, ...]]] = defaultdict(set)
     places: dict[Key, list[Claim]] = defaultdict(list)
     for claim in described.claims:
-        if claim.kind not in ("given", "step") or claim.key not in known:
+        quantity = known.get(claim.key)
+        if quantity is None or claim.kind != ("given" if quantity.given else "step"):
             continue
-        quantity = known[claim.key]
         places[claim.key].append(claim)
         cells, rule = claim.cells, claim.rule.parts
         if len(rule) != len(quantity.shape):
