@@ -1,4 +1,4 @@
-"""What the tests of bad input share: the command, run for real or in this process, and broken files."""
+"""What the tests of bad input share: the real command, what a refusal is, broken files."""
 
 from __future__ import annotations
 

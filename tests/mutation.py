@@ -577,7 +577,7 @@ class Bench:
         score = Score(self.path.stem, list(mutants))
         alone = [mutant for mutant in mutants if self.algebra.circular(mutant)]
         left = [mutant for mutant in mutants if not self.algebra.circular(mutant)]
-        for draws in (0, 2 * DRAWS):
+        for draws in (0, DRAWS):
             rest = []
             for batch in self._batches(left):
                 named = self.named(batch, draws=draws, max_draws=draws)

@@ -11,6 +11,7 @@ import sys
 
 import openpyxl
 import pytest
+
 from hostile import (
     LOGISTIC,
     SMALL,
@@ -406,7 +407,7 @@ def test_a_link_is_written_through(tmp_path, case, command):
 
 
 def test_a_name_as_long_as_the_file_system_takes_can_be_written(tmp_path, case, command):
-    name = "x" * 240 + ".xlsx"
+    name = "x" * 250 + ".xlsx"
     answer = command("build", case, "-o", name)
     assert (answer.code, answer.new_files) == (0, {name})
 

@@ -13,6 +13,13 @@ import sys
 
 import jsonschema
 import pytest
+from rich.cells import cell_len
+
+from cellgrad import __version__
+from cellgrad.case.read import read_case
+from cellgrad.cli import main
+from cellgrad.report.verification import print_reports
+from cellgrad.verify.many import verify_workbooks
 from hostile import (
     CASES,
     ROOT,
@@ -27,13 +34,6 @@ from hostile import (
     with_stored,
     zipped,
 )
-from rich.cells import cell_len
-
-from cellgrad import __version__
-from cellgrad.case.read import read_case
-from cellgrad.cli import main
-from cellgrad.report.verification import print_reports
-from cellgrad.verify.many import verify_workbooks
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pipes and files as POSIX has them")
 ALL_CASES = sorted(CASES.glob("*.json"))

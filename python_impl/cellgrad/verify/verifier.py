@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,7 +17,7 @@ from cellgrad.verify.cells import Bounds, Grid, Lookup
 from cellgrad.verify.comparison import Comparison
 from cellgrad.verify.coverage import Coverage
 from cellgrad.verify.described import Described
-from cellgrad.verify.expected import step_numbers
+from cellgrad.verify.expected import check_numbers, step_numbers
 from cellgrad.verify.givens import take_givens
 from cellgrad.verify.result import COMPUTED, Report, place_of
 from cellgrad.verify.stored import compare_stored, has_stored_values
@@ -137,10 +138,17 @@ class Verifier:
         return not (self.stop_at_first and self.report.mismatches)
 
     def _redraws(self, book: OpenWorkbook, structure: Structure) -> None:
-        displays = self.comparison.displays
+        displays, tolerances = self.comparison.displays, redraw.Tolerances()
+        least = self.draws + (redraw.SPECIAL if redraw.kinked(structure) else 0)
         for draw, (givens, step) in enumerate(redraw.draws(structure), start=1):
-            if draw > self.max_draws or (draw > self.draws and self.coverage.complete()):
+            if draw > self.max_draws or (draw > least and self.coverage.complete()):
                 break
+            checks = check_numbers(structure, step, float(givens["epsilon", None]))
+            if ("quotient_gap", None) in checks:
+                gap, quotient = (
+                    checks[name, None] for name in ("quotient_gap", "difference_quotient")
+                )
+                givens["tolerance", None] = np.array(tolerances.next(gap, quotient))
             results = displays.results({**givens, **step_numbers(step)})
             decimals = int(givens["decimals", None])
             givens["answer", None] = np.array(redraw.answers(results, draw, decimals))
@@ -152,7 +160,7 @@ class Verifier:
 
     def _changes(self, givens: Mapping[Key, Array]) -> Changes:
         return [
-            (grid.claim.cells, grid.pick(givens[grid.claim.key]))
+            (grid.claim.cells, _with_blanks(grid.pick(givens[grid.claim.key])))
             for grid in self.grids
             if grid.claim.kind in ("given", "answer") and grid.claim.key in givens
         ]
@@ -179,3 +187,8 @@ class Verifier:
         claims = self.described.claims
         report.sort(order, {place: claims[n].key for place, n in self.described.owner.items()})
         return report
+
+
+def _with_blanks(rows: list[list[float]]) -> list[list[float | None]]:
+    """Return the rows with nothing where there is no number."""
+    return [[None if math.isnan(value) else value for value in row] for row in rows]
