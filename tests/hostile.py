@@ -40,8 +40,9 @@ def listing(folder):
 
 
 def environment(**more):
-    """Return a plain environment: 80 columns, no colours, UTF-8."""
-    plain = {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "NO_COLOR", "LINES")}
+    """Return a plain environment: 80 columns, no colours, UTF-8, output buffered as usual."""
+    other = ("FORCE_COLOR", "NO_COLOR", "LINES", "PYTHONUNBUFFERED", "PYTHONIOENCODING")
+    plain = {name: value for name, value in os.environ.items() if name not in other}
     return plain | {"COLUMNS": "80", "PYTHONUTF8": "1"} | more
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from cellgrad.case import vocabulary
 from cellgrad.case.model import Case
 from cellgrad.case.read import parse_case
-from cellgrad.errors import InputError
+from cellgrad.case.structure import Structure
+from cellgrad.errors import CaseError, InputError
 from hostile import CASES, SMALL_CASE, cellgrad, is_refusal
 
 DOCUMENT = json.loads(SMALL_CASE.read_text("utf-8"))
@@ -241,6 +242,21 @@ def test_a_pair_of_loss_and_activation_that_is_not_permitted_is_refused(
 ):
     (tmp_path / "pair.json").write_bytes(pair(loss, activation))
     assert is_refusal(command("trace", "pair.json"), "pair.json", "network.activations")
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_permitted_activation_in_a_hidden_layer_does_not_make_a_pair(epochs):
+    wrong = dump(
+        loss="binary_cross_entropy", network__activations=["logistic", "relu"], epochs=epochs
+    )
+    with pytest.raises(CaseError, match="not permitted with 'relu' outputs"):
+        parse_case(wrong)
+
+
+@pytest.mark.parametrize(("loss", "activation"), [p for p in EVERY if p not in PERMITTED])
+def test_no_structure_has_a_pair_that_is_not_permitted(loss, activation):
+    with pytest.raises(CaseError, match="not permitted"):
+        Structure((2, 1), (activation,), loss)
 
 
 @pytest.mark.parametrize(("loss", "activation"), sorted(PERMITTED))

@@ -265,8 +265,16 @@ def test_a_trace_holds_the_numbers_substituted(command):
 
 
 @posix
-@pytest.mark.parametrize("arguments", [["verify", SMALL], ["trace", SMALL_CASE], ["--help"],
-                                       ["trace", "--json", SMALL_CASE]])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["verify", SMALL],
+        ["trace", SMALL_CASE],
+        ["trace", "--json", SMALL_CASE],
+        ["build", SMALL_CASE, "-o", "out.xlsx"],
+    ],
+)
 def test_a_reader_that_goes_away_is_no_error_of_ours(arguments, tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
@@ -293,7 +301,7 @@ def test_the_first_line_can_be_read_alone(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")  # noqa: PTH110
-@pytest.mark.parametrize("arguments", [["verify", SMALL], ["trace", "--json", SMALL_CASE]])
+@pytest.mark.parametrize("arguments", [["verify", SMALL], ["build", SMALL_CASE, "-o", "o.xlsx"]])
 def test_an_answer_that_finds_no_room_is_an_error_of_one_line(arguments, tmp_path):
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         done = subprocess.run(

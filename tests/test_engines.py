@@ -461,6 +461,7 @@ def soffice_bin(folder):
     return found
 
 
+@pytest.mark.slow
 @on_proc
 @pytest.mark.libreoffice
 def test_closing_libreoffice_leaves_nothing(workbook, engine_or_skip):
@@ -473,6 +474,7 @@ def test_closing_libreoffice_leaves_nothing(workbook, engine_or_skip):
     assert nothing_left(folder, 0.5)
 
 
+@pytest.mark.slow
 @on_proc
 @pytest.mark.libreoffice
 def test_a_hung_libreoffice_is_ended_and_reported_within_the_limit(workbook, engine_or_skip):
@@ -503,6 +505,7 @@ def test_a_crashed_libreoffice_is_reported_at_once(workbook, engine_or_skip):
     assert nothing_left(folder)
 
 
+@pytest.mark.slow
 @on_proc
 @pytest.mark.libreoffice
 def test_a_killed_bridge_is_reported_and_takes_libreoffice_along(workbook, engine_or_skip):
@@ -515,6 +518,7 @@ def test_a_killed_bridge_is_reported_and_takes_libreoffice_along(workbook, engin
     assert nothing_left(folder)
 
 
+@pytest.mark.slow
 @on_proc
 @pytest.mark.libreoffice
 def test_a_libreoffice_that_never_starts_is_ended(tmp_path, engine_or_skip, monkeypatch):
@@ -530,6 +534,7 @@ def test_a_libreoffice_that_never_starts_is_ended(tmp_path, engine_or_skip, monk
     assert not alive("987654")
 
 
+@pytest.mark.slow
 @on_proc
 @pytest.mark.libreoffice
 @pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -195,6 +195,7 @@ def test_many_mutated_files_get_the_same_answer(bench, path, tmp_path):
     assert_files_say_the_same(opened, some_mutants(opened, 15), tmp_path)
 
 
+@pytest.mark.slow
 def test_mutants_tried_together_get_the_answer_they_get_alone(bench):
     opened = bench(BATCH)
     mutants = some_mutants(opened, 25, "Step")

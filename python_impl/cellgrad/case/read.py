@@ -22,6 +22,7 @@ from cellgrad.case.model import (
     Source,
     Vector,
 )
+from cellgrad.case.structure import Structure
 from cellgrad.errors import CaseError, InputError, ShapeError
 from cellgrad.files import read_limited
 
@@ -197,6 +198,8 @@ def _check(case: Case) -> None:
     _check_rates(case)
     if case.updates() == 1:
         case.structure()
+    else:  # what goes together is the same for every update
+        Structure(nodes, network.activations, case.loss, case.update)
 
 
 def _check_sizes(case: Case) -> None:

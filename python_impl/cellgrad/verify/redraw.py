@@ -168,6 +168,15 @@ class Tolerances:
     def __init__(self) -> None:
         self.draw = 0
         self.apart: NDArray[np.bool_] | None = None
+        self.separable: NDArray[np.bool_] | None = None
+
+    def complete(self) -> bool:
+        """Tell whether every two neighbouring gaps that can be told apart have been."""
+        if self.separable is None:
+            return True
+        if self.apart is None:
+            return not self.separable.any()
+        return not (self.separable & ~self.apart[: self.separable.size]).any()
 
     def next(self, gap: Array, quotient: Array) -> float:
         """Return the tolerance of the next draw.
@@ -179,6 +188,8 @@ class Tolerances:
         self.draw += 1
         sizes, others = np.abs(gap), np.abs(quotient)
         values = np.unique(np.concatenate([sizes, others]))
+        differ = np.abs(np.diff(sizes)) > 2 * _CLEAR * np.maximum(1.0, sizes[1:])
+        self.separable = differ if self.separable is None else self.separable | differ
         if self.draw == 1 or not values.size:
             return -1.0
         if self.draw == 5:  # noqa: PLR2004 - see above

@@ -27,6 +27,8 @@ from cellgrad.xlsx.values import CellError
 
 DRAWS = 5
 MAX_DRAWS = 200
+MARK_DRAWS = 12
+"""So many draws more, at most, to see the marks of the Check sheet told apart."""
 
 
 class Verifier:
@@ -141,7 +143,8 @@ class Verifier:
         displays, tolerances = self.comparison.displays, redraw.Tolerances()
         least = self.draws + (redraw.SPECIAL if redraw.kinked(structure) else 0)
         for draw, (givens, step) in enumerate(redraw.draws(structure), start=1):
-            if draw > self.max_draws or (draw > least and self.coverage.complete()):
+            marked = tolerances.complete() or draw > least + MARK_DRAWS
+            if draw > self.max_draws or (draw > least and marked and self.coverage.complete()):
                 break
             checks = check_numbers(structure, step, float(givens["epsilon", None]))
             if ("quotient_gap", None) in checks:
