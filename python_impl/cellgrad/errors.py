@@ -60,3 +60,8 @@ class EngineError(InputError):
 
 class EngineMissingError(EngineError):
     """An engine that is not installed here."""
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters made visible: names can be hostile."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from cellgrad.case.structure import Structure
 
-MAX_CHECKED = 24
+MAX_CHECKED = 18
 MAX_LINES = 160
 
 _T = TypeVar("_T")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cellgrad.build import build
 from cellgrad.case.read import read_case
-from cellgrad.errors import InputError
+from cellgrad.errors import InputError, printable
 
 
 def build_command(case: Path, output: Path) -> int:
@@ -24,5 +24,5 @@ def build_command(case: Path, output: Path) -> int:
             file=output,
             remedy="make room in the folder for temporary files",
         ) from error
-    sys.stdout.write(f"wrote {output}; now: cellgrad verify {output}\n")
+    sys.stdout.write(printable(f"wrote {output}; now: cellgrad verify {output}") + "\n")
     return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from cellgrad import __version__
-from cellgrad.errors import InputError
+from cellgrad.errors import InputError, printable
 
 NO, UNUSABLE, INTERRUPTED = 1, 2, 130
 
@@ -134,5 +134,4 @@ def _drop_output() -> None:
 
 def _complain(line: str) -> None:
     """Write one line; control characters of a hostile name are made visible."""
-    safe = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    sys.stderr.write(f"cellgrad: {safe}\n")
+    sys.stderr.write(f"cellgrad: {printable(line)}\n")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cellgrad.errors import printable
 from cellgrad.verify.result import COMPUTED, Report
 
 SHOWN = 20
@@ -83,19 +84,27 @@ def _table(engine: tuple[str, str], reports: list[Report]) -> Table:
 def _row(report: Report) -> list[str]:
     counts = [f"{good}/{total}" for good, total in report.kinds().values()]
     bits = [str(report.bit_identical), str(report.within_bound)]
-    return [report.path.stem, *counts, *bits, report.worst_cell, "✓" if report.agrees else "✗"]
+    return [
+        printable(report.path.stem),
+        *counts,
+        *bits,
+        report.worst_cell,
+        "✓" if report.agrees else "✗",
+    ]
 
 
 def _print_mismatches(console: Console, report: Report) -> None:
     if report.mismatches:
-        console.print(Text(f"{report.path} ({report.engine})", style="bold"))
+        console.print(Text(printable(f"{report.path} ({report.engine})"), style="bold"))
     for mismatch in report.mismatches[:SHOWN]:
-        console.print(Text(f"  {mismatch.line()}"), soft_wrap=True)
+        console.print(Text(f"  {printable(mismatch.line())}"), soft_wrap=True)
     left = len(report.mismatches) - SHOWN
     if left > 0:
         console.print(f"  … and {left:,} more; --json lists them all")
     for note in report.notes:
-        console.print(Text(f"  note ({report.path.name}): {note}", style="dim"), soft_wrap=True)
+        console.print(
+            Text(printable(f"  note ({report.path.name}): {note}"), style="dim"), soft_wrap=True
+        )
 
 
 def _summary(reports: Sequence[Report]) -> Text:

@@ -14,6 +14,9 @@ from cellgrad.case.quantities import Key, person_label, quantities
 from cellgrad.mlp import Step
 from cellgrad.verify.expected import Numbers, step_numbers
 
+_LARGE = 1e15
+"""From here on a number is written with a power of ten."""
+
 
 def print_working(case: Case, step: Step, decimals: int) -> None:
     """Print the step, quantity by quantity, in the order of the derivation."""
@@ -95,6 +98,8 @@ def _scalar(numbers: Numbers, key: Key, index: tuple[int, ...]) -> float:
 
 def _number(value: float, decimals: int) -> str:
     """Return at most so many decimals; a small number keeps its first digits."""
+    if abs(value) >= _LARGE:
+        return f"{value:.{decimals}e}"
     text = f"{value:.{decimals}f}"
     if value and abs(value) < 10.0 ** (1 - decimals) and decimals:
         return f"{value:.{max(decimals - 3, 1)}e}"

@@ -13,7 +13,7 @@ from cellgrad.engines.interface import Block
 from cellgrad.mlp.activations import Array
 from cellgrad.verify import displays
 from cellgrad.verify.cells import Bounds, Grid, Lookup
-from cellgrad.verify.expected import Numbers, check_numbers, step_numbers, step_of
+from cellgrad.verify.expected import Numbers
 from cellgrad.verify.mismatch import Mismatch, with_layer
 from cellgrad.verify.result import COMPUTED, Report
 from cellgrad.xlsx.addresses import a1
@@ -41,6 +41,7 @@ class Comparison:
         draw: int,
         blocks: Sequence[Block],
         givens: Mapping[Key, Array],
+        numbers: Numbers,
         look: Lookup,
         bounds: Bounds,
     ) -> None:
@@ -50,15 +51,11 @@ class Comparison:
             draw: 0 for the file's own givens, else the number of the redraw.
             blocks: the values of the claims' cells.
             givens: what they were computed from.
+            numbers: what the MLP makes of the givens.
             look: the same values by cell.
             bounds: asked where bits differ.
         """
-        step = step_of(self.structure, givens)
-        epsilon = givens.get(("epsilon", None))
-        numbers: Numbers = {
-            **step_numbers(step),
-            **check_numbers(self.structure, step, None if epsilon is None else float(epsilon)),
-        }
+        numbers = dict(numbers)
         numbers["result", None] = np.array(self.displays.results({**givens, **numbers}))
         for grid, block in zip(self.grids, blocks, strict=True):
             claim = grid.claim

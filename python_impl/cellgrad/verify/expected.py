@@ -72,6 +72,13 @@ def step_numbers(step: Step) -> Numbers:
     return found
 
 
+def all_numbers(structure: Structure, step: Step, givens: Mapping[Key, Array]) -> Numbers:
+    """Return every number of the step and of the Check sheet."""
+    epsilon = givens.get(("epsilon", None))
+    checks = check_numbers(structure, step, None if epsilon is None else float(epsilon))
+    return {**step_numbers(step), **checks}
+
+
 def check_numbers(structure: Structure, step: Step, epsilon: float | None) -> Numbers:
     """Return every number of the Check sheet."""
     after = step.after()

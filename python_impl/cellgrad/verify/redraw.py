@@ -10,6 +10,7 @@ import itertools
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,29 @@ from cellgrad.case.quantities import Key, quantities
 from cellgrad.case.structure import Structure
 from cellgrad.mlp import Step
 from cellgrad.mlp.activations import Array
-from cellgrad.verify.expected import check_numbers, step_numbers, step_of
+from cellgrad.verify.expected import Numbers, all_numbers, step_numbers, step_of
 
-Drawn = tuple[dict[Key, Array], Step]
+
+@dataclass(slots=True)
+class Drawn:
+    """One redraw.
+
+    Attributes:
+        givens: what is written into the workbook.
+        step: what the MLP makes of it.
+        numbers: every number that the workbook should then hold.
+    """
+
+    givens: dict[Key, Array]
+    step: Step
+    numbers: Numbers
+
+    @classmethod
+    def of(cls, structure: Structure, givens: dict[Key, Array]) -> Drawn:
+        """Compute the step that the givens describe, once for all who ask."""
+        step = step_of(structure, givens)
+        return cls(givens, step, all_numbers(structure, step, givens))
+
 
 _GRID = 1024
 _KINKED = {"relu", "leaky_relu", "unit_step"}
@@ -101,13 +122,11 @@ def calm_redraw(structure: Structure, draw: int, *, awake: bool = False) -> Draw
             givens["learning_rate", None] = givens["learning_rate", None] / _GRID
             if not exponentials:  # so far that every moved weight puts its node asleep
                 givens["epsilon", None] = np.array(64.0)
-        step = step_of(structure, givens)
-        pre = step.pre_activation
-        if exponentials:
-            passes = check_numbers(structure, step, float(givens["epsilon", None]))
-            pre = [*pre, *(a for (name, _), a in passes.items() if name == "pass_pre_activation")]
+        drawn = Drawn.of(structure, givens)
+        names = {"pre_activation"} | ({"pass_pre_activation"} if exponentials else set())
+        pre = [array for (name, _), array in drawn.numbers.items() if name in names]
         if max(float(np.abs(array).max()) for array in pre) < CALM:
-            return givens, step
+            return drawn
         shrink /= 2
 
 
@@ -117,7 +136,7 @@ def on_the_kink(structure: Structure) -> Drawn:
     for key in givens:
         if key[0] in ("weights", "biases"):
             givens[key] = np.zeros_like(givens[key])
-    return givens, step_of(structure, givens)
+    return Drawn.of(structure, givens)
 
 
 def draws(structure: Structure) -> Iterator[Drawn]:
@@ -137,23 +156,23 @@ def draws(structure: Structure) -> Iterator[Drawn]:
         yield calm_redraw(structure, next(number), awake=True)
     seen: NDArray[np.int_] | int = 0
     pool = [calm_redraw(structure, next(number)) for _ in range(_POOL)]
+    views = [_view(drawn) for drawn in pool]
     while True:
-        views = [_view(structure, *drawn) for drawn in pool]
         fresh = [int(np.sum(view & (seen < _OFTEN))) for view in views]
         best = fresh.index(max(fresh))
         seen = seen + views[best]
         yield pool[best]
         pool[best] = calm_redraw(structure, next(number))
+        views[best] = _view(pool[best])
 
 
-def _view(structure: Structure, givens: dict[Key, Array], step: Step) -> NDArray[np.bool_]:
+def _view(drawn: Drawn) -> NDArray[np.bool_]:
     """Return which branches a step takes, which of its numbers are not 0, and which gaps."""
-    above = [pre > 0 for pre in step.pre_activation]
+    above = [pre > 0 for pre in drawn.step.pre_activation]
     sides = np.concatenate([array.ravel() for array in above])
     unlike = np.concatenate([(a[:, 1:] != a[:, :-1]).ravel() for a in above])
-    rest = np.concatenate([array.ravel() for array in step_numbers(step).values()])
-    checks = check_numbers(structure, step, float(givens["epsilon", None]))
-    gaps = np.abs(checks.get(("quotient_gap", None), np.empty(0)))
+    rest = np.concatenate([array.ravel() for array in step_numbers(drawn.step).values()])
+    gaps = np.abs(drawn.numbers.get(("quotient_gap", None), np.empty(0)))
     return np.concatenate([sides, ~sides, unlike, rest != 0, gaps > _CLEAR])
 
 

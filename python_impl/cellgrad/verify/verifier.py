@@ -17,7 +17,7 @@ from cellgrad.verify.cells import Bounds, Grid, Lookup
 from cellgrad.verify.comparison import Comparison
 from cellgrad.verify.coverage import Coverage
 from cellgrad.verify.described import Described
-from cellgrad.verify.expected import check_numbers, step_numbers
+from cellgrad.verify.expected import Numbers, all_numbers, step_of
 from cellgrad.verify.givens import take_givens
 from cellgrad.verify.result import COMPUTED, Report, place_of
 from cellgrad.verify.stored import compare_stored, has_stored_values
@@ -56,6 +56,7 @@ class Verifier:
         self.described, self.engine = described, engine
         self.redraw_engine = redraw_engine or engine
         self.draws, self.max_draws, self.stop_at_first = draws, max_draws, stop_at_first
+        self._looked_for_cycle = False
         self.report = Report(
             described.book.path,
             described.case,
@@ -79,6 +80,7 @@ class Verifier:
         """
         structure = self.described.structure
         if structure is None or not self.described.computable:
+            self._refuse_cycle()
             self.report.notes.append("not recalculated: the Map does not describe the whole step")
             return self.report
         self._prepare(structure)
@@ -112,7 +114,9 @@ class Verifier:
             raise
 
     def _refuse_cycle(self) -> None:
-        cycle = find_cycle(self.described.book)
+        """Refuse formulas that run in a circle; looked for once, when something went wrong."""
+        cycle = None if self._looked_for_cycle else find_cycle(self.described.book)
+        self._looked_for_cycle = True
         if cycle:
             shown = " → ".join(f"{sheet}!{a1(row, column)}" for sheet, row, column in cycle[:6])
             raise WorkbookError(
@@ -132,9 +136,9 @@ class Verifier:
                 remedy="open it in a spreadsheet program and save it, or use another engine",
             )
         blocks = book.read(self.ranges)
-        if any(isinstance(value, CellError) for block in blocks for row in block for value in row):
-            self._refuse_cycle()
-        bounds = self._compare(0, blocks, take_givens(path, structure, self.grids, blocks))
+        givens = take_givens(path, structure, self.grids, blocks)
+        numbers = all_numbers(structure, step_of(structure, givens), givens)
+        bounds = self._compare(0, blocks, givens, numbers)
         if not saved:
             compare_stored(self.described, blocks, bounds, self.report)
         return not (self.stop_at_first and self.report.mismatches)
@@ -142,21 +146,23 @@ class Verifier:
     def _redraws(self, book: OpenWorkbook, structure: Structure) -> None:
         displays, tolerances = self.comparison.displays, redraw.Tolerances()
         least = self.draws + (redraw.SPECIAL if redraw.kinked(structure) else 0)
-        for draw, (givens, step) in enumerate(redraw.draws(structure), start=1):
+        for draw, drawn in enumerate(redraw.draws(structure), start=1):
+            if draw > least and self.report.mismatches:
+                break  # more draws would add nothing
             marked = tolerances.complete() or draw > least + MARK_DRAWS
             if draw > self.max_draws or (draw > least and marked and self.coverage.complete()):
                 break
-            checks = check_numbers(structure, step, float(givens["epsilon", None]))
-            if ("quotient_gap", None) in checks:
+            givens, numbers = drawn.givens, drawn.numbers
+            if ("quotient_gap", None) in numbers:
                 gap, quotient = (
-                    checks[name, None] for name in ("quotient_gap", "difference_quotient")
+                    numbers[name, None] for name in ("quotient_gap", "difference_quotient")
                 )
                 givens["tolerance", None] = np.array(tolerances.next(gap, quotient))
-            results = displays.results({**givens, **step_numbers(step)})
+            results = displays.results({**givens, **numbers})
             decimals = int(givens["decimals", None])
             givens["answer", None] = np.array(redraw.answers(results, draw, decimals))
             book.update(self._changes(givens))
-            self._compare(draw, book.read(self.ranges), givens)
+            self._compare(draw, book.read(self.ranges), givens, numbers)
             self.report.draws = draw
             if self.stop_at_first and self.report.mismatches:
                 break
@@ -168,12 +174,16 @@ class Verifier:
             if grid.claim.kind in ("given", "answer") and grid.claim.key in givens
         ]
 
-    def _compare(self, draw: int, blocks: list[Block], givens: Mapping[Key, Array]) -> Bounds:
+    def _compare(
+        self, draw: int, blocks: list[Block], givens: Mapping[Key, Array], numbers: Numbers
+    ) -> Bounds:
+        if any(isinstance(value, CellError) for block in blocks for row in block for value in row):
+            self._refuse_cycle()
         engine = self.redraw_engine if draw else self.engine
         look = Lookup(self.described, blocks)
         overwritten = self.overwritten if draw else frozenset()
         bounds = Bounds(self.described, look, engine.arithmetic, overwritten)
-        self.comparison.compare(draw, blocks, givens, look, bounds)
+        self.comparison.compare(draw, blocks, givens, numbers, look, bounds)
         self.coverage.observe(look.value)
         return bounds
 
