@@ -430,12 +430,19 @@ def test_a_given_typed_as_a_fraction_agrees(command, tmp_path, formula):
     assert answer.code == 0, answer.out
 
 
-@pytest.mark.parametrize("reads", ["E", "input", "weight_HtoO"])
+@pytest.mark.parametrize("reads", ["input", "weight_HtoO"])
 def test_a_given_that_reads_a_claimed_cell_is_named(command, tmp_path, reads):
     other = where(reads, parts_of(DEFAULT))[1]
     parts = with_another_weight(f"<f>0.25+0*{other}</f>")
     answer = verified(command, tmp_path, zipped(parts))
     assert is_disagreement(answer, cell_named("weight_ItoH", parts)[2], "reads a claimed cell")
+
+
+def test_a_given_that_depends_on_itself_is_refused_as_a_circle(command, tmp_path):
+    other = where("E", parts_of(DEFAULT))[1]
+    parts = with_another_weight(f"<f>0.25+0*{other}</f>")
+    answer = verified(command, tmp_path, zipped(parts))
+    is_refusal(answer, "a circular reference", cell_named("weight_ItoH", parts)[2])
 
 
 def test_mutants_of_one_cell_are_the_ones_a_person_would_think_of(bench):
