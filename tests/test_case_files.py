@@ -196,6 +196,7 @@ def test_what_is_no_case_is_refused_and_the_place_named(kind, tmp_path, command)
 
 
 @pytest.mark.parametrize("kind", ["NaN", "100,000 lists", "a ragged weight row", "Latin-1"])
+@pytest.mark.slow
 def test_the_real_command_refuses_to_build_it_and_writes_nothing(kind, tmp_path):
     data, words = REFUSED[kind]
     (tmp_path / "bad.json").write_bytes(data)

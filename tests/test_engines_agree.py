@@ -41,6 +41,7 @@ def test_every_shipped_workbook_agrees(name, engine_or_skip):
 
 
 @pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.slow
 def test_larger_networks_and_other_structures_agree(name, engine_or_skip, tmp_path):
     engine = engine_or_skip(name)
     redraw_engine = engine_or_skip("formualizer") if name == "saved" else engine
