@@ -81,9 +81,6 @@ class Formulas:
         """Return what enters layer k: the input, or the post-activation below."""
         return (("input", None) if k == 0 else ("incoming", k), (sample, i))
 
-    def _incoming(self, k: int, index: Index) -> str:
-        return self.at(("post_activation", k - 1), index)
-
     def _pre_activation(self, k: int, index: Index) -> str:
         sample, j = index
         pairs: list[tuple[Scalar, Scalar]] = [
