@@ -186,6 +186,11 @@ class _Writer:
             for index in _indices(self.s.nodes[k : k + 2]):
                 w = Operand(("weights", k), index)
                 squares.append(_times(w, w))
+        if self.s.decay_biases:
+            for k in range(self.s.layers):
+                for j in range(self.s.nodes[k + 1]):
+                    b = Operand(("biases", k), (j,))
+                    squares.append(_times(b, b))
         return ("½ (", Operand(("weight_decay", None), ()), ") [", *_join(squares), "]")
 
     def error(self, _: None, __: Index) -> Template:
@@ -254,11 +259,11 @@ class _Writer:
                 ]
             )
         )
-        if not self.s.decay:
-            return total
+        return self._decaying(total, ("weights", k), index) if self.s.decay else total
+
+    def _decaying(self, gradient: Template, key: Key, index: Index) -> Template:
         sign = " + " if self.minus else " − "
-        decay = _times(Operand(("weight_decay", None), ()), Operand(("weights", k), index))
-        return (*total, sign, *decay)
+        return (*gradient, sign, *_times(Operand(("weight_decay", None), ()), Operand(key, index)))
 
     def article(self, k: int | None, index: Index) -> Template | None:
         """Eq. 12 as printed: S_ERROR × weightHtoO × fA′(S_preA,H) × input, one sample."""
@@ -270,17 +275,14 @@ class _Writer:
             back = ("[", *back, "]")
         slope = Operand(("activation_derivative", k), (0, h))
         product = (*back, *_times(slope, self._incoming(k, 0, i)))
-        if not self.s.decay:
-            return product
-        sign = " + " if self.minus else " − "
-        decay = _times(Operand(("weight_decay", None), ()), Operand(("weights", k), index))
-        return (*product, sign, *decay)
+        return self._decaying(product, ("weights", k), index) if self.s.decay else product
 
     def bias_gradient(self, k: int, index: Index) -> Template:
         terms: list[Template] = [
             (Operand(("error_signal", k), (s, index[0])),) for s in range(self.s.samples)
         ]
-        return self._mean(_join(terms))
+        total = self._mean(_join(terms))
+        return self._decaying(total, ("biases", k), index) if self.s.decay_biases else total
 
     def _moved(self, old: Key, gradient: Key, index: Index) -> Template:
         rate = Operand(("learning_rate", None), ())
@@ -317,14 +319,15 @@ def general_equation(structure: Structure, quantity: Quantity) -> str:
         "post_activation": f"{post} = {_activation(s.activations[k or 0], pre)}",
         "final_error": f"FE = {post} − target" if minus else f"FE = target − {post}",
         "sample_error": f"E_sample = {_loss(s)}",
-        "penalty": "P = ½ · λ · Σ weight²",
+        "penalty": "P = ½ · λ · Σ weight²" + (" and bias²" if s.decay_biases else ""),
         "error": "E = " + ("Σ E_sample" + count if many else _loss(s)) + (" + P" * s.decay),
         "activation_derivative": f"fA′(S_preA) = {_derivative(s.activations[k or 0])}",
         "error_derivative": "∂E/∂S_postA = " + _outer(s),
         "backpropagated_error": f"Σ S_ERROR_{beyond} · weight_{above}to{beyond} (old weights)",
         "error_signal": f"S_ERROR_{above} = " + _signal(s, k),
         "weight_gradient": f"{over}S_ERROR_{above} · {incoming}{count}{decay}",
-        "bias_gradient": f"{over}S_ERROR_{above}{count}",
+        "bias_gradient": f"{over}S_ERROR_{above}{count}"
+        + (decay.replace("weight", "bias") if s.decay_biases else ""),
         "new_weights": f"weight {sign} LR · gradient",
         "new_biases": f"bias {sign} LR · gradient",
     }

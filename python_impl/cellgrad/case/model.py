@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cellgrad.case.structure import Structure
+from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad.errors import CaseError
 
 Vector = tuple[float, ...]
@@ -98,8 +98,7 @@ class Case:
         """Return how many updates the whole run makes."""
         if self.update == "online":
             return self.epochs * len(self.samples)
-        size = self.batch_size or len(self.samples)
-        return self.epochs * -(-len(self.samples) // size)
+        return self.epochs * -(-len(self.samples) // self.batch())
 
     def structure(self) -> Structure:
         """Return the structure of the run's single step.
@@ -114,28 +113,45 @@ class Case:
                 place="samples" if self.update == "online" else "epochs",
                 remedy="keep one sample, or use update batch_sum or batch_mean with epochs 1",
             )
-        if self.optimizer.name != "sgd" or self.optimizer.momentum:
+        if not self.update_rule().plain:
             raise CaseError(
-                "momentum and Adam need more than one update",
+                "momentum and Adam remember earlier updates, a single step has none",
                 place="optimizer",
                 remedy='use {"name": "sgd", "momentum": 0}',
             )
-        if self.conventions.decay_biases or self.conventions.rate_in_velocity:
-            raise CaseError(
-                "decay_biases and rate_in_velocity are not available in a single step",
-                place="conventions",
-                remedy="leave them out",
-            )
+        return self.structure_of(len(self.samples))
+
+    def structure_of(self, samples: int) -> Structure:
+        """Return the structure of an update that covers so many samples.
+
+        Raises:
+            CaseError: the parts do not go together.
+        """
         return Structure(
             nodes=self.network.nodes,
             activations=self.network.activations,
             loss=self.loss,
             update=self.update,
-            samples=len(self.samples),
+            samples=samples,
             biases=self.network.biases is not None,
             decay=self.optimizer.weight_decay != 0,
             update_biases=self.conventions.update_biases,
             error_sign=self.conventions.error_sign,
+            decay_biases=self.conventions.decay_biases,
+        )
+
+    def batch(self) -> int:
+        """Return how many samples an update covers, the last of an epoch aside."""
+        if self.update == "online":
+            return 1
+        return min(self.batch_size or len(self.samples), len(self.samples))
+
+    def update_rule(self) -> UpdateRule:
+        """Return how gradients become updates."""
+        return UpdateRule(
+            self.optimizer.name,
+            self.optimizer.momentum != 0,
+            self.conventions.rate_in_velocity,
         )
 
     def step_learning_rate(self) -> float:

@@ -29,7 +29,8 @@ class Quantity:
         equation: its number, such as ``Eq. 11``; empty for a given.
         shape: samples first where it has one value a sample.
         given: whether a person sets it.
-        per_sample: whether the first axis counts samples.
+        per_sample: whether the first axis (after that of the updates) counts samples.
+        per_row: what the rows count where the first axis counts rows: ``update``, ``row``.
         key: code name and layer.
     """
 
@@ -41,6 +42,7 @@ class Quantity:
     shape: tuple[int, ...]
     given: bool = False
     per_sample: bool = False
+    per_row: str = ""
     key: Key = field(init=False)
 
     def __post_init__(self) -> None:
@@ -275,9 +277,20 @@ def person_label(structure: Structure, quantity: Quantity, index: Index) -> str:
     """Return a scalar's name for people, nodes counted from 1.
 
     The sample is named only where there are several: ``S_ERROR_H[2]``,
-    ``weight_ItoH[1,3]``, ``FE[sample 2, 1]``.
+    ``weight_ItoH[1,3]``, ``FE[sample 2, 1]``, ``FE[update 7, 1]``.
     """
+    return label_with_index(quantity, index, name_sample=structure.samples > 1)
+
+
+def label_with_index(quantity: Quantity, index: Index, *, name_sample: bool) -> str:
+    """Return a scalar's name for people; see ``person_label``."""
     parts = [str(i + 1) for i in index]
+    named = []
+    if quantity.per_row:
+        named.append(f"{quantity.per_row} {parts.pop(0)}")
     if quantity.per_sample:
-        parts = parts[1:] if structure.samples == 1 else [f"sample {parts[0]}", *parts[1:]]
+        sample = parts.pop(0)
+        if name_sample:
+            named.append(f"sample {sample}")
+    parts = [*named, *parts]
     return f"{quantity.label}[{','.join(parts)}]" if parts else quantity.label

@@ -21,6 +21,7 @@ class Structure:
         biases: whether the nodes have biases.
         decay: whether weights decay (Eq. 16).
         update_biases: False where a source leaves its biases as they are.
+        decay_biases: whether biases decay too, by convention.
         error_sign: ``output_minus_target``, or the convention that flips it.
     """
 
@@ -33,6 +34,7 @@ class Structure:
     decay: bool = False
     update_biases: bool = True
     error_sign: str = "output_minus_target"
+    decay_biases: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what has no place in the mathematics."""
@@ -45,6 +47,8 @@ class Structure:
             )
         if self.samples < 1:
             raise CaseError("a step needs at least one sample")
+        if self.decay_biases and not (self.biases and self.decay):
+            object.__setattr__(self, "decay_biases", False)  # there is nothing to decay
 
     def _check_layers(self) -> None:
         if len(self.nodes) < 2:  # noqa: PLR2004 - input and output
@@ -121,6 +125,39 @@ class Structure:
         """Number of weights and biases."""
         weights = sum(a * b for a, b in zip(self.nodes, self.nodes[1:], strict=False))
         return weights + (sum(self.nodes[1:]) if self.biases else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRule:
+    """How gradients become updates, without the numbers.
+
+    Attributes:
+        optimizer: ``sgd`` or ``adam``.
+        momentum: whether a velocity is kept (sgd only).
+        rate_in_velocity: whether the velocity holds the learning rate, by convention.
+    """
+
+    optimizer: str = "sgd"
+    momentum: bool = False
+    rate_in_velocity: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is not known, and forget what has no effect."""
+        if self.optimizer not in vocabulary.OPTIMIZERS:
+            raise CaseError(
+                f"{self.optimizer!r} is not known",
+                place="optimizer.name",
+                remedy=_one_of(vocabulary.OPTIMIZERS),
+            )
+        if self.optimizer == "adam":
+            object.__setattr__(self, "momentum", False)
+        if not self.momentum:
+            object.__setattr__(self, "rate_in_velocity", False)
+
+    @property
+    def plain(self) -> bool:
+        """Whether an update is weight − LR · gradient and nothing is remembered."""
+        return self.optimizer == "sgd" and not self.momentum
 
 
 def _one_of(words: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ CROSS_ENTROPIES = ("binary_cross_entropy", "categorical_cross_entropy")
 LOSSES = (*SQUARED_LOSSES, *CROSS_ENTROPIES, "perceptron")
 
 UPDATES = ("online", "batch_sum", "batch_mean")
+OPTIMIZERS = ("sgd", "adam")
 ERROR_SIGNS = ("output_minus_target", "target_minus_output")
 
 OUTPUTS_OF = {

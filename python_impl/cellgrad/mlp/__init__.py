@@ -1,8 +1,9 @@
 """One training step of a multilayer perceptron, as the derivation has it.
 
 Read it in this order: ``equations`` (one function an equation), ``activations``,
-``losses``, ``step`` (which calls them in the order of the derivation) and
-``differences`` (the same gradients by central differences). NumPy is all it needs.
+``losses``, ``step`` (which calls them in the order of the derivation),
+``differences`` (the same gradients by central differences), then ``optimizers`` and ``run``
+(many steps, one after another). NumPy is all it needs.
 
     >>> from cellgrad.mlp import training_step
     >>> step = training_step(
@@ -13,6 +14,7 @@ Read it in this order: ``equations`` (one function an equation), ``activations``
     [-0.03125, 0.03125]
 """
 
+from cellgrad.mlp.run import Update, training_run
 from cellgrad.mlp.step import Step, training_step
 
-__all__ = ["Step", "training_step"]
+__all__ = ["Step", "Update", "training_run", "training_step"]

@@ -13,6 +13,11 @@ from __future__ import annotations
 from cellgrad.mlp.activations import Array
 
 
+def against(scalar: Array, array: Array) -> Array:
+    """Return a scalar a network so that it multiplies a whole array of each network."""
+    return scalar.reshape(scalar.shape + (1,) * (array.ndim - scalar.ndim))
+
+
 def pre_activation(incoming: Array, weights: Array, biases: Array | None) -> Array:
     """Eq. 1 and 3: what a node adds up.
 
@@ -110,9 +115,9 @@ def weight_gradient(error_signal: Array, incoming: Array) -> Array:
     Returns:
         ∂E/∂weight, shape (n, m).
     """
-    total = error_signal[0, None, :] * incoming[0, :, None]
-    for s in range(1, error_signal.shape[0]):
-        total = total + error_signal[s, None, :] * incoming[s, :, None]
+    total = error_signal[..., 0, None, :] * incoming[..., 0, :, None]
+    for s in range(1, error_signal.shape[-2]):
+        total = total + error_signal[..., s, None, :] * incoming[..., s, :, None]
     return total
 
 
@@ -127,9 +132,9 @@ def bias_gradient(error_signal: Array) -> Array:
     Returns:
         ∂E/∂bias, shape (m,).
     """
-    total: Array = error_signal[0]
-    for s in range(1, error_signal.shape[0]):
-        total = total + error_signal[s]
+    total: Array = error_signal[..., 0, :]
+    for s in range(1, error_signal.shape[-2]):
+        total = total + error_signal[..., s, :]
     return total
 
 
@@ -140,13 +145,13 @@ def updated(value: Array, learning_rate: Array, gradient: Array) -> Array:
 
     Args:
         value: a weight matrix (n, m) or a bias vector (m,), before the update.
-        learning_rate: LR, a scalar.
+        learning_rate: LR, a scalar; one a network where there is a stack of them.
         gradient: of the same shape as the value.
 
     Returns:
         the value after the update.
     """
-    result: Array = value - learning_rate * gradient
+    result: Array = value - against(learning_rate, gradient) * gradient
     return result
 
 
@@ -163,11 +168,11 @@ def updated_upwards(value: Array, learning_rate: Array, gradient: Array) -> Arra
     Returns:
         the value after the update.
     """
-    result: Array = value + learning_rate * gradient
+    result: Array = value + against(learning_rate, gradient) * gradient
     return result
 
 
-def penalty(weight_decay: Array, weights: list[Array]) -> Array:
+def penalty(weight_decay: Array, weights: list[Array], biases: list[Array] | None = None) -> Array:
     """Eq. 16: what weight decay adds to the error.
 
     P = ½ · λ · Σ weight², over all weights, layer by layer; biases apart
@@ -175,6 +180,8 @@ def penalty(weight_decay: Array, weights: list[Array]) -> Array:
     Args:
         weight_decay: λ, a scalar.
         weights: a layer each, shape (n, m).
+        biases: a layer each, shape (m,), where by convention they decay too: their
+            squares follow those of the weights.
 
     Returns:
         P, a scalar.
@@ -185,6 +192,9 @@ def penalty(weight_decay: Array, weights: list[Array]) -> Array:
         for i in range(layer.shape[-2])
         for j in range(layer.shape[-1])
     ]
+    squares += [
+        layer[..., j] * layer[..., j] for layer in biases or () for j in range(layer.shape[-1])
+    ]
     total = squares[0]
     for square in squares[1:]:
         total = total + square
@@ -192,17 +202,17 @@ def penalty(weight_decay: Array, weights: list[Array]) -> Array:
     return half * total
 
 
-def with_decay(gradient: Array, weight_decay: Array, weights: Array) -> Array:
+def with_decay(gradient: Array, weight_decay: Array, parameter: Array) -> Array:
     """Eq. 16: what weight decay adds to the gradient.
 
     gradient + λ · weight
 
     Args:
-        gradient: shape (n, m).
+        gradient: shape (n, m), or (m,) of biases that decay.
         weight_decay: λ, a scalar.
-        weights: shape (n, m).
+        parameter: the weights or biases, of the same shape.
 
     Returns:
-        the gradient of E with its penalty, shape (n, m).
+        the gradient of E with its penalty, of the same shape.
     """
-    return gradient + weight_decay * weights
+    return gradient + weight_decay * parameter

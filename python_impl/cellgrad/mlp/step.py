@@ -44,7 +44,8 @@ class Step:
     """Every quantity of one training step; lists run over the weight layers.
 
     Shapes: (samples, nodes) for the per-node quantities, (n, m) for weights and
-    their gradients, (m,) for biases and theirs.
+    their gradients, (m,) for biases and theirs. A stack of steps has one more axis
+    in front of all of them.
     """
 
     structure: Structure
@@ -132,7 +133,8 @@ def _forward(
     result.sample_error = losses.sample_error(structure.loss, incoming, targets, result.final_error)
     result.error = _error_of_all(structure, result.sample_error)
     if structure.decay:
-        result.penalty = eq.penalty(weight_decay, weights)
+        decaying = biases if structure.decay_biases else None
+        result.penalty = eq.penalty(weight_decay, weights, decaying)
         result.error = result.error + result.penalty
     return result
 
@@ -159,6 +161,7 @@ def training_step(
     weight_decay: float = 0.0,
     update_biases: bool = True,
     error_sign: str = "output_minus_target",
+    decay_biases: bool = False,
     dtype: type[np.floating] = np.float64,
 ) -> Step:
     """Compute one training step, every quantity kept.
@@ -178,6 +181,7 @@ def training_step(
         weight_decay: λ of Eq. 16.
         update_biases: False leaves the biases as they are.
         error_sign: target_minus_output flips FE and everything that follows from it.
+        decay_biases: whether biases decay too.
         dtype: numpy.float64 or numpy.float32.
 
     Returns:
@@ -203,36 +207,65 @@ def training_step(
         decay=weight_decay != 0,
         update_biases=update_biases,
         error_sign=error_sign,
+        decay_biases=decay_biases,
     )
     rate = np.asarray(learning_rate, dtype=dtype)
     decay = np.asarray(weight_decay, dtype=dtype)
 
-    forward = _forward(structure, w, b, x, t, leaky_slope, decay)
-    derivative, dloss, sums, signal = _backward(structure, w, forward, leaky_slope)
-    incoming = [x, *forward.post_activation[:-1]]
+    return step_from(structure, w, b, x, t, rate, leaky_slope, decay)
+
+
+def step_from(
+    structure: Structure,
+    weights: list[Array],
+    biases: list[Array] | None,
+    inputs: Array,
+    targets: Array,
+    learning_rate: Array,
+    leaky_slope: float,
+    weight_decay: Array,
+) -> Step:
+    """Compute a step, or a stack of steps at once, from arrays whose shapes are known to chain.
+
+    Args:
+        structure: of every step of the stack.
+        weights: per layer, shape (…, n, m); leading axes stand for several steps.
+        biases: per layer, shape (…, m), or None.
+        inputs: shape (…, samples, nodes of the input layer).
+        targets: shape (…, samples, outputs).
+        learning_rate: LR, shape () or (…,).
+        leaky_slope: slope of a leaky ReLU below zero.
+        weight_decay: λ of Eq. 16, a scalar.
+    """
+    minus = structure.error_sign == "output_minus_target"
+    forward = _forward(structure, weights, biases, inputs, targets, leaky_slope, weight_decay)
+    derivative, dloss, sums, signal = _backward(structure, weights, forward, leaky_slope)
+    incoming = [inputs, *forward.post_activation[:-1]]
     gradient = [eq.weight_gradient(signal[k], incoming[k]) for k in range(structure.layers)]
-    gradient_b = None if b is None else [eq.bias_gradient(delta) for delta in signal]
-    if update == "batch_mean":
+    gradient_b = None if biases is None else [eq.bias_gradient(delta) for delta in signal]
+    if structure.update == "batch_mean":
         gradient = [g / structure.samples for g in gradient]
         gradient_b = None if gradient_b is None else [g / structure.samples for g in gradient_b]
+    towards = weight_decay if minus else -weight_decay
     if structure.decay:
-        towards = decay if error_sign == "output_minus_target" else -decay
-        gradient = [eq.with_decay(g, towards, w[k]) for k, g in enumerate(gradient)]
+        gradient = [eq.with_decay(g, towards, weights[k]) for k, g in enumerate(gradient)]
+    if structure.decay_biases and biases is not None and gradient_b is not None:
+        gradient_b = [eq.with_decay(g, towards, biases[k]) for k, g in enumerate(gradient_b)]
 
-    move = eq.updated if error_sign == "output_minus_target" else eq.updated_upwards
-    new_w = [move(w[k], rate, gradient[k]) for k in range(structure.layers)]
+    move = eq.updated if minus else eq.updated_upwards
+    new_w = [move(w, learning_rate, g) for w, g in zip(weights, gradient, strict=True)]
     new_b = None
-    if b is not None and gradient_b is not None and update_biases:
-        new_b = [move(b[k], rate, gradient_b[k]) for k in range(structure.layers)]
+    if biases is not None and gradient_b is not None and structure.update_biases:
+        new_b = [move(b, learning_rate, g) for b, g in zip(biases, gradient_b, strict=True)]
     return Step(
         structure=structure,
-        weights=w,
-        biases=b,
-        inputs=x,
-        targets=t,
-        learning_rate=rate,
+        weights=weights,
+        biases=biases,
+        inputs=inputs,
+        targets=targets,
+        learning_rate=learning_rate,
         leaky_slope=leaky_slope,
-        weight_decay=decay,
+        weight_decay=weight_decay,
         forward=forward,
         activation_derivative=derivative,
         error_derivative=dloss,

@@ -19,7 +19,7 @@ class Grid:
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         rows, columns = np.ogrid[: claim.cells.height, : claim.cells.width]
-        self.index = tuple(a * rows + b * columns + n for a, b, n in claim.rule.parts)
+        self.index = tuple(part.at(rows, columns) for part in claim.rule.parts)
         self.shape = (claim.cells.height, claim.cells.width)
 
     def pick(self, values: Array) -> list[list[float]]:

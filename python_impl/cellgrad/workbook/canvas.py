@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from openpyxl import Workbook
-from openpyxl.utils import quote_sheetname
 from openpyxl.workbook.defined_name import DefinedName
 from openpyxl.worksheet.worksheet import Worksheet
 
 from cellgrad.case.quantities import Key
 from cellgrad.errors import WorkbookError
-from cellgrad.xlsx.addresses import Range, a1, column_letters
+from cellgrad.xlsx.addresses import Range, a1, column_letters, quoted
 from cellgrad.xlsx.map_sheet import Claim, IndexRule
 
 MAX_FORMULA = 8_192
+
+
+def name_of(part: str) -> str:
+    """Return a part's name as the beginning of a defined name; it must not look like a cell."""
+    return "_" * part[0].isdigit() + re.sub("[^A-Za-z0-9]", "_", part)
 
 
 class Canvas:
@@ -22,10 +28,13 @@ class Canvas:
         book: the workbook.
         title: the sheet's name.
         claims: the list that every sheet's claims are added to.
+        part: the part of the workbook that the sheet belongs to; its name stands before
+            defined names, which are the whole workbook's.
     """
 
-    def __init__(self, book: Workbook, title: str, claims: list[Claim]) -> None:
-        self.book, self.title, self.claims = book, title, claims
+    def __init__(self, book: Workbook, title: str, claims: list[Claim], part: str = "") -> None:
+        self.book, self.title, self.claims, self.part = book, title, claims, part
+        self.prefix = f"{name_of(part)}_" if part else ""
         self.sheet: Worksheet = book.create_sheet(title)
         self.sheet.sheet_view.showGridLines = False
 
@@ -71,16 +80,25 @@ class Canvas:
         defined_name: str = "",
     ) -> None:
         """Enter a rectangle in the Map, and give it its defined name."""
+        defined_name = self.prefix + defined_name if defined_name else ""
         self.claims.append(
-            Claim(kind, key[0], key[1], label, cells, IndexRule(rule), equation, defined_name)
+            Claim(
+                kind,
+                key[0],
+                key[1],
+                label,
+                cells,
+                IndexRule(rule),
+                equation,
+                defined_name,
+                part=self.part,
+            )
         )
         if defined_name:
             area = f"{a1(cells.top, cells.left, absolute=True)}"
             if (cells.height, cells.width) != (1, 1):
                 area += f":{a1(cells.bottom, cells.right, absolute=True)}"
-            reference = f"{quote_sheetname(self.title)}!{area}".replace(
-                f"'{self.title}'", self.title
-            )
+            reference = f"{quoted(self.title)}!{area}"
             self.book.defined_names[defined_name] = DefinedName(defined_name, attr_text=reference)
 
     def area(self, top: int, left: int, height: int, width: int) -> Range:

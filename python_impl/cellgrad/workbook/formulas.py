@@ -150,15 +150,25 @@ class Formulas:
             for i in range(self.s.nodes[k])
             for j in range(self.s.nodes[k + 1])
         ]
+        if self.s.decay_biases:
+            squares += [
+                (("biases", k), (j,))
+                for k in range(self.s.layers)
+                for j in range(self.s.nodes[k + 1])
+            ]
         if len(squares) <= WRITTEN_OUT or self.area is None:
             total = self._products([(square, square) for square in squares])
         else:
-            total = "+".join(self._layer_squares(k) for k in range(self.s.layers))
+            layers = range(self.s.layers)
+            parts = [self._squares(("weights", k), self.s.nodes[k : k + 2]) for k in layers]
+            if self.s.decay_biases:
+                parts += [self._squares(("biases", k), (self.s.nodes[k + 1],)) for k in layers]
+            total = "+".join(parts)
         return f"0.5*{rate}*({total})"
 
-    def _layer_squares(self, k: int) -> str:
-        n, m = self.s.nodes[k : k + 2]
-        area = self.area(("weights", k), (0, 0), (n - 1, m - 1)) if self.area else None
+    def _squares(self, key: Key, shape: tuple[int, ...]) -> str:
+        first, last = tuple(0 for _ in shape), tuple(size - 1 for size in shape)
+        area = self.area(key, first, last) if self.area else None
         return f"SUMPRODUCT({area},{area})"
 
     def _error(self, _: None, __: Index) -> str:
@@ -219,14 +229,16 @@ class Formulas:
                 ]
             )
         )
-        if not self.s.decay:
-            return total
-        rate, w = self.at(("weight_decay", None), ()), self.at(("weights", k), index)
-        return f"{total}{'+' if self.minus else '-'}{rate}*{w}"
+        return self._decaying(total, ("weights", k), index) if self.s.decay else total
+
+    def _decaying(self, gradient: str, key: Key, index: Index) -> str:
+        rate = self.at(("weight_decay", None), ())
+        return f"{gradient}{'+' if self.minus else '-'}{rate}*{self.at(key, index)}"
 
     def _bias_gradient(self, k: int, index: Index) -> str:
         terms = [(("error_signal", k), (s, index[0])) for s in range(self.s.samples)]
-        return self._mean(added([self.at(*term) for term in terms]))
+        total = self._mean(added([self.at(*term) for term in terms]))
+        return self._decaying(total, ("biases", k), index) if self.s.decay_biases else total
 
     # update
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cellgrad.case.quantities import Index, Key, table
 from cellgrad.case.structure import Structure
 from cellgrad.errors import WorkbookError
-from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1
+from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, quoted
 from cellgrad.xlsx.map_sheet import IndexRule
 
 SHEET = "Step"
@@ -35,9 +35,9 @@ class Placement:
     def cell(self, index: Index) -> tuple[int, int]:
         """Return (row, column) of the scalar at an index."""
         row, column = self.cells.top, self.cells.left
-        for value, (by_row, by_column, constant) in zip(index, self.rule.parts, strict=True):
-            row += by_row * (value - constant)
-            column += by_column * (value - constant)
+        for value, part in zip(index, self.rule.parts, strict=True):
+            row += part.by_row * (value - part.constant)
+            column += part.by_column * (value - part.constant)
         return row, column
 
 
@@ -64,6 +64,7 @@ class StepLayout:
     """
 
     structure: Structure
+    sheet: str = SHEET
     width: int = 0
     forward: int = 0
     backward_label: int = 0
@@ -109,7 +110,7 @@ class StepLayout:
         return self.update_label + 1
 
     def _place(self, key: Key, row: int, column: int, height: int, width: int, rule: str) -> None:
-        cells = Range(SHEET, row, column, row + height - 1, column + width - 1)
+        cells = Range(self.sheet, row, column, row + height - 1, column + width - 1)
         self.places[key] = Placement(cells, IndexRule(rule))
 
     def _band(self, k: int, top: int) -> int:
@@ -193,7 +194,7 @@ class StepLayout:
 
     def at_from_elsewhere(self, key: Key, index: Index) -> str:
         """Return the address of a scalar for formulas on other sheets."""
-        return f"{SHEET}!{a1(*self.places[key].cell(index))}"
+        return f"{quoted(self.sheet)}!{a1(*self.places[key].cell(index))}"
 
     def area(self, key: Key, first: Index, last: Index) -> str | None:
         """Return the address of the rectangle between two scalars."""

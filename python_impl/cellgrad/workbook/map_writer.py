@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from cellgrad.case.facts import structure_facts
 from cellgrad.case.model import Case
 from cellgrad.case.structure import Structure
 from cellgrad.workbook.canvas import Canvas
-from cellgrad.xlsx.map_sheet import COLUMNS, FORMAT, Claim
+from cellgrad.xlsx.map_sheet import COLUMNS, FORMAT, FORMAT_OF_PARTS, PART, Claim
+
+_WIDTHS = (15, 26, 7, 24, 13, 14, 9, 9, 24)
 
 
-def facts(case: Case, structure: Structure) -> dict[str, str]:
-    """Return the words from which the structure of the step can be read back."""
-    return {
-        "format": FORMAT,
-        "case": case.id,
-        "nodes": "-".join(str(n) for n in structure.nodes),
-        "activations": ", ".join(structure.activations),
-        "loss": structure.loss,
-        "update": structure.update,
-        "samples": f"{structure.samples}",
-        "biases": "yes" if structure.biases else "no",
-        "update_biases": "yes" if structure.update_biases else "no",
-        "weight_decay": "yes" if structure.decay else "no",
-        "error_sign": structure.error_sign,
-    }
+def write_map(canvas: Canvas, case: Case, structure: Structure, claims: Sequence[Claim]) -> None:
+    """Write the Map of a single step: its words, then one row a claimed rectangle."""
+    facts = {"format": FORMAT, "case": case.id, **structure_facts(structure)}
+    row = _facts(canvas, _head(canvas), facts) + 1
+    canvas.sheet.freeze_panes = f"A{row + 1}"
+    _finish(canvas, _table(canvas, row, claims))
 
 
-def write_map(canvas: Canvas, case: Case, structure: Structure, claims: list[Claim]) -> None:
-    """Write the facts, then one row a claimed rectangle."""
+def write_map_of_parts(
+    canvas: Canvas, plan_id: str, parts: Mapping[str, Mapping[str, str]], claims: Sequence[Claim]
+) -> None:
+    """Write the Map of a workbook of parts: of each its words, then its claims.
+
+    Args:
+        canvas: the sheet.
+        plan_id: the workbook's name for programs.
+        parts: the words of every part, by its name.
+        claims: all claims; each names its part.
+    """
+    row = _facts(canvas, _head(canvas), {"format": FORMAT_OF_PARTS, "case": plan_id})
+    for name, facts in parts.items():
+        row = _facts(canvas, row + 1, {PART: name, **facts}) + 1
+        row = _table(canvas, row, [claim for claim in claims if claim.part == name]) + 1
+    _finish(canvas, row)
+
+
+def _head(canvas: Canvas) -> int:
     canvas.text(1, 1, "What every cell is", "title")
     canvas.text(
         2,
@@ -35,15 +48,21 @@ def write_map(canvas: Canvas, case: Case, structure: Structure, claims: list[Cla
         "Every formula cell of this workbook is claimed once.",
         "subtitle",
     )
-    row = 4
-    for name, value in facts(case, structure).items():
+    return 4
+
+
+def _facts(canvas: Canvas, row: int, facts: Mapping[str, str]) -> int:
+    for name, value in facts.items():
         canvas.text(row, 1, name, "block")
         canvas.text(row, 2, value)
         row += 1
-    row += 1
+    return row
+
+
+def _table(canvas: Canvas, row: int, claims: Sequence[Claim]) -> int:
+    """Write the heads into a row and the claims below; return the last row."""
     for column, name in enumerate(COLUMNS, start=1):
         canvas.text(row, column, name, "head")
-    canvas.sheet.freeze_panes = f"A{row + 1}"
     for claim in claims:
         row += 1
         values = (
@@ -60,6 +79,10 @@ def write_map(canvas: Canvas, case: Case, structure: Structure, claims: list[Cla
         for column, value in enumerate(values, start=1):
             if value:
                 canvas.text(row, column, value)
-    canvas.widths(dict(zip(range(1, 10), (15, 26, 7, 24, 13, 14, 9, 9, 24), strict=True)))
+    return row
+
+
+def _finish(canvas: Canvas, last_row: int) -> None:
+    canvas.widths(dict(zip(range(1, 10), _WIDTHS, strict=True)))
     # an empty cell as print area: the Map is never printed
-    canvas.print_on("portrait", area=f"K{row + 2}")
+    canvas.print_on("portrait", area=f"K{last_row + 2}")

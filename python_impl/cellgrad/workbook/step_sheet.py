@@ -42,8 +42,11 @@ _KIND = {
 class StepSheet:
     """Writes the Step sheet of a case."""
 
-    def __init__(self, canvas: Canvas, case: Case, layout: StepLayout) -> None:
+    def __init__(
+        self, canvas: Canvas, case: Case, layout: StepLayout, title: str = "", caption: str = ""
+    ) -> None:
         self.canvas, self.case, self.layout = canvas, case, layout
+        self.title, self.caption = title or case.title, caption
         self.s: Structure = layout.structure
         self.table = table(self.s)
         self.formulas = Formulas(self.s, layout.at, layout.area)
@@ -110,8 +113,8 @@ class StepSheet:
 
     def _header(self) -> None:
         lay, put = self.layout, self.canvas.text
-        put(1, 1, self.case.title, "title")
-        put(2, 1, self._subtitle(), "subtitle")
+        put(1, 1, self.title, "title")
+        put(2, 1, self.caption or self._subtitle(), "subtitle")
         put(3, 1, "forward ↓", "panel")
         put(3, lay.backward_label, "backward ↑   each cell: ∂E / ∂(the cell at its left)", "panel")
         put(3, lay.update_label, "update →", "panel")

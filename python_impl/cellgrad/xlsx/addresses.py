@@ -9,6 +9,8 @@ from typing import NamedTuple
 MAX_ROW = 1_048_576
 MAX_COLUMN = 16_384
 
+_PLAIN_SHEET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LIKE_A_CELL = re.compile(r"(?i)(?:[a-z]{1,3}\d+|r\d*(?:c\d*)?|c\d*)$|true$|false$")
 _A1 = re.compile(r"\$?([A-Za-z]{1,3})\$?([1-9][0-9]{0,6})")
 
 
@@ -47,6 +49,13 @@ def parse_a1(text: str) -> tuple[int, int]:
     if row > MAX_ROW or column > MAX_COLUMN:
         raise ValueError(f"{text!r} lies outside a sheet")
     return row, column
+
+
+def quoted(sheet: str) -> str:
+    """Return a sheet's name as formulas write it: in quotes, unless it is a plain word."""
+    if _PLAIN_SHEET.fullmatch(sheet) and not _LIKE_A_CELL.match(sheet):
+        return sheet
+    return "'" + sheet.replace("'", "''") + "'"
 
 
 class Range(NamedTuple):

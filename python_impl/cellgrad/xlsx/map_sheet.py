@@ -2,13 +2,18 @@
 
 A row claims a rectangle of cells. Its index rule says how a cell's place in the
 rectangle becomes an index: ``r`` and ``c`` are the row and column counted from 0,
-so ``0, c`` on ``B9:E9`` makes B9 index (0, 0) and E9 index (0, 3).
+so ``0, c`` on ``B9:E9`` makes B9 index (0, 0) and E9 index (0, 3), and ``r, c//4, c%4`` reads
+a 3 × 4 matrix from twelve cells of each row.
+
+A workbook of several parts describes them one after another: a row ``part``, its words,
+its claims.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.book import Book
@@ -28,7 +33,34 @@ COLUMNS = (
     "defined name",
 )
 
-_PART = re.compile(r"\d{1,7}|[rc](\+\d{1,7})?")
+FORMAT_OF_PARTS = "cellgrad-map/2"
+"""Of a workbook with named parts."""
+
+PART = "part"
+"""The row that begins the description of a part of the workbook."""
+
+_RULE = re.compile(
+    r"(?P<sum>(?:\d{1,7}|\d{0,7}[rc])(?:\+(?:\d{1,7}|\d{0,7}[rc])){0,3})"
+    r"(?://(?P<divisor>[1-9]\d{0,6}))?(?:%(?P<modulus>[1-9]\d{0,6}))?"
+)
+
+
+class IndexPart(NamedTuple):
+    """How one part of an index follows from row r and column c of a rectangle.
+
+    (by_row · r + by_column · c + constant) // divisor, then % modulus if that is not 0
+    """
+
+    by_row: int
+    by_column: int
+    constant: int
+    divisor: int = 1
+    modulus: int = 0
+
+    def at(self, row: Any, column: Any) -> Any:
+        """Return the part of the index at a 0-based place, or at arrays of places."""
+        value = (self.by_row * row + self.by_column * column + self.constant) // self.divisor
+        return value % self.modulus if self.modulus else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +68,42 @@ class IndexRule:
     """How a cell's place in its rectangle becomes an index.
 
     Attributes:
-        text: such as ``0, c``.
-        parts: the same as (factor of r, factor of c, constant).
+        text: such as ``0, c`` or ``r, c//4, c%4``.
+        parts: the same, read.
     """
 
     text: str
-    parts: tuple[tuple[int, int, int], ...] = field(init=False, compare=False)
+    parts: tuple[IndexPart, ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         """Read the text once."""
         object.__setattr__(self, "parts", self._parsed())
 
-    def _parsed(self) -> tuple[tuple[int, int, int], ...]:
+    def _parsed(self) -> tuple[IndexPart, ...]:
         found = []
         for part in filter(None, (part.strip() for part in self.text.split(","))):
-            if not _PART.fullmatch(part):
+            match = _RULE.fullmatch(part)
+            if match is None:
                 raise ValueError(f"{part!r} is no part of an index rule")
-            base, _, plus = part.partition("+")
-            if base in "rc":
-                found.append((int(base == "r"), int(base == "c"), int(plus or 0)))
-            else:
-                found.append((0, 0, int(base)))
+            factors = {"r": 0, "c": 0, "": 0}
+            for term in match["sum"].split("+"):
+                letter = term[-1] if term[-1] in "rc" else ""
+                number = term.removesuffix(letter) if letter else term
+                factors[letter] += int(number or 1)
+            found.append(
+                IndexPart(
+                    factors["r"],
+                    factors["c"],
+                    factors[""],
+                    int(match["divisor"] or 1),
+                    int(match["modulus"] or 0),
+                )
+            )
         return tuple(found)
 
     def index(self, row: int, column: int) -> tuple[int, ...]:
         """Return the index of the cell at a 0-based place in the rectangle."""
-        return tuple(a * row + b * column + n for a, b, n in self.parts)
+        return tuple(part.at(row, column) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +120,7 @@ class Claim:
         equation: such as ``Eq. 11``.
         defined_name: the defined name for the same cells, or empty.
         row: the row of the Map, for messages.
+        part: the part of the workbook that it belongs to; empty if there is but one.
     """
 
     kind: str
@@ -89,6 +132,7 @@ class Claim:
     equation: str = ""
     defined_name: str = ""
     row: int = 0
+    part: str = ""
 
     @property
     def key(self) -> tuple[str, int | None]:
@@ -101,12 +145,15 @@ class MapSheet:
     """What a workbook says of itself.
 
     Attributes:
-        facts: the words above the table: nodes, activations, loss, …
-        claims: the rows of the table.
+        facts: the words above everything: format, case, and, where there is but one part,
+            nodes, activations, loss, …
+        parts: the words of each named part.
+        claims: the rows of all tables.
         faults: rows that cannot be read, as (place, problem).
     """
 
     facts: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, dict[str, str]] = field(default_factory=dict)
     claims: list[Claim] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
 
@@ -120,14 +167,20 @@ def read_map(book: Book) -> MapSheet | None:
     for (row, column), value in values.items():
         if value is not None:
             rows.setdefault(row, {})[column] = _as_text(value)
-    result = MapSheet()
+    result, part = MapSheet(), ""
     for row in sorted(rows):
         cells = rows[row]
         first = cells.get(1, "")
         if first in KINDS and 6 in cells:  # noqa: PLR2004 - the column of the cells
-            _read_row(result, row, cells)
+            _read_row(result, row, cells, part)
         elif first and set(cells) == {1, 2}:
-            result.facts[first] = cells[2]
+            if first == PART:
+                part = cells[2]
+                if part in result.parts:
+                    result.faults.append((f"{SHEET}!A{row}", f"the part {part!r} stands twice"))
+                result.parts[part] = {}
+            else:
+                (result.parts[part] if part else result.facts)[first] = cells[2]
     return result
 
 
@@ -135,7 +188,7 @@ def _as_text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _read_row(result: MapSheet, row: int, cells: dict[int, str]) -> None:
+def _read_row(result: MapSheet, row: int, cells: dict[int, str], part: str) -> None:
     kind, quantity, layer, label, sheet, area, rule, equation, name = (
         cells.get(column, "") for column in range(1, len(COLUMNS) + 1)
     )
@@ -154,6 +207,7 @@ def _read_row(result: MapSheet, row: int, cells: dict[int, str]) -> None:
             equation,
             name,
             row,
+            part,
         )
     except ValueError as error:
         result.faults.append((place, f"this row cannot be read: {error}"))
