@@ -1,4 +1,4 @@
-"""From a case to a finished workbook file: written here, calculated by an engine."""
+"""From a case or a plan to a finished workbook file: written here, calculated by an engine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import tempfile
 from pathlib import Path
 
 from cellgrad.case.model import Case
+from cellgrad.case.plan import Plan
+from cellgrad.case.plan_of_case import plan_of_case
+from cellgrad.case.read import read_case
+from cellgrad.case.read_plan import read_plan
 from cellgrad.engines.formualizer import store_values
 from cellgrad.errors import WorkbookError
 from cellgrad.files import write_atomically
-from cellgrad.workbook import write_workbook
+from cellgrad.workbook import write_plan, write_workbook
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import read_map
@@ -20,15 +24,21 @@ EXP_LIMIT = 700.0
 """EXP overflows to an error just above 709; near it a sheet cannot be trusted."""
 
 
-def workbook_bytes(case: Case) -> bytes:
-    """Return the .xlsx file of a case, with the values that the engine computed.
+_EXPONENTS = ("pre_activation", "pass_pre_activation", "validation_pre_activation")
+
+
+def workbook_bytes(source: Case | Plan) -> bytes:
+    """Return the .xlsx file of a case or a plan, with the values that the engine computed.
+
+    A case with a single plain update becomes the workbook of a training step; every other
+    case one with a row an update.
 
     Raises:
-        CaseError: the case makes more than one update.
+        CaseError: what is put together does not fit.
         WorkbookError: it does not fit a sheet, or a pre-activation comes near 700.
         EngineError: the engine refused it.
     """
-    data = store_values(write_workbook(case))
+    data = store_values(_written(source))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "built.xlsx"
         path.write_bytes(data)
@@ -36,13 +46,30 @@ def workbook_bytes(case: Case) -> bytes:
     return data
 
 
-def build(case: Case, output: Path) -> None:
-    """Write the workbook of a case, whole or not at all.
+def _written(source: Case | Plan) -> bytes:
+    if isinstance(source, Plan):
+        return write_plan(source)
+    if source.updates() == 1 and source.update_rule().plain and not source.validation:
+        return write_workbook(source)
+    return write_plan(plan_of_case(source))
+
+
+def build(source: Case | Plan, output: Path) -> None:
+    """Write the workbook of a case or a plan, whole or not at all.
 
     Raises:
         InputError: as ``workbook_bytes``, or the place cannot be written.
     """
-    write_atomically(output, workbook_bytes(case))
+    write_atomically(output, workbook_bytes(source))
+
+
+def read_source(path: Path) -> Case | Plan:
+    """Read a case file (.json) or a book description (.toml).
+
+    Raises:
+        InputError: it is neither, or cannot be used.
+    """
+    return read_plan(path) if path.suffix.lower() == ".toml" else read_case(path)
 
 
 def _refuse_overflow(book: Book) -> None:
@@ -50,7 +77,7 @@ def _refuse_overflow(book: Book) -> None:
     if table is None:
         return
     for claim in table.claims:
-        if claim.quantity not in ("pre_activation", "pass_pre_activation"):
+        if claim.quantity not in _EXPONENTS:
             continue
         cells = claim.cells
         values = book.sheets[cells.sheet].values

@@ -20,8 +20,10 @@ from cellgrad.case.parts.sweep import SweepShape
 from cellgrad.case.parts.table import TableShape
 from cellgrad.case.plan import Chart, Part, Plan, Reference, Series
 from cellgrad.case.plan_of_case import class_limit, source_of
+from cellgrad.case.quantities import Index, Key, quantities
 from cellgrad.case.read import read_case
 from cellgrad.case.selection import Parameter
+from cellgrad.case.structure import Structure
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 
@@ -356,9 +358,6 @@ def check_charts(plan: Plan) -> None:
     Raises:
         CaseError: a part or quantity is missing, or an index lies outside it.
     """
-    from cellgrad.case.quantities import quantities  # noqa: PLC0415 - only here
-    from cellgrad.case.structure import Structure  # noqa: PLC0415 - only here
-
     for n, chart in enumerate(plan.charts):
         references = [one.y for one in chart.series] + [one.x for one in chart.series if one.x]
         for reference in [*references, *([chart.x] if chart.x else [])]:
@@ -371,14 +370,14 @@ def check_charts(plan: Plan) -> None:
                 known = {quantity.key: quantity for quantity in quantities(part.shape)}
             else:
                 known = {quantity.key: quantity for quantity in part.shape.quantities()}
-            key = chart_key(part, reference)
+            key, index = charted(part, reference)
             if key not in known:
                 raise CaseError(f"{reference.part!r} has no {reference.quantity!r}", place=place)
             shape = known[key].shape
             whole = chart.kind == "surface"
             rest = shape[1:] if not whole else ()
-            fits = len(rest) == len(reference.index) and all(
-                i < size for i, size in zip(reference.index, rest, strict=True)
+            fits = len(rest) == len(index) and all(
+                i < size for i, size in zip(index, rest, strict=True)
             )
             rows = reference.rows or (0, 0)
             if not fits or not rows[0] <= rows[1] < shape[0]:
@@ -389,14 +388,16 @@ def check_charts(plan: Plan) -> None:
                 )
 
 
-def chart_key(part: Part, reference: Reference) -> tuple[str, int | None]:
-    """Return the quantity that a chart's reference means.
+def charted(part: Part, reference: Reference) -> tuple[Key, Index]:
+    """Return the quantity that a chart's reference means, and the index after its rows.
 
     ``weights`` of a run are those that each update starts from: the new ones of the row above.
     ``swept`` of a sweep over one parameter are its values.
     """
+    key, index = (reference.quantity, reference.layer), reference.index
     if isinstance(part.shape, RunShape) and reference.quantity in ("weights", "biases"):
-        return f"new_{reference.quantity}", reference.layer
-    if isinstance(part.shape, SweepShape) and reference.quantity == "swept":
-        return ("swept", None) if len(part.shape.counts) > 1 else ("axis", 0)
-    return reference.quantity, reference.layer
+        key = (f"new_{reference.quantity}", reference.layer)
+    elif isinstance(part.shape, SweepShape) and key == ("swept", None):
+        if len(part.shape.counts) == 1:
+            key, index = ("axis", 0), ()
+    return key, index

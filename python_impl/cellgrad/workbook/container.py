@@ -19,12 +19,12 @@ _QUIET = (
 """Keeps Excel from flagging matrices of like formulas as inconsistent."""
 
 
-def finish(data: bytes, drawing: str) -> bytes:
+def finish(data: bytes, drawing: str | None) -> bytes:
     """Fix every date, put the drawing on the first sheet, quiet Excel's green triangles.
 
     Args:
         data: a workbook as openpyxl saved it.
-        drawing: the DrawingML part for the first sheet.
+        drawing: the DrawingML part for the first sheet, if it has one.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as old:
         parts = {name: old.read(name) for name in old.namelist()}
@@ -34,9 +34,10 @@ def finish(data: bytes, drawing: str) -> bytes:
     link = f'<drawing xmlns:r="{_OFFICE}" r:id="rId1"/>'
     for name, content in parts.items():
         if name.startswith("xl/worksheets/sheet"):
-            tail = _QUIET + (link if name.endswith("/sheet1.xml") else "")
-            parts[name] = content.replace(b"</worksheet>", f"{tail}</worksheet>".encode())
-    _add_drawing(parts, drawing)
+            own = link if name.endswith("/sheet1.xml") and drawing else ""
+            parts[name] = _quietened(content, own)
+    if drawing:
+        _add_drawing(parts, drawing)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
         for name, content in parts.items():
@@ -48,13 +49,23 @@ def finish(data: bytes, drawing: str) -> bytes:
     return buffer.getvalue()
 
 
+def _quietened(sheet: bytes, link: str) -> bytes:
+    """Add what comes last on a sheet; ignored errors stand before any drawing."""
+    own = re.search(rb"<drawing [^>]*/>", sheet)
+    if own is not None:
+        return sheet.replace(own[0], _QUIET.encode() + own[0])
+    return sheet.replace(b"</worksheet>", f"{_QUIET}{link}</worksheet>".encode())
+
+
 def _add_drawing(parts: dict[str, bytes], drawing: str) -> None:
-    parts["xl/drawings/drawing1.xml"] = drawing.encode()
+    number = 1 + sum(name.startswith("xl/drawings/drawing") for name in parts)
+    part = f"/xl/drawings/drawing{number}.xml"
+    parts[part[1:]] = drawing.encode()
     parts["xl/worksheets/_rels/sheet1.xml.rels"] = (
         f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?><Relationships '
         f'xmlns="{_RELATIONS}"><Relationship Id="rId1" Type="{_OFFICE}/drawing" '
-        f'Target="/xl/drawings/drawing1.xml"/></Relationships>'
+        f'Target="{part}"/></Relationships>'
     ).encode()
     types = parts["[Content_Types].xml"].decode()
-    override = f'<Override PartName="/xl/drawings/drawing1.xml" ContentType="{_DRAWING_TYPE}"/>'
+    override = f'<Override PartName="{part}" ContentType="{_DRAWING_TYPE}"/>'
     parts["[Content_Types].xml"] = types.replace("</Types>", f"{override}</Types>").encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from openpyxl import Workbook
-from openpyxl.formatting.rule import FormulaRule
+from openpyxl.formatting.rule import ColorScaleRule, FormulaRule
 from openpyxl.styles import (
     Alignment,
     Border,
@@ -77,6 +77,10 @@ def register(book: Workbook) -> None:
             Font(name=FONT, size=8.5, italic=True, color=GREY),
             Alignment(vertical="bottom"),
         ),
+        "equation wrapped": (
+            Font(name=FONT, size=8.5, italic=True, color=GREY),
+            Alignment(vertical="top", wrap_text=True),
+        ),
         "wrapped": (
             Font(name=FONT, size=10.5, color=INK),
             Alignment(vertical="top", wrap_text=True),
@@ -92,6 +96,14 @@ def register(book: Workbook) -> None:
         "working": (
             Font(name=FONT, size=10, color=INK),
             Alignment(vertical="center", wrap_text=True),
+        ),
+        "term right": (
+            Font(name=FONT, size=10, bold=True, color=INK),
+            Alignment(horizontal="right", vertical="center"),
+        ),
+        "count": (
+            Font(name=FONT, size=9, color=GREY),
+            Alignment(horizontal="left", vertical="center"),
         ),
         "mark": (
             Font(name=FONT, size=11, bold=True, color=INK),
@@ -118,7 +130,32 @@ def colour_marks(sheet: Worksheet, cells: str, first: str) -> None:
         )
 
 
+def show_heights(sheet: Worksheet, cells: str) -> None:
+    """Colour numbers by their size, low green to high red, like a map of heights."""
+    sheet.conditional_formatting.add(
+        cells,
+        ColorScaleRule(
+            start_type="min",
+            start_color="8CC79A",
+            mid_type="percentile",
+            mid_value=50,
+            mid_color="FFF3C4",
+            end_type="max",
+            end_color="E59A8C",
+        ),
+    )
+
+
 def tint(sheet: Worksheet, cells: str, kind: str) -> None:
     """Colour cells without styling them, so that an empty one stays empty to every engine."""
     fill = PatternFill("solid", bgColor=KIND_COLOURS[kind][0])
     sheet.conditional_formatting.add(cells, FormulaRule(formula=["TRUE"], fill=fill))
+
+
+def colour_wrong(sheet: Worksheet, cells: str, first: str) -> None:
+    """Show a 0 that counts as wrong in red."""
+    fill = PatternFill("solid", bgColor="F4B8AE")
+    sheet.conditional_formatting.add(
+        cells,
+        FormulaRule(formula=[f"{first}=0"], font=Font(color="C0392B", bold=True), fill=fill),
+    )

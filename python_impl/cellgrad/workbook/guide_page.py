@@ -1,0 +1,97 @@
+"""The page that every Guide is written on: lines, headings, paragraphs, pairs."""
+
+from __future__ import annotations
+
+from openpyxl.styles import Alignment
+
+from cellgrad.workbook import style
+from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.diagram import HEIGHT, Anchor
+
+_DIAGRAM_ROW_HEIGHT = 16
+_WIDE = 104
+
+
+class GuidePage:
+    """Writes from the top of a sheet downwards."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self.canvas = canvas
+        self.row = 1
+
+    def line(self, text: str, look: str, height: float) -> None:
+        """Write a line of text."""
+        self.canvas.text(self.row, 2, text, look)
+        self.canvas.heights({self.row: height})
+        self.row += 1
+
+    def heading(self, text: str) -> None:
+        """Write a heading, with room above."""
+        self.row += 1
+        self.line(text, "heading", 19)
+
+    def paragraph(self, text: str) -> None:
+        """Write text over both columns, in rows high enough for it."""
+        self.canvas.text(self.row, 2, text, "wrapped")
+        self.canvas.sheet.merge_cells(
+            start_row=self.row, start_column=2, end_row=self.row, end_column=3
+        )
+        self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE + 14)) + 3})
+        self.row += 1
+
+    def pair(self, name: str, text: str, look: str = "term") -> None:
+        """Write a name and what it means."""
+        self.canvas.text(self.row, 2, name, look)
+        self.canvas.text(self.row, 3, text, "wrapped")
+        self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE - 18)) + 2})
+        self.row += 1
+
+    def picture(self) -> Anchor:
+        """Leave room for the network's picture; return where it hangs."""
+        anchor = Anchor(self.row - 1, 1)
+        for _ in range(-(-(HEIGHT + 6) // _DIAGRAM_ROW_HEIGHT)):
+            self.canvas.heights({self.row: _DIAGRAM_ROW_HEIGHT})
+            self.row += 1
+        return anchor
+
+    def colours(self) -> None:
+        """Write what the colours of the cells mean."""
+        self.heading("Colours")
+        for kind, (_, meaning) in style.KIND_COLOURS.items():
+            self.pair(kind, meaning, kind)
+            self.canvas.sheet.cell(self.row - 1, 3).style = "source"
+            self.canvas.sheet.cell(self.row - 1, 2).alignment = Alignment(
+                horizontal="left", indent=1
+            )
+
+    def keys(self) -> None:
+        """Write how a spreadsheet program shows what a formula reads."""
+        self.pair("F2", "on a formula cell colours the cells it reads (Excel, LibreOffice).")
+        self.pair("Ctrl + [", "jumps to the cells a formula reads; F5 and Enter jump back (Excel).")
+        self.pair(
+            "Evaluate Formula",
+            "in Excel's Formulas tab works a formula out step by step; "
+            "Trace Precedents draws arrows (LibreOffice: Tools, Detective).",
+        )
+
+    def excel(self) -> None:
+        """Write what Excel asks of those who open the file."""
+        self.heading("What Excel will ask")
+        self.paragraph(
+            "A downloaded file opens in Protected View: choose Enable Editing, or nothing "
+            "recalculates. Excel recalculates the whole workbook when it opens it, and so offers "
+            "to save it when you close it, even if you changed nothing. There are no macros and "
+            "no links to other files."
+        )
+
+    def stored(self, what: str) -> None:
+        """Write who stored the values that the file shows at first."""
+        self.paragraph(
+            f"{what}. The values that the file shows before it is recalculated were "
+            "stored by a spreadsheet engine, not by the program that wrote the formulas."
+        )
+
+    def finish(self) -> None:
+        """Set widths and the page."""
+        self.canvas.widths({1: 3, 2: 24, 3: _WIDE - 24})
+        self.canvas.print_on("portrait", area=f"A1:C{self.row - 1}")
