@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from cellgrad.xlsx.addresses import Range
@@ -51,7 +51,8 @@ class ErrorBounds:
         value_at: the computed value of a cell (0 for an empty one).
         given_error: relative error of a given as the engine holds it.
         snap: relative size below which the engine sets a difference to 0.
-        constant: cells whose formulas are ignored, since the present draw overwrote them.
+        constant: cells whose formulas are ignored: the present draw overwrote them, or
+            what they hold is where the computation starts.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class ErrorBounds:
         *,
         given_error: float = 0.0,
         snap: float = 0.0,
-        constant: frozenset[Place] = frozenset(),
+        constant: Container[Place] = frozenset(),
     ) -> None:
         self.book, self.value_at, self.constant = book, value_at, constant
         self.given_error, self.snap = given_error, snap

@@ -6,8 +6,9 @@ state of its own; ``training_run`` makes them one after another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
@@ -238,21 +239,56 @@ def training_run(case: Case, dtype: type[np.floating] = np.float64) -> Iterator[
     Yields:
         every update, with all quantities of its step.
     """
-    rule, constants = case.update_rule(), constants_of(case, dtype)
-    inputs = np.array([sample.input for sample in case.samples], dtype=dtype)
-    targets = np.array([sample.target for sample in case.samples], dtype=dtype)
-    structures: dict[int, Structure] = {}
+    rule = case.update_rule()
     weights = [np.array(layer, dtype=dtype) for layer in case.network.weights]
     biases = case.network.biases
     bias_arrays = None if biases is None else [np.array(layer, dtype=dtype) for layer in biases]
-    state = State.first(case.structure_of(case.batch()), rule, weights, bias_arrays)
-    for number, (start, count) in enumerate(batches(case)):
-        if count not in structures:
-            structures[count] = case.structure_of(count)
-        chosen = slice(start, start + count)
-        rate = np.array(rate_of(case.learning_rate, number), dtype=dtype)
+    structures: dict[int, Structure] = {}
+
+    def structure(size: int) -> Structure:
+        if size not in structures:
+            structures[size] = case.structure_of(size)
+        return structures[size]
+
+    rate = case.learning_rate
+    yield from updates(
+        structure,
+        rule,
+        State.first(structure(case.batch()), rule, weights, bias_arrays),
+        np.array([sample.input for sample in case.samples], dtype=dtype),
+        np.array([sample.target for sample in case.samples], dtype=dtype),
+        batches(case),
+        (np.array(rate if isinstance(rate, float) else rate[n], dtype=dtype) for n in count()),
+        constants_of(case, dtype),
+    )
+
+
+def updates(
+    structure: Callable[[int], Structure],
+    rule: UpdateRule,
+    state: State,
+    inputs: Array,
+    targets: Array,
+    batches: Iterable[tuple[int, int]],
+    rates: Iterable[Array],
+    constants: Constants,
+) -> Iterator[Update]:
+    """Make updates one after another, each from the state that the one before has left.
+
+    Args:
+        structure: returns the structure of an update on so many samples.
+        rule: what becomes of the gradients.
+        state: where the first update starts.
+        inputs: of all samples, shape (samples, nodes of the input layer).
+        targets: of all samples, shape (samples, outputs).
+        batches: first sample and number of samples of every update.
+        rates: LR of every update.
+        constants: the numbers that stay the same.
+    """
+    for (start, size), rate in zip(batches, rates, strict=False):
+        chosen = slice(start, start + size)
         update = update_from(
-            structures[count], rule, state, inputs[chosen], targets[chosen], rate, constants
+            structure(size), rule, state, inputs[chosen], targets[chosen], rate, constants
         )
         yield update
         state = update.after
@@ -264,8 +300,3 @@ def batches(case: Case) -> Iterator[tuple[int, int]]:
     for _ in range(case.epochs):
         for start in range(0, total, size):
             yield start, min(size, total - start)
-
-
-def rate_of(learning_rate: float | Sequence[float], update: int) -> float:
-    """Return the learning rate of an update."""
-    return learning_rate if isinstance(learning_rate, float) else learning_rate[update]

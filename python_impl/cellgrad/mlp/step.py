@@ -95,7 +95,7 @@ def forward_pass(step: Step, weights: list[Array], biases: list[Array] | None) -
         weights: per layer, shape (…, n, m); leading axes stand for several networks.
         biases: per layer, shape (…, m), or None.
     """
-    return _forward(
+    return forward(
         step.structure,
         weights,
         biases,
@@ -106,7 +106,7 @@ def forward_pass(step: Step, weights: list[Array], biases: list[Array] | None) -
     )
 
 
-def _forward(
+def forward(
     structure: Structure,
     weights: list[Array],
     biases: list[Array] | None,
@@ -115,6 +115,17 @@ def _forward(
     leaky_slope: float,
     weight_decay: Array,
 ) -> Forward:
+    """Eq. 1 to 6 from arrays whose shapes are known to chain; leading axes are a stack.
+
+    Args:
+        structure: of the pass; ``samples`` is how many it covers.
+        weights: per layer, shape (…, n, m).
+        biases: per layer, shape (…, m), or None.
+        inputs: shape (…, samples, nodes of the input layer).
+        targets: shape (…, samples, outputs).
+        leaky_slope: slope of a leaky ReLU below zero.
+        weight_decay: λ of Eq. 16, a scalar.
+    """
     result = Forward()
     incoming = inputs
     for k, name in enumerate(structure.activations):
@@ -238,9 +249,9 @@ def step_from(
         weight_decay: λ of Eq. 16, a scalar.
     """
     minus = structure.error_sign == "output_minus_target"
-    forward = _forward(structure, weights, biases, inputs, targets, leaky_slope, weight_decay)
-    derivative, dloss, sums, signal = _backward(structure, weights, forward, leaky_slope)
-    incoming = [inputs, *forward.post_activation[:-1]]
+    passed = forward(structure, weights, biases, inputs, targets, leaky_slope, weight_decay)
+    derivative, dloss, sums, signal = _backward(structure, weights, passed, leaky_slope)
+    incoming = [inputs, *passed.post_activation[:-1]]
     gradient = [eq.weight_gradient(signal[k], incoming[k]) for k in range(structure.layers)]
     gradient_b = None if biases is None else [eq.bias_gradient(delta) for delta in signal]
     if structure.update == "batch_mean":
@@ -266,7 +277,7 @@ def step_from(
         learning_rate=learning_rate,
         leaky_slope=leaky_slope,
         weight_decay=weight_decay,
-        forward=forward,
+        forward=passed,
         activation_derivative=derivative,
         error_derivative=dloss,
         backpropagated_error=sums,
@@ -279,7 +290,7 @@ def step_from(
 
 
 def _backward(
-    structure: Structure, weights: list[Array], forward: Forward, leaky_slope: float
+    structure: Structure, weights: list[Array], passed: Forward, leaky_slope: float
 ) -> tuple[list[Array | None], Array | None, list[Array | None], list[Array]]:
     """Eq. 7, 8 and 11, from the output layer down, through the weights before the update."""
     layers = structure.layers
@@ -289,12 +300,12 @@ def _backward(
     dloss: Array | None = None
     for k in reversed(range(layers)):
         if k == layers - 1 and structure.cancels:
-            signal[k] = forward.final_error.copy()
+            signal[k] = passed.final_error.copy()
             continue
-        slope = fa.derivative_of(structure.activations[k], leaky_slope)(forward.pre_activation[k])
+        slope = fa.derivative_of(structure.activations[k], leaky_slope)(passed.pre_activation[k])
         derivative[k] = slope
         if k == layers - 1:
-            dloss = losses.error_derivative(structure.loss, forward.final_error)
+            dloss = losses.error_derivative(structure.loss, passed.final_error)
             signal[k] = eq.output_error_signal(dloss, slope)
         else:
             flowing_back = eq.backpropagated_error(signal[k + 1], weights[k + 1])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator, Mapping, Sequence
+
 import numpy as np
 
+from cellgrad.case.quantities import Key, Quantity
 from cellgrad.certify.bounds import ErrorBounds
 from cellgrad.engines.interface import Arithmetic, Block
 from cellgrad.mlp.activations import Array
@@ -28,11 +31,43 @@ class Grid:
         return picked.tolist()  # type: ignore[no-any-return]
 
     def gather(self, values: Array, block: Block) -> None:
-        """Put the cells' values where they belong in the quantity."""
-        for r, row in enumerate(block):
-            for c, value in enumerate(row):
-                if isinstance(value, float):
-                    values[self.claim.rule.index(r, c)] = value
+        """Put the cells' values where they belong in the quantity; NaN for what is no number."""
+        try:
+            found = np.array(block, dtype=np.float64)
+        except (TypeError, ValueError):
+            found = np.array(
+                [[v if isinstance(v, float) else np.nan for v in row] for row in block]
+            )
+        index = tuple(np.broadcast_to(part, self.shape) for part in self.index)
+        values[index] = found if index else found[0, 0]
+
+
+class HeldCells(Mapping[Key, Array]):
+    """What the cells of a part hold in one draw, gathered when asked for.
+
+    Args:
+        known: the part's quantities.
+        grids: its claims, and the values of their cells.
+    """
+
+    def __init__(self, known: Mapping[Key, Quantity], grids: Sequence[tuple[Grid, Block]]) -> None:
+        self._known, self._grids = known, grids
+        self._found: dict[Key, Array] = {}
+
+    def __getitem__(self, key: Key) -> Array:
+        if key not in self._found:
+            values = np.full(self._known[key].shape, np.nan)
+            for grid, block in self._grids:
+                if grid.claim.key == key:
+                    grid.gather(values, block)
+            self._found[key] = values
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 class Lookup:
@@ -77,6 +112,38 @@ class Lookup:
         return None if place is None else self.value(place)
 
 
+class _Exact:
+    """The cells from which a bound starts, for one cell or for one row of a sheet.
+
+    Args:
+        described: the workbook.
+        drawn: whether the givens were overwritten by a draw.
+        links: whether a cell that copies another part's counts as exact.
+        row: of a sheet whose other rows count as exact; None if none do.
+    """
+
+    def __init__(
+        self, described: Described, *, drawn: bool, links: bool, row: tuple[str, int] | None
+    ) -> None:
+        self.described, self.drawn, self.links, self.row = described, drawn, links, row
+
+    def __contains__(self, place: object) -> bool:
+        assert isinstance(place, tuple)  # noqa: S101 - for the type checker
+        if self.row is not None and place[0] == self.row[0] and place[1] != self.row[1]:
+            return True
+        number = self.described.owner.get(place)
+        if number is None:
+            return False
+        claim = self.described.claims[number]
+        if claim.kind in ("given", "answer"):
+            return self.drawn
+        if not self.links or claim.kind != "step":
+            return False
+        program = self.described.programs.get(claim.part)
+        quantity = program.known.get(claim.key) if program else None
+        return quantity is not None and quantity.given
+
+
 class Bounds:
     """The bounds of both routes, computed only when asked for.
 
@@ -84,28 +151,45 @@ class Bounds:
         described: whose formulas.
         look: the values of the draw.
         arithmetic: how the engine's arithmetic departs from IEEE double.
-        constant: cells that the draw overwrote with numbers.
+        drawn: whether the draw overwrote the givens with numbers.
     """
 
     def __init__(
-        self,
-        described: Described,
-        look: Lookup,
-        arithmetic: Arithmetic,
-        constant: frozenset[Place] = frozenset(),
+        self, described: Described, look: Lookup, arithmetic: Arithmetic, *, drawn: bool
     ) -> None:
-        self._ours = ErrorBounds(described.book, look.number, constant=constant)
-        self._engines = ErrorBounds(
-            described.book,
-            look.number,
-            given_error=arithmetic.given_error,
-            snap=arithmetic.snap,
-            constant=constant,
-        )
+        self._described, self._look = described, look
+        self._arithmetic, self._drawn = arithmetic, drawn
+        self._pairs: dict[object, tuple[ErrorBounds, ErrorBounds]] = {}
 
     def both(self, place: Place) -> float:
         """Return B of the engine's value plus B of the MLP's; 0 where there is no formula."""
+        ours, engines = self._pair(place)
         try:
-            return self._ours.of(place) + self._engines.of(place)
+            return ours.of(place) + engines.of(place)
         except (FormulaError, KeyError):
             return 0.0
+
+    def _pair(self, place: Place) -> tuple[ErrorBounds, ErrorBounds]:
+        number = self._described.owner.get(place)
+        claim = None if number is None else self._described.claims[number]
+        program = None if claim is None else self._described.programs.get(claim.part)
+        mode = program.exact_beside(claim, place) if program and claim else None
+        row = (place[0], place[1]) if mode == "rows" else None
+        key: object = (mode, row)
+        if key not in self._pairs:
+            exact = _Exact(self._described, drawn=self._drawn, links=mode == "links", row=row)
+            self._pairs[key] = self._made(exact)
+        return self._pairs[key]
+
+    def _made(self, exact: Container[Place]) -> tuple[ErrorBounds, ErrorBounds]:
+        book, number = self._described.book, self._look.number
+        return (
+            ErrorBounds(book, number, constant=exact),
+            ErrorBounds(
+                book,
+                number,
+                given_error=self._arithmetic.given_error,
+                snap=self._arithmetic.snap,
+                constant=exact,
+            ),
+        )

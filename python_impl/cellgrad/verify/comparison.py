@@ -4,42 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from cellgrad.case.quantities import Key, person_label, table
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key
 from cellgrad.compare.numbers import Gap, compare_block
 from cellgrad.engines.interface import Block
 from cellgrad.mlp.activations import Array
-from cellgrad.verify import displays
 from cellgrad.verify.cells import Bounds, Grid, Lookup
-from cellgrad.verify.expected import Numbers
 from cellgrad.verify.mismatch import Mismatch, with_layer
+from cellgrad.verify.programs.program import Numbers, Program
 from cellgrad.verify.result import COMPUTED, Report
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.map_sheet import SHEET, Claim
-from cellgrad.xlsx.values import CellError, Value
+from cellgrad.xlsx.values import CellError
 
 
 class Comparison:
-    """Compares draws of one workbook and enters what disagrees in its report.
+    """Compares draws of one part of a workbook and enters what disagrees in its report.
 
     Args:
-        structure: the step.
-        grids: the claims.
+        program: what the part should hold.
         report: where disagreements go.
     """
 
-    def __init__(self, structure: Structure, grids: Sequence[Grid], report: Report) -> None:
-        self.structure, self.grids, self.report = structure, grids, report
-        self.displays = displays.Displays(structure)
-        self._table = table(structure)
+    def __init__(self, program: Program, report: Report) -> None:
+        self.program, self.report = program, report
         self._unknown: set[int] = set()
 
     def compare(
         self,
         draw: int,
-        blocks: Sequence[Block],
+        cells: Sequence[tuple[Grid, Block]],
         givens: Mapping[Key, Array],
         numbers: Numbers,
         look: Lookup,
@@ -49,15 +42,13 @@ class Comparison:
 
         Args:
             draw: 0 for the file's own givens, else the number of the redraw.
-            blocks: the values of the claims' cells.
+            cells: the part's claims, and the values of their cells.
             givens: what they were computed from.
             numbers: what the MLP makes of the givens.
             look: the same values by cell.
             bounds: asked where bits differ.
         """
-        numbers = dict(numbers)
-        numbers["result", None] = np.array(self.displays.results({**givens, **numbers}))
-        for grid, block in zip(self.grids, blocks, strict=True):
+        for grid, block in cells:
             claim = grid.claim
             if claim.kind == "display" and claim.quantity != "result":
                 self._displayed(draw, claim, block, {**givens, **numbers}, look, bounds)
@@ -107,8 +98,11 @@ class Comparison:
     def _no_quantity(self, claim: Claim) -> None:
         if claim.row not in self._unknown:
             self._unknown.add(claim.row)
-            problem = f"{claim.quantity!r} is no quantity of this step"
+            problem = f"{claim.quantity!r} is no quantity of this {self._kind()}"
             self.report.note(Mismatch.of_map(f"{SHEET}!A{claim.row}", problem))
+
+    def _kind(self) -> str:
+        return "part" if self.program.name else "step"
 
     def _displayed(
         self,
@@ -122,7 +116,9 @@ class Comparison:
         for r, row in enumerate(block):
             for c, value in enumerate(row):
                 line = claim.rule.index(r, c)
-                problem = self._display_problem(claim, line, value, numbers, look, bounds)
+                problem = self.program.display_problem(
+                    claim, line, value, numbers, look, bounds.both
+                )
                 if problem:
                     self.report.note(
                         Mismatch(
@@ -138,40 +134,9 @@ class Comparison:
                         )
                     )
 
-    def _display_problem(
-        self,
-        claim: Claim,
-        line: tuple[int, ...],
-        value: Value,
-        numbers: Numbers,
-        look: Lookup,
-        bounds: Bounds,
-    ) -> str | None:
-        name = claim.quantity
-        if len(line) != 1:
-            return "needs an index rule of one part"
-        if name in ("working", "mark"):
-            if line[0] >= len(self.displays.lines):
-                return "lies beyond the lines of the step"
-            decimals = int(numbers.get(("decimals", None), np.array(0.0)))
-            if name == "working":
-                return self.displays.text_problem(line[0], value, numbers, decimals)
-            result = float(numbers["result", None][line])
-            return displays.mark_problem(value, look.named("answer", line), result, decimals)
-        if name == "gradient_agrees" and line[0] < len(numbers.get(("quotient_gap", None), ())):
-            gap = float(numbers["quotient_gap", None][line])
-            tolerance = float(numbers["tolerance", None])
-            place = look.place("quotient_gap", line)
-
-            def bound() -> float:
-                return bounds.both(place) if place else 0.0
-
-            return displays.agreement_problem(value, gap, tolerance, bound)
-        return f"{name!r} is no display of this step"
-
     def _label(self, claim: Claim, index: tuple[int, ...]) -> str:
-        if claim.kind == "step" and claim.key in self._table:
-            return person_label(self.structure, self._table[claim.key], index)
+        if claim.kind == "step" and claim.key in self.program.known:
+            return self.program.label(claim.key, index)
         inner = ",".join(str(i + 1) for i in index)
         return f"{claim.label}[{inner}]" if inner else claim.label
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cellgrad.certify.bounds import Branches
+from cellgrad.engines.interface import Block
+from cellgrad.verify.cells import Lookup
 from cellgrad.verify.described import Described
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.formula import FormulaError, Node, Place, parse
-from cellgrad.xlsx.values import Value
 
 _SIMPLE = re.compile(
     r"(?:IF\((?:(\w+)!)?([A-Z]{1,3}\d+)(>=?)0,|MAX\(0,(?:(\w+)!)?([A-Z]{1,3}\d+)\))"
 )
 _BRANCHING = re.compile(r"\b(?:IF|MAX)\(")
-
-Lookup = Callable[[Place], Value]
 
 
 class Coverage:
@@ -26,20 +27,17 @@ class Coverage:
         self.described = described
         self.simple: dict[Place, tuple[Place, bool]] = {}
         self.general: dict[Place, Node] = {}
-        self.zero: set[Place] = set()
+        self.zero: dict[int, NDArray[np.bool_]] = {}
         self.seen: dict[Place, set[bool]] = {}
-        for claim in described.claims:
-            cells = claim.cells
-            if claim.kind not in ("step", "check"):
-                continue
-            formulas = described.book.sheets[cells.sheet].formulas
-            for row in range(cells.top, cells.bottom + 1):
-                for column in range(cells.left, cells.right + 1):
-                    place = (cells.sheet, row, column)
-                    if claim.kind == "step":
-                        self.zero.add(place)
-                    formula = formulas.get((row, column), "")
-                    if "IF(" in formula or "MAX(" in formula:
+        for number, claim in enumerate(described.claims):
+            if claim.kind == "step":
+                self.zero[number] = np.ones((claim.cells.height, claim.cells.width), dtype=bool)
+        for sheet, cells in described.book.sheets.items():
+            for (row, column), formula in cells.formulas.items():
+                if "IF(" in formula or "MAX(" in formula:
+                    place = (sheet, row, column)
+                    owner = described.owner.get(place)
+                    if owner is not None and described.claims[owner].kind in ("step", "check"):
                         self._add_branch(place, formula)
 
     def _add_branch(self, place: Place, formula: str) -> None:
@@ -55,31 +53,43 @@ class Coverage:
             return
         self.seen[place] = set()
 
-    def observe(self, lookup: Lookup) -> None:
+    def observe(self, look: Lookup) -> None:
         """Note what one draw's values show."""
-        self.zero = {place for place in self.zero if lookup(place) == 0}
+        for number, zero in self.zero.items():
+            if zero.any():
+                zero &= _zeros(look.blocks[number])
         for place, (target, at_zero) in self.simple.items():
-            value = lookup(target)
+            value = look.value(target)
             if isinstance(value, float):
                 self.seen[place].add(value > 0 or (at_zero and value == 0))
         if self.general:
-            branches = Branches(self.described.book, _number_lookup(lookup))
+            branches = Branches(self.described.book, look.number)
             for place, node in self.general.items():
                 self.seen[place] |= branches.of_formula(node)
 
     def complete(self) -> bool:
         """Tell whether nothing is left to see."""
-        return not self.zero and all(len(sides) == 2 for sides in self.seen.values())  # noqa: PLR2004
+        return not any(zero.any() for zero in self.zero.values()) and all(
+            len(sides) == 2  # noqa: PLR2004
+            for sides in self.seen.values()
+        )
 
     def missing(self) -> list[Place]:
         """Return the cells of which something was not seen."""
-        one_sided = {place for place, sides in self.seen.items() if len(sides) < 2}  # noqa: PLR2004
-        return sorted(self.zero | one_sided)
+        found = {place for place, sides in self.seen.items() if len(sides) < 2}  # noqa: PLR2004
+        for number, zero in self.zero.items():
+            cells = self.described.claims[number].cells
+            found |= {
+                (cells.sheet, cells.top + row, cells.left + column)
+                for row, column in np.argwhere(zero).tolist()
+            }
+        return sorted(found)
 
 
-def _number_lookup(lookup: Lookup) -> Callable[[Place], float]:
-    def number(place: Place) -> float:
-        value = lookup(place)
-        return value if isinstance(value, float) else 0.0
-
-    return number
+def _zeros(block: Block) -> NDArray[np.bool_]:
+    """Return which cells of a block hold the number 0."""
+    try:
+        found: NDArray[np.bool_] = np.array(block, dtype=np.float64) == 0
+    except (TypeError, ValueError):
+        found = np.array([[value == 0 for value in row] for row in block])
+    return found

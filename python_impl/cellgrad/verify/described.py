@@ -1,25 +1,40 @@
-"""What a workbook says of itself: structure, claims, and what is wrong with them."""
+"""What a workbook says of itself: its parts, its claims, and what is wrong with them."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 
-from cellgrad.case.quantities import Key, Quantity, table
+import numpy as np
+from numpy.typing import NDArray
+
+from cellgrad.case.facts import STRUCTURE_FACTS, structure_from
+from cellgrad.case.quantities import Key, Quantity
 from cellgrad.case.structure import Structure
 from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.verify.mismatch import Mismatch
-from cellgrad.xlsx.addresses import Range, a1
+from cellgrad.verify.owners import Owners
+from cellgrad.verify.programs.create import Programs, create_program
+from cellgrad.verify.programs.program import Program
+from cellgrad.verify.programs.step import StepProgram
+from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.formula import FormulaError, Place, parse, references
-from cellgrad.xlsx.map_sheet import FORMAT, SHEET, Claim, MapSheet, read_map
+from cellgrad.xlsx.formula import FormulaError, parse, references
+from cellgrad.xlsx.map_sheet import (
+    FORMAT,
+    FORMAT_OF_PARTS,
+    SHEET,
+    Claim,
+    MapSheet,
+    read_map,
+)
 
 MAX_NODES = 20_000
 MAX_SCALARS = 5_000_000
 """More than any sheet can show; a Map that says so is not believed."""
-_YES = {"yes": True, "no": False}
 
 
 @dataclass(slots=True)
@@ -28,8 +43,8 @@ class Described:
 
     Attributes:
         book: cells, formulas, names.
-        case: the id of the case it was built from.
-        structure: the structure of its step; None if the Map no longer says it.
+        case: the id of the case or the plan it was built from.
+        programs: what each part should compute; empty if the Map no longer says it.
         claims: the rows of the Map.
         faults: what is wrong before anything is calculated.
         owner: for every claimed cell, its claim's number.
@@ -37,22 +52,30 @@ class Described:
 
     book: Book
     case: str
-    structure: Structure | None
+    programs: Programs
     claims: list[Claim]
     faults: list[Mismatch] = field(default_factory=list)
-    owner: dict[Place, int] = field(default_factory=dict)
+    owner: Owners = field(default_factory=lambda: Owners(()))
+
+    @property
+    def structure(self) -> Structure | None:
+        """The structure of the step, where the workbook is that of a single one."""
+        program = self.programs.get("")
+        return program.structure if isinstance(program, StepProgram) else None
 
     @property
     def computable(self) -> bool:
         """Whether the givens and the Map are whole enough to compute anything."""
         sheets = self.book.sheets
-        return all(claim.cells.sheet in sheets for claim in self.claims) and not any(
+        return bool(self.programs) and all(
+            claim.cells.sheet in sheets and claim.part in self.programs for claim in self.claims
+        ) and not any(
             fault.kind in ("map", "given")
             or "lies outside" in fault.problem
             or "claimed twice" in fault.problem
             or "no row of the Map" in fault.problem
             for fault in self.faults
-        )
+        )  # fmt: skip
 
     def computed(self) -> list[Claim]:
         """Return the claims whose cells hold formulas."""
@@ -73,39 +96,67 @@ def describe(path: Path) -> Described:
             file=path,
             remedy="verify takes workbooks written by cellgrad build",
         )
-    if table_.facts.get("format", FORMAT) != FORMAT:
+    known = FORMAT_OF_PARTS if table_.parts else FORMAT
+    if table_.facts.get("format", known) not in (FORMAT, FORMAT_OF_PARTS):
         raise WorkbookError(
-            f"says format {table_.facts['format']!r}, this version reads {FORMAT!r}",
+            f"says format {table_.facts['format']!r}, this version reads {known!r}",
             file=path,
             place=SHEET,
             remedy="use the version of cellgrad that wrote it",
         )
-    described = Described(book, table_.facts.get("case", path.stem), None, table_.claims)
+    described = Described(book, table_.facts.get("case", path.stem), {}, table_.claims)
     described.faults += [Mismatch.of_map(place, problem) for place, problem in table_.faults]
-    described.structure = _structure(described, table_)
+    if table_.facts.get("format") == FORMAT_OF_PARTS or table_.parts:
+        described.programs = _parts(described, table_)
+    else:
+        structure = _structure(described, table_)
+        if structure is not None:
+            described.programs = {"": StepProgram("", structure, helped=True)}
     _own_cells(described)
     _check_formulas(described)
-    if described.structure is not None:
-        _check_quantities(described, described.structure)
+    for program in described.programs.values():
+        _check_quantities(described, program)
+    _check_names(described)
     return described
+
+
+def _parts(described: Described, table_: MapSheet) -> Programs:
+    """Return what every named part should compute; none if one of them cannot be read."""
+    programs: Programs = {}
+    for name in ("format", "case"):
+        if name not in table_.facts:
+            described.faults.append(
+                Mismatch.of_map(SHEET, f"the row {name!r} is missing: what it is, is not described")
+            )
+    for name, facts in table_.parts.items():
+        try:
+            program = create_program(name, facts, programs)
+            _refuse_giants(program)
+        except (ValueError, CaseError) as error:
+            problem = error.problem if isinstance(error, CaseError) else str(error)
+            described.faults.append(
+                Mismatch.of_map(SHEET, f"the part {name!r} cannot be used: {problem}")
+            )
+            return {}
+        programs[name] = program
+    if not programs:
+        described.faults.append(Mismatch.of_map(SHEET, "no part is described"))
+    strangers = sorted({claim.part for claim in described.claims} - set(programs))
+    if strangers:
+        described.faults.append(
+            Mismatch.of_map(SHEET, f"claims of a part that is not described: {strangers[0]!r}")
+        )
+    return programs
+
+
+def _refuse_giants(program: Program) -> None:
+    if sum(math.prod(quantity.shape) for quantity in program.known.values()) > MAX_SCALARS:
+        raise ValueError("the part is larger than any sheet")
 
 
 def _structure(described: Described, table_: MapSheet) -> Structure | None:
     facts = table_.facts
-    wanted = (
-        "nodes",
-        "activations",
-        "loss",
-        "update",
-        "samples",
-        "biases",
-        "update_biases",
-        "weight_decay",
-        "error_sign",
-        "format",
-        "case",
-    )
-    missing = [name for name in wanted if name not in facts]
+    missing = [name for name in (*STRUCTURE_FACTS, "format", "case") if name not in facts]
     for name in missing:
         described.faults.append(
             Mismatch.of_map(SHEET, f"the row {name!r} is missing: the step is no longer described")
@@ -113,21 +164,11 @@ def _structure(described: Described, table_: MapSheet) -> Structure | None:
     if missing:
         return None
     try:
-        structure = Structure(
-            nodes=tuple(int(n) for n in facts["nodes"].split("-")),
-            activations=tuple(name.strip() for name in facts["activations"].split(",")),
-            loss=facts["loss"],
-            update=facts["update"],
-            samples=int(facts["samples"]),
-            biases=_YES[facts["biases"]],
-            decay=_YES[facts["weight_decay"]],
-            update_biases=_YES[facts["update_biases"]],
-            error_sign=facts["error_sign"],
-        )
+        structure = structure_from(facts)
         nodes = sum(structure.nodes) + structure.samples
         if nodes > MAX_NODES or structure.parameters + nodes * structure.samples > MAX_SCALARS:
             raise ValueError("the network is larger than any sheet")  # noqa: TRY301
-    except (ValueError, KeyError, CaseError) as error:
+    except (ValueError, CaseError) as error:
         problem = error.problem if isinstance(error, CaseError) else str(error)
         described.faults.append(
             Mismatch.of_map(SHEET, f"the description of the step cannot be used: {problem}")
@@ -138,46 +179,67 @@ def _structure(described: Described, table_: MapSheet) -> Structure | None:
 
 def _own_cells(described: Described) -> None:
     """Note which claim owns each cell; a cell claimed twice is a fault."""
-    budget = 5_000_000
-    for number, claim in enumerate(described.claims):
-        cells = claim.cells
-        budget -= cells.height * cells.width
+    budget = MAX_SCALARS
+    for claim in described.claims:
+        budget -= claim.cells.height * claim.cells.width
         if budget < 0:
-            raise WorkbookError(
-                "claims more cells than a workbook holds",
-                file=described.book.path,
-                place=f"{SHEET}!A{claim.row}",
-            )
-        for row in range(cells.top, cells.bottom + 1):
-            for column in range(cells.left, cells.right + 1):
-                place = (cells.sheet, row, column)
-                if place in described.owner:
-                    first = described.claims[described.owner[place]]
-                    described.faults.append(
-                        Mismatch.at(claim, row, column, f"claimed twice, also as {first.quantity}")
-                    )
-                described.owner[place] = number
+            _refuse_claims(described, claim)
+    boxes: dict[str, tuple[int, int]] = {}
+    for claim in described.claims:
+        bottom, right = boxes.get(claim.cells.sheet, (0, 0))
+        box = max(bottom, claim.cells.bottom), max(right, claim.cells.right)
+        boxes[claim.cells.sheet] = box
+        if sum((b + 1) * (r + 1) for b, r in boxes.values()) > 10 * MAX_SCALARS:
+            _refuse_claims(described, claim)
+    owner = described.owner = Owners(described.claims)
+    for number, claim in enumerate(described.claims):
+        cells = owner.cells(claim.cells)
+        taken = cells >= 0
+        if taken.any():
+            for row, column in np.argwhere(taken).tolist():
+                first = described.claims[int(cells[row, column])]
+                place = (claim.cells.top + row, claim.cells.left + column)
+                described.faults.append(
+                    Mismatch.at(claim, *place, f"claimed twice, also as {first.quantity}")
+                )
+        cells[...] = number
+
+
+def _refuse_claims(described: Described, claim: Claim) -> None:
+    raise WorkbookError(
+        "claims more cells than a workbook holds",
+        file=described.book.path,
+        place=f"{SHEET}!A{claim.row}",
+    )
 
 
 def _check_formulas(described: Described) -> None:
     """Every formula is claimed, and every claim of a result is a formula."""
     book = described.book
+    present: dict[str, NDArray[np.bool_]] = {}
     for sheet, cells in book.sheets.items():
-        for row, column in cells.formulas:
-            if (sheet, row, column) not in described.owner:
-                described.faults.append(
-                    Mismatch.unclaimed(sheet, a1(row, column), cells.formulas[row, column])
-                )
+        places = np.array(list(cells.formulas), dtype=np.int64).reshape(-1, 2)
+        for row, column in places[described.owner.of(sheet, places) < 0].tolist():
+            described.faults.append(
+                Mismatch.unclaimed(sheet, a1(row, column), cells.formulas[row, column])
+            )
+        if len(places):
+            present[sheet] = np.zeros(places.max(axis=0) + 1, dtype=bool)
+            present[sheet][places[:, 0], places[:, 1]] = True
     for claim in described.computed():
-        formulas = (
-            book.sheets[claim.cells.sheet].formulas if claim.cells.sheet in book.sheets else {}
-        )
-        for row in range(claim.cells.top, claim.cells.bottom + 1):
-            for column in range(claim.cells.left, claim.cells.right + 1):
-                if (row, column) not in formulas:
-                    described.faults.append(
-                        Mismatch.at(claim, row, column, "claimed as a result, but holds no formula")
-                    )
+        area = claim.cells
+        held = np.zeros((area.height, area.width), dtype=bool)
+        grid = present.get(area.sheet)
+        if grid is not None:
+            part = grid[area.top : area.bottom + 1, area.left : area.right + 1]
+            held[: part.shape[0], : part.shape[1]] = part
+        for row, column in np.argwhere(~held).tolist():
+            described.faults.append(
+                Mismatch.at(
+                    claim, area.top + row, area.left + column,
+                    "claimed as a result, but holds no formula",
+                )
+            )  # fmt: skip
     for claim in described.claims:
         if claim.kind in ("given", "answer"):
             _check_given_formulas(described, claim)
@@ -189,71 +251,85 @@ def _check_given_formulas(described: Described, claim: Claim) -> None:
     if cells.sheet not in book.sheets:
         return
     formulas = book.sheets[cells.sheet].formulas
-    for row, column in [at for at in formulas if cells.contains(*at)]:
+    if cells.height * cells.width > len(formulas):
+        inside = [at for at in formulas if cells.contains(*at)]
+    else:
+        inside = [
+            (row, column)
+            for row in range(cells.top, cells.bottom + 1)
+            for column in range(cells.left, cells.right + 1)
+            if (row, column) in formulas
+        ]
+    for row, column in inside:
         try:
             areas = list(references(parse(formulas[row, column], cells.sheet, book.names)))
         except FormulaError as error:
             described.faults.append(Mismatch.at(claim, row, column, str(error)))
             continue
-        if any(_reads_claimed(described, area) for area in areas):
+        if any(described.owner.reads_any(area) for area in areas):
             described.faults.append(
                 Mismatch.at(claim, row, column, "a given whose formula reads a claimed cell")
             )
 
 
-def _reads_claimed(described: Described, area: Range) -> bool:
-    return any(
-        place[0] == area.sheet and area.contains(place[1], place[2]) for place in described.owner
-    )
-
-
-def _check_quantities(described: Described, structure: Structure) -> None:
-    """Every quantity of the step is claimed, whole, under its own name."""
-    known = table(structure)
-    claimed: dict[Key, set[tuple[int, ...]]] = defaultdict(set)
+def _check_quantities(described: Described, program: Program) -> None:
+    """Every quantity of a part is claimed, whole, under its own name."""
+    claimed: dict[Key, NDArray[np.bool_]] = {}
     places: dict[Key, list[Claim]] = defaultdict(list)
     for claim in described.claims:
-        quantity = known.get(claim.key)
-        if quantity is None or claim.kind != ("given" if quantity.given else "step"):
+        quantity = program.known.get(claim.key) if claim.part == program.name else None
+        if quantity is None or claim.kind not in _kinds(program, quantity):
             continue
         places[claim.key].append(claim)
+        seen = claimed.setdefault(claim.key, np.zeros(quantity.shape, dtype=bool))
         cells, rule = claim.cells, claim.rule.parts
         if len(rule) != len(quantity.shape):
             described.faults.append(
                 Mismatch.of_map(f"{SHEET}!A{claim.row}", f"{claim.label} needs another index rule")
             )
             continue
-        for r, c in product(range(cells.height), range(cells.width)):
-            index = tuple(a * r + b * c + n for a, b, n in rule)
-            if any(i >= size for i, size in zip(index, quantity.shape, strict=True)):
-                described.faults.append(
-                    Mismatch.at(claim, cells.top + r, cells.left + c, "lies outside the quantity")
-                )
-            claimed[claim.key].add(index)
-    for key, quantity in known.items():
-        every = product(*(range(size) for size in quantity.shape))
-        missing = [index for index in every if index not in claimed[key]]
-        if missing:
+        grid = np.ogrid[: cells.height, : cells.width]
+        index = tuple(np.broadcast_to(part.at(*grid), (cells.height, cells.width)) for part in rule)
+        inside = np.ones((cells.height, cells.width), dtype=bool)
+        for numbers, size in zip(index, quantity.shape, strict=True):
+            inside &= numbers < size
+        for r, c in np.argwhere(~inside).tolist():
             described.faults.append(
-                Mismatch.missing(quantity, missing[0], len(missing), described.book)
+                Mismatch.at(claim, cells.top + r, cells.left + c, "lies outside the quantity")
             )
-    _check_helpers(described, structure)
-    _check_names(described, known, places)
+        seen[tuple(numbers[inside] for numbers in index)] = True
+    for key, quantity in program.known.items():
+        if key in program.borrowed:
+            continue
+        seen = claimed.get(key, np.zeros(quantity.shape, dtype=bool))
+        missing = np.argwhere(program.mask(quantity) & ~seen)
+        if len(missing):
+            described.faults.append(
+                Mismatch.missing(quantity, tuple(missing[0].tolist()), len(missing), described.book)
+            )
+    _check_helpers(described, program)
+    if program.name == "":
+        _check_own_names(described, program.known, places)
 
 
-def _check_helpers(described: Described, structure: Structure) -> None:
+def _kinds(program: Program, quantity: Quantity) -> tuple[str, ...]:
+    """Return as what a quantity is claimed; a given may be taken from another part."""
+    if not quantity.given:
+        return ("step",)
+    return ("given", "step") if program.name else ("given",)
+
+
+def _check_helpers(described: Described, program: Program) -> None:
     """What a person sets outside the step itself is claimed too; it bears its own name."""
-    claimed = {claim.quantity for claim in described.claims if claim.kind in ("given", "answer")}
+    own = [claim for claim in described.claims if claim.part == program.name]
+    claimed = {claim.quantity for claim in own if claim.kind in ("given", "answer")}
     lines: dict[str, set[tuple[int, ...]]] = defaultdict(set)
-    for claim in described.claims:
+    for claim in own:
         if claim.quantity in ("answer", "mark"):
             lines[claim.quantity] |= {claim.rule.index(r, 0) for r in range(claim.cells.height)}
     if lines["mark"] - lines["answer"]:
         claimed.discard("answer")
-    wanted = ["decimals", "answer"]
-    if structure.differentiable:
-        wanted += ["epsilon", "tolerance"]
-    for name in wanted:
+    for name in program.helpers():
         if name not in claimed:
             area = described.book.name_range(name)
             described.faults.append(
@@ -267,9 +343,7 @@ def _check_helpers(described: Described, structure: Structure) -> None:
             )
 
 
-def _check_names(
-    described: Described, known: dict[Key, Quantity], places: dict[Key, list[Claim]]
-) -> None:
+def _check_names(described: Described) -> None:
     """A defined name stands for the same cells as the Map."""
     book = described.book
     for claim in described.claims:
@@ -286,6 +360,12 @@ def _check_names(
                     f"the name {claim.defined_name} stands for {shown}, the Map says {claim.cells}",
                 )
             )
+
+
+def _check_own_names(
+    described: Described, known: Mapping[Key, Quantity], places: Mapping[Key, list[Claim]]
+) -> None:
+    """Every quantity of a single step has its defined name."""
     by_name = {claim.defined_name for claim in described.claims}
     for key, quantity in known.items():
         name = quantity.defined_name

@@ -8,39 +8,32 @@ from typing import NoReturn
 
 import numpy as np
 
-from cellgrad.case.quantities import Key, quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key
 from cellgrad.engines.interface import Block
 from cellgrad.errors import WorkbookError
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.cells import Grid
+from cellgrad.verify.programs.program import Program
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import Value
 
-MAX_DECIMALS = 12
-_SUM_TOLERANCE = 1e-12
-
 
 def take_givens(
-    path: Path, structure: Structure, grids: Sequence[Grid], blocks: Sequence[Block]
+    path: Path, program: Program, cells: Sequence[tuple[Grid, Block]]
 ) -> dict[Key, Array]:
-    """Return every given by name and layer.
+    """Return every given of a part by name and layer.
 
     Args:
         path: the workbook, for messages.
-        structure: the step.
-        grids: the claims.
-        blocks: the values of their cells.
+        program: the part.
+        cells: its claims, and the values of their cells.
 
     Raises:
-        WorkbookError: a given is no number, or lies outside the loss's domain.
+        WorkbookError: a given is no number.
     """
-    shapes: dict[Key, tuple[int, ...]] = {
-        quantity.key: quantity.shape for quantity in quantities(structure) if quantity.given
-    }
     found: dict[Key, Array] = {}
-    for grid, block in zip(grids, blocks, strict=True):
+    for grid, block in cells:
         claim = grid.claim
         if claim.kind != "given":
             continue
@@ -48,10 +41,22 @@ def take_givens(
             for c, value in enumerate(row):
                 if not isinstance(value, float):
                     _refuse(path, claim, r, c, value)
-        values = found.setdefault(claim.key, np.zeros(shapes.get(claim.key, ())))
+        quantity = program.known.get(claim.key)
+        values = found.setdefault(claim.key, np.zeros(quantity.shape if quantity else ()))
         grid.gather(values, block)
-    _check_domain(path, structure, found)
     return found
+
+
+def check_domain(path: Path, program: Program, inputs: Mapping[Key, Array]) -> None:
+    """Refuse givens that a part cannot be computed from.
+
+    Raises:
+        WorkbookError: they lie outside the loss's domain.
+    """
+    problem = program.domain_problem(inputs)
+    if problem:
+        place = f"part {program.name}" if program.name else ""
+        raise WorkbookError(problem, file=path, place=place, remedy="change the givens")
 
 
 def _refuse(path: Path, claim: Claim, r: int, c: int, value: Value) -> NoReturn:
@@ -62,21 +67,3 @@ def _refuse(path: Path, claim: Claim, r: int, c: int, value: Value) -> NoReturn:
         place=f"{claim.cells.sheet}!{a1(claim.cells.top + r, claim.cells.left + c)}",
         remedy="type a number",
     )
-
-
-def _check_domain(path: Path, structure: Structure, givens: Mapping[Key, Array]) -> None:
-    target = givens["target", None]
-    problem = ""
-    if structure.loss == "categorical_cross_entropy" and (
-        np.any(target < 0) or np.any(np.abs(target.sum(axis=1) - 1) > 1e-12)  # noqa: PLR2004
-    ):
-        problem = "the targets of a sample must be shares that sum to 1"
-    if structure.loss == "binary_cross_entropy" and (np.any(target < 0) or np.any(target > 1)):
-        problem = "targets must lie between 0 and 1"
-    decimals = float(givens.get(("decimals", None), np.array(0.0)))
-    if decimals != int(decimals) or not 0 <= decimals <= MAX_DECIMALS:
-        problem = f"the decimals asked for must be a whole number from 0 to {MAX_DECIMALS}"
-    if float(givens.get(("epsilon", None), np.array(1.0))) == 0:
-        problem = "ε must not be 0"
-    if problem:
-        raise WorkbookError(problem, file=path, remedy="change the givens")

@@ -20,6 +20,7 @@ from cellgrad.case.structure import Structure
 from cellgrad.mlp import Step
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.expected import Numbers, all_numbers, step_numbers, step_of
+from cellgrad.verify.random_numbers import GRID, array, number, targets, weights_reach
 
 
 @dataclass(slots=True)
@@ -43,7 +44,6 @@ class Drawn:
         return cls(givens, step, all_numbers(structure, step, givens))
 
 
-_GRID = 1024
 _KINKED = {"relu", "leaky_relu", "unit_step"}
 _POOL = 12
 _AWAKE = 3
@@ -54,8 +54,6 @@ CALM = 30.0
 """Redrawn pre-activations stay below this."""
 _CLEAR = 1e-6
 """A tolerance keeps at least half of this from the gaps on both sides."""
-_WIDE = 16
-"""Above this fan-in, weights are drawn smaller, so that nodes do not saturate."""
 
 
 def redraw(structure: Structure, draw: int, shrink: float = 1.0) -> dict[Key, Array]:
@@ -73,20 +71,16 @@ def redraw(structure: Structure, draw: int, shrink: float = 1.0) -> dict[Key, Ar
         if not quantity.given:
             continue
         if quantity.name == "target":
-            found[quantity.key] = _targets(structure, rng)
+            found[quantity.key] = targets(rng, structure.loss, structure.samples, structure.outputs)
         elif quantity.name == "learning_rate":
-            found[quantity.key] = np.array(_number(rng, 0.125, 2.0))
+            found[quantity.key] = np.array(number(rng, 0.125, 2.0))
         elif quantity.name in ("leaky_slope", "weight_decay"):
-            found[quantity.key] = np.array(_number(rng, 0.0625, 0.5))
+            found[quantity.key] = np.array(number(rng, 0.0625, 0.5))
         else:
             reach = 2.0
-            if quantity.name == "weights" and quantity.shape[0] > _WIDE:
-                reach = max(0.125, 2.0 ** -round(np.log2(quantity.shape[0]) / 2 - 2))
             if quantity.name == "weights":
-                reach *= shrink
-            count = int(np.prod(quantity.shape))
-            values = [_signed(rng, reach) for _ in range(count)]
-            found[quantity.key] = np.array(values).reshape(quantity.shape)
+                reach = weights_reach(quantity.shape[0]) * shrink
+            found[quantity.key] = array(rng, quantity.shape, reach)
     # a large ε: gaps become more than rounding, and kinks are stepped over
     reach = 2 if kinked(structure) else 0
     found["epsilon", None] = np.array(2.0 ** (reach - rng.randint(0, 3)))
@@ -119,7 +113,7 @@ def calm_redraw(structure: Structure, draw: int, *, awake: bool = False) -> Draw
             for key in givens:
                 if key[0] in ("input", "weights", "biases"):
                     givens[key] = np.abs(givens[key])
-            givens["learning_rate", None] = givens["learning_rate", None] / _GRID
+            givens["learning_rate", None] = givens["learning_rate", None] / GRID
             if not exponentials:  # so far that every moved weight puts its node asleep
                 givens["epsilon", None] = np.array(64.0)
         drawn = Drawn.of(structure, givens)
@@ -147,22 +141,22 @@ def draws(structure: Structure) -> Iterator[Drawn]:
     each draw is the one, among a pool, in which the MLP shows most that is new: what
     was really seen is still judged by the workbook's own cells.
     """
-    number = itertools.count(1)
+    numbers = itertools.count(1)
     if not kinked(structure):
-        for n in number:
+        for n in numbers:
             yield calm_redraw(structure, n)
     yield on_the_kink(structure)
     for _ in range(_AWAKE):
-        yield calm_redraw(structure, next(number), awake=True)
+        yield calm_redraw(structure, next(numbers), awake=True)
     seen: NDArray[np.int_] | int = 0
-    pool = [calm_redraw(structure, next(number)) for _ in range(_POOL)]
+    pool = [calm_redraw(structure, next(numbers)) for _ in range(_POOL)]
     views = [_view(drawn) for drawn in pool]
     while True:
         fresh = [int(np.sum(view & (seen < _OFTEN))) for view in views]
         best = fresh.index(max(fresh))
         seen = seen + views[best]
         yield pool[best]
-        pool[best] = calm_redraw(structure, next(number))
+        pool[best] = calm_redraw(structure, next(numbers))
         views[best] = _view(pool[best])
 
 
@@ -250,40 +244,3 @@ def _short(x: float) -> float:
     """Round to 12 binary digits."""
     mantissa, exponent = math.frexp(x)
     return math.ldexp(round(mantissa * 4096) / 4096, exponent)
-
-
-def _number(rng: random.Random, low: float, high: float) -> float:
-    return rng.randint(int(low * _GRID) + 1, int(high * _GRID) - 1) / _GRID
-
-
-def _signed(rng: random.Random, reach: float) -> float:
-    """A number in (−reach, reach) that is neither 0 nor near it."""
-    return rng.choice((-1.0, 1.0)) * rng.randint(_GRID // 32, _GRID) / _GRID * reach
-
-
-def _targets(structure: Structure, rng: random.Random) -> Array:
-    shape = (structure.samples, structure.outputs)
-    if structure.loss == "categorical_cross_entropy":
-        return np.array([_shares(rng, structure.outputs) for _ in range(structure.samples)])
-    if structure.loss == "perceptron":
-        draw = [float(rng.randint(0, 1)) for _ in range(shape[0] * shape[1])]
-    elif structure.loss == "binary_cross_entropy":
-        draw = [_number(rng, 0.0, 1.0) for _ in range(shape[0] * shape[1])]
-    else:
-        draw = [_signed(rng, 2.0) for _ in range(shape[0] * shape[1])]
-    return np.array(draw).reshape(shape)
-
-
-def _shares(rng: random.Random, count: int) -> list[float]:
-    """Positive numbers on the grid that sum to 1 exactly."""
-    if count == 1:
-        return [1.0]
-    grid = _GRID * count
-    cuts = sorted(rng.sample(range(1, grid), count - 1))
-    edges = [0, *cuts, grid]
-    # a power of two keeps the shares exact
-    if count & (count - 1):
-        scale = 1 << (grid - 1).bit_length()
-        cuts = sorted(rng.sample(range(1, scale), count - 1))
-        edges, grid = [0, *cuts, scale], scale
-    return [(b - a) / grid for a, b in itertools.pairwise(edges)]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cellgrad.case.quantities import Key
 from cellgrad.verify.mismatch import Mismatch
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.formula import Place
@@ -20,6 +19,9 @@ _RANK = {
         ("map", "formula", "given", "answer", "step", "check", "display", "stored")
     )
 }
+
+
+_LAST = 1 << 30
 
 
 @dataclass(slots=True)
@@ -94,18 +96,16 @@ class Report:
             self.disagreeing[mismatch.kind].add(place)
         self.mismatches.append(mismatch)
 
-    def sort(self, order: Mapping[Key, int], key_of: Mapping[Place, Key]) -> None:
+    def sort(self, rank: Callable[[Place], int]) -> None:
         """Put the disagreements in the order of the flow: the first is nearest to the cause.
 
         Args:
-            order: each quantity's place in the order of computation.
-            key_of: the quantity of every claimed cell.
+            rank: a cell's place in the order of computation.
         """
 
         def in_flow(mismatch: Mismatch) -> tuple[int, int, int]:
             place = place_of(mismatch)
-            key = key_of.get(place, ("", None)) if place else ("", None)
-            return mismatch.draw, _RANK[mismatch.kind], order.get(key, len(order))
+            return mismatch.draw, _RANK[mismatch.kind], rank(place) if place else _LAST
 
         self.mismatches.sort(key=in_flow)
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from cellgrad.case.quantities import Key, quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key
 from cellgrad.engines.interface import Block, Changes, Engine, OpenWorkbook
 from cellgrad.errors import EngineError, WorkbookError
 from cellgrad.mlp.activations import Array
-from cellgrad.verify import redraw
-from cellgrad.verify.cells import Bounds, Grid, Lookup
+from cellgrad.verify.cells import Bounds, Grid, HeldCells, Lookup
 from cellgrad.verify.comparison import Comparison
 from cellgrad.verify.coverage import Coverage
 from cellgrad.verify.described import Described
-from cellgrad.verify.expected import Numbers, all_numbers, step_of
-from cellgrad.verify.givens import take_givens
+from cellgrad.verify.givens import check_domain, take_givens
+from cellgrad.verify.programs.program import Numbers
 from cellgrad.verify.result import COMPUTED, Report, place_of
 from cellgrad.verify.stored import compare_stored, has_stored_values
 from cellgrad.xlsx.addresses import a1
@@ -78,33 +75,30 @@ class Verifier:
             WorkbookError: a given is no number, or the formulas run in a circle.
             EngineError: the engine failed or took too long.
         """
-        structure = self.described.structure
-        if structure is None or not self.described.computable:
+        if not self.described.computable:
             self._refuse_cycle()
-            self.report.notes.append("not recalculated: the Map does not describe the whole step")
+            self.report.notes.append("not recalculated: the Map does not describe the whole of it")
             return self.report
-        self._prepare(structure)
+        self._prepare()
         with self._open(self.engine) as book:
-            if not self._own_givens(book, structure):
-                return self._finish(structure)
+            if not self._own_givens(book):
+                return self._finish()
             if self.redraw_engine is self.engine:
-                self._redraws(book, structure)
-                return self._finish(structure)
+                self._redraws(book)
+                return self._finish()
         with self._open(self.redraw_engine) as book:
             self.report.notes.append(f"redraws were recalculated by {self.redraw_engine.name}")
-            self._redraws(book, structure)
-        return self._finish(structure)
+            self._redraws(book)
+        return self._finish()
 
-    def _prepare(self, structure: Structure) -> None:
+    def _prepare(self) -> None:
         self.grids = [Grid(claim) for claim in self.described.claims]
         self.ranges = [claim.cells for claim in self.described.claims]
-        self.comparison = Comparison(structure, self.grids, self.report)
+        self.programs = self.described.programs
+        self.comparisons = {
+            name: Comparison(program, self.report) for name, program in self.programs.items()
+        }
         self.coverage = Coverage(self.described)
-        self.overwritten: frozenset[Place] = frozenset(
-            place
-            for place, number in self.described.owner.items()
-            if self.described.claims[number].kind in ("given", "answer")
-        )
 
     def _open(self, engine: Engine) -> OpenWorkbook:
         try:
@@ -125,7 +119,7 @@ class Verifier:
                 remedy="break the circle",
             )
 
-    def _own_givens(self, book: OpenWorkbook, structure: Structure) -> bool:
+    def _own_givens(self, book: OpenWorkbook) -> bool:
         """Compare the file as it is; return whether redraws make sense."""
         path = self.described.book.path
         saved = self.engine.name == "saved"
@@ -136,58 +130,79 @@ class Verifier:
                 remedy="open it in a spreadsheet program and save it, or use another engine",
             )
         blocks = book.read(self.ranges)
-        givens = take_givens(path, structure, self.grids, blocks)
-        numbers = all_numbers(structure, step_of(structure, givens), givens)
-        bounds = self._compare(0, blocks, givens, numbers)
+        cells = self._by_part(blocks)
+        givens = {
+            name: take_givens(path, program, cells[name]) for name, program in self.programs.items()
+        }
+        bounds = self._compare(0, blocks, givens)
         if not saved:
             compare_stored(self.described, blocks, bounds, self.report)
         return not (self.stop_at_first and self.report.mismatches)
 
-    def _redraws(self, book: OpenWorkbook, structure: Structure) -> None:
-        displays, tolerances = self.comparison.displays, redraw.Tolerances()
-        least = self.draws + (redraw.SPECIAL if redraw.kinked(structure) else 0)
-        for draw, drawn in enumerate(redraw.draws(structure), start=1):
+    def _redraws(self, book: OpenWorkbook) -> None:
+        programs = self.programs.values()
+        least = self.draws + max(program.extra_draws for program in programs)
+        for draw in itertools.count(1):
             if draw > least and self.report.mismatches:
                 break  # more draws would add nothing
-            marked = tolerances.complete() or draw > least + MARK_DRAWS
-            if draw > self.max_draws or (draw > least and marked and self.coverage.complete()):
+            settled = all(p.settled() for p in programs) or draw > least + MARK_DRAWS
+            if draw > self.max_draws or (draw > least and settled and self.coverage.complete()):
                 break
-            givens, numbers = drawn.givens, drawn.numbers
-            if ("quotient_gap", None) in numbers:
-                gap, quotient = (
-                    numbers[name, None] for name in ("quotient_gap", "difference_quotient")
-                )
-                givens["tolerance", None] = np.array(tolerances.next(gap, quotient))
-            results = displays.results({**givens, **numbers})
-            decimals = int(givens["decimals", None])
-            givens["answer", None] = np.array(redraw.answers(results, draw, decimals))
+            givens: dict[str, Numbers] = {}
+            for name, program in self.programs.items():
+                givens[name] = program.draw(draw, program.drawn_from(givens))
             book.update(self._changes(givens))
-            self._compare(draw, book.read(self.ranges), givens, numbers)
+            self._compare(draw, book.read(self.ranges), givens)
             self.report.draws = draw
             if self.stop_at_first and self.report.mismatches:
                 break
 
-    def _changes(self, givens: Mapping[Key, Array]) -> Changes:
+    def _changes(self, givens: Mapping[str, Mapping[Key, Array]]) -> Changes:
         return [
-            (grid.claim.cells, _with_blanks(grid.pick(givens[grid.claim.key])))
-            for grid in self.grids
-            if grid.claim.kind in ("given", "answer") and grid.claim.key in givens
+            (claim.cells, _with_blanks(grid.pick(givens[claim.part][claim.key])))
+            for grid, claim in zip(self.grids, self.described.claims, strict=True)
+            if claim.kind in ("given", "answer") and claim.key in givens[claim.part]
         ]
 
-    def _compare(
-        self, draw: int, blocks: list[Block], givens: Mapping[Key, Array], numbers: Numbers
-    ) -> Bounds:
+    def _by_part(self, blocks: Sequence[Block]) -> dict[str, list[tuple[Grid, Block]]]:
+        found: dict[str, list[tuple[Grid, Block]]] = {name: [] for name in self.programs}
+        for grid, block in zip(self.grids, blocks, strict=True):
+            found[grid.claim.part].append((grid, block))
+        return found
+
+    def _compare(self, draw: int, blocks: list[Block], givens: Mapping[str, Numbers]) -> Bounds:
+        """Compare every part with what the MLP makes of its givens.
+
+        What a part takes from another is taken from the other's cells, and the copies
+        must be exact; so each part is judged by what it really starts from.
+        """
         if any(isinstance(value, CellError) for block in blocks for row in block for value in row):
             self._refuse_cycle()
         engine = self.redraw_engine if draw else self.engine
         look = Lookup(self.described, blocks)
-        overwritten = self.overwritten if draw else frozenset()
-        bounds = Bounds(self.described, look, engine.arithmetic, overwritten)
-        self.comparison.compare(draw, blocks, givens, numbers, look, bounds)
-        self.coverage.observe(look.value)
+        bounds = Bounds(self.described, look, engine.arithmetic, drawn=draw > 0)
+        cells = self._by_part(blocks)
+        held = {
+            name: HeldCells(program.known, cells[name]) for name, program in self.programs.items()
+        }
+        for name, program in self.programs.items():
+            linked = program.linked(held.__getitem__)
+            own = {
+                key: values if key in program.borrowed else held[name][key]
+                for key, values in linked.items()
+            }
+            inputs = {**givens[name], **own} if own else givens[name]
+            if not draw:
+                check_domain(self.described.book.path, program, inputs)
+            numbers = program.numbers(inputs, held[name])
+            copies = {key: v for key, v in linked.items() if key not in program.borrowed}
+            self.comparisons[name].compare(
+                draw, cells[name], inputs, {**numbers, **copies}, look, bounds
+            )
+        self.coverage.observe(look)
         return bounds
 
-    def _finish(self, structure: Structure) -> Report:
+    def _finish(self) -> Report:
         report = self.report
         if not report.mismatches and not self.coverage.complete():
             missing = self.coverage.missing()
@@ -196,9 +211,17 @@ class Verifier:
                 f"after {report.draws} redraws {len(missing)} cells were still zero throughout or "
                 f"had a branch not taken, the first {sheet}!{a1(row, column)}"
             )
-        order = {quantity.key: n for n, quantity in enumerate(quantities(structure))}
-        claims = self.described.claims
-        report.sort(order, {place: claims[n].key for place, n in self.described.owner.items()})
+        order: dict[tuple[str, Key], int] = {}
+        for name, program in self.programs.items():
+            order |= {(name, key): len(order) + n for n, key in enumerate(program.known)}
+        claims, owner = self.described.claims, self.described.owner
+
+        def rank(place: Place) -> int:
+            number = owner.get(place)
+            claim = None if number is None else claims[number]
+            return len(order) if claim is None else order.get((claim.part, claim.key), len(order))
+
+        report.sort(rank)
         return report
 
 

@@ -1,0 +1,341 @@
+"""A run: every update computed from where its own row starts.
+
+Since each row is checked from the weights that the row above holds, rows that agree bit
+for bit make the whole chain agree bit for bit; and where an engine computes in another
+precision, no row is blamed for what earlier ones have gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellgrad.case.parts.run import EVALUATED, START, RunShape
+from cellgrad.case.quantities import Key, Quantity
+from cellgrad.mlp.activations import Array
+from cellgrad.mlp.run import Constants, State, Update, update_from, updates
+from cellgrad.mlp.step import Forward, forward
+from cellgrad.verify import random_numbers as at_random
+from cellgrad.verify.domain import targets_problem
+from cellgrad.verify.expected import step_numbers
+from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
+from cellgrad.verify.redraw import CALM
+from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.map_sheet import Claim
+
+_LARGE = 1e6
+"""Redrawn pre-activations of networks without exponentials stay below this."""
+_HALVINGS = 60
+
+
+class RunProgram(Program):
+    """A run.
+
+    Args:
+        name: the part.
+        shape: the run.
+        start: the part from whose starting weights it starts; empty if it has its own.
+        data: the part whose samples it uses, and the names of them there.
+    """
+
+    def __init__(
+        self, name: str, shape: RunShape, start: str, data: tuple[str, Key, Key] | None
+    ) -> None:
+        super().__init__(name, shape.quantities())
+        self.shape, self.start, self.data = shape, start, data
+        samples = {("sample_input", None), ("sample_target", None)}
+        self.borrowed = frozenset(samples) if data else frozenset()
+
+    # what comes from elsewhere
+
+    def linked(self, held_by: HeldBy) -> Numbers:
+        """Return starting weights and samples, where other parts hold them."""
+        found: Numbers = {}
+        if self.start:
+            other = held_by(self.start)
+            found |= {key: other[key] for key in self._started()}
+        if self.data:
+            name, inputs, targets = self.data
+            other = held_by(name)
+            found["sample_input", None] = other[inputs]
+            found["sample_target", None] = other[targets]
+        return found
+
+    def drawn_from(self, drawn: Mapping[str, Mapping[Key, Array]]) -> Numbers:
+        """Return starting weights and samples, where other parts have drawn them."""
+        return self.linked(lambda name: drawn[name])
+
+    def _started(self) -> list[Key]:
+        return [key for key in self.known if key[0] in (f"{START}weights", f"{START}biases")]
+
+    # numbers
+
+    def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
+        """Return every number of every update, each from where its row starts."""
+        found: Numbers = {
+            key: np.full(quantity.shape, np.nan)
+            for key, quantity in self.known.items()
+            if not quantity.given
+        }
+        states = {name: self._starts(name, inputs, held) for name in self._remembered()}
+        for count, rows in self.shape.sizes().items():
+            chosen = np.array([self.shape.batch(row)[0] for row in rows])
+            samples = chosen[:, None] + np.arange(count)[None, :]
+            x, t = (inputs[f"sample_{name}", None][samples] for name in ("input", "target"))
+            rate = inputs["learning_rate", None]
+            update = update_from(
+                self.shape.structure(count),
+                self.shape.rule,
+                self._state(states, rows),
+                x,
+                t,
+                rate[rows] if rate.ndim else rate,
+                self._constants(inputs),
+            )
+            computed = {**update_numbers(update), ("input", None): x, ("target", None): t}
+            for key, values in computed.items():
+                if key in found:
+                    self._place(found[key], self.known[key], rows, count, values)
+        if self.shape.evaluated:
+            found.update(self._evaluation(inputs, held))
+        return found
+
+    @staticmethod
+    def _place(
+        target: Array, quantity: Quantity, rows: list[int], count: int, values: Array
+    ) -> None:
+        if quantity.per_sample:
+            target[rows, :count] = values
+        else:
+            target[rows] = values
+
+    def _remembered(self) -> list[str]:
+        names = ["weights", *(["biases"] if self.shape.step.biases else [])]
+        return [*names, *self.shape.state()]
+
+    def _starts(self, name: str, inputs: Mapping[Key, Array], held: Held) -> list[Array]:
+        """Return what each update starts from, layer by layer (one for a power of β)."""
+        left = f"new_{name}" if name in ("weights", "biases") else name
+        layers: list[int | None] = list(range(self.shape.step.layers))
+        if name.endswith("_power"):
+            layers = [None]
+        found = []
+        for k in layers:
+            first = inputs[START + name, k][None]
+            if (left, k) in self.known:
+                found.append(np.concatenate([first, held[left, k][:-1]]))
+            else:  # biases that stay as they are
+                found.append(np.broadcast_to(first, (self.shape.updates, *first.shape[1:])))
+        return found
+
+    def _state(self, starts: Mapping[str, list[Array]], rows: list[int]) -> State:
+        whole = len(rows) == self.shape.updates
+        picked = {
+            name: arrays if whole else [array[rows] for array in arrays]
+            for name, arrays in starts.items()
+        }
+        powers = {name: arrays[0] for name, arrays in picked.items() if name.endswith("_power")}
+        return State(
+            **{name: arrays for name, arrays in picked.items() if name not in powers},
+            **powers,
+        )
+
+    @staticmethod
+    def _constants(inputs: Mapping[Key, Array]) -> Constants:
+        standard = Constants()
+
+        def given(name: str, otherwise: Array) -> Array:
+            return inputs.get((name, None), otherwise)
+
+        return Constants(
+            float(given("leaky_slope", np.array(standard.leaky_slope))),
+            given("weight_decay", standard.weight_decay),
+            given("momentum", standard.momentum),
+            given("beta1", standard.beta1),
+            given("beta2", standard.beta2),
+            given("adam_epsilon", standard.epsilon),
+        )
+
+    def _evaluation(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
+        s = self.shape.step
+        weights = [held["new_weights", k] for k in range(s.layers)]
+        biases = None
+        if s.biases:
+            moving = ("new_biases", 0) in self.known
+            biases = [
+                held["new_biases", k] if moving else inputs[f"{START}biases", k]
+                for k in range(s.layers)
+            ]
+        count = self.shape.evaluated
+        structure = replace(s, samples=count, update="batch_mean", decay=False)
+        passed = forward(
+            structure,
+            weights,
+            biases,
+            inputs[f"{EVALUATED}input", None],
+            inputs[f"{EVALUATED}target", None],
+            self._constants(inputs).leaky_slope,
+            np.array(0.0),
+        )
+        return {
+            (EVALUATED + name, k): values
+            for (name, k), values in forward_numbers(passed).items()
+            if (EVALUATED + name, k) in self.known
+        }
+
+    # redraws
+
+    def draw(self, number: int, linked: Mapping[Key, Array]) -> Numbers:
+        """Return new givens from which the run stays calm."""
+        shrink = 1.0
+        for _ in range(_HALVINGS):
+            givens = self._drawn(number, linked, shrink)
+            if self._calm({**linked, **givens}):
+                break
+            shrink /= 2
+        return givens
+
+    def _drawn(self, number: int, linked: Mapping[Key, Array], shrink: float) -> Numbers:
+        rng = self.rng(number, (self.shape.step.nodes, self.shape.step.loss))
+        s, found = self.shape.step, {}
+        ranges = {
+            "leaky_slope": (0.0625, 0.5),
+            "weight_decay": (0.0625, 0.5),
+            "momentum": (0.125, 0.875),
+            "beta1": (0.25, 0.875),
+            "beta2": (0.5, 0.9375),
+            "adam_epsilon": (0.0078125, 0.5),
+        }
+        for key, quantity in self.known.items():
+            name = key[0]
+            if not quantity.given or key in linked:
+                continue
+            if name.endswith("target"):
+                samples = quantity.shape[0]
+                found[key] = at_random.targets(rng, s.loss, samples, s.outputs)
+            elif name == "learning_rate":
+                size = int(np.prod(quantity.shape))
+                rates = [at_random.number(rng, 0.125, 2.0) * shrink for _ in range(size)]
+                found[key] = np.array(rates).reshape(quantity.shape)
+            elif name in ranges:
+                found[key] = np.array(at_random.number(rng, *ranges[name]))
+            elif name.endswith("_power"):
+                found[key] = np.array(at_random.number(rng, 0.25, 0.875))
+            elif name.endswith("second_moment"):
+                found[key] = np.abs(at_random.array(rng, quantity.shape, 0.5))
+            elif name == f"{START}weights":
+                reach = at_random.weights_reach(quantity.shape[0]) * shrink
+                found[key] = at_random.array(rng, quantity.shape, reach)
+            elif name in ("sample_input", f"{EVALUATED}input", f"{START}biases"):
+                found[key] = at_random.array(rng, quantity.shape, 2.0)
+            else:  # what an optimiser remembers
+                found[key] = at_random.array(rng, quantity.shape, 0.5)
+        if number == 1 and "unit_step" in s.activations:
+            for key in found:  # on the kink: every sum is exactly 0
+                if key[0] in (f"{START}weights", f"{START}biases"):
+                    found[key] = np.zeros_like(found[key])
+        return found
+
+    def _calm(self, givens: Mapping[Key, Array]) -> bool:
+        """Tell whether no number of the run comes near overflow."""
+        s = self.shape.step
+        limit = CALM if {"logistic", "softmax"} & set(s.activations) else _LARGE
+        first = self._state(
+            {name: self._first(name, givens) for name in self._remembered()},
+            list(range(self.shape.updates)),
+        )
+        rate = givens["learning_rate", None]
+        with np.errstate(all="ignore"):
+            for update in updates(
+                self.shape.structure,
+                self.shape.rule,
+                first,
+                givens["sample_input", None],
+                givens["sample_target", None],
+                (self.shape.batch(n) for n in range(self.shape.updates)),
+                (rate[n] if rate.ndim else rate for n in range(self.shape.updates)),
+                self._constants(givens),
+            ):
+                pre = max(float(np.abs(z).max()) for z in update.step.pre_activation)
+                large = max(float(np.abs(w).max()) for w in update.after.weights)
+                if not (pre < limit and large < _LARGE):
+                    return False
+        return True
+
+    def _first(self, name: str, givens: Mapping[Key, Array]) -> list[Array]:
+        if name.endswith("_power"):
+            return [givens[START + name, None]]
+        return [givens[START + name, k] for k in range(self.shape.step.layers)]
+
+    # the rest
+
+    def mask(self, quantity: Quantity) -> NDArray[np.bool_]:
+        """Return at which indices a quantity has a value: the last batch may be smaller."""
+        whole = np.ones(quantity.shape, dtype=bool)
+        ragged = quantity.per_row and quantity.per_sample
+        if ragged and not quantity.name.startswith(EVALUATED):
+            for count, rows in self.shape.sizes().items():
+                whole[rows, count:] = False
+        return whole
+
+    def domain_problem(self, inputs: Mapping[Key, Array]) -> str:
+        """Return why the givens cannot be used, or nothing."""
+        loss = self.shape.step.loss
+        problem = targets_problem(loss, inputs["sample_target", None])
+        unseen = inputs.get((f"{EVALUATED}target", None))
+        return problem or ("" if unseen is None else targets_problem(loss, unseen))
+
+    def exact_beside(self, claim: Claim, place: Place) -> str | None:
+        """Each row starts from what the row above holds."""
+        del place
+        return "rows" if claim.key in self.known and self.known[claim.key].per_row else "self"
+
+    def names_samples(self) -> bool:
+        """Tell whether the sample is part of a scalar's name."""
+        return self.shape.step.samples > 1 or bool(self.shape.evaluated)
+
+
+def update_numbers(update: Update) -> Numbers:
+    """Return every quantity of an update by name and layer."""
+    found = step_numbers(update.step)
+    after = update.after
+    for name in (
+        "velocity",
+        "bias_velocity",
+        "first_moment",
+        "second_moment",
+        "bias_first_moment",
+        "bias_second_moment",
+    ):
+        for k, array in enumerate(getattr(after, name) or ()):
+            found[name, k] = array
+    for name in ("corrected_first_moment", "corrected_second_moment"):
+        for prefix in ("", "bias_"):
+            for k, array in enumerate(getattr(update, prefix + name) or ()):
+                found[prefix + name, k] = array
+    for name in ("beta1_power", "beta2_power"):
+        power = getattr(after, name)
+        if power is not None:
+            found[name, None] = power
+    return found
+
+
+def forward_numbers(passed: Forward) -> Numbers:
+    """Return every quantity of a forward pass by name and layer."""
+    found: Numbers = {
+        ("final_error", None): passed.final_error,
+        ("sample_error", None): passed.sample_error,
+        ("error", None): passed.error,
+    }
+    last = len(passed.pre_activation) - 1
+    for k, (pre, post) in enumerate(
+        zip(passed.pre_activation, passed.post_activation, strict=True)
+    ):
+        found["pre_activation", k], found["post_activation", k] = pre, post
+    if passed.exponential is not None and passed.exponential_sum is not None:
+        found["exponential", last] = passed.exponential
+        found["exponential_sum", last] = passed.exponential_sum
+    return found
