@@ -11,8 +11,8 @@ RANKS = [
     {"errors"},
     {"files", "shipped"},
     {"case", "xlsx"},
-    {"mlp", "workbook", "engines", "certify"},
-    {"compare", "build"},
+    {"mlp", "workbook", "engines", "certify", "kernels"},
+    {"compare", "build", "train"},
     {"verify"},
     {"report"},
     {"cli"},
@@ -26,6 +26,8 @@ MAY_IMPORT = {
     "compare": {"compare"},
     "certify": {"certify", "xlsx", "errors"},
     "engines": {"engines", "xlsx", "files", "errors"},
+    "kernels": {"kernels", "case", "errors"},
+    "train": {"train", "case", "kernels", "xlsx", "errors", "files", "shipped"},
     "case": {"case", "errors", "files", "shipped"},
     "xlsx": {"xlsx", "errors", "files"},
 }
@@ -79,6 +81,13 @@ def test_the_two_routes_share_nothing_but_the_case(path):
             assert target in MAY_IMPORT[room], f"{path.name} imports {name}"
         if room == "workbook" and target == "xlsx" and len(name.split(".")) > 2:
             assert name.split(".")[2] in WORKBOOK_TAKES, f"{path.name} imports {name}"
+
+
+def test_nothing_that_verifies_uses_a_training_kernel():
+    for path in SOURCES:
+        if room_of(path) in {"mlp", "workbook", "engines", "certify", "compare", "build", "verify"}:
+            used = {name.split(".")[1] for name in imports_of(path)}
+            assert not used & {"kernels", "train"}, path
 
 
 def test_no_module_imports_itself_in_a_circle():

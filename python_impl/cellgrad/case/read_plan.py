@@ -395,8 +395,12 @@ def charted(part: Part, reference: Reference) -> tuple[Key, Index]:
     ``swept`` of a sweep over one parameter are its values.
     """
     key, index = (reference.quantity, reference.layer), reference.index
-    if isinstance(part.shape, RunShape) and reference.quantity in ("weights", "biases"):
-        key = (f"new_{reference.quantity}", reference.layer)
+    if isinstance(part.shape, RunShape):
+        if reference.quantity in ("weights", "biases"):
+            key = (f"new_{reference.quantity}", reference.layer)
+        known = {quantity.key: quantity for quantity in part.shape.quantities()}.get(key)
+        if known and known.per_sample and len(index) == len(known.shape) - 2:
+            index = (0, *index)  # of a batch, the first sample unless it is said
     elif isinstance(part.shape, SweepShape) and key == ("swept", None):
         if len(part.shape.counts) == 1:
             key, index = ("axis", 0), ()

@@ -10,11 +10,14 @@ Source: reference/equations.md, after Keim, article 10, and Stansbury's derivati
 
 from __future__ import annotations
 
+import numpy as np
+
 from cellgrad.mlp.activations import Array
 
 
 def against(scalar: Array, array: Array) -> Array:
     """Return a scalar a network so that it multiplies a whole array of each network."""
+    scalar = np.asarray(scalar)
     return scalar.reshape(scalar.shape + (1,) * (array.ndim - scalar.ndim))
 
 

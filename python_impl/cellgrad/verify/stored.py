@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from cellgrad.engines.interface import Block
-from cellgrad.verify.cells import Bounds
+from cellgrad.engines.interface import Arithmetic, Block
+from cellgrad.verify.cells import Bounds, Grid, HeldCells, Lookup
 from cellgrad.verify.described import Described
 from cellgrad.verify.mismatch import Mismatch
-from cellgrad.verify.result import COMPUTED, Report
+from cellgrad.verify.result import COMPUTED, Report, place_of
 from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.values import CellError, Value
 
@@ -26,13 +26,20 @@ def has_stored_values(book: Book) -> bool:
 
 
 def compare_stored(
-    described: Described, blocks: Sequence[Block], bounds: Bounds, report: Report
+    described: Described,
+    cells: Sequence[tuple[Grid, Block]],
+    bounds: Bounds,
+    report: Report,
 ) -> None:
     """Hold the values stored in a file against the recalculated ones.
 
+    Where cells follow from many updates, an engine that computes in another precision ends
+    elsewhere than the one that stored the values, and both are right. There a stored value
+    is held against what follows from the stored values that its own row starts from.
+
     Args:
         described: the workbook.
-        blocks: the recalculated values of its claims' cells.
+        cells: its claims, and the recalculated values of their cells.
         bounds: asked where they differ.
         report: where disagreements and notes go.
     """
@@ -41,27 +48,88 @@ def compare_stored(
         report.notes.append("no values are stored in the file; they were recalculated")
         return
     without = 0
-    for claim, block in zip(described.claims, blocks, strict=True):
+    found: dict[str, list[Mismatch]] = {}
+    for grid, block in cells:
+        claim = grid.claim
         if claim.kind not in COMPUTED or claim.cells.sheet not in book.sheets:
             continue
-        cells, stored = claim.cells, book.sheets[claim.cells.sheet].values
+        area, stored = claim.cells, book.sheets[claim.cells.sheet].values
+        columns = range(area.left, area.right + 1)
         for r, row in enumerate(block):
-            for c, value in enumerate(row):
-                cell = (cells.top + r, cells.left + c)
-                held = stored.get(cell)
+            held_row = [stored.get((area.top + r, column)) for column in columns]
+            if held_row == row and bool not in map(type, held_row):
+                continue
+            for c, (held, value) in enumerate(zip(held_row, row, strict=True)):
+                cell = (area.top + r, area.left + c)
                 if held == value and type(held) is type(value):
                     continue
                 if held is None and value not in (None, ""):
                     without += 1
                     continue
-                place = (cells.sheet, *cell)
+                place = (area.sheet, *cell)
                 problem = stored_problem(held, value, partial(bounds.both, place))
                 if problem:
-                    report.disagreeing[claim.kind].add(place)
-                    fault = Mismatch.at(claim, *cell, problem)
-                    report.mismatches.append(replace(fault, kind="stored"))
+                    fault = replace(Mismatch.at(claim, *cell, problem), kind="stored")
+                    found.setdefault(claim.part, []).append(fault)
+    chained = [
+        name for name in found if name in described.programs and described.programs[name].follows
+    ]
+    if chained:
+        _judge_by_their_own(described, [grid for grid, _ in cells], chained, found)
+    for faults in found.values():
+        for fault in faults:
+            place = place_of(fault)
+            owner = None if place is None else described.owner.get(place)
+            if place is not None and owner is not None:
+                report.disagreeing[described.claims[owner].kind].add(place)
+            report.mismatches.append(fault)
     if without:
         report.notes.append(f"{without} formula cells have no stored value")
+
+
+def _judge_by_their_own(
+    described: Described,
+    grids: Sequence[Grid],
+    chained: Sequence[str],
+    found: dict[str, list[Mismatch]],
+) -> None:
+    """Keep of the faults those that do not follow from the stored values before them."""
+    blocks = [_stored_block(described.book, grid) for grid in grids]
+    look = Lookup(described, blocks)
+    bounds = Bounds(described, look, Arithmetic(given_error=_DIGITS_15), drawn=False)
+    of_part: dict[str, list[tuple[Grid, Block]]] = {name: [] for name in described.programs}
+    for grid, block in zip(grids, blocks, strict=True):
+        of_part[grid.claim.part].append((grid, block))
+    held = {
+        name: HeldCells(program.known, of_part[name])
+        for name, program in described.programs.items()
+    }
+    for name in chained:
+        program = described.programs[name]
+        linked = program.linked(held.__getitem__)
+        inputs = dict(held[name]) | {k: v for k, v in linked.items() if k in program.borrowed}
+        numbers = {**program.numbers(inputs, held[name]), **linked}
+        kept = []
+        for fault in found[name]:
+            place = place_of(fault)
+            assert place is not None  # noqa: S101 - each stands in one cell
+            claim = described.claims[described.owner[place]]
+            index = claim.rule.index(place[1] - claim.cells.top, place[2] - claim.cells.left)
+            value, wanted = look.value(place), float(numbers[claim.key][index])
+            problem = stored_problem(value, wanted, partial(bounds.both, place))
+            if problem:
+                problem = problem.replace("recalculated", "what it starts from gives")
+                kept.append(replace(fault, problem=problem))
+        found[name] = kept
+
+
+def _stored_block(book: Book, grid: Grid) -> Block:
+    area = grid.claim.cells
+    values = book.sheets[area.sheet].values
+    return [
+        [values.get((row, column)) for column in range(area.left, area.right + 1)]
+        for row in range(area.top, area.bottom + 1)
+    ]
 
 
 def stored_problem(held: Value, value: Value, bound: Callable[[], float]) -> str | None:

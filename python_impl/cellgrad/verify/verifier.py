@@ -136,7 +136,8 @@ class Verifier:
         }
         bounds = self._compare(0, blocks, givens)
         if not saved:
-            compare_stored(self.described, blocks, bounds, self.report)
+            pairs = list(zip(self.grids, blocks, strict=True))
+            compare_stored(self.described, pairs, bounds, self.report)
         return not (self.stop_at_first and self.report.mismatches)
 
     def _redraws(self, book: OpenWorkbook) -> None:

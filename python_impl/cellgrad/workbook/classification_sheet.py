@@ -195,11 +195,12 @@ class ClassificationSheet:
     def _single(self, name: str, row: int, column: int, after: str = "") -> None:
         quantity = self.quantities[name, None]
         self.canvas.text(row, column, quantity.label, "block")
-        text = {
-            "right": self._total("correct"),
-            "accuracy": f"{self.singles.get('right', '')}/{self.n}",
-            "error": f"({self._total('sample_error')})/{self.n}",
-        }[name]
+        if name == "accuracy":
+            text = f"{self.singles['right']}/{self.n}"
+        elif name == "right":
+            text = self._total("correct")
+        else:
+            text = f"({self._total('sample_error')})/{self.n}"
         self.canvas.formula(row, column + 2, f"={text}", "error" if name == "error" else "check")
         if name == "accuracy":
             self.canvas.sheet.cell(row, column + 2).number_format = "0.0%"

@@ -36,6 +36,7 @@ class ClassificationProgram(Program):
     ) -> None:
         super().__init__(name, shape.quantities())
         self.shape, self.sources = shape, sources
+        self.follows = bool(sources)
         self.linked_keys = {own for _, names, _ in sources for own in names}
 
     def linked(self, held_by: HeldBy) -> Numbers:

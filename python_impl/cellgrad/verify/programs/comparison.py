@@ -23,6 +23,8 @@ class ComparisonProgram(Program):
         shape: which runs.
     """
 
+    follows = True
+
     def __init__(self, name: str, shape: ComparisonShape) -> None:
         super().__init__(name, shape.quantities())
         self.shape = shape

@@ -32,10 +32,12 @@ class Program(ABC):
         known: its quantities.
         borrowed: quantities that it takes from another part without cells of its own.
         extra_draws: so many redraws more than usual show something.
+        follows: whether its cells follow from many updates, each rounding anew.
     """
 
     borrowed: Container[Key] = frozenset()
     extra_draws: int = 0
+    follows: bool = False
 
     def __init__(self, name: str, quantities: list[Quantity]) -> None:
         self.name = name

@@ -41,6 +41,8 @@ class RunProgram(Program):
         data: the part whose samples it uses, and the names of them there.
     """
 
+    follows = True
+
     def __init__(
         self, name: str, shape: RunShape, start: str, data: tuple[str, Key, Key] | None
     ) -> None:

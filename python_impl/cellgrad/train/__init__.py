@@ -1,0 +1,1 @@
+"""Training a network over many updates, and how well it does afterwards."""
