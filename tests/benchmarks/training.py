@@ -185,7 +185,7 @@ class SeriesStyle(Contender):
         # on some processors; with the platform's the rest of it must be the same bits
         self.key, self.exp, self.exact = key, exp, exp is math.exp
         name = "math.exp" if self.exact else "np.exp"
-        self.label, self.does = f"the series' style, {name}", f"{self.does}, {name}"
+        self.label, self.does = f"series' style, {name}", f"{self.does}, {name}"
 
     def prepare(self, task):
         return task, task.to_hidden.copy(), task.to_output.copy()
@@ -401,7 +401,7 @@ def contenders(folder):
         except InputError as error:
             yield f"left out: {error.line()}"
         except ImportError as error:
-            package = {"sklearn": "scikit-learn"}.get(error.name, error.name)
+            package = (error.name or "").partition(".")[0].replace("sklearn", "scikit-learn")
             yield f"left out: {package} is not installed: pip install {package}"
 
 
@@ -492,16 +492,16 @@ def shown(number):
     return f"{number:.2f}" if number < 10 else f"{number:,.0f}"
 
 
-def duration(seconds):
-    """Return a short time in a fitting unit."""
-    return f"{1e6 * seconds:.1f} µs" if seconds >= 1e-5 else f"{1e9 * seconds:,.0f} ns"
+def microseconds(*times):
+    """Return times to three digits."""
+    return "–".join(f"{1e6 * seconds:.3g}" for seconds in times)
 
 
-def bits(record):
+def nearness(record):
     """Return how near the weights are."""
     if record.difference is None:
-        return "another network"
-    return "same" if record.same else f"within {record.difference:.0e}"
+        return "–"
+    return "same bits" if record.same else f"± {record.difference:.0e}"
 
 
 def table_of(records):
@@ -509,20 +509,19 @@ def table_of(records):
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     table.add_column("contender")
-    table.add_column("an update (min–max)", justify="right")
+    table.add_column("µs (min–max)", justify="right")
     table.add_column(f"speed, {STYLE} = 1", justify="right")
     table.add_column(f"time, {C} = 1", justify="right")
-    table.add_column("bits")
+    table.add_column("weights")
     for record in records:
         style = ratio(record, records, STYLE)
         table.add_row(
             record.contender.key,
             record.contender.label,
-            f"{duration(record.median)} ({duration(min(record.turns))}–"
-            f"{duration(max(record.turns))})",
+            f"{microseconds(record.median)} ({microseconds(min(record.turns), max(record.turns))})",
             shown(1 / style if style else None),
             shown(ratio(record, records, C)),
-            bits(record),
+            nearness(record),
         )
     return table
 
@@ -541,7 +540,7 @@ def tell(console, records, left_out):
     samples = max(len(record.task.inputs) for record in records)
     console.print(
         f"The series' network 3-4-1 on {samples:,} samples, one update each; medians of "
-        f"{len(records[0].turns)} turns. Bits: the final weights beside those of cellgrad's "
+        f"{len(records[0].turns)} turns. Weights: the last ones, beside those of cellgrad's "
         "plain kernel.\n"
     )
     console.print(table_of(records))
