@@ -6,6 +6,8 @@ the place in it and the remedy; the command line prints that line and exits 2.
 
 from __future__ import annotations
 
+from functools import partial
+
 
 class CellgradError(Exception):
     """The root of everything this package raises on purpose."""
@@ -26,6 +28,11 @@ class InputError(CellgradError):
     ) -> None:
         self.problem, self.file, self.place, self.remedy = problem, file, place, remedy
         super().__init__(self.line())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes with every part."""
+        parts = {"file": self.file, "place": self.place, "remedy": self.remedy}
+        return partial(type(self), **parts), (self.problem,)
 
     def line(self) -> str:
         """Return the message on one line: file, place, problem, remedy."""

@@ -14,11 +14,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cellgrad.errors import CellgradError, EngineError, InputError
 from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.values import Block, CellError, Value
 
-__all__ = ["Arithmetic", "Block", "CellError", "Changes", "Engine", "OpenWorkbook", "Value"]
+__all__ = [
+    "Arithmetic",
+    "Block",
+    "CellError",
+    "Changes",
+    "Engine",
+    "OpenWorkbook",
+    "Value",
+    "Values",
+    "as_values",
+]
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +55,44 @@ class Arithmetic:
     snap: float = 0.0
 
 
+class Values:
+    """The values of a rectangle: as an array where all are numbers, else row by row.
+
+    Args:
+        array: numbers, or None.
+        rows: the values, or None where the array says them.
+    """
+
+    __slots__ = ("_rows", "array")
+
+    def __init__(self, array: NDArray[np.float64] | None, rows: Block | None = None) -> None:
+        self.array, self._rows = array, rows
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes as one or the other."""
+        return Values, (self.array, None if self.array is not None else self._rows)
+
+    @property
+    def rows(self) -> Block:
+        """The values row by row."""
+        if self._rows is None and self.array is not None:
+            self._rows = self.array.tolist()
+        return self._rows or []
+
+    def at(self, row: int, column: int) -> Value:
+        """Return one value, by its 0-based place."""
+        if self.array is not None:
+            return float(self.array[row, column])
+        return self.rows[row][column]
+
+
+def as_values(block: Block) -> Values:
+    """Return a block as values: an array, if all of it are numbers."""
+    if all(type(value) is float for row in block for value in row):
+        return Values(np.array(block, dtype=np.float64), block)
+    return Values(None, block)
+
+
 class OpenWorkbook(ABC):
     """One workbook, loaded in an engine. Use it as a context manager."""
 
@@ -52,6 +103,14 @@ class OpenWorkbook(ABC):
         Raises:
             EngineError: the engine failed or took too long.
         """
+
+    def read_values(self, ranges: Sequence[Range]) -> list[Values]:
+        """Return the same as ``read``, numbers as arrays.
+
+        Raises:
+            EngineError: the engine failed or took too long.
+        """
+        return [as_values(block) for block in self.read(ranges)]
 
     @abstractmethod
     def update(self, changes: Changes) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.certify.bounds import ErrorBounds
-from cellgrad.engines.interface import Arithmetic, Block
+from cellgrad.engines.interface import Arithmetic, Values
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.described import Described
 from cellgrad.xlsx.formula import FormulaError, Place
@@ -25,18 +25,16 @@ class Grid:
         self.index = tuple(part.at(rows, columns) for part in claim.rule.parts)
         self.shape = (claim.cells.height, claim.cells.width)
 
-    def pick(self, values: Array) -> list[list[float]]:
+    def pick(self, values: Array) -> Array:
         """Return the quantity's values where the cells show them."""
-        picked = np.broadcast_to(values[self.index], self.shape)
-        return picked.tolist()  # type: ignore[no-any-return]
+        return np.broadcast_to(values[self.index], self.shape)
 
-    def gather(self, values: Array, block: Block) -> None:
+    def gather(self, values: Array, held: Values) -> None:
         """Put the cells' values where they belong in the quantity; NaN for what is no number."""
-        try:
-            found = np.array(block, dtype=np.float64)
-        except (TypeError, ValueError):
+        found = held.array
+        if found is None:
             found = np.array(
-                [[v if isinstance(v, float) else np.nan for v in row] for row in block]
+                [[v if isinstance(v, float) else np.nan for v in row] for row in held.rows]
             )
         index = tuple(np.broadcast_to(part, self.shape) for part in self.index)
         values[index] = found if index else found[0, 0]
@@ -50,7 +48,7 @@ class HeldCells(Mapping[Key, Array]):
         grids: its claims, and the values of their cells.
     """
 
-    def __init__(self, known: Mapping[Key, Quantity], grids: Sequence[tuple[Grid, Block]]) -> None:
+    def __init__(self, known: Mapping[Key, Quantity], grids: Sequence[tuple[Grid, Values]]) -> None:
         self._known, self._grids = known, grids
         self._found: dict[Key, Array] = {}
 
@@ -73,7 +71,7 @@ class HeldCells(Mapping[Key, Array]):
 class Lookup:
     """The values of one draw, by cell."""
 
-    def __init__(self, described: Described, blocks: list[Block]) -> None:
+    def __init__(self, described: Described, blocks: Sequence[Values]) -> None:
         self.described, self.blocks = described, blocks
         self._places: dict[str, dict[int, Place]] = {}
 
@@ -84,7 +82,7 @@ class Lookup:
             sheet = self.described.book.sheets.get(place[0])
             return sheet.values.get(place[1:]) if sheet else None
         cells = self.described.claims[number].cells
-        return self.blocks[number][place[1] - cells.top][place[2] - cells.left]
+        return self.blocks[number].at(place[1] - cells.top, place[2] - cells.left)
 
     def number(self, place: Place) -> float:
         """Return a cell's number; 0 for everything else, as in arithmetic on a sheet."""

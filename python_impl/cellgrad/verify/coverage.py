@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.certify.bounds import Branches
-from cellgrad.engines.interface import Block
+from cellgrad.engines.interface import Values
 from cellgrad.verify.cells import Lookup
 from cellgrad.verify.described import Described
 from cellgrad.xlsx.addresses import parse_a1
@@ -86,10 +86,9 @@ class Coverage:
         return sorted(found)
 
 
-def _zeros(block: Block) -> NDArray[np.bool_]:
-    """Return which cells of a block hold the number 0."""
-    try:
-        found: NDArray[np.bool_] = np.array(block, dtype=np.float64) == 0
-    except (TypeError, ValueError):
-        found = np.array([[value == 0 for value in row] for row in block])
-    return found
+def _zeros(held: Values) -> NDArray[np.bool_]:
+    """Return which cells hold the number 0."""
+    if held.array is not None:
+        found: NDArray[np.bool_] = held.array == 0
+        return found
+    return np.array([[value == 0 for value in row] for row in held.rows])

@@ -9,7 +9,7 @@ from typing import NoReturn
 import numpy as np
 
 from cellgrad.case.quantities import Key
-from cellgrad.engines.interface import Block
+from cellgrad.engines.interface import Values
 from cellgrad.errors import WorkbookError
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.cells import Grid
@@ -20,7 +20,7 @@ from cellgrad.xlsx.values import Value
 
 
 def take_givens(
-    path: Path, program: Program, cells: Sequence[tuple[Grid, Block]]
+    path: Path, program: Program, cells: Sequence[tuple[Grid, Values]]
 ) -> dict[Key, Array]:
     """Return every given of a part by name and layer.
 
@@ -37,7 +37,7 @@ def take_givens(
         claim = grid.claim
         if claim.kind != "given":
             continue
-        for r, row in enumerate(block):
+        for r, row in enumerate(block.rows if block.array is None else ()):
             for c, value in enumerate(row):
                 if not isinstance(value, float):
                     _refuse(path, claim, r, c, value)

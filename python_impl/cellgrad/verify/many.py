@@ -6,7 +6,6 @@ import contextlib
 import gc
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,15 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from cellgrad.engines import DEFAULT, ENGINE_NAMES, create, installed
+from cellgrad.engines import DEFAULT, ENGINE_NAMES, apart, create, installed
 from cellgrad.engines.interface import Engine
 from cellgrad.errors import InputError
 from cellgrad.verify.described import describe
 from cellgrad.verify.result import Report
 from cellgrad.verify.verifier import Verifier
+from cellgrad.xlsx.package import check_directory
 
 WORTH_SHARING = 4
 """From this many workbooks on, a second process pays."""
+
+LARGE = 1_000_000
+"""From so many bytes on, an embedded engine calculates while the file is still being read."""
 
 _EMBEDDED = ("formualizer", "ironcalc")
 
@@ -58,7 +61,7 @@ def verify_workbooks(
     with _progress(len(paths) * len(engines), show=progress) as advance, _no_garbage_collection():
         reports = []
         for name in engines:
-            if name in _EMBEDDED and len(paths) >= WORTH_SHARING and _can_fork():
+            if name in _EMBEDDED and len(paths) >= WORTH_SHARING and apart.possible():
                 found = _shared(paths, name)
             else:
                 found = _in_turn(paths, name)
@@ -77,7 +80,14 @@ def _in_turn(paths: Sequence[Path], name: str) -> Iterator[Report]:
 
 def _verified(path: Path, engine: Engine, redraw_engine: Engine) -> Report:
     try:
-        with np.errstate(all="ignore"):  # what overflows is compared like any other number
+        with np.errstate(all="ignore"), contextlib.ExitStack() as stack:
+            # what overflows is compared like any other number
+            if engine.name in _EMBEDDED and _size(path) >= LARGE and apart.possible():
+                same = redraw_engine is engine
+                ahead = stack.enter_context(apart.ApartEngine(engine))
+                check_directory(path)
+                ahead.begin(path)
+                engine, redraw_engine = ahead, ahead if same else redraw_engine
             return Verifier(describe(path), engine, redraw_engine=redraw_engine).run()
     except MemoryError as error:
         raise InputError("needs more memory than there is", file=path) from error
@@ -91,11 +101,6 @@ def _size(path: Path) -> int:
     with contextlib.suppress(OSError, ValueError):
         return path.stat().st_size
     return 0
-
-
-def _can_fork() -> bool:
-    """Forking is cheap and safe here: no threads are running yet."""
-    return sys.platform == "linux" and (os.cpu_count() or 1) > 1
 
 
 def _shared(paths: Sequence[Path], name: str) -> Iterator[Report]:

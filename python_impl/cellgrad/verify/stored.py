@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from cellgrad.engines.interface import Arithmetic, Block
+import numpy as np
+
+from cellgrad.engines.interface import Arithmetic, Values, as_values
 from cellgrad.verify.cells import Bounds, Grid, HeldCells, Lookup
 from cellgrad.verify.described import Described
 from cellgrad.verify.mismatch import Mismatch
@@ -25,9 +27,20 @@ def has_stored_values(book: Book) -> bool:
     return any(cell in sheet.values for sheet in book.sheets.values() for cell in sheet.formulas)
 
 
+def stored_blocks(described: Described, grids: Sequence[Grid]) -> list[Values | None]:
+    """Return what a file stores of every claim whose cells are computed."""
+    return [
+        stored_block(described.book, grid)
+        if grid.claim.kind in COMPUTED and grid.claim.cells.sheet in described.book.sheets
+        else None
+        for grid in grids
+    ]
+
+
 def compare_stored(
     described: Described,
-    cells: Sequence[tuple[Grid, Block]],
+    cells: Sequence[tuple[Grid, Values]],
+    stored: Sequence[Values | None],
     bounds: Bounds,
     report: Report,
 ) -> None:
@@ -40,6 +53,7 @@ def compare_stored(
     Args:
         described: the workbook.
         cells: its claims, and the recalculated values of their cells.
+        stored: what the file stores of the same cells, None where nothing is computed.
         bounds: asked where they differ.
         report: where disagreements and notes go.
     """
@@ -49,14 +63,16 @@ def compare_stored(
         return
     without = 0
     found: dict[str, list[Mismatch]] = {}
-    for grid, block in cells:
+    for (grid, block), kept in zip(cells, stored, strict=True):
         claim = grid.claim
-        if claim.kind not in COMPUTED or claim.cells.sheet not in book.sheets:
+        if kept is None or (
+            block.array is not None
+            and kept.array is not None
+            and np.array_equal(block.array, kept.array)
+        ):
             continue
-        area, stored = claim.cells, book.sheets[claim.cells.sheet].values
-        columns = range(area.left, area.right + 1)
-        for r, row in enumerate(block):
-            held_row = [stored.get((area.top + r, column)) for column in columns]
+        area = claim.cells
+        for r, (row, held_row) in enumerate(zip(block.rows, kept.rows, strict=True)):
             if held_row == row and bool not in map(type, held_row):
                 continue
             for c, (held, value) in enumerate(zip(held_row, row, strict=True)):
@@ -94,10 +110,10 @@ def _judge_by_their_own(
     found: dict[str, list[Mismatch]],
 ) -> None:
     """Keep of the faults those that do not follow from the stored values before them."""
-    blocks = [_stored_block(described.book, grid) for grid in grids]
+    blocks = [stored_block(described.book, grid) for grid in grids]
     look = Lookup(described, blocks)
     bounds = Bounds(described, look, Arithmetic(given_error=_DIGITS_15), drawn=False)
-    of_part: dict[str, list[tuple[Grid, Block]]] = {name: [] for name in described.programs}
+    of_part: dict[str, list[tuple[Grid, Values]]] = {name: [] for name in described.programs}
     for grid, block in zip(grids, blocks, strict=True):
         of_part[grid.claim.part].append((grid, block))
     held = {
@@ -123,13 +139,16 @@ def _judge_by_their_own(
         found[name] = kept
 
 
-def _stored_block(book: Book, grid: Grid) -> Block:
+def stored_block(book: Book, grid: Grid) -> Values:
+    """Return what a file stores of a claim's cells."""
     area = grid.claim.cells
     values = book.sheets[area.sheet].values
-    return [
-        [values.get((row, column)) for column in range(area.left, area.right + 1)]
-        for row in range(area.top, area.bottom + 1)
-    ]
+    return as_values(
+        [
+            [values.get((row, column)) for column in range(area.left, area.right + 1)]
+            for row in range(area.top, area.bottom + 1)
+        ]
+    )
 
 
 def stored_problem(held: Value, value: Value, bound: Callable[[], float]) -> str | None:

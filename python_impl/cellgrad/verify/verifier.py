@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cellgrad.case.quantities import Key
-from cellgrad.engines.interface import Block, Changes, Engine, OpenWorkbook
+from cellgrad.engines.interface import Changes, Engine, OpenWorkbook, Values
 from cellgrad.errors import EngineError, WorkbookError
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.cells import Bounds, Grid, HeldCells, Lookup
@@ -17,7 +17,7 @@ from cellgrad.verify.described import Described
 from cellgrad.verify.givens import check_domain, take_givens
 from cellgrad.verify.programs.program import Numbers
 from cellgrad.verify.result import COMPUTED, Report, place_of
-from cellgrad.verify.stored import compare_stored, has_stored_values
+from cellgrad.verify.stored import compare_stored, has_stored_values, stored_blocks
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.formula import Place, find_cycle
 from cellgrad.xlsx.values import CellError
@@ -99,6 +99,7 @@ class Verifier:
             name: Comparison(program, self.report) for name, program in self.programs.items()
         }
         self.coverage = Coverage(self.described)
+        self.stored = stored_blocks(self.described, self.grids)
 
     def _open(self, engine: Engine) -> OpenWorkbook:
         try:
@@ -129,7 +130,7 @@ class Verifier:
                 file=path,
                 remedy="open it in a spreadsheet program and save it, or use another engine",
             )
-        blocks = book.read(self.ranges)
+        blocks = book.read_values(self.ranges)
         cells = self._by_part(blocks)
         givens = {
             name: take_givens(path, program, cells[name]) for name, program in self.programs.items()
@@ -137,7 +138,7 @@ class Verifier:
         bounds = self._compare(0, blocks, givens)
         if not saved:
             pairs = list(zip(self.grids, blocks, strict=True))
-            compare_stored(self.described, pairs, bounds, self.report)
+            compare_stored(self.described, pairs, self.stored, bounds, self.report)
         return not (self.stop_at_first and self.report.mismatches)
 
     def _redraws(self, book: OpenWorkbook) -> None:
@@ -153,31 +154,39 @@ class Verifier:
             for name, program in self.programs.items():
                 givens[name] = program.draw(draw, program.drawn_from(givens))
             book.update(self._changes(givens))
-            self._compare(draw, book.read(self.ranges), givens)
+            self._compare(draw, book.read_values(self.ranges), givens)
             self.report.draws = draw
             if self.stop_at_first and self.report.mismatches:
                 break
 
     def _changes(self, givens: Mapping[str, Mapping[Key, Array]]) -> Changes:
         return [
-            (claim.cells, _with_blanks(grid.pick(givens[claim.part][claim.key])))
+            (claim.cells, _with_blanks(grid.pick(givens[claim.part][claim.key]).tolist()))
             for grid, claim in zip(self.grids, self.described.claims, strict=True)
             if claim.kind in ("given", "answer") and claim.key in givens[claim.part]
         ]
 
-    def _by_part(self, blocks: Sequence[Block]) -> dict[str, list[tuple[Grid, Block]]]:
-        found: dict[str, list[tuple[Grid, Block]]] = {name: [] for name in self.programs}
+    def _by_part(self, blocks: Sequence[Values]) -> dict[str, list[tuple[Grid, Values]]]:
+        found: dict[str, list[tuple[Grid, Values]]] = {name: [] for name in self.programs}
         for grid, block in zip(self.grids, blocks, strict=True):
             found[grid.claim.part].append((grid, block))
         return found
 
-    def _compare(self, draw: int, blocks: list[Block], givens: Mapping[str, Numbers]) -> Bounds:
+    def _compare(
+        self, draw: int, blocks: Sequence[Values], givens: Mapping[str, Numbers]
+    ) -> Bounds:
         """Compare every part with what the MLP makes of its givens.
 
         What a part takes from another is taken from the other's cells, and the copies
         must be exact; so each part is judged by what it really starts from.
         """
-        if any(isinstance(value, CellError) for block in blocks for row in block for value in row):
+        if any(
+            isinstance(value, CellError)
+            for block in blocks
+            if block.array is None
+            for row in block.rows
+            for value in row
+        ):
             self._refuse_cycle()
         engine = self.redraw_engine if draw else self.engine
         look = Lookup(self.described, blocks)

@@ -29,8 +29,8 @@ SMALL_PART = 4 << 20
 """Parts below this size are not held to MAX_RATIO: short files compress well."""
 
 
-class Package:
-    """The checked parts of an .xlsx file.
+class Directory:
+    """The checked directory of an .xlsx file: what its archive says of its parts.
 
     Raises:
         WorkbookError: the file is no workbook, or is not safe to read.
@@ -48,13 +48,8 @@ class Package:
                 remedy="save it as .xlsx",
             ) from error
         self._check(entries)
+        self.entries = entries
         self.names = [entry.filename for entry in entries]
-        self._parts = {entry.filename: self._inflated(entry) for entry in entries}
-        for name in self.names:
-            if name.lower().endswith((".xml", ".rels", ".vml")):
-                self._refuse_document_type(name)
-        if "xl/workbook.xml" not in self.names:
-            self.refuse("a zip archive, but no workbook in it", "save it as .xlsx")
 
     def refuse(self, problem: str, remedy: str = "", place: str = "") -> NoReturn:
         """Raise a WorkbookError that names this file."""
@@ -81,6 +76,23 @@ class Package:
                 self.refuse("links to another workbook", "break the link and save")
             if lower.endswith("vbaproject.bin") or lower.startswith("xl/macrosheets/"):
                 self.refuse("holds macros", "save it as .xlsx without macros")
+
+
+class Package(Directory):
+    """The checked parts of an .xlsx file.
+
+    Raises:
+        WorkbookError: the file is no workbook, or is not safe to read.
+    """
+
+    def __init__(self, data: bytes, file: object) -> None:
+        super().__init__(data, file)
+        self._parts = {entry.filename: self._inflated(entry) for entry in self.entries}
+        for name in self.names:
+            if name.lower().endswith((".xml", ".rels", ".vml")):
+                self._refuse_document_type(name)
+        if "xl/workbook.xml" not in self.names:
+            self.refuse("a zip archive, but no workbook in it", "save it as .xlsx")
 
     def read(self, name: str) -> bytes:
         """Return one part, inflated."""
@@ -156,3 +168,13 @@ def open_package(path: Path) -> Package:
         InputError: the file cannot be read at all.
     """
     return Package(read_limited(path, MAX_FILE_BYTES), path)
+
+
+def check_directory(path: Path) -> None:
+    """Read and check what an .xlsx file says of its parts, without inflating them.
+
+    Raises:
+        WorkbookError: no workbook, or not safe to read.
+        InputError: the file cannot be read at all.
+    """
+    Directory(read_limited(path, MAX_FILE_BYTES), path)
