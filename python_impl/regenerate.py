@@ -1,4 +1,4 @@
-"""Rebuild everything in git that is generated: the workbooks and the README's figures.
+"""Rebuild everything in git that is generated: experiments, workbooks, the README's figures.
 
     python python_impl/regenerate.py           rebuild
     python python_impl/regenerate.py --check   change nothing; exit 1 if anything would change
@@ -15,9 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from cellgrad.build import workbook_bytes
-from cellgrad.case.read import read_case
+from cellgrad.build import read_source, workbook_bytes
+from cellgrad.case.experiment import experiments, path_of, read_settings
 from cellgrad.engines import create
+from cellgrad.train.experiment import run_experiment
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.result import COMPUTED, Report
 
@@ -33,8 +34,16 @@ def workbooks() -> dict[Path, bytes]:
     found = {}
     for name, case in manifest["workbooks"].items():
         path = TOP / "reference" / "cases" / f"{case}.json"
-        found[TOP / "spreadsheets" / name] = workbook_bytes(read_case(path))
+        found[TOP / "spreadsheets" / name] = workbook_bytes(read_source(path))
+    for name, book in manifest["books"].items():
+        path = TOP / "reference" / "books" / f"{book}.toml"
+        found[TOP / "spreadsheets" / name] = workbook_bytes(read_source(path))
     return found
+
+
+def results() -> dict[Path, bytes]:
+    """Return what every experiment comes to; the workbooks show it."""
+    return {path_of(name, "json"): run_experiment(read_settings(name)) for name in experiments()}
 
 
 def figures(paths: list[Path]) -> str:
@@ -74,8 +83,9 @@ def readme(paths: list[Path]) -> bytes:
 def main() -> int:
     """Rebuild or check; return the exit code."""
     check = "--check" in sys.argv[1:]
+    stale = _settle(results(), check=check)
     wanted = workbooks()
-    stale = _settle(wanted, check=check)
+    stale += _settle(wanted, check=check)
     shipped = set((TOP / "spreadsheets").rglob("*.xlsx"))
     for path in sorted(shipped - set(wanted)):
         print(f"not in the manifest: {path.relative_to(TOP)}")

@@ -154,7 +154,7 @@ class _Reader:
             same = other.step.nodes == shape.step.nodes and other.step.biases == shape.step.biases
             if not same:
                 raise CaseError(f"{start!r} is another network", place="start")
-        self._check_data(data, case, len(case.samples), "run", "rule", "validation")
+        self._check_data(data, case, len(case.samples), "run", "rule", "validation", "sweep")
         return Part(
             name,
             shape,
@@ -176,6 +176,8 @@ class _Reader:
         shape = part.shape
         if isinstance(shape, RunShape):
             has = (shape.data, shape.step.nodes[0], shape.step.outputs)
+        elif isinstance(shape, SweepShape):
+            has = (shape.step.samples, shape.step.nodes[0], shape.step.outputs)
         else:
             assert isinstance(shape, ClassificationShape | RuleShape)  # noqa: S101
             has = (shape.samples, shape.network.nodes[0], shape.network.outputs)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cellgrad.build import build
-from cellgrad.case.read import read_case
+from cellgrad.build import build, read_source
 from cellgrad.errors import InputError, printable
 
 
 def build_command(case: Path, output: Path) -> int:
-    """Write the workbook of a case; return the exit code."""
+    """Write the workbook of a case or a book; return the exit code."""
     if output.suffix.lower() != ".xlsx":
         raise InputError("a workbook's name ends in .xlsx", file=output, remedy="rename the output")
     try:
-        build(read_case(case), output)
+        build(read_source(case), output)
     except InputError as error:
         raise error.within(case) from error
     except OSError as error:  # it is calculated in the folder for temporary files

@@ -65,7 +65,11 @@ def verify(workbooks: tuple[Path, ...], engines: tuple[str, ...], *, as_json: bo
     help="The .xlsx file to write.",
 )
 def build(case: Path, output: Path) -> int:
-    """Write the workbook of a CASE file, its values stored by an engine."""
+    """Write the workbook of a CASE file (.json) or a book (.toml), values stored.
+
+    A case with one update becomes the sheets of a training step; one with many
+    becomes an Epoch sheet with a row an update.
+    """
     from cellgrad.cli.build import build_command  # noqa: PLC0415 - start-up time
 
     return build_command(case, output)

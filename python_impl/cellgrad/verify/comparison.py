@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -83,6 +84,8 @@ class Comparison:
                 self.report.worst = share
                 self.report.worst_cell = f"{cells.sheet}!{a1(place[1], place[2])}"
         for gap in result.gaps:
+            if self._neither(claim.key, gap):
+                continue
             self.report.note(self._mismatch(draw, claim, gap))
 
     def _mismatch(self, draw: int, claim: Claim, gap: Gap) -> Mismatch:
@@ -99,6 +102,11 @@ class Comparison:
             gap.bound,
             draw,
         )
+
+    def _neither(self, key: Key, gap: Gap) -> bool:
+        """Tell whether both routes find no value where there may be none."""
+        nothing = isinstance(gap.found, CellError) and math.isnan(gap.expected)
+        return nothing and key in self.program.undefined
 
     def _no_quantity(self, claim: Claim) -> None:
         if claim.row not in self._unknown:

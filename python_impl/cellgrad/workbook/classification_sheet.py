@@ -56,7 +56,7 @@ class ClassificationSheet:
         self.block = ParametersBlock(canvas, self.s, self.quantities, _TOP, left)
         counts_end = _TOP + 3 if self.rule else _TOP + max(5, classes + 3)
         first = max(self.block.last_row, counts_end) + 5
-        self.rows = Rows(canvas, self.shape, self.s, first - 3, first, self.n)
+        self.rows = Rows(canvas, self.shape, self.s, first - 3, first, self.n, gap=False)
         self.singles: dict[str, str] = {}
 
     def write(self) -> None:

@@ -51,6 +51,7 @@ class Rows:
             names stand in the two rows below.
         first_row: of the numbers.
         count: how many rows of numbers there are.
+        gap: whether a narrow empty column stands before each group.
         last_column: the last one used.
     """
 
@@ -60,6 +61,7 @@ class Rows:
     label_row: int
     first_row: int
     count: int
+    gap: bool = True
     last_column: int = 1
     columns: dict[tuple[Key, Index], int] = field(default_factory=dict)
     groups: dict[Key, tuple[Quantity, int, int]] = field(default_factory=dict)
@@ -78,7 +80,7 @@ class Rows:
             WorkbookError: the sheet is not wide enough.
         """
         rest = list(product(*(range(size) for size in quantity.shape[1:])))
-        start = self.last_column + 2
+        start = self.last_column + (2 if self.gap else 1)
         self.last_column = start + len(rest) - 1
         if self.last_column > MAX_COLUMN:
             raise WorkbookError(
@@ -109,7 +111,8 @@ class Rows:
         single = max(width, min(longest, 24)) if len(rest) == 1 else width
         if len(rest) == 2:  # noqa: PLR2004 - a narrow group with a long name
             single = max(width, longest / 2 + 1)
-        self.canvas.widths({start - 1: GAP, **{start + n: single for n in range(len(rest))}})
+        widths = {start + n: single for n in range(len(rest))}
+        self.canvas.widths({start - 1: GAP, **widths} if self.gap else widths)
 
     def _name(self, quantity: Quantity, index: Index) -> str:
         """Return what a column shows of its quantity: sample and node, or the two nodes."""

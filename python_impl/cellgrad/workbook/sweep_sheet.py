@@ -40,7 +40,7 @@ class SweepSheet:
         self.surface_top = top + 2
         if len(self.shape.counts) > 1:
             top = self.surface_top + self.shape.counts[0] + 1
-        self.rows = Rows(canvas, self.shape, self.s, top + 1, top + 4, self.shape.rows)
+        self.rows = Rows(canvas, self.shape, self.s, top + 1, top + 4, self.shape.rows, gap=False)
         self.constants: dict[str, str] = {}
 
     def write(self) -> None:

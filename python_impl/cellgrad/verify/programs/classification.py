@@ -37,6 +37,7 @@ class ClassificationProgram(Program):
         super().__init__(name, shape.quantities())
         self.shape, self.sources = shape, sources
         self.follows = bool(sources)
+        self.undefined = frozenset({("boundary_y", None)})
         self.linked_keys = {own for _, names, _ in sources for own in names}
 
     def linked(self, held_by: HeldBy) -> Numbers:
@@ -88,13 +89,12 @@ class ClassificationProgram(Program):
         return found
 
     def _boundary(self, inputs: Mapping[Key, Array]) -> Array:
-        """Where S_preA = 0: x2 = −(bias + w1 · x1) / w2."""
+        """Where S_preA = 0: x2 = −(bias + w1 · x1) / w2; nowhere (NaN) where w2 is 0."""
         w1, w2 = inputs["weights", 0][:, 0]
         product = w1 * inputs["boundary_x", None]
         if self.shape.network.biases:
             product = inputs["biases", 0][0] + product
-        with np.errstate(all="ignore"):
-            height: Array = -product / w2
+        height: Array = -product / (w2 if w2 else np.nan)
         return height
 
     def draw(self, number: int, linked: Mapping[Key, Array]) -> Numbers:

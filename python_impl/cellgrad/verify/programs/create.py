@@ -87,7 +87,7 @@ def _samples(
         name = program.data[0]
         program = earlier.get(name)
     keys: tuple[Key, Key] = (("sample_input", None), ("sample_target", None))
-    if isinstance(program, ClassificationProgram):
+    if isinstance(program, ClassificationProgram | SweepProgram):
         keys = (("input", None), ("target", None))
     elif not isinstance(program, RunProgram):
         raise CaseError(f"{name!r} is no part with samples that stands above")

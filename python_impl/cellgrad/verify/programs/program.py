@@ -33,11 +33,13 @@ class Program(ABC):
         borrowed: quantities that it takes from another part without cells of its own.
         extra_draws: so many redraws more than usual show something.
         follows: whether its cells follow from many updates, each rounding anew.
+        undefined: quantities that may have no value (NaN): their cells show an error then.
     """
 
     borrowed: Container[Key] = frozenset()
     extra_draws: int = 0
     follows: bool = False
+    undefined: Container[Key] = frozenset()
 
     def __init__(self, name: str, quantities: list[Quantity]) -> None:
         self.name = name
