@@ -36,7 +36,7 @@ from hostile import (
 )
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pipes and files as POSIX has them")
-ALL_CASES = sorted(CASES.glob("*.json"))
+ALL_CASES = sorted(path for path in CASES.glob("*.json") if read_case(path).updates() == 1)
 
 WRONG = {
     "no command": ([], "Missing command"),

@@ -128,6 +128,17 @@ def test_the_order_of_the_choice_is_the_order_of_the_inputs(sheet):
     assert found == [((-1, 0.5), (0.25,)), ((1.5, -2), (0,)), ((1, 1), (1,))]
 
 
+def test_the_headings_are_the_line_above_the_numbers(sheet):
+    rows = [["Data", "of", "group", "three"], [None], ["x\n 1", "x\n 2", "x\n 3", "out"], *PLAIN]
+    path, other = sheet("t.xlsx", rows), sheet("v.xlsx", rows)
+    assert samples_of(path, other, inputs="x 1,x 2,x 3", outputs="out") == [SAMPLES, SAMPLES]
+
+
+def test_headings_that_repeat_are_no_matter_where_both_files_have_the_same(sheet):
+    rows = [["x", "x", "x", "output"], *PLAIN]
+    assert samples_of(sheet("t.xlsx", rows), sheet("v.xlsx", rows)) == [SAMPLES, SAMPLES]
+
+
 def test_chosen_columns_may_stand_among_others(sheet):
     rows = [["no", "x1", "remark", "x2", "output", "who"]] + [
         [n, a, "good", b, t, None] for n, (a, b, _, t) in enumerate(PLAIN, start=1)
@@ -364,7 +375,7 @@ CHOICES = {
     "an input that is the output": (["--inputs", "A-D", "--output", "D"], "input and as output"),
     "an empty name": (["--inputs", "A,,B"], "--inputs", "empty"),
     "nothing at all": (["--inputs", ""], "--inputs", "empty"),
-    "two outputs for one": (["--inputs", "A,B", "--output", "C,D"], "2 output columns"),
+    "two outputs for one": (["--inputs", "A,B", "--output", "C,D"], "t.xlsx", "2 output columns"),
     "every column an input": (["--inputs", "A-D"], "an output column"),
     "a sheet that is missing": (["--training-sheet", "Data"], "'Data'", "'Sheet1'"),
     "another sheet that is missing": (["--validation-sheet", "Data"], "v.xlsx", "'Data'"),
@@ -410,8 +421,9 @@ def test_files_that_do_not_go_together_are_refused(sheet, command):
 def test_one_sheet_is_not_its_own_validation(sheet, command, tmp_path):
     sheet("t.xlsx", HEADED)
     shutil.copy(tmp_path / "t.xlsx", tmp_path / "copy.xlsx")
-    same = ["train", "--from-excel", "t.xlsx", "./t.xlsx"]
-    assert is_refusal(command(*same), "same sheet", "--validation-sheet")
+    for other in ("t.xlsx", tmp_path / "t.xlsx"):
+        same = command("train", "--from-excel", "t.xlsx", other)
+        assert is_refusal(same, "same sheet", "--validation-sheet")
     assert command("train", "--from-excel", "t.xlsx", "copy.xlsx").code == 0
 
 
@@ -422,7 +434,7 @@ def test_targets_outside_the_loss_are_named_by_cell(sheet, command):
         ("perceptron-3-1", [1, 2, 3, 0.5], ["Sheet1!D3", "0 or 1"]),
     ):
         good = [1, 2, 3, 1] + [0] * (len(row) - 4)
-        sheet("t.xlsx", [good, good, row])
+        sheet("t.xlsx", [good, [None], row])
         sheet("v.xlsx", [good])
         answer = command("train", CASES / f"{case}.json", "--from-excel", "t.xlsx", "v.xlsx")
         assert is_refusal(answer, "t.xlsx", *words)

@@ -273,6 +273,7 @@ def test_validation_samples_are_judged_apart(command, written):
     printed = command("train", case).out
     assert "Validation, with the final weights: 3 of 4 right (75 %)" in printed
     assert "Training, with the final weights: 3 of 5 right (60 %)" in printed
+    assert printed.count("class 1: output above 0.5") == 2
     assert re.search(r"target 0\s+1\s+1\ntarget 1\s+1\s+2\n", printed)
 
 
@@ -323,6 +324,7 @@ def test_many_classes_are_summed_up(command, written):
                "biases": None}  # fmt: skip
     printed = command("train", written(network=network, samples=samples)).out
     assert "12 of 15 right (80 %)" in printed
+    assert "class: the largest output" in printed
     assert "target 8 taken for 4: 2 times\n  target 3 taken for 5: once\n" in printed
 
 
@@ -580,6 +582,8 @@ REFUSED = {
     "a seed in words": (["case.json", "--seed", "today"], "today"),
     "an unknown kernel": (["case.json", "--kernel", "abacus"], "abacus"),
     "hidden nodes beside a case": (["case.json", "--hidden", "5"], "--hidden"),
+    "hidden nodes beside a case and files": (
+        ["case.json", "--hidden", "5", "--from-excel", "a.xlsx", "b.xlsx"], "beside a case"),
     "no hidden nodes": (["--hidden", "0"], "--hidden"),
     "columns without a file": (["case.json", "--inputs", "A,B"], "--inputs"),
     "an output without a file": (["case.json", "--output", "C"], "--output"),
@@ -588,8 +592,9 @@ REFUSED = {
     "one file only": (["case.json", "--from-excel", "a.xlsx"], "--from-excel"),
     "weights that are no JSON": (["case.json", "--save", "out.txt"], ".json"),
     "a picture of another kind": (["case.json", "--plot", "out.gif"], ".png"),
-    "a folder that is not there": (["case.json", "--save", "no/out.json"], "no/out.json"),
-    "a folder that is not there for a picture": (["case.json", "--plot", "no/out.png"], "out.png"),
+    "a folder that is not there": (["case.json", "--save", "no/out.json"], "its folder does not"),
+    "a picture in a folder that is not there": (
+        ["case.json", "--plot", "no/out.png"], "its folder does not"),
     "the case itself": (["case.json", "--save", "./case.json"], "overwrite"),
     "a folder": (["case.json", "--save", "folder.json"], "folder.json"),
 }  # fmt: skip

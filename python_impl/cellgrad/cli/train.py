@@ -118,7 +118,7 @@ def _check(options: Options) -> None:
         raise InputError("must be a finite number", place="--learning-rate")
     if options.hidden is not None and options.case is not None:
         raise InputError(
-            "the network of the case has its hidden nodes",
+            "not beside a case, which has its own network",
             place="--hidden",
             remedy="leave it out, or leave out the case and give --from-excel",
         )

@@ -200,13 +200,15 @@ def _print_score(console: Console, name: str, score: Score) -> None:
     if found is not None:
         text.append(f": {accuracy_text(found)}")
     console.print(text)
-    console.print(f"mean E {error_text(score.error)} over {counted(score.samples, 'sample')}")
+    single = score.targets.shape[1] == 1
+    rule = "class 1: output above 0.5" if single else "class: the largest output"
+    mean = f"mean E {error_text(score.error)} over {counted(score.samples, 'sample')}"
+    console.print(mean if found is None else f"{mean}; {rule}")
     if found is None:
-        one = "0 or 1" if score.targets.shape[1] == 1 else "a single 1 among 0s"
+        one = "0 or 1" if single else "a single 1 among 0s"
         console.print(f"no accuracy: the targets are no classes ({one})")
         return
     if len(found.confusion) <= SHOWN_CLASSES:
-        single = score.targets.shape[1] == 1
         console.print(_confusion(found, single=single))
     else:
         _print_confusions(console, found)
@@ -237,7 +239,7 @@ def _print_confusions(console: Console, found: Accuracy) -> None:
     )
     if not wrong:
         return
-    console.print("most often confused (class: the largest output; --json has the whole table):")
+    console.print("most often confused (--json has the whole table):")
     for count, target, predicted in wrong[:SHOWN_CONFUSIONS]:
         console.print(f"  target {target + 1} taken for {predicted + 1}: {_times(-count)}")
 

@@ -7,6 +7,9 @@ from cellgrad.case.quantities import Index, Key
 from cellgrad.case.structure import Structure
 from cellgrad.workbook.formulas import Formulas, Reference, added
 
+_FLAT = 64
+"""So many terms are added from left to right without groups, as the definition has it."""
+
 
 class RunFormulas(Formulas):
     """Writes the formula of any scalar of one row.
@@ -97,4 +100,5 @@ class RunFormulas(Formulas):
 
     def _validation_error(self, _: None, __: Index) -> str:
         terms = [self.at(("sample_error", None), (s,)) for s in range(self.s.samples)]
-        return f"({added(terms)})/{self.s.samples}"
+        total = "+".join(terms) if len(terms) <= _FLAT else added(terms)
+        return f"({total})/{self.s.samples}"
