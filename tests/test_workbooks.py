@@ -164,7 +164,7 @@ def written_out(text):
     return expression.replace("EXP*(", "EXP(").replace("LN*(", "LN(").replace("TANH*(", "TANH(")
 
 
-@pytest.mark.parametrize("path", WORKBOOKS, ids=name_of)
+@pytest.mark.parametrize("path", STEPS, ids=name_of)
 def test_the_numbers_in_a_walkthrough_line_work_out_to_its_result(path):
     sheet = openpyxl.load_workbook(path, data_only=True)["Walkthrough"]
     functions = {"EXP": math.exp, "LN": math.log, "TANH": math.tanh, "MAX": max, "__builtins__": {}}

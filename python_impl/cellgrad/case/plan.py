@@ -7,6 +7,7 @@ for a case with many updates (``plan_of_case``).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
 from cellgrad.case.model import Case, Sample, Vector
 from cellgrad.case.parts.shape import Shape
 from cellgrad.case.structure import Structure

@@ -43,7 +43,7 @@ def plan_of_case(case: Case) -> Plan:
                 caption="samples that were not trained on, classified with the last weights",
                 samples=case.validation,
                 weights=RUN,
-                constants=class_limit(case),
+                constants=class_constants(case),
             )
         )
         about.append(
@@ -75,9 +75,12 @@ def plan_of_case(case: Case) -> Plan:
 _MOST_CLASSES = 16
 
 
-def class_limit(case: Case) -> dict[str, float]:
-    """Return the limit above which a single output means class 1."""
-    return {"limit": LIMIT} if case.network.nodes[-1] == 1 else {}
+def class_constants(case: Case) -> dict[str, float]:
+    """Return the single givens of a classification: the limit of class 1, a leaky slope."""
+    found = {"limit": LIMIT} if case.network.nodes[-1] == 1 else {}
+    if "leaky_relu" in case.network.activations:
+        found["leaky_slope"] = case.network.leaky_slope
+    return found
 
 
 def source_of(case: Case) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ from cellgrad.case.model import (
     Source,
     Vector,
 )
-from cellgrad.case.structure import Structure
 from cellgrad.errors import CaseError, InputError, ShapeError
 from cellgrad.files import read_limited
 
@@ -196,10 +195,8 @@ def _check(case: Case) -> None:
                     )
             _check_target(case.loss, sample.target, f"{kind}[{n}].target")
     _check_rates(case)
-    if case.updates() == 1:
-        case.structure()
-    else:  # what goes together is the same for every update
-        Structure(nodes, network.activations, case.loss, case.update)
+    case.structure_of(case.batch())
+    case.update_rule()
 
 
 def _check_sizes(case: Case) -> None:

@@ -19,7 +19,7 @@ from cellgrad.case.parts.run import RunShape
 from cellgrad.case.parts.sweep import SweepShape
 from cellgrad.case.parts.table import TableShape
 from cellgrad.case.plan import Chart, Part, Plan, Reference, Series
-from cellgrad.case.plan_of_case import class_limit, source_of
+from cellgrad.case.plan_of_case import class_constants, source_of
 from cellgrad.case.quantities import Index, Key, quantities
 from cellgrad.case.read import read_case
 from cellgrad.case.selection import Parameter
@@ -223,7 +223,7 @@ class _Reader:
             data=data,
             weights=weights,
             values=(_vector(line),) if line else (),
-            constants=class_limit(case),
+            constants=class_constants(case),
         )
 
     def _rule(self, item: Document) -> Part:

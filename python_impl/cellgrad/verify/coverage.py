@@ -33,12 +33,11 @@ class Coverage:
             if claim.kind == "step":
                 self.zero[number] = np.ones((claim.cells.height, claim.cells.width), dtype=bool)
         for sheet, cells in described.book.sheets.items():
-            for (row, column), formula in cells.formulas.items():
-                if "IF(" in formula or "MAX(" in formula:
-                    place = (sheet, row, column)
-                    owner = described.owner.get(place)
-                    if owner is not None and described.claims[owner].kind in ("step", "check"):
-                        self._add_branch(place, formula)
+            for cell, formula in cells.formulas_with("IF(", "MAX("):
+                place = (sheet, *cell)
+                owner = described.owner.get(place)
+                if owner is not None and described.claims[owner].kind in ("step", "check"):
+                    self._add_branch(place, formula)
 
     def _add_branch(self, place: Place, formula: str) -> None:
         match = _SIMPLE.match(formula)

@@ -215,24 +215,24 @@ def _refuse_claims(described: Described, claim: Claim) -> None:
 
 def _check_formulas(described: Described) -> None:
     """Every formula is claimed, and every claim of a result is a formula."""
-    book = described.book
+    owner = described.owner
     present: dict[str, NDArray[np.bool_]] = {}
-    for sheet, cells in book.sheets.items():
-        places = np.array(list(cells.formulas), dtype=np.int64).reshape(-1, 2)
-        for row, column in places[described.owner.of(sheet, places) < 0].tolist():
+    for sheet, cells in described.book.sheets.items():
+        places = cells.formula_places()
+        for row, column in places[owner.of(sheet, places) < 0].tolist():
             described.faults.append(
                 Mismatch.unclaimed(sheet, a1(row, column), cells.formulas[row, column])
             )
-        if len(places):
-            present[sheet] = np.zeros(places.max(axis=0) + 1, dtype=bool)
-            present[sheet][places[:, 0], places[:, 1]] = True
-    for claim in described.computed():
+        present[sheet] = owner.marked(sheet, places)
+    for claim in described.claims:
         area = claim.cells
-        held = np.zeros((area.height, area.width), dtype=bool)
-        grid = present.get(area.sheet)
-        if grid is not None:
-            part = grid[area.top : area.bottom + 1, area.left : area.right + 1]
-            held[: part.shape[0], : part.shape[1]] = part
+        if area.sheet in present:
+            held = present[area.sheet][area.top : area.bottom + 1, area.left : area.right + 1]
+        else:
+            held = np.zeros((area.height, area.width), dtype=bool)
+        if claim.kind in ("given", "answer"):
+            _check_given_formulas(described, claim, held)
+            continue
         for row, column in np.argwhere(~held).tolist():
             described.faults.append(
                 Mismatch.at(
@@ -240,29 +240,21 @@ def _check_formulas(described: Described) -> None:
                     "claimed as a result, but holds no formula",
                 )
             )  # fmt: skip
-    for claim in described.claims:
-        if claim.kind in ("given", "answer"):
-            _check_given_formulas(described, claim)
 
 
-def _check_given_formulas(described: Described, claim: Claim) -> None:
-    """A given may be typed as =1/3, but must not read a claimed cell."""
+def _check_given_formulas(described: Described, claim: Claim, held: NDArray[np.bool_]) -> None:
+    """A given may be typed as =1/3, but must not read a claimed cell.
+
+    Args:
+        described: the workbook; its faults grow.
+        claim: the given.
+        held: which of its cells hold formulas, shape (height, width).
+    """
     book, cells = described.book, claim.cells
-    if cells.sheet not in book.sheets:
-        return
-    formulas = book.sheets[cells.sheet].formulas
-    if cells.height * cells.width > len(formulas):
-        inside = [at for at in formulas if cells.contains(*at)]
-    else:
-        inside = [
-            (row, column)
-            for row in range(cells.top, cells.bottom + 1)
-            for column in range(cells.left, cells.right + 1)
-            if (row, column) in formulas
-        ]
-    for row, column in inside:
+    for row, column in (np.argwhere(held) + (cells.top, cells.left)).tolist():
+        formula = book.sheets[cells.sheet].formulas[row, column]
         try:
-            areas = list(references(parse(formulas[row, column], cells.sheet, book.names)))
+            areas = list(references(parse(formula, cells.sheet, book.names)))
         except FormulaError as error:
             described.faults.append(Mismatch.at(claim, row, column, str(error)))
             continue

@@ -45,6 +45,19 @@ class Owners:
             found[inside] = grid[cells[inside, 0], cells[inside, 1]]
         return found
 
+    def marked(self, sheet: str, cells: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return a grid of all rows and columns up to the last claimed ones, some cells marked.
+
+        Args:
+            sheet: whose claims.
+            cells: which to mark, as rows of (row, column); those beyond the grid are left out.
+        """
+        grid = self._grids.get(sheet)
+        found = np.zeros((1, 1) if grid is None else grid.shape, dtype=bool)
+        inside = (cells[:, 0] < found.shape[0]) & (cells[:, 1] < found.shape[1])
+        found[cells[inside, 0], cells[inside, 1]] = True
+        return found
+
     def get(self, place: Place) -> int | None:
         """Return the number of the claim that owns a cell, or None."""
         sheet, row, column = place

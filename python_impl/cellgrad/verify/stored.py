@@ -24,7 +24,7 @@ _DIGITS_15 = 0.5e-14
 
 def has_stored_values(book: Book) -> bool:
     """Tell whether any formula of a workbook has a stored value."""
-    return any(cell in sheet.values for sheet in book.sheets.values() for cell in sheet.formulas)
+    return any(sheet.stores_results() for sheet in book.sheets.values())
 
 
 def stored_blocks(described: Described, grids: Sequence[Grid]) -> list[Values | None]:
@@ -142,13 +142,8 @@ def _judge_by_their_own(
 def stored_block(book: Book, grid: Grid) -> Values:
     """Return what a file stores of a claim's cells."""
     area = grid.claim.cells
-    values = book.sheets[area.sheet].values
-    return as_values(
-        [
-            [values.get((row, column)) for column in range(area.left, area.right + 1)]
-            for row in range(area.top, area.bottom + 1)
-        ]
-    )
+    found = book.sheets[area.sheet].block(area)
+    return as_values(found) if isinstance(found, list) else Values(found)
 
 
 def stored_problem(held: Value, value: Value, bound: Callable[[], float]) -> str | None:

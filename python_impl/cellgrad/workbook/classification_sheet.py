@@ -54,7 +54,7 @@ class ClassificationSheet:
         classes = 0 if isinstance(self.shape, RuleShape) else self.shape.classes
         left = 5 if self.rule else max(_COUNTS, classes + 7)
         self.block = ParametersBlock(canvas, self.s, self.quantities, _TOP, left)
-        counts_end = _TOP + 3 if self.rule else _TOP + max(5, classes + 3)
+        counts_end = _TOP + 3 if self.rule else _TOP + max(6, classes + 3)
         first = max(self.block.last_row, counts_end) + 5
         self.rows = Rows(canvas, self.shape, self.s, first - 3, first, self.n, gap=False)
         self.singles: dict[str, str] = {}
@@ -68,8 +68,8 @@ class ClassificationSheet:
         network = self.part.case.network if self.part.case else None
         self.block.write(network, self.weights)
         self.rows.numbers("sample")
-        if "limit" in self.part.constants:
-            self._constant("limit", _TOP + 3, 1)
+        for n, name in enumerate(self.part.constants):
+            self._constant(name, _TOP + 3 + n, 1)
         for quantity in self.quantities.values():
             if quantity.per_row == "sample":
                 width = 8.5 if quantity.name in ("is_target", "is_called") else 10.2

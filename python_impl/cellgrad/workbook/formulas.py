@@ -25,9 +25,9 @@ Area = Callable[[Key, Index, Index], str | None]
 """Gives the address of the line of cells between two indices; None where they are no line."""
 
 
-def added(terms: list[str]) -> str:
+def added(terms: list[str], most: int = WRITTEN_OUT) -> str:
     """Join terms to a sum; a long one in groups, since engines limit how deep formulas nest."""
-    if len(terms) <= WRITTEN_OUT:
+    if len(terms) <= most:
         return "+".join(terms)
     groups = [terms[n : n + WRITTEN_OUT] for n in range(0, len(terms), WRITTEN_OUT)]
     return "+".join(f"({'+'.join(group)})" for group in groups)
@@ -43,6 +43,9 @@ class Formulas:
             every sum out.
     """
 
+    most = WRITTEN_OUT
+    """A sum of more terms is written in groups, or as a function of an area."""
+
     def __init__(self, structure: Structure, at: Reference, area: Area | None = None) -> None:
         self.s, self.at, self.area = structure, at, area
         self.last = structure.layers - 1
@@ -53,6 +56,9 @@ class Formulas:
         name, layer = key
         return "=" + str(getattr(self, f"_{name}")(layer, index))
 
+    def _added(self, terms: list[str]) -> str:
+        return added(terms, self.most)
+
     def _products(self, pairs: list[tuple[Scalar, Scalar]]) -> str:
         """Σ first · second, written out or as SUMPRODUCT of two lines of cells."""
         if len(pairs) > WRITTEN_OUT and self.area is not None:
@@ -61,14 +67,14 @@ class Formulas:
             two = self.area(second, other, pairs[-1][1][1])
             if one is not None and two is not None:
                 return f"SUMPRODUCT({one},{two})"
-        return added([f"{self.at(*a)}*{self.at(*b)}" for a, b in pairs])
+        return self._added([f"{self.at(*a)}*{self.at(*b)}" for a, b in pairs])
 
     def _sum(self, terms: list[Scalar]) -> str:
         if len(terms) > WRITTEN_OUT and self.area is not None:
             area = self.area(terms[0][0], terms[0][1], terms[-1][1])
             if area is not None:
                 return f"SUM({area})"
-        return added([self.at(*term) for term in terms])
+        return self._added([self.at(*term) for term in terms])
 
     def _mean(self, total: str) -> str:
         if self.s.update == "batch_mean" and self.s.samples > 1:
@@ -124,14 +130,14 @@ class Formulas:
         t = [self.at(("target", None), o) for o in outputs]
         if self.s.loss == "categorical_cross_entropy":
             terms = [f"{a}*LN({b})" for a, b in zip(t, y, strict=True)]
-            return f"-({added(terms)})"
+            return f"-({self._added(terms)})"
         if self.s.loss == "binary_cross_entropy":
             terms = []
             for a, b in zip(t, y, strict=True):
                 terms += [f"{a}*LN({b})", f"(1-{a})*LN(1-{b})"]
-            return f"-({added(terms)})"
+            return f"-({self._added(terms)})"
         if self.s.loss == "perceptron":
-            return added([f"ABS({self.at(*error)})" for error in fe])
+            return self._added([f"ABS({self.at(*error)})" for error in fe])
         squares = self._products([(error, error) for error in fe])
         return {
             "half_squared_error": f"0.5*({squares})",
@@ -222,7 +228,7 @@ class Formulas:
     def _weight_gradient(self, k: int, index: Index) -> str:
         i, j = index
         total = self._mean(
-            added(
+            self._added(
                 [
                     f"{self.at(('error_signal', k), (s, j))}*{self.at(*self.incoming(k, s, i))}"
                     for s in range(self.s.samples)
@@ -237,7 +243,7 @@ class Formulas:
 
     def _bias_gradient(self, k: int, index: Index) -> str:
         terms = [(("error_signal", k), (s, index[0])) for s in range(self.s.samples)]
-        total = self._mean(added([self.at(*term) for term in terms]))
+        total = self._mean(self._added([self.at(*term) for term in terms]))
         return self._decaying(total, ("biases", k), index) if self.s.decay_biases else total
 
     # update

@@ -5,10 +5,7 @@ from __future__ import annotations
 from cellgrad.case.parts.run import RunShape
 from cellgrad.case.quantities import Index, Key
 from cellgrad.case.structure import Structure
-from cellgrad.workbook.formulas import Formulas, Reference, added
-
-_FLAT = 64
-"""So many terms are added from left to right without groups, as the definition has it."""
+from cellgrad.workbook.formulas import Formulas, Reference
 
 
 class RunFormulas(Formulas):
@@ -20,6 +17,8 @@ class RunFormulas(Formulas):
         at: where each scalar stands; what the row starts from is named as in a step
             (``weights``, ``biases``) or with ``last_`` before its name (``last_velocity``).
     """
+
+    most = 64  # a row is read by its columns' names: here sums may be longer
 
     def __init__(self, shape: RunShape, structure: Structure, at: Reference) -> None:
         super().__init__(structure, at)
@@ -100,5 +99,4 @@ class RunFormulas(Formulas):
 
     def _validation_error(self, _: None, __: Index) -> str:
         terms = [self.at(("sample_error", None), (s,)) for s in range(self.s.samples)]
-        total = "+".join(terms) if len(terms) <= _FLAT else added(terms)
-        return f"({total})/{self.s.samples}"
+        return f"({self._added(terms)})/{self.s.samples}"

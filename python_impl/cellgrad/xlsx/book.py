@@ -15,8 +15,13 @@ from typing import Any, NoReturn
 from xml.etree import ElementTree as ET
 
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, column_letters, parse_a1
-from cellgrad.xlsx.package import Package, open_package
+from cellgrad.xlsx.cells import Cell, SheetCells
+from cellgrad.xlsx.package import Package, open_package, too_marked
+from cellgrad.xlsx.plain_cells import PlainFormulas, PlainValues
+from cellgrad.xlsx.plain_sheet import LARGE, read_plain
 from cellgrad.xlsx.values import CellError, Value
+
+__all__ = ["Book", "Cell", "SheetCells", "parse_reference", "read_book"]
 
 MAX_CELLS = 2_000_000
 MAX_ARRAY_CELLS = 200_000
@@ -40,21 +45,6 @@ _ROW_DIGITS = 7
 _ROW, _C, _V, _F, _IS, _T, _R = (f"{_MAIN}{tag}" for tag in ("row", "c", "v", "f", "is", "t", "r"))
 _COLUMNS = {column_letters(column): column for column in range(1, 703)}
 """A to ZZ; what lies beyond is read the long way."""
-
-Cell = tuple[int, int]
-
-
-@dataclass(slots=True)
-class SheetCells:
-    """The cells of one sheet, by 1-based (row, column).
-
-    Attributes:
-        values: constants, and the stored values of formulas.
-        formulas: formula texts without the equals sign; shared formulas are spelled out.
-    """
-
-    values: dict[Cell, Value] = field(default_factory=dict)
-    formulas: dict[Cell, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -193,10 +183,31 @@ class _SheetReader:
 
     def __init__(self, package: Package, sheet: str, texts: list[str], limits: _Limits) -> None:
         self.package, self.sheet, self.texts, self.limits = package, sheet, texts, limits
-        self.cells = SheetCells()
+        self.values: dict[Cell, Value] = {}
+        self.formulas: dict[Cell, str] = {}
         self.masters: dict[str, tuple[str, Cell]] = {}
 
     def read(self, part: str) -> SheetCells:
+        """Return the cells of the sheet.
+
+        Raises:
+            WorkbookError: it is damaged, or not safe to read.
+        """
+        plain = self._plain(part)
+        if plain is None:
+            self._read_any(part)
+            return SheetCells(self.values, self.formulas)
+        self.limits.take("cells", len(plain[0].places.cells), self.sheet)
+        return SheetCells(*plain)
+
+    def _plain(self, part: str) -> tuple[PlainValues, PlainFormulas] | None:
+        """Return the cells of a large sheet that is of the plain form throughout."""
+        data = self.package.read(part)
+        if len(data) < LARGE or too_marked(data):
+            return None
+        return read_plain(data, self.texts)
+
+    def _read_any(self, part: str) -> None:
         tables = _rooted(self.package, part, "worksheet").findall(f"{_MAIN}sheetData")
         if len(tables) > 1:
             self._refuse_disorder()
@@ -220,7 +231,6 @@ class _SheetReader:
                     self._refuse_disorder()
                 self._cell(node, (row, column))
             self.limits.take("cells", len(row_node), self.sheet)
-        return self.cells
 
     def _refuse_disorder(self) -> NoReturn:
         """Refuse what different programs would read differently."""
@@ -263,7 +273,7 @@ class _SheetReader:
             elif tag == _IS:
                 value = _text_of(part)
         if value is not None:
-            self.cells.values[cell] = value
+            self.values[cell] = value
 
     def _value(self, kind: str, text: str, cell: Cell) -> Value:
         if kind == "n":
@@ -298,7 +308,7 @@ class _SheetReader:
             self.package.refuse(
                 "a formula links to another workbook", "break the link", self._at(cell)
             )
-        self.cells.formulas[cell] = text
+        self.formulas[cell] = text
 
     def _shared(self, node: ET.Element, text: str, cell: Cell) -> str:
         group = node.get("si", "")
@@ -327,7 +337,7 @@ class _SheetReader:
         self.limits.take("cells in array formulas", area.height * area.width, str(area))
         for row in range(area.top, area.bottom + 1):
             for column in range(area.left, area.right + 1):
-                self.cells.formulas[row, column] = text
+                self.formulas[row, column] = text
 
     def _at(self, cell: Cell) -> str:
         return f"{self.sheet}!{a1(*cell)}"

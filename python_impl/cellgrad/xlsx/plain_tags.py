@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 Numbers = NDArray[np.int64]
+Words = NDArray[np.uint64]
 
 ROOM = 64
 """Bytes that may be looked at from any tag on; so many follow the last one."""
@@ -79,6 +80,7 @@ _AFTER = {
     Tag.TEXT_END: (Tag.INLINE_END,),
     Tag.INLINE_END: (Tag.CELL_END,),
 }
+_MASKS = np.array([(1 << 8 * size) - 1 for size in range(9)], dtype=np.uint64)
 _MAY_FOLLOW = np.zeros((16, 16), dtype=bool)
 for _first, _next in _AFTER.items():
     _MAY_FOLLOW[_first, list(_next)] = True
@@ -146,16 +148,20 @@ def read_tags(table: bytes) -> Tags | None:
     return Tags(data, signs, kinds, starts, ends)
 
 
-def words_at(signs: Bytes, starts: Numbers, size: int) -> NDArray[np.uint64]:
+def words_at(signs: Bytes, starts: Numbers, size: int) -> Words:
     """Return the first bytes from many places on as one number each, at most 8 of them."""
     words = np.ndarray((len(signs) - 7,), dtype="<u8", buffer=signs, strides=(1,))
     return words[starts] & np.uint64((1 << 8 * size) - 1)
 
 
+def word_masks(sizes: Numbers) -> Words:
+    """Return what keeps so many bytes of a word: none below 0, all from 8 on."""
+    return _MASKS[np.clip(sizes, 0, 8)]
+
+
 def _kinds(signs: Bytes, starts: Numbers, sizes: Numbers) -> NDArray[np.uint8]:
     """Return the kinds; OTHER for what is not known."""
-    masks = np.array([(1 << 8 * size) - 1 for size in range(_KEY + 1)], dtype=np.uint64)
-    keys = words_at(signs, starts, 8) & masks[np.minimum(sizes, _KEY)]
+    keys = words_at(signs, starts, 8) & word_masks(np.minimum(sizes, _KEY))
     slots = np.searchsorted(_WORDS[:-1], keys)
     wanted = _SIZES[slots]
     fits = (_WORDS[slots] == keys) & ((wanted == sizes) | ((wanted == 0) & (sizes > _KEY)))

@@ -124,7 +124,7 @@ class RunShape(Shape):
             **words.rule_facts(self.rule),
             "data": str(self.data),
             "updates": str(self.updates),
-            "learning_rates": str(self.updates if self.scheduled else 1),
+            "learning_rates": "one an update" if self.scheduled else "one",
             "evaluated": str(self.evaluated),
         }
 
@@ -135,14 +135,15 @@ class RunShape(Shape):
         Raises:
             CaseError: a word is missing or unknown.
         """
-        updates = words.whole(facts, "updates")
-        rates = words.whole(facts, "learning_rates")
+        rates = words.word(facts, "learning_rates")
+        if rates not in ("one", "one an update"):
+            raise CaseError(f"learning_rates should be one or one an update, not {rates!r}")
         return cls(
             words.structure_from(facts),
             words.rule_from(facts),
             words.whole(facts, "data"),
-            updates,
-            rates == updates and rates > 1,
+            words.whole(facts, "updates"),
+            rates != "one",
             words.whole(facts, "evaluated"),
         )
 
