@@ -17,7 +17,7 @@ help:
 	@echo "make test-all    all tests, in every engine that is installed"
 	@echo "make lint        ruff and mypy"
 	@echo "make regenerate  rebuild workbooks and figures, byte for byte"
-	@echo "make bench       speed beside other spreadsheet engines"
+	@echo "make bench       speed beside other spreadsheet engines and other ways to train"
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "cellgrad needs Python 3.11 or later, and none was found. Install it from https://www.python.org/downloads/ or name one: make PYTHON=/path/to/python3.11"; exit 2; }
@@ -25,7 +25,7 @@ $(READY): pyproject.toml
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python lacks venv; on Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
 	@echo "setting up $(VENV) (once)"
 	@"$(PYTHON)" -m venv --clear "$(VENV)"
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable ".[ironcalc]" "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable ".[ironcalc,plots,proof]" "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6"
 	@touch "$(READY)"
 
 verify: $(READY)
@@ -50,11 +50,14 @@ regenerate: $(READY)
 	@"$(BIN)/python" python_impl/regenerate.py
 
 $(VENV)/.bench: $(READY)
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check "formulas>=1.2" "pycel>=1.0b30"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check "formulas>=1.2" "pycel>=1.0b30" "numba>=0.59" "scikit-learn>=1.4"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check "torch==2.13.0" || echo "PyTorch could not be installed: the bench goes on without it"
 	@touch "$(VENV)/.bench"
 
 bench: $(VENV)/.bench
 	@"$(BIN)/python" tests/benchmarks/recalculation.py
+	@"$(BIN)/python" tests/benchmarks/epochs.py
+	@"$(BIN)/python" tests/benchmarks/training.py
 
 clean:
 	rm -rf "$(VENV)" dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,6 +23,7 @@ ENGINES = [
     pytest.param("gnumeric", marks=[pytest.mark.gnumeric, pytest.mark.slow]),
     "saved",
 ]
+STEPS = [path for path in WORKBOOKS if path.parent.name != "series"]
 BIT_BY_BIT = ("formualizer", "ironcalc", "libreoffice", "saved")
 
 
@@ -35,9 +36,13 @@ def test_every_shipped_workbook_agrees(name, engine_or_skip):
     assert all(not r.worst or r.worst < 1 for r in reports)
     # nothing was left unseen: no branch untaken, no step cell zero throughout
     assert not [note for r in reports for note in r.notes if "were still zero" in note]
-    if name in BIT_BY_BIT:
-        # every shipped sum is written out, so every step cell is bit-identical
-        assert sum(len(r.inexact["step"]) for r in reports) == 0
+    inexact = [(r.path, place) for r in reports for place in r.inexact["step"]]
+    if name in BIT_BY_BIT and name != "libreoffice":
+        assert inexact == []
+    if name == "libreoffice":
+        # its SUM and SUMPRODUCT are compensated, and it sets differences near 0 to 0; no sum
+        # of a single training step is long enough for the first
+        assert not {path for path, _ in inexact} & set(STEPS)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -67,10 +72,13 @@ def test_the_readmes_counts_are_those_of_the_workbooks():
     rows = re.findall(r"^\| (\w+) \| (\d+) \|.*\| ([\d,]+) of ([\d,]+) \|$", text, re.MULTILINE)
     assert {row[0] for row in rows} == set(BIT_BY_BIT)
     assert {int(row[1]) for row in rows} == {len(WORKBOOKS)}
-    assert {row[2].replace(",", "") for row in rows} == {str(steps)}
+    assert {row[3].replace(",", "") for row in rows} == {str(steps)}
+    exact = {row[0]: int(row[2].replace(",", "")) for row in rows}
+    assert {exact[name] for name in BIT_BY_BIT if name != "libreoffice"} == {steps}
+    assert 0.99 * steps < exact["libreoffice"] <= steps
 
 
-@pytest.mark.parametrize("path", WORKBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", STEPS, ids=lambda path: path.stem)
 def test_the_saved_step_is_that_of_plain_python(path):
     described = describe(path)
     case = json.loads((TOP / "reference/cases" / f"{described.case}.json").read_text("utf-8"))

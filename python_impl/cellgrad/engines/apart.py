@@ -1,18 +1,20 @@
 """An embedded engine in a process of its own, which begins at once.
 
 A large workbook is then calculated while this process still reads its file and its Map;
-and if the engine were to crash on it, only that process would end.
+and if the engine were to crash or to hang on it, only that process would end.
+
+Environment: ``CELLGRAD_ENGINE_TIMEOUT`` (seconds for each answer).
 """
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, Final
 
 from cellgrad.engines.interface import (
     Block,
@@ -20,7 +22,8 @@ from cellgrad.engines.interface import (
     Engine,
     OpenWorkbook,
     Values,
-    as_values,
+    failures_of,
+    seconds_allowed,
 )
 from cellgrad.errors import CellgradError, EngineError
 
@@ -30,25 +33,30 @@ if TYPE_CHECKING:
 
     from cellgrad.xlsx.addresses import Range
 
+ANSWER_SECONDS: Final = 600.0
+"""The longest that one answer may take; the largest sheets are loaded in a few seconds."""
+
 
 def possible() -> bool:
     """Tell whether processes can be forked here and would run side by side."""
-    return sys.platform == "linux" and (os.cpu_count() or 1) > 1
+    return sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
 
 
 class ApartEngine(Engine):
-    """Runs another engine's workbooks in processes of their own.
+    """Runs another engine's workbooks in processes of their own, and answers to its name.
 
     Args:
         engine: the engine; it is loaded already, and forked with this process.
+        seconds: how long one answer may take; None for the usual time.
+
+    Raises:
+        InputError: ``CELLGRAD_ENGINE_TIMEOUT`` holds no positive number.
     """
 
-    name: ClassVar[str] = "apart"
-
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, seconds: float | None = None) -> None:
         self._engine = engine
-        self.name = engine.name  # type: ignore[misc] - it answers for the other
-        self.arithmetic = engine.arithmetic  # type: ignore[misc]
+        self.name, self.arithmetic = engine.name, engine.arithmetic
+        self._seconds = seconds_allowed(ANSWER_SECONDS) if seconds is None else seconds
         self._begun: dict[Path, _Workbook] = {}
 
     @classmethod
@@ -62,21 +70,19 @@ class ApartEngine(Engine):
 
     def begin(self, path: Path) -> None:
         """Begin to load and recalculate a workbook; ``open`` waits for it."""
-        self._begun[path] = _Workbook(self._engine, path)
+        if path not in self._begun:
+            self._begun[path] = _Workbook(self._engine, path, self._seconds)
 
     def open(self, path: Path) -> OpenWorkbook:
         """Load a workbook and recalculate every formula.
 
         Raises:
-            EngineError: the file was refused, or the engine failed or crashed.
+            EngineError: the file was refused, or the engine failed, crashed or took too long.
         """
-        workbook = self._begun.pop(path, None) or _Workbook(self._engine, path)
-        try:
-            workbook.ask("wait")
-        except BaseException:
-            workbook.close()
-            raise
-        return workbook
+        self.begin(path)
+        workbook = self._begun[path]
+        workbook.ask("wait")
+        return self._begun.pop(path)
 
     def close(self) -> None:
         """End what was begun and never opened."""
@@ -85,8 +91,8 @@ class ApartEngine(Engine):
 
 
 class _Workbook(OpenWorkbook):
-    def __init__(self, engine: Engine, path: Path) -> None:
-        self._path, self._name = path, engine.name
+    def __init__(self, engine: Engine, path: Path, seconds: float) -> None:
+        self._path, self._name, self._seconds = path, engine.name, seconds
         context = multiprocessing.get_context("fork")
         self._line, inner = context.Pipe()
         self._process: BaseProcess = context.Process(
@@ -99,26 +105,34 @@ class _Workbook(OpenWorkbook):
         """Put a question to the process and return its answer.
 
         Raises:
-            EngineError: the engine failed, or its process ended.
+            EngineError: the engine failed, took too long, or its process ended.
         """
         try:
             self._line.send((what, arguments))
-            good, answer = self._line.recv()
-        except (EOFError, OSError) as error:
+            if not self._line.poll(self._seconds):
+                self.close()
+                raise EngineError(
+                    f"{self._name} did not answer within {self._seconds:g} seconds",
+                    file=self._path,
+                    remedy="raise CELLGRAD_ENGINE_TIMEOUT, or use another engine",
+                )
+            error, answer = self._line.recv()
+        except (EOFError, OSError) as lost:
+            self.close()
             raise EngineError(
                 f"{self._name} ended unexpectedly",
                 file=self._path,
                 remedy="check that it is an intact .xlsx file, or try another engine",
-            ) from error
-        if not good:
-            raise answer
+            ) from lost
+        if error is not None:
+            raise error
         return answer
 
     def read(self, ranges: Sequence[Range]) -> list[Block]:
         """Return the present values of each range, in the order asked for.
 
         Raises:
-            EngineError: the engine failed, or its process ended.
+            EngineError: the engine failed, took too long, or its process ended.
         """
         return [values.rows for values in self.read_values(ranges)]
 
@@ -126,7 +140,7 @@ class _Workbook(OpenWorkbook):
         """Return the same; numbers travel as arrays.
 
         Raises:
-            EngineError: the engine failed, or its process ended.
+            EngineError: the engine failed, took too long, or its process ended.
         """
         answers: list[Values] = self.ask("read_values", list(ranges))
         return answers
@@ -135,46 +149,53 @@ class _Workbook(OpenWorkbook):
         """Overwrite cells with constants and recalculate everything.
 
         Raises:
-            EngineError: the engine failed, or its process ended.
+            EngineError: the engine failed, took too long, or its process ended.
         """
         self.ask("update", list(changes))
 
     def close(self) -> None:
-        """End the process."""
-        with contextlib.suppress(OSError):
-            self._line.close()
-        self._process.join(0.2)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        """End the process at once: nothing of it is needed any more."""
+        self._process.kill()
+        self._process.join()
+        self._line.close()
 
 
 def _serve(engine: Engine, path: Path, line: Connection, other: Connection) -> None:
     """Open the workbook, then answer until nobody asks any more."""
-    other.close()
-    workbook: OpenWorkbook | None = None
-    failure: CellgradError | None = None
     try:
-        workbook = engine.open(path)
-    except CellgradError as error:
-        failure = error
-    with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is interrupted, and ends this
+        other.close()
+        answers = _Answers(engine, path)
         while True:
             what, arguments = line.recv()
-            line.send(_answer(workbook, failure, what, arguments))
-    os._exit(0)
+            line.send(answers.to(what, arguments))
+    finally:
+        os._exit(0)  # whatever happens, it is no business of this process's buffers and hooks
 
 
-def _answer(
-    workbook: OpenWorkbook | None, failure: CellgradError | None, what: str, arguments: Any
-) -> tuple[bool, Any]:
-    if workbook is None:
-        return False, failure
-    try:
-        if what == "wait":
-            return True, None
-        if what == "read_values":
-            return True, [as_values(block) for block in workbook.read(*arguments)]
-        return True, workbook.update(*arguments)
-    except CellgradError as error:
-        return False, error
+class _Answers:
+    """What the process says, as pairs of an error and an answer; one of them is None."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._name, self._path = engine.name, path
+        self._workbook: OpenWorkbook | None = None
+        self._failure: CellgradError | None = None
+        try:
+            with failures_of(self._name, path, "load"):
+                self._workbook = engine.open(path)
+        except CellgradError as error:
+            self._failure = error
+
+    def to(self, what: str, arguments: Any) -> tuple[CellgradError | None, Any]:
+        """Return the answer to a question."""
+        if self._workbook is None:
+            return self._failure, None
+        try:
+            with failures_of(self._name, self._path, what.partition("_")[0]):
+                if what == "read_values":
+                    return None, self._workbook.read_values(*arguments)
+                if what == "update":
+                    self._workbook.update(*arguments)
+        except CellgradError as error:
+            return error, None
+        return None, None

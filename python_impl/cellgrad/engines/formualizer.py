@@ -11,7 +11,7 @@ from collections import defaultdict
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from cellgrad.engines.interface import (
     Block,
@@ -98,7 +98,7 @@ def _version() -> str:
 class FormualizerEngine(Engine):
     """The engine that comes with the package."""
 
-    name: ClassVar[str] = "formualizer"
+    name = "formualizer"
 
     def __init__(self) -> None:
         with failures_of("formualizer", None, "be loaded to read"):

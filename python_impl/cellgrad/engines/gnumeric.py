@@ -24,7 +24,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 from cellgrad.engines.interface import (
@@ -68,9 +68,9 @@ class GnumericEngine(Engine):
         EngineMissingError: ssconvert is not installed.
     """
 
-    name: ClassVar[str] = "gnumeric"
+    name = "gnumeric"
     # Givens are parsed in extended precision, so they differ from the double's value.
-    arithmetic: ClassVar[Arithmetic] = Arithmetic(given_error=2.0**-53)
+    arithmetic = Arithmetic(given_error=2.0**-53)
 
     def __init__(self, *, seconds: float | None = None) -> None:
         program = shutil.which("ssconvert")

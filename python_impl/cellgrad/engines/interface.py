@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,8 +138,8 @@ class OpenWorkbook(ABC):
 class Engine(ABC):
     """A spreadsheet engine. Use it as a context manager: leaving it ends the application."""
 
-    name: ClassVar[str]
-    arithmetic: ClassVar[Arithmetic] = Arithmetic()
+    name: str
+    arithmetic: Arithmetic = Arithmetic()
 
     @classmethod
     @abstractmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import zipfile
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cellgrad.engines.interface import (
     Block,
@@ -37,7 +37,7 @@ _EMPTY_NUMBER: Final = re.compile(rb'<c\b[^>]*\bt="n"[^>]*(?:/>|></c>)')
 class IronCalcEngine(Engine):
     """IronCalc, without its user interface."""
 
-    name: ClassVar[str] = "ironcalc"
+    name = "ironcalc"
 
     def __init__(self) -> None:
         with failures_of("ironcalc", None, "be loaded to read"):

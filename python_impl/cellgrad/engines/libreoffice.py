@@ -28,7 +28,7 @@ import threading
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cellgrad.engines.interface import (
     Arithmetic,
@@ -76,9 +76,9 @@ class LibreOfficeEngine(Engine):
         EngineError: it did not start.
     """
 
-    name: ClassVar[str] = "libreoffice"
+    name = "libreoffice"
     # It sets a final sum or difference to 0 when it is that much smaller than its terms.
-    arithmetic: ClassVar[Arithmetic] = Arithmetic(snap=2.0**-48)
+    arithmetic = Arithmetic(snap=2.0**-48)
 
     def __init__(
         self, *, start_seconds: float | None = None, request_seconds: float | None = None

@@ -5,7 +5,7 @@ A formula without a stored value reads None; a stored empty text reads ``""``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from cellgrad.engines.interface import (
     Block,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class SavedEngine(Engine):
     """Reads stored values, whoever stored them."""
 
-    name: ClassVar[str] = "saved"
+    name = "saved"
 
     @classmethod
     def missing(cls) -> str | None:

@@ -251,7 +251,8 @@ def _check_given_formulas(described: Described, claim: Claim, held: NDArray[np.b
         held: which of its cells hold formulas, shape (height, width).
     """
     book, cells = described.book, claim.cells
-    for row, column in (np.argwhere(held) + (cells.top, cells.left)).tolist():
+    for r, c in np.argwhere(held).tolist():
+        row, column = cells.top + r, cells.left + c
         formula = book.sheets[cells.sheet].formulas[row, column]
         try:
             areas = list(references(parse(formula, cells.sheet, book.names)))

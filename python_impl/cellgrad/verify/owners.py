@@ -53,8 +53,9 @@ class Owners:
             cells: which to mark, as rows of (row, column); those beyond the grid are left out.
         """
         grid = self._grids.get(sheet)
-        found = np.zeros((1, 1) if grid is None else grid.shape, dtype=bool)
-        inside = (cells[:, 0] < found.shape[0]) & (cells[:, 1] < found.shape[1])
+        rows, columns = (1, 1) if grid is None else grid.shape
+        found = np.zeros((rows, columns), dtype=bool)
+        inside = (cells[:, 0] < rows) & (cells[:, 1] < columns)
         found[cells[inside, 0], cells[inside, 1]] = True
         return found
 

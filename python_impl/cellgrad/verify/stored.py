@@ -94,10 +94,10 @@ def compare_stored(
         _judge_by_their_own(described, [grid for grid, _ in cells], chained, found)
     for faults in found.values():
         for fault in faults:
-            place = place_of(fault)
-            owner = None if place is None else described.owner.get(place)
-            if place is not None and owner is not None:
-                report.disagreeing[described.claims[owner].kind].add(place)
+            where = place_of(fault)
+            owner = None if where is None else described.owner.get(where)
+            if where is not None and owner is not None:
+                report.disagreeing[described.claims[owner].kind].add(where)
             report.mismatches.append(fault)
     if without:
         report.notes.append(f"{without} formula cells have no stored value")

@@ -59,14 +59,14 @@ def _drawn(canvas: Canvas, chart: Chart, locate: Locate) -> ChartBase:
     _title(drawn, chart.title, 1200, bold=True)
     _axis(drawn.x_axis, chart.x_title)
     _axis(drawn.y_axis, chart.y_title)
-    drawn.x_axis.number_format = "General"
+    drawn.x_axis.number_format = drawn.y_axis.number_format = "General"
     if chart.log_y:
+        drawn.y_axis.number_format = "0E+00"
         drawn.y_axis.scaling.logBase = 10
         drawn.x_axis.crosses = "min"
     shown = _shown(chart, locate)
     if chart.kind == "scatter":
         drawn.scatterStyle = "lineMarker"
-        drawn.y_axis.number_format = "General"
     else:  # as many numbers below the axis as can be read
         longest = max(max(y.height, y.width) for _, y, _ in shown)
         drawn.x_axis.tickLblSkip = drawn.x_axis.tickMarkSkip = max(1, -(-longest // _MOST_LABELS))

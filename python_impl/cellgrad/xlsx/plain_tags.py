@@ -165,7 +165,7 @@ def _kinds(signs: Bytes, starts: Numbers, sizes: Numbers) -> NDArray[np.uint8]:
     slots = np.searchsorted(_WORDS[:-1], keys)
     wanted = _SIZES[slots]
     fits = (_WORDS[slots] == keys) & ((wanted == sizes) | ((wanted == 0) & (sizes > _KEY)))
-    kinds = _KINDS[slots] * fits
+    kinds: NDArray[np.uint8] = _KINDS[slots] * fits
     for long, empty in ((Tag.ROW, Tag.EMPTY_ROW), (Tag.CELL, Tag.EMPTY_CELL)):
         found = np.flatnonzero(kinds == long)
         kinds[found[signs[starts[found] + sizes[found] - 2] == ord("/")]] = empty
