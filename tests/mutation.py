@@ -457,6 +457,9 @@ class _Changed:
     def read(self, ranges):
         return self.bench.opened.read(ranges)
 
+    def read_values(self, ranges):
+        return self.bench.opened.read_values(ranges)
+
     def update(self, changes) -> None:
         self.bench.touched = True
         self.bench.opened.update(changes)

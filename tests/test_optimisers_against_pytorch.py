@@ -7,6 +7,7 @@ from the number of the update; here they are loaded as it has them, rounded once
 import json
 import os
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def torch():
 def case_of(optimizer):
     rng = np.random.default_rng(5)
     nodes = [3, 4, 2]
-    shapes = list(zip(nodes, nodes[1:], strict=False))
+    shapes = list(pairwise(nodes))
     document = {
         "schema": "cellgrad-case/1", "id": "against-pytorch", "title": "A run",
         "network": {
@@ -65,6 +66,7 @@ def case_of(optimizer):
 
 def torch_update(torch, case, state, number, sample):
     """Make one update with PyTorch from the same parameters and the same optimiser state."""
+
     def tensor(array):
         return torch.tensor(np.array(array), dtype=torch.float64, requires_grad=True)
 
@@ -83,10 +85,12 @@ def torch_update(torch, case, state, number, sample):
         seconds = [*(state.second_moment or ()), *(state.bias_second_moment or ())]
         for n, parameter in enumerate(parameters):
             first = torch.tensor(np.array(firsts[n]), dtype=torch.float64)
-            rule.state[parameter] = (
-                {"momentum_buffer": first} if optimizer.name == "sgd" else {
-                    "step": torch.tensor(float(number)), "exp_avg": first,
-                    "exp_avg_sq": torch.tensor(np.array(seconds[n]), dtype=torch.float64)})  # fmt: skip
+            rule.state[parameter] = {"momentum_buffer": first}
+            if optimizer.name == "adam":
+                second = torch.tensor(np.array(seconds[n]), dtype=torch.float64)
+                rule.state[parameter] = {
+                    "step": torch.tensor(float(number)), "exp_avg": first, "exp_avg_sq": second,
+                }  # fmt: skip
     a = torch.tensor([sample.input], dtype=torch.float64)
     for w, b in zip(weights, biases, strict=True):
         a = torch.sigmoid(a @ w + b)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import plain_training
@@ -22,7 +22,7 @@ from cellgrad.case.quantities import quantities
 from cellgrad.case.read import parse_case, read_case
 from cellgrad.case.read_plan import read_plan
 from cellgrad.engines.formualizer import FormualizerEngine
-from cellgrad.errors import CaseError
+from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.mlp import training_run
 from cellgrad.verify.described import describe
 from cellgrad.verify.many import verify_workbooks
@@ -42,6 +42,9 @@ RUNS = [
 
 
 # random runs
+
+# a workbook is built for every draw: to shrink one that fails would take minutes
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
 @st.composite
@@ -109,27 +112,31 @@ def check_random_run(document, folder, engine=None):
         if isinstance(document["learning_rate"], list):
             document["learning_rate"] *= 2
     path = folder / "run.xlsx"
-    build(parsed(document), path)
+    try:
+        build(parsed(document), path)
+    except WorkbookError as error:  # it diverged: such a sheet is refused, and says why
+        assert re.search("700|no number", str(error)), error  # noqa: PT017
+        return
     report = verified(path, engine)
     assert report.agrees, report.mismatches[0].line()
     assert report.within_bound == 0
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12, deadline=None, phases=UNSHRUNK)
 @given(document=run_cases())
 def test_any_run_agrees_to_the_last_bit(document, tmp_path_factory):
     check_random_run(document, tmp_path_factory.mktemp("run"))
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, phases=UNSHRUNK)
 @given(document=run_cases())
 def test_any_run_agrees_in_many_draws(document, tmp_path_factory):
     check_random_run(document, tmp_path_factory.mktemp("run"))
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, phases=UNSHRUNK)
 @given(document=run_cases())
 def test_any_run_agrees_in_the_other_embedded_engine(document, tmp_path_factory, engine_or_skip):
     engine = engine_or_skip("ironcalc")
@@ -371,8 +378,11 @@ def test_only_the_wrong_row_of_a_run_is_blamed(tmp_path):
     described, book = saved("12-training-program")
     sheet, row, column = cell_of(described, "Program", "new_weights", (5, 2, 3), 0)
     formula = "=" + book.sheets[sheet].formulas[row, column]
-    path = edited(SERIES / "12-training-program.xlsx", tmp_path / "wrong.xlsx", sheet,
-                  lambda cells: setattr(cells.cell(row, column), "value", formula + "+0.001"))  # fmt: skip
+    wrong = f"{formula}+0.001"
+    path = edited(
+        SERIES / "12-training-program.xlsx", tmp_path / "wrong.xlsx", sheet,
+        lambda cells: setattr(cells.cell(row, column), "value", wrong),
+    )  # fmt: skip
     report = verified(path)
     blamed = {m.cell for m in report.mismatches if m.kind != "stored"}
     assert blamed == {openpyxl.utils.cell.get_column_letter(column) + str(row)}
@@ -438,6 +448,7 @@ def test_the_learning_rates_do_what_mathematics_says():
 
 def test_overtraining_is_seen():
     described, book = saved("04-data-and-overtraining")
+
     def column(quantity):
         claim = next(c for c in described.claims if (c.part, c.quantity) == ("Training", quantity))
         values = book.sheets[claim.cells.sheet].values
@@ -479,8 +490,7 @@ def test_every_chart_draws_cells_that_hold_numbers(path):
                     continue
                 sheet, _, area = source.numRef.f.rpartition("!")
                 cells = book[sheet.strip("'").replace("''", "'")][area]
-                rows = cells if isinstance(cells, tuple) else ((cells,),)
-                values = [c.value for row in rows for c in (row if isinstance(row, tuple) else [row])]
+                values = [cell.value for row in cells for cell in row]
                 assert all(isinstance(value, (int, float)) for value in values), source.numRef.f
 
 
@@ -508,6 +518,8 @@ kind = "run"
 case = "series-12-training-program"
 """
 
+CHART = '[[charts]]\ntitle = "x"\nkind = "line"\n'
+
 BAD_BOOKS = {
     "no TOML": ("schema = ", "not TOML"),
     "an unknown key": (GOOD + 'colour = "red"\n', "parts[0]"),
@@ -525,10 +537,10 @@ BAD_BOOKS = {
         GOOD + '[[parts]]\nname = "Other"\nkind = "run"\ncase = "series-13-validation"\n'
         'data = "Epoch"\n', "12 samples"),
     "a chart of nothing": (
-        GOOD + '[[charts]]\ntitle = "x"\nkind = "line"\nseries = [{part = "Epoch", quantity = "x"}]\n',
+        GOOD + CHART + 'series = [{part = "Epoch", quantity = "x"}]\n',
         "has no 'x'"),
     "a chart of a part that is not there": (
-        GOOD + '[[charts]]\ntitle = "x"\nkind = "line"\nseries = [{part = "E", quantity = "error"}]\n',
+        GOOD + CHART + 'series = [{part = "E", quantity = "error"}]\n',
         "no part 'E'"),
     "a sweep of a weight that is not there": (
         GOOD + '[[parts]]\nname = "S"\nkind = "sweep"\ncase = "series-05-parabola"\n'
@@ -585,9 +597,9 @@ def test_every_row_of_a_map_of_parts_is_needed(tmp_path):
         path = tmp_path / f"{row}.xlsx"
         book = openpyxl.load_workbook(source)
         sheet = book["Map"]
-        if sheet.cell(row, 1).value in (None, "kind") and sheet.cell(row, 2).value in (None, "quantity"):
-            continue
-        if sheet.cell(row, 1).value == "case":
+        first, second = (sheet.cell(row, column).value for column in (1, 2))
+        heads = first in (None, "kind") and second in (None, "quantity")
+        if heads or first == "case":
             continue
         for column in range(1, 10):
             sheet.cell(row, column).value = None
@@ -624,9 +636,7 @@ def test_5000_steps_end_where_plain_python_ends(long_run):
     _, weights, _ = plain_training.train(document, 5000)
     described = describe(long_run)
     for layer in (0, 1):
-        claim = next(
-            c for c in described.claims if (c.quantity, c.layer) == ("new_weights", layer)
-        )
+        claim = next(c for c in described.claims if (c.quantity, c.layer) == ("new_weights", layer))
         values = described.book.sheets["Epoch"].values
         cells = claim.cells
         row = [values[cells.bottom, c] for c in range(cells.left, cells.right + 1)]

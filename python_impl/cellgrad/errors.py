@@ -31,8 +31,8 @@ class InputError(CellgradError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Travel between processes with every part."""
-        parts = {"file": self.file, "place": self.place, "remedy": self.remedy}
-        return partial(type(self), **parts), (self.problem,)
+        again = partial(type(self), file=self.file, place=self.place, remedy=self.remedy)
+        return again, (self.problem,)
 
     def line(self) -> str:
         """Return the message on one line: file, place, problem, remedy."""

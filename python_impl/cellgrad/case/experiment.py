@@ -11,6 +11,7 @@ import math
 import random
 import tomllib
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,7 @@ class Settings:
                 round(rng.uniform(self.low, self.high), self.decimals) for _ in range(count)
             )
 
-        weights = tuple(
-            tuple(draw(m) for _ in range(n)) for n, m in zip(nodes, nodes[1:], strict=False)
-        )
+        weights = tuple(tuple(draw(m) for _ in range(n)) for n, m in pairwise(nodes))
         biases = None
         if self.case.network.biases is not None:
             biases = tuple(draw(m) for m in nodes[1:])

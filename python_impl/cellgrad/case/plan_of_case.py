@@ -29,10 +29,12 @@ def plan_of_case(case: Case) -> Plan:
         )
     ]
     about = [
-        "This workbook trains a small neural network, every number by a formula that you can "
-        f"read. On {RUN} a row is one training step: from left to right its sample, the forward "
-        "pass, the error, the error signals, the gradients and the new weights. The next row "
-        "starts from the new weights of the row above it."
+        (
+            "This workbook trains a small neural network, every number by a formula that you can "
+            f"read. On {RUN} a row is one training step: from left to right its sample, the "
+            "forward pass, the error, the error signals, the gradients and the new weights. The "
+            "next row starts from the new weights of the row above it."
+        )
     ]
     if case.validation and case.loss and case.network.nodes[-1] <= _MOST_CLASSES:
         parts.append(
@@ -64,8 +66,7 @@ def plan_of_case(case: Case) -> Plan:
         (chart,),
         about=tuple(about),
         tries=(
-            f"Change a starting weight in the first row of {RUN}, or the learning rate above it, "
-            "and every row follows.",
+            f"Change a starting weight on {RUN}, or the learning rate, and every row follows.",
             f"Change a sample on {TRAINING_DATA}.",
         ),
         source=source_of(case),

@@ -22,8 +22,10 @@ def classes(outputs: Array, limit: float) -> Array:
         the classes as numbers, shape (samples,).
     """
     if outputs.shape[-1] == 1:
-        return (outputs[..., 0] > limit).astype(np.float64)
-    return (np.argmax(outputs, axis=-1) + 1).astype(np.float64)
+        above: Array = np.where(outputs[..., 0] > limit, 1.0, 0.0)
+        return above
+    largest: Array = np.argmax(outputs, axis=-1) + 1.0
+    return largest
 
 
 def membership(numbers: Array, count: int, first: int) -> Array:
@@ -34,7 +36,7 @@ def membership(numbers: Array, count: int, first: int) -> Array:
         count: how many classes there are.
         first: the number of the first: 0 with one output, else 1.
     """
-    return (numbers[:, None] == np.arange(first, first + count)[None, :]).astype(np.float64)
+    return np.where(numbers[:, None] == np.arange(first, first + count)[None, :], 1.0, 0.0)
 
 
 def confusion(targets: Array, called: Array) -> Array:

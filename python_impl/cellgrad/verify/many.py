@@ -18,7 +18,7 @@ from cellgrad.engines.interface import Engine
 from cellgrad.errors import InputError
 from cellgrad.verify.described import describe
 from cellgrad.verify.result import Report
-from cellgrad.verify.verifier import Verifier
+from cellgrad.verify.verifier import DRAWS, MAX_DRAWS, Verifier
 from cellgrad.xlsx.package import check_directory
 
 WORTH_SHARING = 4
@@ -75,10 +75,29 @@ def _in_turn(paths: Sequence[Path], name: str) -> Iterator[Report]:
     with create(name) as engine, contextlib.ExitStack() as stack:
         redraw_engine = stack.enter_context(create(DEFAULT)) if name == "saved" else engine
         for path in paths:
-            yield _verified(path, engine, redraw_engine)
+            yield verify_workbook(path, engine, redraw_engine)
 
 
-def _verified(path: Path, engine: Engine, redraw_engine: Engine) -> Report:
+def verify_workbook(
+    path: Path,
+    engine: Engine,
+    redraw_engine: Engine,
+    *,
+    draws: int = DRAWS,
+    max_draws: int = MAX_DRAWS,
+) -> Report:
+    """Verify one workbook; a large one is calculated while it is still being read.
+
+    Args:
+        path: the workbook.
+        engine: recalculates it.
+        redraw_engine: recalculates the redraws; the same one unless that cannot.
+        draws: the least number of redraws.
+        max_draws: the most.
+
+    Raises:
+        InputError: the workbook cannot be used, or an engine failed.
+    """
     try:
         with np.errstate(all="ignore"), contextlib.ExitStack() as stack:
             # what overflows is compared like any other number
@@ -88,7 +107,10 @@ def _verified(path: Path, engine: Engine, redraw_engine: Engine) -> Report:
                 check_directory(path)
                 ahead.begin(path)
                 engine, redraw_engine = ahead, ahead if same else redraw_engine
-            return Verifier(describe(path), engine, redraw_engine=redraw_engine).run()
+            return Verifier(
+                describe(path), engine,
+                redraw_engine=redraw_engine, draws=draws, max_draws=max_draws,
+            ).run()  # fmt: skip
     except MemoryError as error:
         raise InputError("needs more memory than there is", file=path) from error
 

@@ -150,7 +150,7 @@ class Formulas:
 
     def _penalty(self, _: None, __: Index) -> str:
         rate = self.at(("weight_decay", None), ())
-        squares = [
+        squares: list[Scalar] = [
             (("weights", k), (i, j))
             for k in range(self.s.layers)
             for i in range(self.s.nodes[k])

@@ -37,18 +37,7 @@ def write_plan_guide(canvas: Canvas, plan: Plan, pictured: Structure | None) -> 
     if pictured is not None:
         page.heading("The network")
         anchor = page.picture()
-    page.heading("The sheets")
-    for part in plan.parts:
-        page.pair(part.name, part.caption or _WHAT[part.kind])
-        for sheet, what in (
-            (part.data_sheet, f"the samples of {part.name}"),
-            (part.validation_sheet, f"samples that {part.name} is not trained on"),
-        ):
-            if sheet:
-                page.pair(sheet, what)
-    if plan.charts:
-        page.pair("Charts", "pictures, drawn from the cells by your spreadsheet program")
-    page.pair("Map", "tells programs what each cell is")
+    _sheets(page, plan)
     if plan.tries:
         page.heading("Try it")
         for text in plan.tries:
@@ -70,3 +59,18 @@ def write_plan_guide(canvas: Canvas, plan: Plan, pictured: Structure | None) -> 
     page.stored(f"Workbook {plan.id}")
     page.finish()
     return anchor
+
+
+def _sheets(page: GuidePage, plan: Plan) -> None:
+    page.heading("The sheets")
+    for part in plan.parts:
+        page.pair(part.name, part.caption or _WHAT[part.kind])
+        for sheet, what in (
+            (part.data_sheet, f"the samples of {part.name}"),
+            (part.validation_sheet, f"samples that {part.name} is not trained on"),
+        ):
+            if sheet:
+                page.pair(sheet, what)
+    if plan.charts:
+        page.pair("Charts", "pictures, drawn from the cells by your spreadsheet program")
+    page.pair("Map", "tells programs what each cell is")

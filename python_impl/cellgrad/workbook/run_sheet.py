@@ -10,7 +10,7 @@ from cellgrad.case.plan import Part
 from cellgrad.case.quantities import Index, Key, Quantity
 from cellgrad.case.structure import Structure
 from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.formulas import Formulas
+from cellgrad.workbook.formulas import Formulas, Reference
 from cellgrad.workbook.rows import Block, Rows, indices, kind_of
 from cellgrad.workbook.run_formulas import RunFormulas
 from cellgrad.xlsx.addresses import a1, quoted
@@ -203,7 +203,29 @@ class RunSheet:
 
     def _row(self, update: int) -> None:
         first, count = self.shape.batch(update)
-        number = FIRST_ROW + update
+        formulas = RunFormulas(self.shape, self.shape.structure(count), self._at(update))
+        for key, quantity in self.quantities.items():
+            if quantity.given:
+                if self._scheduled(quantity):
+                    self._rate(update, key)
+                continue
+            if key[0].startswith(EVALUATED):
+                continue
+            for index in indices(quantity.shape[1:]):
+                if quantity.per_sample and index[0] >= count:
+                    continue
+                if quantity.name in ("input", "target"):
+                    text = f"={self.samples.at(key, first + index[0], index[1])}"
+                else:
+                    text = formulas.of(key, index)
+                place = (FIRST_ROW + update, self.rows.column(key, index))
+                self.canvas.formula(*place, text, kind_of(quantity.name))
+        if self.validation is not None:
+            self._evaluate(update)
+
+    def _at(self, update: int) -> Reference:
+        """Return where each scalar stands for the formulas of a row."""
+        above = FIRST_ROW + update - 1
 
         def at(key: Key, index: Index) -> str:
             name, layer = key
@@ -215,30 +237,16 @@ class RunSheet:
                 target: Key = (self.state[name], layer)
                 if target[0] == f"{START}biases":
                     return a1(START_ROW, self.rows.column(target, index), absolute=True)
-                return a1(number - 1, self.rows.column(target, index))
+                return a1(above, self.rows.column(target, index))
             return self.rows.at(update, key, index)
 
-        formulas = RunFormulas(self.shape, self.shape.structure(count), at)
-        for key, quantity in self.quantities.items():
-            if quantity.given:
-                if self._scheduled(quantity):
-                    rates = self.case.learning_rate
-                    assert isinstance(rates, tuple)  # noqa: S101 - for the type checker
-                    self.canvas.number(number, self.rows.column(key, ()), rates[update])
-                continue
-            if key[0].startswith(EVALUATED):
-                continue
-            kind = kind_of(quantity.name)
-            for index in indices(quantity.shape[1:]):
-                if quantity.per_sample and index[0] >= count:
-                    continue
-                if quantity.name in ("input", "target"):
-                    text = f"={self.samples.at(key, first + index[0], index[1])}"
-                else:
-                    text = formulas.of(key, index)
-                self.canvas.formula(number, self.rows.column(key, index), text, kind)
-        if self.validation is not None:
-            self._evaluate(update)
+        return at
+
+    def _rate(self, update: int, key: Key) -> None:
+        """Write the learning rate of an update that has one of its own."""
+        rates = self.case.learning_rate
+        assert isinstance(rates, tuple)  # noqa: S101 - for the type checker
+        self.canvas.number(FIRST_ROW + update, self.rows.column(key, ()), rates[update])
 
     def _evaluate(self, update: int) -> None:
         """Write the forward pass of the validation samples with this row's new weights."""

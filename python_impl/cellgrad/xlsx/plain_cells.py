@@ -144,6 +144,8 @@ class PlainFormulas(Mapping[Cell, str]):
 
     def containing(self, words: Sequence[str]) -> Iterator[tuple[Cell, str]]:
         """Yield the formulas that contain one of some words of plain ASCII, and their cells."""
+        if not len(self.order):
+            return
         signs = np.frombuffer(self.data, dtype=np.uint8)
         hits = np.zeros(len(self.order), dtype=bool)
         for word in words:

@@ -106,7 +106,7 @@ def _tags(table: bytes) -> Tags:
     """Return the tags of a table that holds only signs and entities of the plain form."""
     if not table.isascii():
         table.decode()  # ValueError if it is no UTF-8
-        _demand(b"\xef\xbf" not in table)  # U+FFFE and U+FFFF are no signs of XML
+        _demand(not any(sign.encode() in table for sign in "\ufffe\uffff"))  # no signs of XML
     tags = read_tags(table)
     if tags is None:
         raise _NotPlainError

@@ -77,10 +77,11 @@ class ClassificationShape(Shape):
         """Return every quantity of the part, in the order in which they are computed."""
         n = self.samples
         s = replace(self.network, samples=max(n, 2))  # with several samples each has an E
-        found = []
-        for quantity in quantities(s):
-            if quantity.given and quantity.name != "learning_rate":
-                found.append(_of_samples(quantity, n) if quantity.per_sample else quantity)
+        found = [
+            _of_samples(quantity, n) if quantity.per_sample else quantity
+            for quantity in quantities(s)
+            if quantity.given and quantity.name != "learning_rate"
+        ]
         if s.outputs == 1:
             found.append(Quantity("limit", None, "limit", "limit", "", (), given=True))
         found += [

@@ -275,8 +275,9 @@ class RunShape(Shape):
         s = self.step
         plain = {"m̂": "m_hat", "ŝ": "s_hat"}.get(sign, sign)
         for k in reversed(range(s.layers)):
+            shape: tuple[int, ...] = (s.nodes[k + 1],)
             if name.startswith("bias"):
-                what, shape = f"bias_{layer_letter(s, k + 1)}", (s.nodes[k + 1],)
+                what = f"bias_{layer_letter(s, k + 1)}"
             else:
                 between = f"{layer_letter(s, k)}to{layer_letter(s, k + 1)}"
                 what, shape = f"weight_{between}", s.nodes[k : k + 2]

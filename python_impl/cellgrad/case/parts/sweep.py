@@ -132,8 +132,8 @@ class SweepShape(Shape):
         for quantity in quantities(self.step):
             computed = not quantity.given and quantity.name not in _LEFT_OUT
             if computed and (self.backward or quantity.name in _FORWARD):
-                shape = (self.rows, *quantity.shape)
-                found.append(replace(quantity, shape=shape, per_row="row"))
+                rows = (self.rows, *quantity.shape)
+                found.append(replace(quantity, shape=rows, per_row="row"))
         if len(self.counts) > 1:
             found.append(Quantity("surface", None, "E", "surface", "", self.counts))
         return found

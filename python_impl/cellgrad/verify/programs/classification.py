@@ -94,7 +94,7 @@ class ClassificationProgram(Program):
         product = w1 * inputs["boundary_x", None]
         if self.shape.network.biases:
             product = inputs["biases", 0][0] + product
-        height: Array = -product / (w2 if w2 else np.nan)
+        height: Array = -product / (w2 or np.nan)
         return height
 
     def draw(self, number: int, linked: Mapping[Key, Array]) -> Numbers:

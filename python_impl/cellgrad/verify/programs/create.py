@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from cellgrad.case import facts as words
 from cellgrad.case.parts.classification import ClassificationShape, RuleShape
@@ -37,25 +37,33 @@ def create_program(name: str, facts: Mapping[str, str], earlier: Programs) -> Pr
         CaseError: a word is missing or unknown, or the parts do not go together.
     """
     kind = words.word(facts, "kind")
-    if kind == "step":
-        return StepProgram(name, words.structure_from(facts), helped=False)
-    if kind == "run":
-        return _run(name, facts, earlier)
-    if kind in ("validation", "rule"):
-        return _classification(name, facts, earlier)
-    if kind == "sweep":
-        return SweepProgram(name, SweepShape.from_facts(facts))
-    if kind == "function":
-        return FunctionProgram(name, FunctionShape.from_facts(facts))
-    if kind == "comparison":
-        shape = ComparisonShape.from_facts(facts)
-        for run, updates in zip(shape.runs, shape.updates, strict=True):
-            if _earlier_run(run, earlier).shape.updates != updates:
-                raise CaseError(f"the run {run!r} does not make {updates} updates")
-        return ComparisonProgram(name, shape)
-    if kind == "table":
-        return TableProgram(name, TableShape.from_facts(facts))
-    raise CaseError(f"{kind!r} is no kind of part")
+    if kind not in _KINDS:
+        raise CaseError(f"{kind!r} is no kind of part")
+    return _KINDS[kind](name, facts, earlier)
+
+
+def _step(name: str, facts: Mapping[str, str], _: Programs) -> StepProgram:
+    return StepProgram(name, words.structure_from(facts), helped=False)
+
+
+def _sweep(name: str, facts: Mapping[str, str], _: Programs) -> SweepProgram:
+    return SweepProgram(name, SweepShape.from_facts(facts))
+
+
+def _function(name: str, facts: Mapping[str, str], _: Programs) -> FunctionProgram:
+    return FunctionProgram(name, FunctionShape.from_facts(facts))
+
+
+def _table(name: str, facts: Mapping[str, str], _: Programs) -> TableProgram:
+    return TableProgram(name, TableShape.from_facts(facts))
+
+
+def _comparison(name: str, facts: Mapping[str, str], earlier: Programs) -> ComparisonProgram:
+    shape = ComparisonShape.from_facts(facts)
+    for run, updates in zip(shape.runs, shape.updates, strict=True):
+        if _earlier_run(run, earlier).shape.updates != updates:
+            raise CaseError(f"the run {run!r} does not make {updates} updates")
+    return ComparisonProgram(name, shape)
 
 
 def _earlier_run(name: str, earlier: Programs) -> RunProgram:
@@ -123,3 +131,15 @@ def _classification(
         part, inputs, targets = _samples(data, earlier, wanted)
         sources.append((part, {("input", None): inputs, ("target", None): targets}, None))
     return ClassificationProgram(name, shape, sources)
+
+
+_KINDS: dict[str, Callable[[str, Mapping[str, str], Programs], Program]] = {
+    "step": _step,
+    "run": _run,
+    "validation": _classification,
+    "rule": _classification,
+    "sweep": _sweep,
+    "function": _function,
+    "comparison": _comparison,
+    "table": _table,
+}

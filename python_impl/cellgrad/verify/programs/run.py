@@ -7,6 +7,7 @@ precision, no row is blamed for what earlier ones have gathered.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -29,6 +30,16 @@ from cellgrad.xlsx.map_sheet import Claim
 _LARGE = 1e6
 """Redrawn pre-activations of networks without exponentials stay below this."""
 _HALVINGS = 60
+_RANGES = {
+    "learning_rate": (0.125, 2.0),
+    "leaky_slope": (0.0625, 0.5),
+    "weight_decay": (0.0625, 0.5),
+    "momentum": (0.125, 0.875),
+    "beta1": (0.25, 0.875),
+    "beta2": (0.5, 0.9375),
+    "adam_epsilon": (0.0078125, 0.5),
+}
+"""Between which numbers the constants of a redraw lie."""
 
 
 class RunProgram(Program):
@@ -139,11 +150,10 @@ class RunProgram(Program):
             name: arrays if whole else [array[rows] for array in arrays]
             for name, arrays in starts.items()
         }
-        powers = {name: arrays[0] for name, arrays in picked.items() if name.endswith("_power")}
-        return State(
-            **{name: arrays for name, arrays in picked.items() if name not in powers},
-            **powers,
-        )
+        state = State(picked["weights"])
+        for name, arrays in picked.items():
+            setattr(state, name, arrays[0] if name.endswith("_power") else arrays)
+        return state
 
     @staticmethod
     def _constants(inputs: Mapping[Key, Array]) -> Constants:
@@ -202,44 +212,34 @@ class RunProgram(Program):
 
     def _drawn(self, number: int, linked: Mapping[Key, Array], shrink: float) -> Numbers:
         rng = self.rng(number, (self.shape.step.nodes, self.shape.step.loss))
-        s, found = self.shape.step, {}
-        ranges = {
-            "leaky_slope": (0.0625, 0.5),
-            "weight_decay": (0.0625, 0.5),
-            "momentum": (0.125, 0.875),
-            "beta1": (0.25, 0.875),
-            "beta2": (0.5, 0.9375),
-            "adam_epsilon": (0.0078125, 0.5),
+        found = {
+            key: self._drawn_one(rng, quantity, shrink)
+            for key, quantity in self.known.items()
+            if quantity.given and key not in linked
         }
-        for key, quantity in self.known.items():
-            name = key[0]
-            if not quantity.given or key in linked:
-                continue
-            if name.endswith("target"):
-                samples = quantity.shape[0]
-                found[key] = at_random.targets(rng, s.loss, samples, s.outputs)
-            elif name == "learning_rate":
-                size = int(np.prod(quantity.shape))
-                rates = [at_random.number(rng, 0.125, 2.0) * shrink for _ in range(size)]
-                found[key] = np.array(rates).reshape(quantity.shape)
-            elif name in ranges:
-                found[key] = np.array(at_random.number(rng, *ranges[name]))
-            elif name.endswith("_power"):
-                found[key] = np.array(at_random.number(rng, 0.25, 0.875))
-            elif name.endswith("second_moment"):
-                found[key] = np.abs(at_random.array(rng, quantity.shape, 0.5))
-            elif name == f"{START}weights":
-                reach = at_random.weights_reach(quantity.shape[0]) * shrink
-                found[key] = at_random.array(rng, quantity.shape, reach)
-            elif name in ("sample_input", f"{EVALUATED}input", f"{START}biases"):
-                found[key] = at_random.array(rng, quantity.shape, 2.0)
-            else:  # what an optimiser remembers
-                found[key] = at_random.array(rng, quantity.shape, 0.5)
-        if number == 1 and "unit_step" in s.activations:
-            for key in found:  # on the kink: every sum is exactly 0
-                if key[0] in (f"{START}weights", f"{START}biases"):
-                    found[key] = np.zeros_like(found[key])
+        if number == 1 and "unit_step" in self.shape.step.activations:
+            # on the kink: every sum is exactly 0
+            parameters = (f"{START}weights", f"{START}biases")
+            found |= {key: np.zeros_like(a) for key, a in found.items() if key[0] in parameters}
         return found
+
+    def _drawn_one(self, rng: random.Random, quantity: Quantity, shrink: float) -> Array:
+        s, name, shape = self.shape.step, quantity.name, quantity.shape
+        if name.endswith("target"):
+            return at_random.targets(rng, s.loss, shape[0], s.outputs)
+        if name in _RANGES or name.endswith("_power"):
+            low, high = _RANGES.get(name, (0.25, 0.875))
+            size = int(np.prod(shape))
+            values = [at_random.number(rng, low, high) for _ in range(size)]
+            smaller = shrink if name == "learning_rate" else 1.0
+            return np.array(values).reshape(shape) * smaller
+        reach = 0.5  # of what an optimiser remembers
+        if name == f"{START}weights":
+            reach = at_random.weights_reach(shape[0]) * shrink
+        elif name.endswith(("input", "biases")):
+            reach = 2.0
+        drawn = at_random.array(rng, shape, reach)
+        return np.abs(drawn) if name.endswith("second_moment") else drawn
 
     def _calm(self, givens: Mapping[Key, Array]) -> bool:
         """Tell whether no number of the run comes near overflow."""

@@ -104,16 +104,8 @@ class StepProgram(Program):
         name = claim.quantity
         if len(line) != 1:
             return "needs an index rule of one part"
-        if self.displays is None:
-            return f"{name!r} is no display of this step"
-        if name in ("working", "mark"):
-            if line[0] >= len(self.displays.lines):
-                return "lies beyond the lines of the step"
-            decimals = int(numbers.get(("decimals", None), np.array(0.0)))
-            if name == "working":
-                return self.displays.text_problem(line[0], value, numbers, decimals)
-            result = float(numbers["result", None][line])
-            return displays.mark_problem(value, look.named("answer", line), result, decimals)
+        if self.displays is not None and name in ("working", "mark"):
+            return self._line_problem(name, line, value, numbers, look)
         if name == "gradient_agrees" and line[0] < len(numbers.get(("quotient_gap", None), ())):
             gap = float(numbers["quotient_gap", None][line])
             tolerance = float(numbers["tolerance", None])
@@ -122,6 +114,19 @@ class StepProgram(Program):
                 value, gap, tolerance, lambda: bound(place) if place else 0.0
             )
         return f"{name!r} is no display of this step"
+
+    def _line_problem(
+        self, name: str, line: Index, value: Any, numbers: Mapping[Key, Array], look: Any
+    ) -> str | None:
+        """Return what is wrong with a line of the Walkthrough, or None."""
+        assert self.displays is not None  # noqa: S101 - for the type checker
+        if line[0] >= len(self.displays.lines):
+            return "lies beyond the lines of the step"
+        decimals = int(numbers.get(("decimals", None), np.array(0.0)))
+        if name == "working":
+            return self.displays.text_problem(line[0], value, numbers, decimals)
+        result = float(numbers["result", None][line])
+        return displays.mark_problem(value, look.named("answer", line), result, decimals)
 
     def names_samples(self) -> bool:
         """Tell whether the sample is part of a scalar's name."""

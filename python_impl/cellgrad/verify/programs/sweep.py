@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,8 @@ class SweepProgram(Program):
             list(product(*(inputs["axis", n].tolist() for n in range(len(self.shape.counts)))))
         )
         for n, (name, layer, index) in enumerate(self.shape.swept):
-            moved[name][layer][(slice(None), *index)] = values[:, n]
+            everywhere: tuple[Any, ...] = (slice(None), *index)
+            moved[name][layer][everywhere] = values[:, n]
         step = step_from(
             s,
             moved["weights"],
