@@ -186,6 +186,8 @@ WHOLE = sheet_of(
 CHANGES = {
     "a row twice": ('<row r="2"', '<row r="1"'),
     "a row lower than the one before": ('<row r="5"', '<row r="2"'),
+    "an empty row that is too low": ('<row r="5">', '<row r="2"></row><row r="5">'),
+    "an empty row twice": ('<row r="5">', '<row r="4"></row><row r="4"/><row r="5">'),
     "row 0": ('<row r="1"', '<row r="0"'),
     "a row beyond the sheet": ('<row r="5">', '<row r="1048577">'),
     "a row without a number": ('<row r="5">', "<row>"),
@@ -213,6 +215,11 @@ CHANGES = {
     "a date": ('t="n"', 't="d"'),
     "a text that is missing": ("<v>1</v>", "<v>3</v>"),
     "a text that is no number": ("<v>1</v>", "<v>one</v>"),
+    "a text without a number": ("<v>1</v>", "<v/>"),
+    "a text of a raised digit": ("<v>1</v>", "<v>²</v>"),
+    "a text of ten digits": ("<v>1</v>", "<v>0000000001</v>"),
+    "an empty result": ("<v>é</v>", "<v></v>"),
+    "an empty result in short": ("<v>é</v>", "<v/>"),
     "a text of no number": ("<v>1</v>", "<v></v>"),
     "another text": ("<v>1</v>", "<v>02</v>"),
     "a text of a negative number": ("<v>1</v>", "<v>-1</v>"),
@@ -295,7 +302,7 @@ CHANGES = {
     "something behind": ("</worksheet>", "</worksheet><a/>"),
 }
 STILL_PLAIN = {
-    "another text", "all entities", "a bracket in a text", "the longest formula",
+    "another text", "an empty result", "all entities", "a bracket in a text", "the longest formula",
     "a line's end", "a tab", "a large sign", "a declaration",
 }  # fmt: skip
 

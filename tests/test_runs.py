@@ -8,6 +8,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import openpyxl
 import pytest
@@ -27,6 +28,7 @@ from cellgrad.mlp import training_run
 from cellgrad.verify.described import describe
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
+from hostile import is_refusal
 from test_mlp import cases
 
 TOP = Path(__file__).parent.parent
@@ -225,6 +227,51 @@ def test_the_mlps_chain_is_the_one_of_plain_python():
         )
         for k, layer in enumerate(weights):
             assert last.after.weights[k].tolist() == [list(row) for row in layer]
+
+
+# traces of runs
+
+
+@pytest.mark.parametrize("name", ["series-13-validation", "series-03-two-inputs",
+                                  "series-04-overtraining", "series-optimisers"])  # fmt: skip
+def test_a_run_is_traced_update_by_update(name, command):
+    schema = json.loads((TOP / "reference/schema/trace.schema.json").read_text("utf-8"))
+    answer = command("trace", "--json", CASES / f"{name}.json")
+    assert (answer.code, answer.err) == (0, "")
+    trace = json.loads(answer.out)
+    jsonschema.Draft202012Validator(schema).validate(trace)
+    document = json.loads((CASES / f"{name}.json").read_text("utf-8"))
+    case = parse_case(json.dumps(document).encode())
+    errors, weights, biases = plain_training.train(document, case.updates())
+    assert trace["weights"] == [[list(row) for row in layer] for layer in weights]
+    assert trace["biases"] == (biases and [list(layer) for layer in biases])
+    assert [step["error"] for step in trace["steps"]] == errors
+    assert len(trace["epoch_errors"]) == case.epochs
+    assert sum(trace["epoch_errors"]) == pytest.approx(sum(errors), rel=1e-12)
+
+
+def test_one_update_of_a_run_is_written_out(command):
+    case = CASES / "series-12-training-program.json"
+    first, third = command("trace", case), command("trace", case, "--update", 3)
+    assert "update 1 of 12" in first.out
+    assert "update 3 of 12" in third.out
+    assert first.out != third.out
+    assert is_refusal(command("trace", case, "--update", 13), "--update", "12 updates")
+
+
+def test_a_step_in_which_biases_decay_agrees(tmp_path, command):
+    document = json.loads((CASES / "weight-decay-2-3-2.json").read_text("utf-8"))
+    document.pop("published", None)
+    document["conventions"] = {"decay_biases": True}
+    (tmp_path / "decay.json").write_text(json.dumps(document), "utf-8")
+    assert command("build", "decay.json", "-o", "decay.xlsx").code == 0
+    assert verified(tmp_path / "decay.xlsx").agrees
+    answer = json.loads(command("trace", "--json", "decay.json").out)
+    errors, weights, biases = plain_training.train(document, 1)
+    assert (answer["weights"], answer["biases"]) == (
+        [[list(row) for row in layer] for layer in weights], [list(layer) for layer in biases]
+    )  # fmt: skip
+    assert answer["steps"][0]["error"] == errors[0]
 
 
 # planted faults
@@ -550,8 +597,6 @@ BAD_BOOKS = {
 
 @pytest.mark.parametrize("kind", BAD_BOOKS)
 def test_a_book_that_cannot_be_used_is_refused_in_one_line(kind, tmp_path, command):
-    from hostile import is_refusal  # noqa: PLC0415 (for this test alone)
-
     text, word = BAD_BOOKS[kind]
     (tmp_path / "book.toml").write_text(text, "utf-8")
     answer = command("build", "book.toml", "-o", "book.xlsx")

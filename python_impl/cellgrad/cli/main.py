@@ -85,11 +85,16 @@ def build(case: Path, output: Path) -> int:
     type=click.IntRange(0, 17),
     help="Digits after the point.",
 )
-def trace(case: Path, *, as_json: bool, decimals: int) -> int:
-    """Print the training step of a CASE, quantity by quantity, numbers substituted."""
+@click.option(
+    "--update",
+    type=click.IntRange(1),
+    help="Which update of a case with many; the first by default.",
+)
+def trace(case: Path, *, as_json: bool, decimals: int, update: int | None) -> int:
+    """Print a training step of a CASE, quantity by quantity, numbers substituted."""
     from cellgrad.cli.trace import trace_command  # noqa: PLC0415 - start-up time
 
-    return trace_command(case, as_json=as_json, decimals=decimals)
+    return trace_command(case, as_json=as_json, decimals=decimals, update=update)
 
 
 @main.command()

@@ -1,14 +1,18 @@
-"""A step as a trace: the JSON that other programs read (reference/schema/)."""
+"""A step, or a whole run, as a trace: the JSON that other programs read (reference/schema/)."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.model import Case
-from cellgrad.mlp import Step, training_step
+from cellgrad.mlp import Step, Update, training_step
+from cellgrad.mlp.step import Forward, forward
 
 
 def step_of_case(case: Case) -> Step:
@@ -31,13 +35,67 @@ def step_of_case(case: Case) -> Step:
         weight_decay=case.optimizer.weight_decay,
         update_biases=structure.update_biases,
         error_sign=structure.error_sign,
+        decay_biases=structure.decay_biases,
     )
 
 
 def trace_document(case: Case, step: Step) -> dict[str, Any]:
     """Return the trace of a step; a sample axis only where there are several samples."""
+    new_biases = step.biases if step.new_biases is None else step.new_biases
+    return _document(case, [step], step.new_weights, new_biases, step.after())
+
+
+def trace_of_run(case: Case, updates: Sequence[Update]) -> dict[str, Any]:
+    """Return the trace of a whole run: every update, and a pass over all samples at its end."""
+    last = updates[-1].after
+    everything = replace(
+        case.structure_of(case.batch()),
+        samples=len(case.samples),
+        update="batch_sum" if case.update == "online" else case.update,
+    )
+    final = forward(
+        everything,
+        last.weights,
+        last.biases,
+        np.array([sample.input for sample in case.samples]),
+        np.array([sample.target for sample in case.samples]),
+        case.network.leaky_slope,
+        np.array(case.optimizer.weight_decay),
+    )
+    steps = [update.step for update in updates]
+    document = _document(case, steps, last.weights, last.biases, final)
+    each = len(steps) // case.epochs
+    errors = [step.error for step in steps]
+    sums = [math.fsum(errors[start : start + each]) for start in range(0, len(errors), each)]
+    return {**document, "epoch_errors": sums}
+
+
+def _document(
+    case: Case,
+    steps: Sequence[Step],
+    weights: list[NDArray[np.floating]],
+    biases: list[NDArray[np.floating]] | None,
+    final: Forward,
+) -> dict[str, Any]:
+    return {
+        "schema": "cellgrad-trace/1",
+        "case": case.id,
+        "weights": _plain(weights),
+        "biases": _plain(biases),
+        "steps": [_step(step) for step in steps],
+        "final": {
+            "post_activation": [array.tolist() for array in final.post_activation],
+            "error": float(final.error),
+        },
+    }
+
+
+def _plain(arrays: list[NDArray[np.floating]] | None) -> Any:
+    return None if arrays is None else [array.tolist() for array in arrays]
+
+
+def _step(step: Step) -> dict[str, Any]:
     single = step.structure.samples == 1
-    after = step.after()
 
     def samples(array: NDArray[np.floating] | None) -> Any:
         if array is None:
@@ -46,9 +104,6 @@ def trace_document(case: Case, step: Step) -> dict[str, Any]:
 
     def layers(arrays: list[Any]) -> list[Any]:
         return [samples(array) for array in arrays]
-
-    def plain(arrays: list[NDArray[np.floating]] | None) -> Any:
-        return None if arrays is None else [array.tolist() for array in arrays]
 
     new_biases = step.biases if step.new_biases is None else step.new_biases
     found: dict[str, Any] = {
@@ -59,10 +114,10 @@ def trace_document(case: Case, step: Step) -> dict[str, Any]:
         "activation_derivative": layers(step.activation_derivative),
         "backpropagated_error": layers(step.backpropagated_error),
         "error_signal": layers(step.error_signal),
-        "weight_gradient": plain(step.weight_gradient),
-        "bias_gradient": plain(step.bias_gradient),
-        "weights": plain(step.new_weights),
-        "biases": plain(new_biases),
+        "weight_gradient": _plain(step.weight_gradient),
+        "bias_gradient": _plain(step.bias_gradient),
+        "weights": _plain(step.new_weights),
+        "biases": _plain(new_biases),
     }
     for name, array in (
         ("exponential", step.forward.exponential),
@@ -75,14 +130,4 @@ def trace_document(case: Case, step: Step) -> dict[str, Any]:
         found["sample_error"] = step.forward.sample_error.tolist()
     if step.forward.penalty is not None:
         found["penalty"] = float(step.forward.penalty)
-    return {
-        "schema": "cellgrad-trace/1",
-        "case": case.id,
-        "weights": plain(step.new_weights),
-        "biases": plain(new_biases),
-        "steps": [found],
-        "final": {
-            "post_activation": [array.tolist() for array in after.post_activation],
-            "error": float(after.error),
-        },
-    }
+    return found

@@ -18,10 +18,19 @@ _LARGE = 1e15
 """From here on a number is written with a power of ten."""
 
 
-def print_working(case: Case, step: Step, decimals: int) -> None:
-    """Print the step, quantity by quantity, in the order of the derivation."""
+def print_working(case: Case, step: Step, decimals: int, number: str = "") -> None:
+    """Print the step, quantity by quantity, in the order of the derivation.
+
+    Args:
+        case: whose step.
+        step: its numbers.
+        decimals: how many digits after the point.
+        number: which of several updates it is, in words.
+    """
     console = Console(highlight=False)
     console.print(Text(case.title, style="bold"))
+    if number:
+        console.print(number)
     numbers = {**given_numbers(step), **step_numbers(step)}
     structure = step.structure
     _print_givens(console, step, numbers, decimals)

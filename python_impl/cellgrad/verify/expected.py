@@ -33,6 +33,7 @@ def step_of(structure: Structure, givens: Mapping[Key, Array]) -> Step:
         weight_decay=float(givens["weight_decay", None]) if structure.decay else 0.0,
         update_biases=structure.update_biases,
         error_sign=structure.error_sign,
+        decay_biases=structure.decay_biases,
     )
 
 

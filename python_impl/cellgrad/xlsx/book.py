@@ -18,14 +18,18 @@ from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, column_lette
 from cellgrad.xlsx.cells import Cell, SheetCells
 from cellgrad.xlsx.package import Package, open_package, too_marked
 from cellgrad.xlsx.plain_cells import PlainFormulas, PlainValues
-from cellgrad.xlsx.plain_sheet import LARGE, read_plain
+from cellgrad.xlsx.plain_sheet import (
+    LARGE,
+    MAX_FORMULA_CHARACTERS,
+    MAX_INDEX_DIGITS,
+    read_plain,
+)
 from cellgrad.xlsx.values import CellError, Value
 
 __all__ = ["Book", "Cell", "SheetCells", "parse_reference", "read_book"]
 
 MAX_CELLS = 2_000_000
 MAX_ARRAY_CELLS = 200_000
-MAX_FORMULA_CHARACTERS = 8_192
 MAX_SHARED_CHARACTERS = 10_000_000
 MAX_NUMBER_CHARACTERS = 400
 """Some engines write the smallest doubles without an exponent: 324 zeros and the digits."""
@@ -279,7 +283,8 @@ class _SheetReader:
         if kind == "n":
             return self._float(text, cell) if text else None
         if kind == "s":
-            if text.isdigit() and len(text) < 10 and int(text) < len(self.texts):  # noqa: PLR2004
+            plain = text.isascii() and text.isdigit() and len(text) <= MAX_INDEX_DIGITS
+            if plain and int(text) < len(self.texts):
                 return self.texts[int(text)]
             self.package.refuse("refers to a text that is missing", place=self._at(cell))
         if kind == "b":

@@ -31,6 +31,10 @@ from cellgrad.xlsx.plain_tags import (
 LARGE = 200_000
 """From so many bytes on, this reader pays."""
 
+MAX_FORMULA_CHARACTERS = 8_192
+MAX_INDEX_DIGITS = 9
+"""Of the number of a shared text."""
+
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _OPENED, _CLOSED = b"<sheetData>", b"</sheetData>"
 _ROOT = re.compile(
@@ -52,8 +56,6 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 _ENTITIES = (b"&lt;", b"&gt;", b"&amp;", b"&quot;", b"&apos;")
 _NUMBER_SIGNS = np.isin(np.arange(256), list(b"+-.0123456789Ee "))
-_MAX_FORMULA = 8_192
-_MAX_INDEX_DIGITS = 9
 _SPARSE = 16
 """The smallest rectangle from A1 on may have so many places for every cell, and …"""
 _SMALL = 1_000_000
@@ -229,7 +231,7 @@ def _formulas(tags: Tags, cells: _Cells, places: Places) -> PlainFormulas:
     """Return the formulas: none too long, and none that may link to another workbook."""
     found = tags.of(Tag.FORMULA)
     starts, ends = tags.ends[found], tags.starts[found + 1]
-    _demand((ends - starts <= _MAX_FORMULA).all())
+    _demand((ends - starts <= MAX_FORMULA_CHARACTERS).all())
     brackets = np.flatnonzero(tags.signs == ord("["))
     if len(brackets) and len(found):
         before = np.searchsorted(starts, brackets, side="right") - 1
@@ -250,7 +252,7 @@ def _values(tags: Tags, cells: _Cells, places: Places, texts: Sequence[str]) -> 
     found = dict(_texts(tags, held[cells.of_type(owners, "str")], cells))
     found.update(_texts(tags, inline, cells))
     for number, text in _texts(tags, held[cells.of_type(owners, "s")], cells):
-        _demand(text.isascii() and text.isdigit() and len(text) <= _MAX_INDEX_DIGITS)
+        _demand(text.isascii() and text.isdigit() and len(text) <= MAX_INDEX_DIGITS)
         found[number] = texts[int(text)]  # LookupError if it is missing
     filled = ~np.isnan(numbers)
     filled[list(found)] = True

@@ -21,9 +21,7 @@ class Adjoints:
         claimed: the cells that are claimed to be derivatives.
     """
 
-    def __init__(
-        self, formulas: Mapping[Role, Term], claimed: Mapping[Role, Derivative]
-    ) -> None:
+    def __init__(self, formulas: Mapping[Role, Term], claimed: Mapping[Role, Derivative]) -> None:
         self.formulas = formulas
         self.cells = {(claim.of, claim.by): (role, claim.sign) for role, claim in claimed.items()}
         self.readers: dict[Role, list[Role]] = defaultdict(list)

@@ -193,9 +193,7 @@ class _Decision:
             for signs in product((1, 0, -1), repeat=len(compared))
         )
 
-    def _room(
-        self, formula: Term, expected: Term, opened: Callable[[Role], bool] | None
-    ) -> int:
+    def _room(self, formula: Term, expected: Term, opened: Callable[[Role], bool] | None) -> int:
         """Return how many indeterminates may be needed, at most."""
         claims, seen, stack, count = self.block.spec.claims, set(), [formula, expected], 0
         while stack:

@@ -1,0 +1,159 @@
+"""The atlas of a workbook: which cell its Map says is which number of which part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cellgrad.errors import WorkbookError
+from cellgrad.xlsx.addresses import a1
+from cellgrad.xlsx.book import Book
+from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.map_sheet import FORMAT, FORMAT_OF_PARTS, SHEET, Claim, read_map
+
+MOST_CELLS = 2_000_000
+"""A Map that claims more is not believed."""
+
+
+class Entry(NamedTuple):
+    """What the Map says of one cell.
+
+    Attributes:
+        part: the part; empty where there is but one.
+        kind: given, answer, step, check or display.
+        name: the code name of the quantity.
+        layer: its weight layer, or None.
+        index: which of its numbers.
+        claim: the number of the row of the Map.
+    """
+
+    part: str
+    kind: str
+    name: str
+    layer: int | None
+    index: tuple[int, ...]
+    claim: int
+
+    @property
+    def key(self) -> Key:
+        """Return that by which the cell is found."""
+        return self.part, self.name, self.layer, self.index
+
+
+Key = tuple[str, str, int | None, tuple[int, ...]]
+"""Part, code name, layer, index."""
+
+
+class MapFault(NamedTuple):
+    """Something wrong with the Map itself.
+
+    Attributes:
+        sheet: where.
+        cell: its address; empty if it concerns the whole.
+        problem: what.
+    """
+
+    sheet: str
+    cell: str
+    problem: str
+
+
+@dataclass(slots=True)
+class Atlas:
+    """A workbook's own description, cell by cell.
+
+    Attributes:
+        book: formulas and values.
+        facts: the words of the whole workbook.
+        parts: the words of every part; one without a name where there is but one.
+        claims: the rows of the Map.
+        cells: what each claimed cell is.
+        places: where each number stands.
+        faults: what is wrong with the Map.
+    """
+
+    book: Book
+    facts: dict[str, str]
+    parts: dict[str, dict[str, str]]
+    claims: list[Claim]
+    cells: dict[Place, Entry] = field(default_factory=dict)
+    places: dict[Key, Place] = field(default_factory=dict)
+    faults: list[MapFault] = field(default_factory=list)
+
+    def of_part(self, part: str) -> Iterator[tuple[Place, Entry]]:
+        """Yield the claimed cells of a part."""
+        for place, entry in self.cells.items():
+            if entry.part == part:
+                yield place, entry
+
+    def formula(self, place: Place) -> str | None:
+        """Return the formula of a cell, if it holds one."""
+        sheet = self.book.sheets.get(place[0])
+        return None if sheet is None else sheet.formulas.get(place[1:])
+
+    def unclaimed(self) -> Iterator[Place]:
+        """Yield the formula cells that no row of the Map claims."""
+        for sheet, cells in self.book.sheets.items():
+            for row, column in cells.formulas:
+                if (sheet, row, column) not in self.cells:
+                    yield sheet, row, column
+
+
+def read_atlas(book: Book) -> Atlas:
+    """Read what a workbook says of itself.
+
+    Raises:
+        WorkbookError: it says nothing, or something that no workbook can hold.
+    """
+    described = read_map(book)
+    if described is None or not (described.claims or described.facts):
+        raise WorkbookError(
+            f"has no sheet {SHEET!r} that says what its cells are",
+            file=book.path,
+            remedy="prove takes workbooks written by cellgrad build",
+        )
+    known = FORMAT_OF_PARTS if described.parts else FORMAT
+    if described.facts.get("format", known) not in (FORMAT, FORMAT_OF_PARTS):
+        raise WorkbookError(
+            f"says format {described.facts['format']!r}, this version reads {known!r}",
+            file=book.path,
+            place=SHEET,
+            remedy="use the version of cellgrad that wrote it",
+        )
+    several = described.parts or described.facts.get("format") == FORMAT_OF_PARTS
+    parts = described.parts if several else {"": {"kind": "step", **described.facts}}
+    atlas = Atlas(book, described.facts, parts, described.claims)
+    for place, problem in described.faults:
+        atlas.faults.append(MapFault(SHEET, place.partition("!")[2], problem))
+    _enter(atlas)
+    return atlas
+
+
+def _enter(atlas: Atlas) -> None:
+    """Enter every claimed cell; one claimed twice, or one number in two cells, is a fault."""
+    left = MOST_CELLS
+    for number, claim in enumerate(atlas.claims):
+        area, index = claim.cells, claim.rule.index
+        left -= area.height * area.width
+        if left < 0:
+            raise WorkbookError(
+                "claims more cells than a workbook holds",
+                file=atlas.book.path,
+                place=f"{SHEET}!A{claim.row}",
+            )
+        if claim.part not in atlas.parts:
+            problem = f"claims cells of a part that is not described: {claim.part!r}"
+            atlas.faults.append(MapFault(SHEET, f"A{claim.row}", problem))
+            continue
+        for r in range(area.height):
+            for c in range(area.width):
+                place = (area.sheet, area.top + r, area.left + c)
+                entry = Entry(claim.part, claim.kind, *claim.key, index(r, c), number)
+                if place in atlas.cells:
+                    atlas.faults.append(MapFault(area.sheet, a1(*place[1:]), "is claimed twice"))
+                if entry.key in atlas.places and claim.quantity:
+                    problem = f"is claimed as {claim.label or claim.quantity}, as another cell is"
+                    atlas.faults.append(MapFault(area.sheet, a1(*place[1:]), problem))
+                atlas.cells[place] = entry
+                atlas.places[entry.key] = place
