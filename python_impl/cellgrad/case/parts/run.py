@@ -89,10 +89,13 @@ class RunShape(Shape):
 
     def sizes(self) -> dict[int, list[int]]:
         """Return the updates that cover so many samples, by that number."""
-        found: dict[int, list[int]] = {}
-        for update in range(self.updates):
-            found.setdefault(self.batch(update)[1], []).append(update)
-        return found
+        each, rest = self.per_epoch, self.data % self.step.samples
+        if not rest:
+            return {self.step.samples: list(range(self.updates))}
+        last = [update for update in range(self.updates) if update % each == each - 1]
+        full = [update for update in range(self.updates) if update % each != each - 1]
+        found = {self.step.samples: full, rest: last}
+        return {count: rows for count, rows in found.items() if rows}
 
     def structure(self, count: int) -> Structure:
         """Return the structure of an update that covers so many samples."""
