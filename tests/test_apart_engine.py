@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import faulthandler
 import multiprocessing
+import multiprocessing.process
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,10 +99,9 @@ def use(engine, path):
 @pytest.fixture(autouse=True)
 def nothing_left():
     """No process stays behind, whatever a test does."""
+    before = set(multiprocessing.process._children)
     yield
-    assert multiprocessing.active_children() == []
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert set(multiprocessing.process._children) == before  # ended, and waited for
 
 
 @pytest.mark.parametrize("name", ["formualizer", "ironcalc"])
@@ -200,6 +202,26 @@ def test_the_keyboard_interrupts_who_asks_and_not_who_answers(tmp_path):
     with ApartEngine(Made()) as engine, engine.open(tmp_path / "one.xlsx") as workbook:
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGINT)
         assert workbook.read([CELL]) == [[[1.5]]]
+
+
+def test_when_who_asks_is_killed_the_process_ends_by_itself(tmp_path):
+    script = (
+        "import multiprocessing, os, signal\n"
+        "from test_apart_engine import ApartEngine, Made\n"
+        "workbook = ApartEngine(Made()).open('one.xlsx')\n"
+        "print(multiprocessing.active_children()[0].pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=Path(__file__).parent,
+        stdout=subprocess.PIPE, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    stat = Path("/proc") / done.stdout.decode().strip() / "stat"
+    until = time.monotonic() + 10
+    while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_the_time_limit_can_be_set_from_outside(tmp_path, monkeypatch):

@@ -10,8 +10,11 @@ import tempfile
 from collections import defaultdict
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from cellgrad.engines.interface import (
     Block,
@@ -20,6 +23,8 @@ from cellgrad.engines.interface import (
     Engine,
     OpenWorkbook,
     Value,
+    Values,
+    as_values,
     check_shapes,
     failures_of,
     no_such_sheet,
@@ -154,11 +159,29 @@ class _Workbook(OpenWorkbook):
         with failures_of("formualizer", self._path, "read"):
             return [self._block(area) for area in ranges]
 
+    def read_values(self, ranges: Sequence[Range]) -> list[Values]:
+        """Return the same as ``read``, numbers as arrays.
+
+        Raises:
+            EngineError: the engine failed, or there is no such sheet.
+        """
+        with failures_of("formualizer", self._path, "read"):
+            return [self._values(area) for area in ranges]
+
+    def _values(self, area: Range) -> Values:
+        rows = self._rows(area)
+        cells = list(chain.from_iterable(rows))
+        if set(map(type, cells)) == {float}:  # the usual case, and a large sheet has many cells
+            return Values(np.fromiter(cells, np.float64, len(cells)).reshape(len(rows), -1))
+        return as_values([[_value(cell) for cell in row] for row in rows])
+
     def _block(self, area: Range) -> Block:
+        return [[_value(cell) for cell in row] for row in self._rows(area)]
+
+    def _rows(self, area: Range) -> list[list[Any]]:
         # get_values, and sheet() too, would quietly make a missing sheet.
-        sheet = self._known(area.sheet)
-        rows = sheet.get_values(self._address(*area))
-        return [[_value(cell) for cell in row] for row in rows]
+        rows: list[list[Any]] = self._known(area.sheet).get_values(self._address(*area))
+        return rows
 
     def _known(self, name: str) -> formualizer.Sheet:
         if name not in self._sheets:

@@ -15,6 +15,7 @@ from cellgrad.verify.described import Described
 from cellgrad.verify.mismatch import Mismatch
 from cellgrad.verify.result import COMPUTED, Report, place_of
 from cellgrad.xlsx.book import Book
+from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import CellError, Value
 
 _NUMBER = re.compile(r"[-−]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
@@ -64,29 +65,12 @@ def compare_stored(
     without = 0
     found: dict[str, list[Mismatch]] = {}
     for (grid, block), kept in zip(cells, stored, strict=True):
-        claim = grid.claim
-        if kept is None or (
-            block.array is not None
-            and kept.array is not None
-            and np.array_equal(block.array, kept.array)
-        ):
+        if kept is None or _same(block, kept):
             continue
-        area = claim.cells
-        for r, (row, held_row) in enumerate(zip(block.rows, kept.rows, strict=True)):
-            if held_row == row and bool not in map(type, held_row):
-                continue
-            for c, (held, value) in enumerate(zip(held_row, row, strict=True)):
-                cell = (area.top + r, area.left + c)
-                if held == value and type(held) is type(value):
-                    continue
-                if held is None and value not in (None, ""):
-                    without += 1
-                    continue
-                place = (area.sheet, *cell)
-                problem = stored_problem(held, value, partial(bounds.both, place))
-                if problem:
-                    fault = replace(Mismatch.at(claim, *cell, problem), kind="stored")
-                    found.setdefault(claim.part, []).append(fault)
+        faults, lacking = _compare_block(grid.claim, block, kept, bounds)
+        without += lacking
+        if faults:
+            found.setdefault(grid.claim.part, []).extend(faults)
     chained = [
         name for name in found if name in described.programs and described.programs[name].follows
     ]
@@ -101,6 +85,36 @@ def compare_stored(
             report.mismatches.append(fault)
     if without:
         report.notes.append(f"{without} formula cells have no stored value")
+
+
+def _same(block: Values, kept: Values) -> bool:
+    """Tell whether two blocks hold the same numbers, and nothing else."""
+    return (
+        block.array is not None
+        and kept.array is not None
+        and np.array_equal(block.array, kept.array)
+    )
+
+
+def _compare_block(
+    claim: Claim, block: Values, kept: Values, bounds: Bounds
+) -> tuple[list[Mismatch], int]:
+    """Return how a claim's stored values contradict the others, and how many are not stored."""
+    area, faults, without = claim.cells, [], 0
+    for r, (row, held_row) in enumerate(zip(block.rows, kept.rows, strict=True)):
+        if held_row == row and bool not in map(type, held_row):
+            continue
+        for c, (held, value) in enumerate(zip(held_row, row, strict=True)):
+            cell = (area.top + r, area.left + c)
+            if held == value and type(held) is type(value):
+                continue
+            if held is None and value not in (None, ""):
+                without += 1
+                continue
+            problem = stored_problem(held, value, partial(bounds.both, (area.sheet, *cell)))
+            if problem:
+                faults.append(replace(Mismatch.at(claim, *cell, problem), kind="stored"))
+    return faults, without
 
 
 def _judge_by_their_own(
