@@ -111,9 +111,7 @@ class _Workbook:
         if table is None:
             raise InputError("has no Map", file=path)
         self.claims: list[Claim] = [c for c in table.claims if c.kind in NUMERIC]
-        self._runs = {
-            name for name, facts in table.parts.items() if facts.get("kind") == "run"
-        }
+        self._runs = {name for name, facts in table.parts.items() if facts.get("kind") == "run"}
         self._certified: dict[Hashable, Certified] = {}
 
     def measured(self, report: Report, engine: Engine) -> Measured:
@@ -169,9 +167,7 @@ def _places(claim: Claim) -> Iterator[Place]:
 def _bound(certified: Certified, cell: CertifiedCell, arithmetic: Arithmetic) -> float:
     if arithmetic == Arithmetic():
         return cell.bound
-    return certified.bound(
-        cell.place, given_error=arithmetic.given_error, snap=arithmetic.snap
-    )
+    return certified.bound(cell.place, given_error=arithmetic.given_error, snap=arithmetic.snap)
 
 
 def _name(cell: CertifiedCell) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -34,6 +34,18 @@ def array(rng: random.Random, shape: Sequence[int], reach: float) -> Array:
 def weights_reach(fan_in: int) -> float:
     """Return how far weights may reach from so many nodes."""
     return 2.0 if fan_in <= WIDE else max(0.125, 2.0 ** -round(np.log2(fan_in) / 2 - 2))
+
+
+CALM = 30.0
+"""Drawn pre-activations of networks with exponentials stay below this."""
+
+LARGE = 1e6
+"""Those of other networks stay below this."""
+
+
+def calm_limit(activations: Iterable[str]) -> float:
+    """Return below what pre-activations should stay, for no exponential to come near overflow."""
+    return CALM if {"logistic", "softmax"} & set(activations) else LARGE
 
 
 def targets(rng: random.Random, loss: str, samples: int, outputs: int) -> Array:

@@ -20,7 +20,7 @@ from cellgrad.case.structure import Structure
 from cellgrad.mlp import Step
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.expected import Numbers, all_numbers, step_numbers, step_of
-from cellgrad.verify.random_numbers import GRID, array, number, targets, weights_reach
+from cellgrad.verify.random_numbers import CALM, GRID, array, number, targets, weights_reach
 
 
 @dataclass(slots=True)
@@ -50,8 +50,6 @@ _AWAKE = 3
 _OFTEN = 3
 SPECIAL = 1 + _AWAKE
 """So many draws of a network with kinks are special ones, beside those at random."""
-CALM = 30.0
-"""Redrawn pre-activations stay below this."""
 _CLEAR = 1e-6
 """A tolerance keeps at least half of this from the gaps on both sides."""
 

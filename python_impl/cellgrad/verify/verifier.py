@@ -24,6 +24,9 @@ from cellgrad.xlsx.values import CellError
 
 DRAWS = 5
 MAX_DRAWS = 200
+MANY_CELLS = 100_000
+MANY_CELLS_DRAWS = 10
+"""A workbook of so many cells is redrawn at most so often; what stayed unseen is said."""
 MARK_DRAWS = 12
 """So many draws more, at most, to see the marks of the Check sheet told apart."""
 
@@ -63,6 +66,8 @@ class Verifier:
         )
         for claim in described.computed():
             self.report.totals[claim.kind] += claim.cells.height * claim.cells.width
+        if self.report.cells > MANY_CELLS:
+            self.max_draws = min(self.max_draws, MANY_CELLS_DRAWS)
         for fault in described.faults:
             place = place_of(fault)
             if fault.kind in COMPUTED and place is not None:

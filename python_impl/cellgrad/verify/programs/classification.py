@@ -100,6 +100,19 @@ class ClassificationProgram(Program):
     def draw(self, number: int, linked: Mapping[Key, Array]) -> Numbers:
         """Return new givens, in turn on the kink of a unit step."""
         del linked
+        shrink = 1.0
+        while True:
+            found = self._drawn(number, shrink)
+            if self.linked_keys or self._calm(found):
+                break
+            shrink /= 2
+        at_kink = number == 1 and "unit_step" in self.shape.network.activations
+        if at_kink and not self.shape_boundary():
+            parameters = ("weights", "biases")
+            found |= {key: np.zeros_like(a) for key, a in found.items() if key[0] in parameters}
+        return found
+
+    def _drawn(self, number: int, shrink: float) -> Numbers:
         s = self.shape.network
         rng = self.rng(number, (s.nodes, s.loss))
         found: Numbers = {}
@@ -114,15 +127,19 @@ class ClassificationProgram(Program):
             elif name == "leaky_slope":
                 found[key] = np.array(at_random.number(rng, 0.0625, 0.5))
             elif name == "weights":
-                reach = at_random.weights_reach(quantity.shape[0])
+                reach = at_random.weights_reach(quantity.shape[0]) * shrink
                 found[key] = at_random.array(rng, quantity.shape, reach)
             else:
                 found[key] = at_random.array(rng, quantity.shape, 2.0)
-        if number == 1 and "unit_step" in s.activations and not self.shape_boundary():
-            for key in found:
-                if key[0] in ("weights", "biases"):
-                    found[key] = np.zeros_like(found[key])
         return found
+
+    def _calm(self, givens: Mapping[Key, Array]) -> bool:
+        """Tell whether no exponential comes near overflow."""
+        with np.errstate(all="ignore"):
+            numbers = self.numbers(givens, {})
+        pre = [array for (name, _), array in numbers.items() if name == "pre_activation"]
+        limit = at_random.calm_limit(self.shape.network.activations)
+        return max(float(np.abs(array).max()) for array in pre) < limit
 
     def shape_boundary(self) -> bool:
         """Tell whether a decision line is computed: it has no height for weights of 0."""

@@ -23,12 +23,9 @@ from cellgrad.verify import random_numbers as at_random
 from cellgrad.verify.domain import targets_problem
 from cellgrad.verify.expected import step_numbers
 from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
-from cellgrad.verify.redraw import CALM
 from cellgrad.xlsx.formula import Place
 from cellgrad.xlsx.map_sheet import Claim
 
-_LARGE = 1e6
-"""Redrawn pre-activations of networks without exponentials stay below this."""
 _HALVINGS = 60
 _RANGES = {
     "learning_rate": (0.125, 2.0),
@@ -226,7 +223,9 @@ class RunProgram(Program):
     def _drawn_one(self, rng: random.Random, quantity: Quantity, shrink: float) -> Array:
         s, name, shape = self.shape.step, quantity.name, quantity.shape
         if name.endswith("target"):
-            return at_random.targets(rng, s.loss, shape[0], s.outputs)
+            # targets that a logistic output can reach: beyond them it would only saturate
+            reachable = "binary_cross_entropy" if s.activations[-1] == "logistic" else s.loss
+            return at_random.targets(rng, reachable, shape[0], s.outputs)
         if name in _RANGES or name.endswith("_power"):
             low, high = _RANGES.get(name, (0.25, 0.875))
             size = int(np.prod(shape))
@@ -242,30 +241,37 @@ class RunProgram(Program):
         return np.abs(drawn) if name.endswith("second_moment") else drawn
 
     def _calm(self, givens: Mapping[Key, Array]) -> bool:
-        """Tell whether no number of the run comes near overflow."""
+        """Tell whether no number of the run comes near overflow, its last weights included."""
         s = self.shape.step
-        limit = CALM if {"logistic", "softmax"} & set(s.activations) else _LARGE
+        limit = at_random.calm_limit(s.activations)
         first = self._state(
             {name: self._first(name, givens) for name in self._remembered()},
             list(range(self.shape.updates)),
         )
-        rate = givens["learning_rate", None]
+        rate, constants = givens["learning_rate", None], self._constants(givens)
+        inputs, targets = (givens[f"sample_{name}", None] for name in ("input", "target"))
         with np.errstate(all="ignore"):
             for update in updates(
                 self.shape.structure,
                 self.shape.rule,
                 first,
-                givens["sample_input", None],
-                givens["sample_target", None],
+                inputs,
+                targets,
                 (self.shape.batch(n) for n in range(self.shape.updates)),
                 (rate[n] if rate.ndim else rate for n in range(self.shape.updates)),
-                self._constants(givens),
+                constants,
             ):
-                pre = max(float(np.abs(z).max()) for z in update.step.pre_activation)
-                large = max(float(np.abs(w).max()) for w in update.after.weights)
-                if not (pre < limit and large < _LARGE):
+                if not _largest(update.step.pre_activation) < limit:
                     return False
-        return True
+                if not _largest(update.after.weights) < at_random.LARGE:
+                    return False
+            everything = replace(s, samples=self.shape.data, update="batch_mean", decay=False)
+            last = update.after
+            slope = constants.leaky_slope
+            passed = forward(
+                everything, last.weights, last.biases, inputs, targets, slope, np.array(0.0)
+            )
+        return _largest(passed.pre_activation) < limit
 
     def _first(self, name: str, givens: Mapping[Key, Array]) -> list[Array]:
         if name.endswith("_power"):
@@ -298,6 +304,10 @@ class RunProgram(Program):
     def names_samples(self) -> bool:
         """Tell whether the sample is part of a scalar's name."""
         return self.shape.step.samples > 1 or bool(self.shape.evaluated)
+
+
+def _largest(arrays: list[Array]) -> float:
+    return max(float(np.abs(array).max()) for array in arrays)
 
 
 def update_numbers(update: Update) -> Numbers:

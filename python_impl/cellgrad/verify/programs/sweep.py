@@ -66,8 +66,20 @@ class SweepProgram(Program):
         return found
 
     def draw(self, number: int, linked: Mapping[Key, Array]) -> Numbers:
-        """Return new givens."""
+        """Return new givens, small enough that no exponential comes near overflow."""
         del linked
+        limit = at_random.calm_limit(self.shape.step.activations)
+        shrink = 1.0
+        while True:
+            found = self._drawn(number, shrink)
+            with np.errstate(all="ignore"):
+                numbers = self.numbers(found, {})
+            pre = [array for (name, _), array in numbers.items() if name == "pre_activation"]
+            if max(float(np.abs(array).max()) for array in pre) < limit:
+                return found
+            shrink /= 2
+
+    def _drawn(self, number: int, shrink: float) -> Numbers:
         s = self.shape.step
         rng = self.rng(number, (s.nodes, s.loss))
         found: Numbers = {}
@@ -80,10 +92,11 @@ class SweepProgram(Program):
             elif name in ("leaky_slope", "weight_decay"):
                 found[key] = np.array(at_random.number(rng, 0.0625, 0.5))
             elif name == "weights":
-                reach = at_random.weights_reach(quantity.shape[0])
+                reach = at_random.weights_reach(quantity.shape[0]) * shrink
                 found[key] = at_random.array(rng, quantity.shape, reach)
             else:
-                found[key] = at_random.array(rng, quantity.shape, 2.0)
+                reach = 2.0 * shrink if name in ("axis", "biases") else 2.0
+                found[key] = at_random.array(rng, quantity.shape, reach)
         return found
 
     def domain_problem(self, inputs: Mapping[Key, Array]) -> str:
