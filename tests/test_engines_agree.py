@@ -18,10 +18,10 @@ TOP = Path(__file__).parent.parent
 WORKBOOKS = sorted((TOP / "spreadsheets").rglob("*.xlsx"))
 ENGINES = [
     "formualizer",
-    "ironcalc",
+    pytest.param("ironcalc", marks=pytest.mark.slow),
     pytest.param("libreoffice", marks=[pytest.mark.libreoffice, pytest.mark.slow]),
     pytest.param("gnumeric", marks=[pytest.mark.gnumeric, pytest.mark.slow]),
-    "saved",
+    pytest.param("saved", marks=pytest.mark.slow),
 ]
 STEPS = [path for path in WORKBOOKS if path.parent.name != "series"]
 BIT_BY_BIT = ("formualizer", "ironcalc", "libreoffice", "saved")
