@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "mlp": {"mlp", "case", "errors"},
     "workbook": {"workbook", "case", "errors", "xlsx"},
     "compare": {"compare"},
-    "certify": {"certify", "xlsx", "errors"},
+    "certify": {"certify", "case", "xlsx", "errors"},
     "engines": {"engines", "xlsx", "files", "errors"},
     "kernels": {"kernels", "case", "errors"},
     "train": {"train", "case", "kernels", "xlsx", "errors", "files", "shipped"},

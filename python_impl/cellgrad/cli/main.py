@@ -42,8 +42,15 @@ def main() -> None:
     help="formualizer (default), ironcalc, libreoffice, gnumeric, saved, or all installed; "
     "repeat for several.",
 )
+@click.option(
+    "--table",
+    is_flag=True,
+    help="Measure each engine's numbers on values certified to 50 digits (cellgrad[proof]).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def verify(workbooks: tuple[Path, ...], engines: tuple[str, ...], *, as_json: bool) -> int:
+def verify(
+    workbooks: tuple[Path, ...], engines: tuple[str, ...], *, table: bool, as_json: bool
+) -> int:
     """Recalculate WORKBOOKs (all shipped ones by default) and compare every cell.
 
     The numbers in the yellow cells are taken from the file, the MLP computes the
@@ -52,7 +59,22 @@ def verify(workbooks: tuple[Path, ...], engines: tuple[str, ...], *, as_json: bo
     """
     from cellgrad.cli.verify import verify_command  # noqa: PLC0415 - start-up time
 
-    return verify_command(workbooks, engines, as_json=as_json)
+    return verify_command(workbooks, engines, as_json=as_json, table=table)
+
+
+@main.command()
+@click.argument("workbooks", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def prove(workbooks: tuple[Path, ...], *, as_json: bool) -> int:
+    """Prove from the formulas of WORKBOOKs that gradients are derivatives.
+
+    Reads nothing but the files (by default all shipped ones). E must be the declared
+    error of the declared network, each gradient cell the derivative of that E, and each
+    new weight the declared update; for all numbers, not only for the present ones.
+    """
+    from cellgrad.cli.prove import prove_command  # noqa: PLC0415 - start-up time
+
+    return prove_command(workbooks, as_json=as_json)
 
 
 @main.command()

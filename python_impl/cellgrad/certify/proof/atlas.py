@@ -15,6 +15,11 @@ from cellgrad.xlsx.map_sheet import FORMAT, FORMAT_OF_PARTS, SHEET, Claim, read_
 MOST_CELLS = 2_000_000
 """A Map that claims more is not believed."""
 
+MOST_FAULTS = 1_000
+
+COPY = "copy"
+"""The first word of a name whose number is computed in an earlier cell of the Map."""
+
 
 class Entry(NamedTuple):
     """What the Map says of one cell.
@@ -24,7 +29,7 @@ class Entry(NamedTuple):
         kind: given, answer, step, check or display.
         name: the code name of the quantity.
         layer: its weight layer, or None.
-        index: which of its numbers.
+        at: which of its numbers.
         claim: the number of the row of the Map.
     """
 
@@ -32,13 +37,13 @@ class Entry(NamedTuple):
     kind: str
     name: str
     layer: int | None
-    index: tuple[int, ...]
+    at: tuple[int, ...]
     claim: int
 
     @property
     def key(self) -> Key:
         """Return that by which the cell is found."""
-        return self.part, self.name, self.layer, self.index
+        return self.part, self.name, self.layer, self.at
 
 
 Key = tuple[str, str, int | None, tuple[int, ...]]
@@ -80,12 +85,19 @@ class Atlas:
     cells: dict[Place, Entry] = field(default_factory=dict)
     places: dict[Key, Place] = field(default_factory=dict)
     faults: list[MapFault] = field(default_factory=list)
+    _by_part: dict[str, list[tuple[Place, Entry]]] = field(default_factory=dict, repr=False)
 
-    def of_part(self, part: str) -> Iterator[tuple[Place, Entry]]:
-        """Yield the claimed cells of a part."""
-        for place, entry in self.cells.items():
-            if entry.part == part:
-                yield place, entry
+    def of_part(self, part: str) -> list[tuple[Place, Entry]]:
+        """Return the claimed cells of a part."""
+        if not self._by_part:
+            for place, entry in self.cells.items():
+                self._by_part.setdefault(entry.part, []).append((place, entry))
+        return self._by_part.get(part, [])
+
+    def fault(self, sheet: str, cell: str, problem: str) -> None:
+        """Note something wrong with the Map."""
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append(MapFault(sheet, cell, problem))
 
     def formula(self, place: Place) -> str | None:
         """Return the formula of a cell, if it holds one."""
@@ -125,7 +137,7 @@ def read_atlas(book: Book) -> Atlas:
     parts = described.parts if several else {"": {"kind": "step", **described.facts}}
     atlas = Atlas(book, described.facts, parts, described.claims)
     for place, problem in described.faults:
-        atlas.faults.append(MapFault(SHEET, place.partition("!")[2], problem))
+        atlas.fault(SHEET, place.partition("!")[2], problem)
     _enter(atlas)
     return atlas
 
@@ -144,16 +156,26 @@ def _enter(atlas: Atlas) -> None:
             )
         if claim.part not in atlas.parts:
             problem = f"claims cells of a part that is not described: {claim.part!r}"
-            atlas.faults.append(MapFault(SHEET, f"A{claim.row}", problem))
+            atlas.fault(SHEET, f"A{claim.row}", problem)
             continue
         for r in range(area.height):
             for c in range(area.width):
                 place = (area.sheet, area.top + r, area.left + c)
                 entry = Entry(claim.part, claim.kind, *claim.key, index(r, c), number)
                 if place in atlas.cells:
-                    atlas.faults.append(MapFault(area.sheet, a1(*place[1:]), "is claimed twice"))
-                if entry.key in atlas.places and claim.quantity:
+                    atlas.fault(area.sheet, a1(*place[1:]), "is claimed twice")
+                if entry.key in atlas.places and claim.kind == "step":
+                    entry = _as_copy(atlas, entry)
+                elif entry.key in atlas.places and claim.quantity:
                     problem = f"is claimed as {claim.label or claim.quantity}, as another cell is"
-                    atlas.faults.append(MapFault(area.sheet, a1(*place[1:]), problem))
+                    atlas.fault(area.sheet, a1(*place[1:]), problem)
                 atlas.cells[place] = entry
                 atlas.places[entry.key] = place
+
+
+def _as_copy(atlas: Atlas, entry: Entry) -> Entry:
+    """Name a further cell of a number that has one: incoming values stand beside weights."""
+    count = 1
+    while (copy := entry._replace(name=f"{COPY} {count} {entry.name}")).key in atlas.places:
+        count += 1
+    return copy

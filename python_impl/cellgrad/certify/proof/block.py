@@ -30,7 +30,7 @@ class Derivative:
 
     Attributes:
         of: of what.
-        by: by what.
+        by: by what, the rest held.
         sign: 1, or −1 where FE = target − output flips every sign.
     """
 
@@ -48,8 +48,7 @@ class Spec:
 
     Attributes:
         claims: by role.
-        assumed: a role and the term by which it may be replaced, and the words for that:
-            targets that sum to 1.
+        assumed: roles, and the terms by which they may be replaced: targets that sum to 1.
     """
 
     claims: Mapping[Role, Claim]

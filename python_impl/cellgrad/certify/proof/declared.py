@@ -48,7 +48,6 @@ class Network:
     Args:
         structure: the step.
         given: how weights, biases, inputs, targets and constants are read.
-        own: how the pass's own quantities are read.
         role: what the pass's own quantities are called.
     """
 
@@ -81,8 +80,8 @@ class Network:
         """Yield Eq. 1 to 5 and 17."""
         s = self.s
         for k in range(s.layers):
-            for sample, j in indices(s.samples, s.nodes[k + 1]):
-                at = (sample, j)
+            for at in indices(s.samples, s.nodes[k + 1]):
+                sample, j = at
                 yield self._defined("pre_activation", k, at, self._sum(k, sample, j))
                 z = self._own("pre_activation", k, at)
                 slope = self._given("leaky_slope") if s.activations[k] == "leaky_relu" else ZERO

@@ -43,7 +43,7 @@ class Algebra(Protocol[T]):
         """Return 1 if a value is positive, else 0."""
 
 
-def evaluate(term: Term, algebra: Algebra[T]) -> T:
+def evaluate(term: Term, algebra: Algebra[T]) -> T:  # noqa: PLR0911 - a kind of term each
     """Return the value of a term.
 
     Raises:
@@ -88,23 +88,21 @@ def _called(name: str, args: list[T], algebra: Algebra[T]) -> T:
 
 
 def _truth(term: Term, algebra: Algebra[T]) -> T:
-    """Return a condition as 0 or 1; every comparison is that of a difference with 0."""
+    """Return a condition as 0 or 1."""
     if term[0] == "all":
         return algebra.multiply([_truth(part, algebra) for part in term[1]])
     if term[0] != "compare":
         return _complement(_is_zero(evaluate(term, algebra), algebra), algebra)
-    sign, left, right = term[1], evaluate(term[2], algebra), evaluate(term[3], algebra)
+    return _comparison(term[1], evaluate(term[2], algebra), evaluate(term[3], algebra), algebra)
+
+
+def _comparison(sign: str, left: T, right: T, algebra: Algebra[T]) -> T:
+    """Every comparison is one of a difference with 0."""
+    if sign in ("<", ">="):
+        left, right = right, left
     gap = algebra.add([left, _negative(right, algebra)])
-    if sign == ">":
-        return algebra.positive(gap)
-    if sign == "<=":
-        return _complement(algebra.positive(gap), algebra)
-    if sign == "<":
-        return algebra.positive(_negative(gap, algebra))
-    if sign == ">=":
-        return _complement(algebra.positive(_negative(gap, algebra)), algebra)
-    zero = _is_zero(gap, algebra)
-    return zero if sign == "=" else _complement(zero, algebra)
+    value = _is_zero(gap, algebra) if sign in ("=", "<>") else algebra.positive(gap)
+    return _complement(value, algebra) if sign in ("<>", "<=", ">=") else value
 
 
 def _is_zero(gap: T, algebra: Algebra[T]) -> T:

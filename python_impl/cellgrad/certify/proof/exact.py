@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from sympy.polys.domains import ZZ
@@ -27,11 +28,20 @@ Element = tuple[Polynomial, Polynomial]
 MOST_TERMS = 4_000
 """A polynomial of more terms is given up; the identity test decides then."""
 
+_MOST_PRODUCTS = 40_000
+"""So many products of terms are formed for one product of polynomials, at most."""
+
 _ROOMS = (8, 16, 32, 64, 128, 256, 512)
 """Rings of so many indeterminates are made, each once."""
 
 Sign = int
 """−1, 0 or 1."""
+
+
+@cache
+def _ring(room: int) -> Any:
+    """Return the ring of polynomials in so many indeterminates."""
+    return PolyRing([f"x{n}" for n in range(room)], ZZ, lex)
 
 
 class Exact:
@@ -52,7 +62,7 @@ class Exact:
         fitting = [size for size in _ROOMS if size >= room]
         if not fitting:
             raise UndefinedError("more indeterminates than are handled")
-        self._ring = PolyRing([f"x{n}" for n in range(fitting[0])], ZZ, lex)
+        self._ring = _ring(fitting[0])
         self._left = iter(self._ring.gens)
         self._one, self._zero = self._ring.one, self._ring.zero
         self._meaning, self._signs = meaning, signs or {}
@@ -105,22 +115,18 @@ class Exact:
             if below == under:
                 over = over + other
             elif below == self._one:
-                over = over + other * under
-            elif under == self._one:
-                over, under = over * below + other, below
+                over = over + _times(other, under)
             else:
-                _, one, two = under.cofactors(below)
-                over, under = over * two + other * one, under * two
+                over = _times(over, below) + _times(other, under)
+                under = _times(under, below)
         return self._fraction(over, under)
 
     def multiply(self, parts: list[Element]) -> Element:
         """Return a product."""
         over, under = self._one, self._one
         for other, below in parts:
-            over = over * other
-            under = under if below == self._one else under * below
-            if len(over) > MOST_TERMS:
-                raise UndefinedError("polynomials longer than are handled")
+            over = _times(over, other)
+            under = _times(under, below)
         return self._fraction(over, under)
 
     def divide(self, over: Element, under: Element) -> Element:
@@ -131,7 +137,7 @@ class Exact:
 
     def same(self, one: Element, other: Element) -> bool:
         """Tell whether two fractions are the same function."""
-        return not one[0] * other[1] - other[0] * one[1]
+        return bool(_times(one[0], other[1]) == _times(other[0], one[1]))
 
     def call(self, name: str, args: list[Element]) -> Element:
         """Return a function."""
@@ -190,3 +196,10 @@ class Exact:
                 return condition  # MAX(0, x) is positive where x is
         self._conditions.append((value, self._symbol()))
         return self._conditions[-1][1]
+
+
+def _times(one: Polynomial, other: Polynomial) -> Polynomial:
+    """Return a product; UndefinedError if it would be long."""
+    if len(one) * len(other) > _MOST_PRODUCTS:
+        raise UndefinedError("polynomials longer than are handled")
+    return one * other

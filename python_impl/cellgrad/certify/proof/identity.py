@@ -12,8 +12,9 @@ from cellgrad.certify.proof.residues import PRIME, Degrees, Residues
 from cellgrad.certify.proof.terms import Adjoint, Leaf, Role, Term, leaves, number, product
 from cellgrad.xlsx.formula import FormulaError
 
-LIMIT = 2.0**-100
-"""Trials are repeated until the probability of passing something wrong is below this."""
+LIMIT = 2.0**-120
+"""Trials are repeated until the probability of passing something wrong is below this: then it
+is below 2⁻¹⁰⁰ in a workbook of a million different blocks."""
 
 _MOST_TRIALS = 40
 

@@ -26,13 +26,13 @@ _LARGEST = 3_000
 _MOST_SIGNS = 3
 """For so many leaves every sign is tried where a condition decides."""
 
-_STAGES: tuple[Callable[[Role], bool] | None, ...] = (
-    None,
+_STAGES: tuple[Callable[[Role], bool], ...] = (
+    lambda _: False,
     lambda role: role.name not in _KEPT | _SIGNALS | _SUMS,
     lambda role: role.name not in _KEPT | _SIGNALS,
     lambda role: role.name not in _KEPT,
 )
-"""Which leaves are replaced by what they must be, from none to most."""
+"""Which leaves are replaced by what they must be, from none but copies to most."""
 
 _PREFIXES = ("pass_", "validation_")
 
@@ -167,18 +167,14 @@ class _Decision:
         formula: Term,
         expected: Term,
         assumed: Mapping[Role, Term],
-        opened: Callable[[Role], bool] | None,
+        opened: Callable[[Role], bool],
     ) -> bool:
-        claims = self.block.spec.claims
-
         def meaning(leaf: Leaf) -> Term | None:
             if not isinstance(leaf, Role):
                 return None
             if leaf in assumed:
                 return assumed[leaf]
-            if opened is None or leaf not in claims or not opened(_plain(leaf)):
-                return None
-            return self.meaning(leaf)
+            return self.meaning(leaf) if self._opens(leaf, opened) else None
 
         def same(signs: Mapping[Leaf, int]) -> tuple[bool, list[Leaf]]:
             algebra = Exact(self._room(formula, expected, opened), meaning, signs)
@@ -193,9 +189,17 @@ class _Decision:
             for signs in product((1, 0, -1), repeat=len(compared))
         )
 
-    def _room(self, formula: Term, expected: Term, opened: Callable[[Role], bool] | None) -> int:
+    def _opens(self, leaf: Leaf, opened: Callable[[Role], bool]) -> bool:
+        """Tell whether a leaf is replaced by what it must be; a copy always is."""
+        claim = self.block.spec.claims.get(leaf) if isinstance(leaf, Role) else None
+        if claim is None or not isinstance(leaf, Role):
+            return False
+        copied = isinstance(claim, Equals) and claim.term[0] == "leaf"
+        return copied or opened(_plain(leaf))
+
+    def _room(self, formula: Term, expected: Term, opened: Callable[[Role], bool]) -> int:
         """Return how many indeterminates may be needed, at most."""
-        claims, seen, stack, count = self.block.spec.claims, set(), [formula, expected], 0
+        seen, stack, count = set(), [formula, expected], 0
         while stack:
             top = stack.pop()
             count += top[0] in ("leaf", "call", "compare")
@@ -205,7 +209,7 @@ class _Decision:
                 seen.add(role)
                 if role in self.block.spec.assumed:
                     stack.append(self.block.spec.assumed[role])
-                elif opened is not None and role in claims and opened(_plain(role)):
+                elif self._opens(role, opened):
                     stack.append(self.meaning(role))
         return count
 

@@ -23,8 +23,8 @@ _SYSTEM = random.SystemRandom()
 class Residues:
     """A random point: the arithmetic of integers modulo PRIME.
 
-    Args:
-        values: gives the residue of a role.
+    Attributes:
+        known: the residues of roles, entered by whoever works out a term.
     """
 
     def __init__(self) -> None:

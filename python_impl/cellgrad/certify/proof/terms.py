@@ -21,12 +21,12 @@ class Role(NamedTuple):
     Attributes:
         name: the code name of the quantity; ``cell`` for a cell without a role here.
         layer: its weight layer, or None.
-        index: which of its numbers; of a cell without a role its sheet, row and column.
+        at: which of its numbers; of a cell without a role its sheet, row and column.
     """
 
     name: str
     layer: int | None = None
-    index: tuple[Any, ...] = ()
+    at: tuple[Any, ...] = ()
 
 
 class Adjoint(NamedTuple):

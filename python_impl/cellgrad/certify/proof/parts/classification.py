@@ -55,8 +55,8 @@ class ClassificationPart(Part):
             if quantity.given:
                 if entry.kind == "step":
                     links[place] = self._source(entry)
-            elif quantity.per_row and entry.index:
-                rows[entry.index[0]].append(place)
+            elif quantity.per_row and entry.at:
+                rows[entry.at[0]].append(place)
             else:
                 counts.append(place)
         yield from self.copies(links)
@@ -69,7 +69,7 @@ class ClassificationPart(Part):
         if entry.name not in self.sources:
             return None, "what it is taken from is not said"
         part, name, row = self.sources[entry.name]
-        index = entry.index if row is None else (row, *entry.index)
+        index = entry.at if row is None else (row, *entry.at)
         return self.atlas.places.get((part, name, entry.layer, index)), f"{name} of {part}"
 
     def _role(self, place: Place, entry: Entry) -> Role | None:
@@ -84,7 +84,7 @@ class ClassificationPart(Part):
             quantity = self.known.get((role.name, role.layer))
             if quantity is None or not quantity.per_row:
                 return role
-            return role._replace(index=role.index[1:]) if role.index[:1] == (row,) else None
+            return role._replace(at=role.at[1:]) if role.at[:1] == (row,) else None
 
         return self.block(spec, cells, role_of)
 
@@ -93,7 +93,7 @@ class ClassificationPart(Part):
 
         def flat(role: Role) -> Role:
             sampled = role.name not in ("weights", "biases", "leaky_slope")
-            return role._replace(index=role.index[1:]) if sampled else role
+            return role._replace(at=role.at[1:]) if sampled else role
 
         network = Network(self.s, lambda role: terms.leaf(flat(role)), flat)
         found: dict[Role, Claim] = {}
@@ -161,9 +161,7 @@ def _is(one: Term, other: Term) -> Term:
 def _class_of(outputs: list[Term]) -> Term:
     """One output: 1 above the limit; several: the first of the largest."""
     if len(outputs) == 1:
-        return terms.choice(
-            terms.compare(">", outputs[0], terms.leaf(Role("limit"))), ONE, ZERO
-        )
+        return terms.choice(terms.compare(">", outputs[0], terms.leaf(Role("limit"))), ONE, ZERO)
     largest = terms.call("MAX", *outputs)
     result = terms.number(len(outputs))
     for n in reversed(range(len(outputs) - 1)):

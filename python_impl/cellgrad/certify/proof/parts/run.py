@@ -45,9 +45,9 @@ class RunPart(Part):
         super().__init__(name, atlas, facts, shape.quantities())
         self.shape, self.start, self.samples = shape, start, samples
         self._specs: dict[int, Spec] = {}
-        self.left = {
-            f"new_{name}": name for name in ("weights", "biases")
-        } | {name: f"last_{name}" for name in shape.state()}
+        self.left = {f"new_{name}": name for name in ("weights", "biases")} | {
+            name: f"last_{name}" for name in shape.state()
+        }
         """What an update leaves, and what the next one calls it."""
 
     def blocks(self) -> Iterator[Block]:
@@ -56,14 +56,13 @@ class RunPart(Part):
         links: dict[Place, tuple[Place | None, str]] = {}
         for place, entry in self.atlas.of_part(self.name):
             quantity = self.known.get((entry.name, entry.layer))
-            if quantity is None or not entry.index and quantity.per_row:
+            if quantity is None or (quantity.per_row and not entry.at):
                 continue
             if not quantity.given:
-                rows[entry.index[0]].append(place)
-            elif entry.kind == "step" or self.atlas.formula(place) is not None:
+                rows[entry.at[0]].append(place)
+            elif entry.kind == "step":
                 source = self.atlas.places.get((self.start, *entry[2:5]))
-                if self.start or entry.kind == "step":
-                    links[place] = (source, f"the start of {self.start or 'another run'}")
+                links[place] = (source, f"the start of {self.start or 'another run'}")
         yield from self.copies(links)
         for update in range(self.shape.updates):
             yield self._row(update, rows.get(update, []))
@@ -87,23 +86,25 @@ class RunPart(Part):
         quantity = self.known.get((name, layer)) if part == self.name else None
         if quantity is None or len(index) != len(quantity.shape):
             return None
+        role = Role(name, layer, index)
         if quantity.per_row == "update":
-            if index[0] == update:
-                return Role(name, layer, index[1:])
-            if index[0] == update - 1 and name in self.left:
-                return Role(self.left[name], layer, index[1:])
-            return None
-        if name.startswith(START):
-            return self._start(name.removeprefix(START), layer, index, update)
-        return Role(name, layer, index)
+            return self._in_row(role, update)
+        return self._start(role, update) if name.startswith(START) else role
 
-    def _start(self, name: str, layer: int | None, index: tuple[int, ...], update: int
-               ) -> Role | None:  # fmt: skip
+    def _in_row(self, role: Role, update: int) -> Role | None:
+        row, rest = role.at[0], role.at[1:]
+        if row == update:
+            return role._replace(at=rest)
+        if row == update - 1 and role.name in self.left:
+            return role._replace(name=self.left[role.name], at=rest)
+        return None
+
+    def _start(self, role: Role, update: int) -> Role | None:
+        name = role.name.removeprefix(START)
         kept = name == "biases" and not self.shape.step.update_biases
         if update and not kept:
             return None
-        known = name in ("weights", "biases")
-        return Role(name if known else f"last_{name}", layer, index)
+        return role._replace(name=name if name in ("weights", "biases") else f"last_{name}")
 
     def _spec(self, count: int) -> Spec:
         if count not in self._specs:
@@ -115,9 +116,7 @@ class RunPart(Part):
     def _assumed(structure: Structure) -> dict[Role, Term]:
         if structure.loss != CATEGORICAL:
             return {}
-        return targets_sum_to_one(
-            structure.samples, structure.outputs, "target", "sample_target"
-        )
+        return targets_sum_to_one(structure.samples, structure.outputs, "target", "sample_target")
 
     def _claims(self, structure: Structure) -> dict[Role, Claim]:
         s = structure

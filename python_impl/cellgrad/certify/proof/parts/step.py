@@ -9,7 +9,7 @@ from cellgrad.case.quantities import quantities
 from cellgrad.case.selection import checked_parameters
 from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad.certify.proof import terms
-from cellgrad.certify.proof.atlas import Atlas, Entry
+from cellgrad.certify.proof.atlas import COPY, Atlas, Entry
 from cellgrad.certify.proof.block import Block, Claim, Equals, Spec, step_claims
 from cellgrad.certify.proof.declared import Network, Update
 from cellgrad.certify.proof.parts.part import CATEGORICAL, Part, targets_sum_to_one
@@ -43,12 +43,21 @@ class StepPart(Part):
         if not self.name:
             claims.update(_check(self.s))
             claims.update(_results(self.s))
+        claims.update(self._copies())
         assumed = {}
         if self.s.loss == CATEGORICAL:
             assumed = targets_sum_to_one(self.s.samples, self.s.outputs, "target")
         yield self.block(
             Spec(claims, assumed), (place for place, _ in self.atlas.of_part(self.name)), self._role
         )
+
+    def _copies(self) -> Iterator[tuple[Role, Claim]]:
+        """Yield the cells that repeat a number, beside the weights that it meets."""
+        for _, entry in self.atlas.of_part(self.name):
+            first, _, rest = entry.name.partition(" ")
+            if first == COPY:
+                source = Role(rest.partition(" ")[2], entry.layer, entry.at)
+                yield Role(*entry[2:5]), Equals(terms.leaf(source), "a copy")
 
     def _role(self, place: Place, entry: Entry) -> Role | None:
         del place
@@ -118,7 +127,7 @@ def _pass(
         return terms.leaf(role)
 
     def role_of(role: Role) -> Role:
-        return Role(f"pass_{role.name}", role.layer, (row, *role.index))
+        return Role(f"pass_{role.name}", role.layer, (row, *role.at))
 
     network = Network(structure, given, role_of)
     for role, term in network.forward():

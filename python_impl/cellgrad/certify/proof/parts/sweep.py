@@ -24,9 +24,7 @@ class SweepPart(Part):
         shape: what is moved.
     """
 
-    def __init__(
-        self, name: str, atlas: Atlas, facts: dict[str, str], shape: SweepShape
-    ) -> None:
+    def __init__(self, name: str, atlas: Atlas, facts: dict[str, str], shape: SweepShape) -> None:
         super().__init__(name, atlas, facts, shape.quantities())
         self.shape = shape
         self.two = len(shape.counts) > 1
@@ -36,8 +34,8 @@ class SweepPart(Part):
         rows: dict[int, list[Place]] = defaultdict(list)
         for place, entry in self.atlas.of_part(self.name):
             quantity = self.known.get((entry.name, entry.layer))
-            if quantity is not None and not quantity.given and quantity.per_row and entry.index:
-                rows[entry.index[0]].append(place)
+            if quantity is not None and not quantity.given and quantity.per_row and entry.at:
+                rows[entry.at[0]].append(place)
         spec = self._spec()
         for row in range(self.shape.rows):
             yield self._row(row, rows.get(row, []), spec)
@@ -89,7 +87,7 @@ class SweepPart(Part):
             return
         wanted: dict[Place, tuple[Place | None, str]] = {}
         for place, entry in self.atlas.of_part(self.name):
-            if entry.name == "surface" and len(entry.index) == 2:  # noqa: PLR2004
-                row = entry.index[0] * self.shape.counts[1] + entry.index[1]
+            if entry.name == "surface" and len(entry.at) == 2:  # noqa: PLR2004
+                row = entry.at[0] * self.shape.counts[1] + entry.at[1]
                 wanted[place] = (self.place("error", None, (row,)), "E of its combination")
         yield from self.copies(wanted)

@@ -46,17 +46,17 @@ class RowsPart(Part):
         """Yield a block a row."""
         rows: dict[int, list[Place]] = defaultdict(list)
         for place, entry in self.atlas.of_part(self.name):
-            if entry.index:
-                rows[entry.index[0]].append(place)
+            if entry.at:
+                rows[entry.at[0]].append(place)
         for row in range(self.rows):
             yield self._row(row, rows.get(row, []))
 
     def _row(self, row: int, cells: list[Place]) -> Block:
         def role_of(place: Place, entry: Entry) -> Role | None:
             del place
-            if entry.part != self.name or (entry.index and entry.index[0] != row):
+            if entry.part != self.name or (entry.at and entry.at[0] != row):
                 return None
-            return Role(entry.name, entry.layer, entry.index[1:])
+            return Role(entry.name, entry.layer, entry.at[1:])
 
         return self.block(self.spec, cells, role_of)
 
@@ -81,8 +81,8 @@ class ComparisonPart(Part):
         """Yield one block of all copies."""
         wanted: dict[Place, tuple[Place | None, str]] = {}
         for place, entry in self.atlas.of_part(self.name):
-            if entry.name == "error" and len(entry.index) == 2:  # noqa: PLR2004 - update, run
-                update, run = entry.index
+            if entry.name == "error" and len(entry.at) == 2:  # noqa: PLR2004 - update, run
+                update, run = entry.at
                 source = None
                 if run < len(self.shape.runs):
                     source = self.atlas.places.get((self.shape.runs[run], "error", None, (update,)))

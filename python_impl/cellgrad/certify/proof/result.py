@@ -1,0 +1,96 @@
+"""The answer of ``prove``: one workbook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+GRADIENTS = ("weight_gradient", "bias_gradient")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A cell that is not what it must be.
+
+    Attributes:
+        sheet: the sheet.
+        cell: its A1 address; empty where it concerns the whole.
+        quantity: the sheet's name for it, with its index.
+        index: layer (if any), then the 0-based index.
+        equation: such as ``Eq. 11``.
+        formula: what stands there.
+        expected: what must stand there, as a formula of the quantities that it follows from.
+        problem: what is wrong, in words.
+    """
+
+    sheet: str
+    cell: str
+    quantity: str = ""
+    index: tuple[int, ...] = ()
+    equation: str = ""
+    formula: str = ""
+    expected: str = ""
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        names = self.__dataclass_fields__
+        return {
+            name: list(value) if isinstance(value := getattr(self, name), tuple) else value
+            for name in names
+        }
+
+    def line(self) -> str:
+        """Return it for people, on one line."""
+        where = f"{self.sheet}!{self.cell}" if self.cell else self.sheet
+        named = " ".join(part for part in (self.quantity, f"({self.equation})") if part != "()")
+        return f"{where}  {named}: {self.problem}" if named else f"{where}: {self.problem}"
+
+
+@dataclass(slots=True)
+class ProofReport:
+    """What was proved of a workbook.
+
+    Attributes:
+        path: the workbook.
+        gradients: how many cells hold a gradient of a weight or a bias.
+        proved: how many cells were proved, gradients among them.
+        identity_tested: how many passed the identity test, since the proof does not reach them.
+        not_covered: how many formula cells are displays, of which nothing is proved.
+        blocks: how many steps, rows and samples these cells are of.
+        patterns: how many of them differ.
+        error_bound: the probability of an identity test to pass what is wrong; 0 if none was
+            needed.
+        notes: what a reader must know.
+        failures: what is wrong.
+    """
+
+    path: Path
+    gradients: int = 0
+    proved: int = 0
+    identity_tested: int = 0
+    not_covered: int = 0
+    blocks: int = 0
+    patterns: int = 0
+    error_bound: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim holds."""
+        return not self.failures
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {
+            "path": str(self.path),
+            "gradients": self.gradients,
+            "proved": self.proved,
+            "identity_tested": self.identity_tested,
+            "not_covered": self.not_covered,
+            "error_bound": self.error_bound,
+            "notes": list(self.notes),
+            "failures": [failure.as_json() for failure in self.failures],
+        }

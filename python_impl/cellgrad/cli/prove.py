@@ -1,0 +1,75 @@
+"""``cellgrad prove``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellgrad import shipped
+from cellgrad.errors import InputError
+
+if TYPE_CHECKING:
+    from cellgrad.certify.proof.result import ProofReport
+
+_LONG = 500_000
+"""Files of so many bytes together take long enough to show progress."""
+
+
+def prove_command(workbooks: Sequence[Path], *, as_json: bool) -> int:
+    """Prove workbooks and print what was found; return the exit code."""
+    from cellgrad.report.proof import as_json as report_as_json  # noqa: PLC0415
+    from cellgrad.report.proof import print_reports  # noqa: PLC0415
+
+    paths = list(workbooks) or shipped.workbooks()
+    if not paths:
+        raise InputError("no workbooks are shipped with this installation", remedy="name some")
+    reports = _proved(paths)
+    if as_json:
+        sys.stdout.write(json.dumps(report_as_json(reports), allow_nan=False, indent=1) + "\n")
+    else:
+        print_reports(reports)
+    return 0 if all(report.holds for report in reports) else 1
+
+
+def _proved(paths: Sequence[Path]) -> list[ProofReport]:
+    try:
+        from cellgrad.certify.proof.workbook import prove_workbooks  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("sympy", "mpmath"):
+            raise
+        raise InputError(
+            f"proofs need the package {error.name}", remedy="run: pip install 'cellgrad[proof]'"
+        ) from error
+    with _progress(paths) as advance:
+        return prove_workbooks(paths, advance)
+
+
+@contextmanager
+def _progress(paths: Sequence[Path]) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal how far longer work has come."""
+    if not sys.stderr.isatty() or sum(_size(path) for path in paths) < _LONG:
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - start-up time
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    columns = (
+        TextColumn("proving"),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(paths))
+        yield lambda text: bar.update(task, advance=1, description=text)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # reading it will say what is wrong

@@ -1,0 +1,933 @@
+"""What cellgrad prove proves, and what it refuses, by name of the cell and with both sides."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise, product
+from pathlib import Path
+
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cellgrad.build import read_source
+from cellgrad.case.parts.run import RunShape
+from cellgrad.case.plan_of_case import plan_of_case
+from cellgrad.certify.proof import calculus, evaluation, identity, terms
+from cellgrad.certify.proof.exact import Exact
+from cellgrad.certify.proof.residues import PRIME, Residues
+from cellgrad.certify.proof.terms import Role
+from cellgrad.certify.proof.workbook import prove_book, prove_workbook
+from cellgrad.workbook import write_plan, write_workbook
+from cellgrad.xlsx.addresses import a1
+from cellgrad.xlsx.book import Book, SheetCells, read_book
+from cellgrad.xlsx.map_sheet import read_map
+from hostile import is_refusal, parts_of, with_cell, with_formula, with_text, zipped
+from mutation import Algebra, mutants_of
+from test_mlp import PERMITTED, cases
+from test_runs import parsed, run_cases
+from test_workbooks import as_case, big_case
+
+ROOT = Path(__file__).parent.parent
+SPREADSHEETS = ROOT / "spreadsheets"
+SHIPPED = sorted(SPREADSHEETS.rglob("*.xlsx"))
+BOOKS = sorted((ROOT / "reference" / "books").glob("*.toml"))
+FIRST = SPREADSHEETS / "training-step-3-4-1.xlsx"
+BY_HAND = SPREADSHEETS / "more" / "by-hand-logistic-2-2-1.xlsx"
+LONG = 50_000
+"""Workbooks of so many bytes are proved in the slow part."""
+
+
+# workbooks with something changed
+
+
+def place_of(book, quantity, index=(), layer=None, part=""):
+    """Return (sheet, row, column) of the first cell that the Map gives to a number."""
+    for claim in read_map(book).claims:
+        if (claim.quantity, claim.layer, claim.part) != (quantity, layer, part):
+            continue
+        for r, c in product(range(claim.cells.height), range(claim.cells.width)):
+            if claim.rule.index(r, c) == tuple(index):
+                return claim.cells.sheet, claim.cells.top + r, claim.cells.left + c
+    raise KeyError(quantity, index)
+
+
+@cache
+def opened(path):
+    """Return a workbook, read and parsed once for all changes of it."""
+    return read_book(path)
+
+
+def changed(book, changes):
+    """Return a book with other formulas, or with numbers in place of formulas."""
+    sheets = {
+        name: SheetCells(dict(cells.values), dict(cells.formulas))
+        for name, cells in book.sheets.items()
+    }
+    for (sheet, row, column), content in changes.items():
+        if isinstance(content, str):
+            sheets[sheet].formulas[row, column] = content.removeprefix("=")
+        else:
+            sheets[sheet].formulas.pop((row, column), None)
+            sheets[sheet].values[row, column] = content
+    return Book(book.path, sheets, book.names, book.trees)
+
+
+def formula_at(book, place):
+    return book.sheets[place[0]].formulas[place[1:]]
+
+
+def value_at(book, place):
+    return book.sheets[place[0]].values[place[1:]]
+
+
+def name_of(place):
+    return f"{place[0]}!{a1(*place[1:])}"
+
+
+def named(report):
+    return {f"{failure.sheet}!{failure.cell}" for failure in report.failures}
+
+
+def holds(report):
+    assert report.holds, report.failures[0]
+    assert report.proved + report.identity_tested > 0
+    return True
+
+
+def written(source, folder):
+    """Return the workbook of a case or a plan, without values: a proof needs none."""
+    path = folder / "built.xlsx"
+    if hasattr(source, "parts"):
+        data = write_plan(source)
+    elif source.updates() == 1 and source.update_rule().plain and not source.validation:
+        data = write_workbook(source)
+    else:
+        data = write_plan(plan_of_case(source))
+    path.write_bytes(data)
+    return path
+
+
+# every shipped workbook, by both grades
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=pytest.mark.slow if path.stat().st_size > LONG else ())
+        for path in SHIPPED
+    ],
+    ids=lambda path: path.stem,
+)
+def test_every_shipped_workbook_is_proved(path):
+    report = prove_workbook(path)
+    assert holds(report)
+    assert report.identity_tested == 0
+    assert report.error_bound == 0
+    formulas = sum(len(sheet.formulas) for sheet in read_book(path).sheets.values())
+    assert report.proved + report.not_covered == formulas  # no formula is passed over
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=() if path in (FIRST, BY_HAND) else pytest.mark.slow)
+        for path in SHIPPED
+    ],
+    ids=lambda path: path.stem,
+)
+def test_the_identity_test_alone_agrees_about_every_shipped_workbook(path):
+    report = prove_workbook(path, exact=False)
+    assert holds(report)
+    assert report.proved == 0
+    assert report.identity_tested == prove_workbook(path).proved
+    assert 0 < report.error_bound < 2.0**-100
+
+
+def test_every_gradient_is_counted():
+    assert prove_workbook(FIRST).gradients == 3 * 4 + 4 * 1
+    report = prove_workbook(SPREADSHEETS / "series" / "12-training-program.xlsx")
+    assert report.gradients == 12 * 16 + 16
+
+
+def test_a_small_and_a_larger_network_are_proved_in_time(tmp_path):
+    larger = written(big_case([8, 16, 4]), tmp_path)
+    for path, limit in ((FIRST, 1.0), (larger, 5.0)):
+        start = time.process_time()
+        assert holds(prove_workbook(path))
+        assert time.process_time() - start < limit
+
+
+def test_what_holds_only_for_some_targets_is_said():
+    report = prove_workbook(SPREADSHEETS / "more" / "softmax-3-4-3.xlsx")
+    assert any("Σ target = 1" in note for note in report.notes)
+    for name in ("training-step-3-4-1", "more/bce-3-3-2"):
+        assert not any("Σ" in note for note in prove_workbook(SPREADSHEETS / f"{name}.xlsx").notes)
+
+
+def test_of_a_unit_step_it_is_said_that_nothing_is_differentiated():
+    report = prove_workbook(SPREADSHEETS / "more" / "perceptron-3-1.xlsx")
+    assert holds(report)
+    assert any("nothing to differentiate" in note for note in report.notes)
+
+
+# freshly built ones
+
+
+@settings(max_examples=6, deadline=None)
+@given(document=cases())
+def test_any_step_is_proved(document, tmp_path_factory):
+    assert holds(prove_workbook(written(as_case(document), tmp_path_factory.mktemp("step"))))
+
+
+@settings(max_examples=4, deadline=None)
+@given(document=run_cases())
+def test_any_run_is_proved(document, tmp_path_factory):
+    assert holds(prove_workbook(written(parsed(document), tmp_path_factory.mktemp("run"))))
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(document=cases())
+def test_any_of_many_steps_is_proved_by_both_grades(document, tmp_path_factory):
+    path = written(as_case(document), tmp_path_factory.mktemp("step"))
+    assert holds(prove_workbook(path))
+    assert holds(prove_workbook(path, exact=False))
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(document=run_cases())
+def test_any_of_many_runs_is_proved_by_both_grades(document, tmp_path_factory):
+    path = written(parsed(document), tmp_path_factory.mktemp("run"))
+    assert holds(prove_workbook(path))
+    assert holds(prove_workbook(path, exact=False))
+
+
+def drawn_case(loss, output, depth, seed):
+    """Return a case of some depth: a batch, biases, decay and conventions as the seed says."""
+    rng = random.Random(f"{loss} {output} {depth} {seed}")
+    hidden = ("logistic", "tanh", "relu", "leaky_relu", "identity")
+    nodes = [rng.randint(1, 3) for _ in range(depth)] + [3 if output == "softmax" else 2]
+    activations = [rng.choice(hidden) for _ in range(depth - 1)] + [output]
+    number = lambda: rng.randint(-64, 64) / 64  # noqa: E731 - read once, below
+    layers = list(pairwise(nodes))
+    count = rng.randint(1, 3)
+    softmax = [[1.0, 0.0, 0.0], [0.25, 0.25, 0.5]]
+    return {
+        "network": {
+            "nodes": nodes,
+            "activations": activations,
+            "weights": [[[number() for _ in range(m)] for _ in range(n)] for n, m in layers],
+            "biases": [[number() for _ in range(m)] for m in nodes[1:]] if seed % 2 else None,
+            "leaky_slope": 0.125,
+        },
+        "loss": loss,
+        "update": "online" if count == 1 else rng.choice(["batch_sum", "batch_mean"]),
+        "learning_rate": 0.5,
+        "samples": [
+            {
+                "input": [number() for _ in range(nodes[0])],
+                "target": rng.choice(softmax) if output == "softmax" else [0.25, 0.75],
+            }
+            for _ in range(count)
+        ],
+        "optimizer": {"weight_decay": rng.choice([0.0, 0.125])},
+        "conventions": {
+            "error_sign": rng.choice(["output_minus_target", "target_minus_output"]),
+            "update_biases": rng.random() < 0.7,
+            "decay_biases": rng.random() < 0.5,
+        },
+    }
+
+
+PAIRS = [
+    pytest.param(
+        *pair,
+        depth,
+        marks=() if depth == 2 and pair[1] in ("logistic", "softmax") else pytest.mark.slow,
+    )
+    for pair in PERMITTED
+    for depth in (1, 2, 3, 4)
+]
+
+
+@pytest.mark.parametrize(("loss", "output", "depth"), PAIRS)
+def test_every_permitted_pair_is_proved_at_every_depth(loss, output, depth, tmp_path):
+    for seed in (1, 2):
+        path = written(as_case(drawn_case(loss, output, depth, seed)), tmp_path)
+        report = prove_workbook(path)
+        assert holds(report)
+        assert report.identity_tested == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("book", BOOKS, ids=lambda path: path.stem)
+def test_every_book_as_it_is_written_now_is_proved(book, tmp_path):
+    assert holds(prove_workbook(written(read_source(book), tmp_path)))
+
+
+# what must be refused
+
+
+def old_and_new_weights_exchanged(book):
+    place = place_of(book, "backpropagated_error", (0, 1), 0)
+    old = a1(*place_of(book, "weights", (1, 0), 1)[1:])
+    new = a1(*place_of(book, "new_weights", (1, 0), 1)[1:])
+    return place, formula_at(book, place).replace(old, new)
+
+
+def derivative_of_the_post_activation(book):
+    place = place_of(book, "activation_derivative", (0, 0), 0)
+    s = a1(*place_of(book, "post_activation", (0, 0), 0)[1:])
+    again = f"1/(1+EXP(-{s}))"
+    return place, f"{again}*(1-{again})"
+
+
+def own_value_as_a_formula(book):
+    place = place_of(book, "weight_gradient", (0, 0), 0)
+    return place, repr(value_at(book, place))
+
+
+def own_value_as_a_number(book):
+    place = place_of(book, "weight_gradient", (1, 0), 0)
+    return place, value_at(book, place)
+
+
+def half_missing(book):
+    place = place_of(book, "error")
+    formula = formula_at(book, place)
+    assert formula.startswith("0.5*")
+    return place, formula.removeprefix("0.5*")
+
+
+def plus_for_minus(book):
+    place = place_of(book, "new_weights", (0, 0), 0)
+    return place, formula_at(book, place).replace("-", "+")
+
+
+def right_only_at_these_values(book):
+    place = place_of(book, "weight_gradient", (0, 0), 1)
+    return (
+        place,
+        f"{formula_at(book, place)}+{a1(*place_of(book, 'pre_activation', (0, 0), 1)[1:])}",
+    )
+
+
+def wrong_index_of_an_equal_value(book):
+    """Both hidden nodes hold ½: the wrong one gives the same number."""
+    place = place_of(book, "weight_gradient", (1, 0), 1)
+    formula = formula_at(book, place)
+    sheet, row, _ = place
+    right, wrong = (f"B{row}", f"B{row - 1}")
+    assert right in formula
+    assert value_at(book, (sheet, row, 2)) == value_at(book, (sheet, row - 1, 2))
+    return place, formula.replace(right, wrong)
+
+
+def sign_of_the_exponent(book):
+    place = place_of(book, "post_activation", (0, 0), 0)
+    return place, formula_at(book, place).replace("-", "")
+
+
+def a_term_dropped(book):
+    place = place_of(book, "pre_activation", (0, 0), 0)
+    return place, formula_at(book, place).partition("+")[0]
+
+
+def a_pass_of_the_check(book):
+    place = place_of(book, "pass_pre_activation", (3, 0, 0), 0)
+    return place, f"{formula_at(book, place)}*1.5"
+
+
+def the_quotient_of_the_check(book):
+    place = place_of(book, "difference_quotient", (0,))
+    return place, formula_at(book, place).replace("2*", "")
+
+
+PLANTED = [
+    old_and_new_weights_exchanged, derivative_of_the_post_activation, own_value_as_a_formula,
+    own_value_as_a_number, half_missing, plus_for_minus, right_only_at_these_values,
+    wrong_index_of_an_equal_value, sign_of_the_exponent, a_term_dropped, a_pass_of_the_check,
+    the_quotient_of_the_check,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["proof", "identity"])
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_a_planted_mistake_is_refuted_and_named(plant, exact):
+    book = opened(BY_HAND)
+    place, content = plant(book)
+    assert content not in (formula_at(book, place), "")
+    report = prove_book(changed(book, {place: content}), exact=exact)
+    failure = next(f for f in report.failures if f"{f.sheet}!{f.cell}" == name_of(place))
+    held = content if isinstance(content, str) else repr(content)
+    assert failure.formula.removeprefix("=") == held
+    assert failure.expected
+    assert failure.expected != failure.formula
+    # what follows from the cell is not blamed for it; where E itself is another function,
+    # its derivative is another too
+    assert len(report.failures) <= 3, report.failures
+
+
+def test_both_sides_are_shown_in_the_words_of_the_sheet():
+    book = opened(BY_HAND)
+    place, content = old_and_new_weights_exchanged(book)
+    (failure,) = prove_book(changed(book, {place: content})).failures
+    assert failure.quantity == "Σ S_ERROR·weight[1,2]"
+    assert failure.equation == "Eq. 11"
+    assert failure.index == (0, 0, 1)
+    assert failure.expected == "S_ERROR_O[1,1] * weight_HtoO[2,1]"
+    assert "∂E/∂S_postA_H[1,2]" in failure.problem
+
+
+def test_a_doubled_error_with_the_gradient_left_single_is_refuted(tmp_path):
+    case = as_case(drawn_case("squared_error", "logistic", 2, 2))
+    path = written(case, tmp_path)
+    book = read_book(path)
+    assert holds(prove_book(book))
+    place = place_of(book, "error_derivative", (0, 0))
+    formula = formula_at(book, place)
+    assert formula.startswith("2*")
+    assert named(prove_book(changed(book, {place: formula.removeprefix("2*")}))) == {name_of(place)}
+
+
+def test_an_error_doubled_in_the_sheet_is_refuted_with_its_derivative():
+    book = opened(BY_HAND)
+    place = place_of(book, "error")
+    report = prove_book(changed(book, {place: f"2*({formula_at(book, place)})"}))
+    assert named(report) == {name_of(place), name_of(place_of(book, "error_derivative", (0, 0)))}
+
+
+ROWS = {
+    "new weight": ("12-training-program", "Program", "new_weights", (5, 2, 3), 0, "{}*1.5"),
+    "gradient": ("13-validation", "Epoch", "weight_gradient", (7, 0, 0), 0, "-({})"),
+    "sample": ("13-validation", "Epoch", "input", (7, 0, 0), None, "'Epoch data'!B5"),
+    "velocity": ("optimisers", "Momentum", "velocity", (3, 0, 0), 0, "{}+{}"),
+    "moment": ("optimisers", "Adam", "second_moment", (3, 0, 0), 0, "{}-1"),
+    "corrected": ("optimisers", "Adam", "corrected_first_moment", (3, 0, 0), 0, "2*({})"),
+    "start": ("optimisers", "Adam", "start_weights", (1, 0), 0, "1*SGD!B8"),
+    "penalty": ("optimisers", "Decay", "penalty", (3,), None, "2*({})"),
+    "sweep": ("05-training-theory", "Parabola", "weight_gradient", (3, 0, 0), 0, "{}*1"),
+    "surface": ("local-minima", "Surface", "surface", (3, 3), None, "0+({})*2"),
+    "class": ("13-validation", "After", "class", (3,), None, "1-({})"),
+    "accuracy": ("13-validation", "After", "accuracy", (), None, "({})+0.1"),
+    "linked weight": ("13-validation", "After", "weights", (1, 1), 0, "({})*-1"),
+    "slope": ("08-logistic", "Logistic", "derivative", (3,), None, "({})*2"),
+    "comparison": ("optimisers", "Comparison", "error", (3, 1), None, "2*({})"),
+    "spread": ("hidden-nodes", "Accuracy", "spread", (3,), None, "2*({})"),
+    "rule": ("14-data", "Training data", "correct", (3,), None, "1-({})"),
+}
+
+
+_SLOWER = {"start", "corrected", "penalty", "moment", "comparison", "surface"}
+
+
+@pytest.mark.parametrize(
+    "what",
+    [pytest.param(name, marks=pytest.mark.slow if name in _SLOWER else ()) for name in ROWS],
+)
+def test_a_mistake_in_one_row_is_named_and_no_other_row(what):
+    stem, part, quantity, index, layer, template = ROWS[what]
+    book = opened(SPREADSHEETS / "series" / f"{stem}.xlsx")
+    place = place_of(book, quantity, index, layer, part)
+    formula = formula_at(book, place)
+    wrong = template.replace("{}", formula)
+    report = prove_book(changed(book, {place: wrong}))
+    if template == "{}*1":
+        assert holds(report)  # another way to write the same
+    else:
+        followers = {"penalty": {"Decay!BD12", "Decay!BE12"}}  # derivatives of another P
+        assert named(report) == {name_of(place)} | followers.get(what, set())
+
+
+def test_formulas_spelled_otherwise_are_proved():
+    book = opened(BY_HAND)
+    error = place_of(book, "error")
+    fe = a1(*place_of(book, "final_error", (0, 0))[1:])
+    slope = place_of(book, "activation_derivative", (0, 0), 0)
+    z = a1(*place_of(book, "pre_activation", (0, 0), 0)[1:])
+    changes = {
+        error: f"{fe}^2/2",
+        slope: f"EXP({z})/(1+EXP({z}))^2",
+    }
+    assert holds(prove_book(changed(book, changes)))
+
+
+def test_a_gradient_written_out_as_the_article_does_is_proved():
+    book = opened(BY_HAND)
+    place = place_of(book, "weight_gradient", (0, 1), 0)
+    parts = {
+        "δ": place_of(book, "error_signal", (0, 0), 1),
+        "w": place_of(book, "weights", (1, 0), 1),
+        "s": place_of(book, "post_activation", (0, 1), 0),
+        "x": place_of(book, "input", (0, 0)),
+    }
+    at = {name: a1(*cell[1:]) for name, cell in parts.items()}
+    text = f"{at['δ']}*{at['w']}*{at['s']}*(1-{at['s']})*{at['x']}"
+    assert holds(prove_book(changed(book, {place: text})))
+
+
+RELU = SPREADSHEETS / "more" / "by-hand-relu-2-2-1.xlsx"
+
+
+def test_at_the_kink_only_the_declared_derivative_passes():
+    book = opened(RELU)
+    place = place_of(book, "activation_derivative", (0, 0), 0)
+    z, s = (
+        a1(*place_of(book, name, (0, 0), 0)[1:]) for name in ("pre_activation", "post_activation")
+    )
+    assert holds(prove_book(changed(book, {place: f"IF({s}>0,1,0)"})))  # MAX(0,z)>0 where z>0
+    for wrong in (f"IF({z}>=0,1,0)", f"IF({z}<0,1,0)", "1", f"IF({z}>1,1,0)"):
+        assert named(prove_book(changed(book, {place: wrong}))) == {name_of(place)}
+
+
+def test_a_relu_may_be_written_with_if_and_take_either_side_at_0():
+    book = opened(RELU)
+    place = place_of(book, "post_activation", (0, 0), 0)
+    z = a1(*place_of(book, "pre_activation", (0, 0), 0)[1:])
+    for right in (f"IF({z}>0,{z},0)", f"MAX({z},0)"):
+        assert holds(prove_book(changed(book, {place: right})))
+    # the same function, but its own derivative at 0 is another than the declared one
+    other = prove_book(changed(book, {place: f"IF({z}>=0,{z},0)"}))
+    assert name_of(place) not in named(other)
+
+
+def test_a_helper_cell_of_a_persons_own_is_seen_through_but_named():
+    book = opened(BY_HAND)
+    place = place_of(book, "weight_gradient", (0, 0), 0)
+    helper = (place[0], 90, 1)
+    report = prove_book(changed(book, {place: "A90", helper: formula_at(book, place)}))
+    assert named(report) == {name_of(helper)}
+    assert report.failures[0].problem == "a formula that the Map does not claim"
+
+
+def test_a_circular_reference_is_refused():
+    book = opened(BY_HAND)
+    z = place_of(book, "pre_activation", (0, 0), 0)
+    s = place_of(book, "post_activation", (0, 0), 0)
+    report = prove_book(changed(book, {z: a1(*s[1:])}))
+    assert "a circular reference" in report.failures[0].problem
+    assert not report.holds
+
+
+def test_a_given_that_follows_from_another_cell_is_refused_and_a_third_is_none():
+    book = opened(BY_HAND)
+    weight, x = place_of(book, "weights", (0, 0), 0), place_of(book, "input", (0, 0))
+    assert holds(prove_book(changed(book, {x: "1/3"})))
+    report = prove_book(changed(book, {x: a1(*weight[1:])}))
+    assert named(report) == {name_of(x)}
+
+
+# mutants
+
+
+def every_mutant(book, places):
+    values = {place: value_at(book, place) for place in places}
+    return [
+        mutant
+        for place in places
+        for mutant in mutants_of(place, formula_at(book, place), values[place], book, {})
+        if mutant.operator != "constant cell" or isinstance(mutant.constant, float)
+    ]
+
+
+def check_mutants(path, sheets, step):
+    """Every mutant is refuted by name of its cell, or the same function by other algebra."""
+    from cellgrad.verify.described import describe  # noqa: PLC0415 (for the other algebra)
+
+    book, described = read_book(path), describe(path)
+    algebra = Algebra(described)
+    covered = {
+        (claim.cells.sheet, claim.cells.top + r, claim.cells.left + c)
+        for claim in described.claims
+        if claim.kind in ("step", "check")
+        for r, c in product(range(claim.cells.height), range(claim.cells.width))
+    }
+    places = [
+        (sheet, *cell) for sheet in sheets for cell in book.sheets[sheet].formulas
+        if (sheet, *cell) in covered
+    ]  # fmt: skip
+    survivors, refuted = [], 0
+    for mutant in every_mutant(book, places)[::step]:
+        content = mutant.constant if mutant.formula is None else mutant.formula
+        report = prove_book(changed(book, {mutant.place: content}))
+        if mutant.cell in named(report) or any("circular" in f.problem for f in report.failures):
+            refuted += 1
+            assert algebra.equivalent(mutant) is None, mutant
+        else:
+            survivors.append(mutant)
+    assert refuted >= len(survivors)
+    for mutant in survivors:
+        assert algebra.equivalent(mutant) is not None, mutant
+    return refuted, len(survivors)
+
+
+def test_mutants_of_the_step_are_refuted_or_equivalent():
+    check_mutants(BY_HAND, ["Step"], step=16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "sheets", "step"),
+    [
+        ("by-hand-logistic-2-2-1", ["Step", "Check"], 1),
+        ("by-hand-relu-2-2-1", ["Step", "Check"], 3),
+        ("softmax-3-4-3", ["Step"], 20),
+    ],
+)
+def test_many_mutants_are_refuted_or_equivalent(name, sheets, step):
+    check_mutants(SPREADSHEETS / "more" / f"{name}.xlsx", sheets, step)
+
+
+# copies that other programs saved
+
+
+def resaved(path, program, folder):
+    if shutil.which(program) is None:
+        if os.environ.get("CELLGRAD_REQUIRE_ENGINES") == "1":
+            pytest.fail(f"{program} is not installed")
+        pytest.skip(f"{program} is not installed")
+    target = folder / path.name
+    if program == "soffice":
+        profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
+        command = [program, profile, "--headless", "--convert-to", "xlsx", "--outdir", folder, path]
+    else:
+        command = [program, path, target]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=120)
+    assert target.exists(), done.stderr
+    return target
+
+
+COPIED = ["training-step-3-4-1", "more/softmax-3-4-3", "more/leaky-3-4-2",
+          "published/ng-2-2-4-decay", "series/13-validation", "series/optimisers",
+          "series/local-minima", "series/02-weights-by-thought"]  # fmt: skip
+
+
+@pytest.mark.libreoffice
+@pytest.mark.parametrize(
+    "name", [COPIED[0], *(pytest.param(name, marks=pytest.mark.slow) for name in COPIED[1:])]
+)
+def test_a_copy_saved_by_libreoffice_is_proved(name, tmp_path):
+    copy = resaved(SPREADSHEETS / f"{name}.xlsx", "soffice", tmp_path)
+    assert holds(prove_workbook(copy))
+
+
+@pytest.mark.gnumeric
+@pytest.mark.parametrize(
+    "name", [*COPIED[:2], *(pytest.param(name, marks=pytest.mark.slow) for name in COPIED[2:])]
+)
+def test_a_copy_saved_by_gnumeric_is_proved(name, tmp_path):
+    copy = resaved(SPREADSHEETS / f"{name}.xlsx", "ssconvert", tmp_path)
+    assert holds(prove_workbook(copy))
+
+
+@pytest.mark.gnumeric
+def test_a_mistake_in_a_copy_saved_by_gnumeric_is_named(tmp_path):
+    path = tmp_path / "wrong.xlsx"
+    path.write_bytes(zipped(with_formula("B6*1", "gradient_ItoH", parts_of(BY_HAND))))
+    (tmp_path / "copy").mkdir()
+    copy = resaved(path, "ssconvert", tmp_path / "copy")
+    assert named(prove_workbook(copy)) == {
+        name_of(place_of(read_book(BY_HAND), "weight_gradient", (0, 0), 0))
+    }
+
+
+# the arithmetic, against SymPy's own calculus
+
+
+X, Y = Role("x"), Role("y")
+_XY = {X: sympy.Symbol("x"), Y: sympy.Symbol("y")}
+
+
+def drawn_terms():
+    atoms = st.sampled_from([terms.leaf(X), terms.leaf(Y), terms.number(2), terms.number(-1)])
+
+    def larger(inner):
+        pair = st.tuples(inner, inner)
+        return st.one_of(
+            pair.map(terms.total), pair.map(lambda two: terms.product(*two)),
+            inner.map(lambda one: terms.quotient(one, terms.total((terms.ONE,
+                terms.product(terms.leaf(X), terms.leaf(X)))))),
+            st.tuples(st.sampled_from(["EXP", "TANH"]), inner).map(lambda two: terms.call(*two)),
+        )  # fmt: skip
+
+    return st.recursive(atoms, larger, max_leaves=6)
+
+
+def in_sympy(term):
+    kind = term[0]
+    if kind == "number":
+        return sympy.Rational(term[1].numerator, term[1].denominator)
+    if kind == "leaf":
+        return _XY[term[1]]
+    if kind == "sum":
+        return sympy.Add(*map(in_sympy, term[1]))
+    if kind == "product":
+        return sympy.Mul(*map(in_sympy, term[1]))
+    if kind == "quotient":
+        return in_sympy(term[1]) / in_sympy(term[2])
+    function = {"EXP": sympy.exp, "TANH": sympy.tanh}[term[1]]
+    return function(*map(in_sympy, term[2]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(term=drawn_terms())
+def test_derivatives_are_those_of_sympy(term):
+    ours = in_sympy(calculus.derivative(term, X))
+    theirs = sympy.diff(in_sympy(term), _XY[X])
+    at = {_XY[X]: sympy.Rational(3, 7), _XY[Y]: sympy.Rational(-2, 5)}
+    one, other = (sympy.N(side.subs(at), 40, maxn=400) for side in (ours, theirs))
+    assert abs(one - other) <= abs(other) * sympy.Float("1e-30") + sympy.Float("1e-30")
+
+
+@settings(max_examples=60, deadline=None)
+@given(one=drawn_terms(), other=drawn_terms())
+def test_both_arithmetics_agree_on_what_is_equal(one, other):
+    exact = Exact(64)
+    point = Residues()
+    for role in (X, Y):
+        point.known[role] = point.drawn("given", role)
+    pairs = [(one, other), (terms.total((one, other)), terms.total((other, one))),
+             (terms.product(one, one), terms.product(one, other))]  # fmt: skip
+    for left, right in pairs:
+        exactly = exact.same(evaluation.evaluate(left, exact), evaluation.evaluate(right, exact))
+        tested = evaluation.evaluate(left, point) == evaluation.evaluate(right, point)
+        assert exactly == tested
+
+
+def test_functions_of_equal_arguments_are_one_symbol_and_opposites_are_tied():
+    for algebra in (Exact(32), Residues()):
+        if isinstance(algebra, Residues):
+            algebra.known[X] = algebra.drawn("given", X)
+        x = terms.leaf(X)
+        twice = terms.total((x, x))
+
+        def value(term, algebra=algebra):
+            return evaluation.evaluate(term, algebra)
+
+        def same(one, other, algebra=algebra):
+            one, other = value(one), value(other)
+            return one == other if isinstance(algebra, Residues) else algebra.same(one, other)
+
+        exp, tanh = (lambda z, name=name: terms.call(name, z) for name in ("EXP", "TANH"))
+        assert same(exp(twice), exp(terms.product(terms.number(2), x)))
+        assert same(terms.product(exp(x), exp(terms.negative(x))), terms.ONE)
+        assert same(tanh(terms.negative(x)), terms.negative(tanh(x)))
+        assert not same(exp(x), exp(twice))
+        assert not same(exp(x), tanh(x))
+        assert same(terms.call("MAX", x, terms.ZERO), terms.call("MAX", terms.ZERO, x))
+
+
+def test_a_point_on_which_something_wrong_passes_is_as_rare_as_stated():
+    # x·(x − 1)·…·(x − 59) has 60 zeros: one trial passes it with a probability of 60 / p
+    degrees = identity.Degrees()
+    degrees.known[X] = (1, 0)
+    factors = [terms.difference(terms.leaf(X), terms.number(n)) for n in range(60)]
+    assert evaluation.evaluate(terms.product(*factors), degrees) == (60, 0)
+    assert PRIME == 2**61 - 1
+    assert sympy.isprime(PRIME)
+    assert Fraction(60, PRIME) < Fraction(1, 2**55)
+
+
+# a prover that knows less proves less
+
+
+def test_without_the_chain_rule_nothing_is_proved(monkeypatch):
+    monkeypatch.setattr(calculus, "_of_call", lambda *_: terms.ONE)
+    assert not prove_workbook(BY_HAND).holds
+
+
+def test_where_the_proof_does_not_reach_the_identity_test_decides(monkeypatch):
+    monkeypatch.setattr("cellgrad.certify.proof.prover._LARGEST", 5)
+    report = prove_workbook(FIRST)
+    assert holds(report)
+    assert report.identity_tested > 0
+    assert report.proved > 0
+    assert report.proved + report.identity_tested == 649
+    assert 0 < report.error_bound < 2.0**-100
+
+
+# the command
+
+
+def test_the_command_prints_a_table_and_one_line(command):
+    answer = command("prove", FIRST, BY_HAND)
+    assert answer.code == 0
+    assert answer.err == ""
+    assert answer.out.splitlines()[-1].startswith("Proved: 22 gradients in 2 workbooks, ")
+    assert all(len(line) <= 80 for line in answer.out.splitlines() if "note" not in line)
+
+
+def test_the_command_prints_json(command):
+    answer = command("prove", FIRST, "--json")
+    assert answer.code == 0
+    document = json.loads(answer.out)
+    assert document["proved"] is True
+    (workbook,) = document["workbooks"]
+    assert workbook["path"] == str(FIRST)
+    assert (workbook["gradients"], workbook["proved"], workbook["failures"]) == (16, 649, [])
+    assert (workbook["identity_tested"], workbook["error_bound"]) == (0, 0.0)
+
+
+def test_the_command_shows_both_sides_and_exits_1(command, tmp_path):
+    path = tmp_path / "wrong.xlsx"
+    path.write_bytes(zipped(with_formula("0.125", "gradient_HtoO", parts_of(BY_HAND))))
+    answer = command("prove", path)
+    assert answer.code == 1
+    assert "gradient_HtoO[1,1] (Eq. 9): is a constant" in answer.out
+    assert "=0.125" in answer.out
+    assert "S_ERROR_O[1,1] * S_postA_H[1,1]" in answer.out
+    assert answer.out.splitlines()[-1] == "Refuted: 1 failure in 1 of 1 workbook."
+    (failure,) = json.loads(command("prove", path, "--json").out)["workbooks"][0]["failures"]
+    assert sorted(failure) == sorted(
+        ["sheet", "cell", "quantity", "index", "equation", "formula", "expected", "problem"]
+    )
+    assert failure["index"] == [1, 0, 0]
+
+
+def test_what_is_no_workbook_is_refused(command, tmp_path):
+    path = tmp_path / "nothing.xlsx"
+    assert is_refusal(command("prove", path), "nothing.xlsx")
+    path.write_bytes(b"PK")
+    before = command("prove", path)
+    assert before.code == 2
+    assert before.err.count("\n") == 1
+
+
+def test_without_its_extra_the_command_says_what_to_install(tmp_path):
+    script = (
+        "import sys; sys.modules['sympy'] = None; sys.argv = ['cellgrad', 'prove'];"
+        "from cellgrad.cli.main import run; run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'cellgrad[proof]'" in done.stderr
+
+
+def test_proving_never_loads_the_mlp_the_writer_or_an_engine(tmp_path):
+    script = (
+        "import sys; from pathlib import Path;"
+        "from cellgrad.certify.proof.workbook import prove_workbook;"
+        f"assert prove_workbook(Path({str(FIRST)!r})).holds;"
+        "loaded = {name.split('.')[1] for name in sys.modules if name.startswith('cellgrad.')};"
+        "print(sorted(loaded))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert json.loads(done.stdout.replace("'", '"')) == [
+        "case", "certify", "errors", "files", "xlsx",
+    ]  # fmt: skip
+
+
+# hostile files
+
+
+def in_map(old, new, count=1):
+    parts = parts_of(BY_HAND)
+    name = next(n for n in parts if b">update_biases<" in parts[n] or b"cellgrad-map/1" in parts[n])
+    return with_text(parts, name, old, new, count)
+
+
+MAPS = {
+    "another loss": ("half_squared_error", "squared_error", 1),
+    "an unknown loss": ("half_squared_error", "no_such_loss", 1),
+    "another activation": ("logistic, logistic", "tanh, logistic", 1),
+    "too many nodes": ("2-2-1", "9999-9999-1", 1),
+    "nodes that are none": ("2-2-1", "2-x-1", 1),
+    "a batch": (">online<", ">batch_sum<", 1),
+}
+
+
+@pytest.mark.parametrize("what", MAPS)
+def test_a_map_that_says_something_else_is_refuted(what, command, tmp_path):
+    path = tmp_path / "map.xlsx"
+    old, new, count = MAPS[what]
+    parts = parts_of(BY_HAND)
+    found = [name for name in parts if old.encode() in parts[name]]
+    for name in found:
+        parts = with_text(parts, name, old, new, -1 if count == 1 else count)
+    path.write_bytes(zipped(parts))
+    answer = command("prove", path)
+    if what == "a batch":  # of one sample: the same
+        assert answer.code == 0
+        return
+    assert answer.code == 1, answer
+    assert answer.err == ""
+
+
+FORMULAS = [
+    "1/0", "SUM(A1:XFD1048576)", "NOSUCH(1)", "Step!#REF!", "A1:B2", '"text"', "1+", "Z99", "",
+    "+".join(["1"] * 3000), "-" * 2000 + "1", "(" * 500 + "1" + ")" * 500, "2^(2^(2^9))",
+    "IF(1>0,1)", "MAX()", "SUMPRODUCT(A1:A2,A1:A3)", "1E308*1E308", "Nowhere!A1", "0/0*B6",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=lambda text: text[:24] or "empty")
+def test_a_formula_that_makes_no_sense_is_refuted_and_named(formula, command, tmp_path):
+    path = tmp_path / "hostile.xlsx"
+    path.write_bytes(zipped(with_formula(formula, "gradient_ItoH", parts_of(BY_HAND))))
+    answer = command("prove", path, "--json")
+    assert answer.code in (1, 2), answer
+    assert "Traceback" not in answer.err
+    if answer.code == 1:
+        place = place_of(read_book(BY_HAND), "weight_gradient", (0, 0), 0)
+        failures = json.loads(answer.out)["workbooks"][0]["failures"]
+        assert name_of(place) in {f"{f['sheet']}!{f['cell']}" for f in failures}
+
+
+def test_a_gradient_that_the_map_does_not_claim_is_missed():
+    book = opened(BY_HAND)
+    sheet = book.sheets["Map"]
+    row = next(
+        row for (row, column), value in sheet.values.items()
+        if column == 2 and value == "weight_gradient"
+    )  # fmt: skip
+    values = {cell: value for cell, value in sheet.values.items() if cell[0] != row}
+    sheets = {**book.sheets, "Map": SheetCells(values, {})}
+    report = prove_book(Book(book.path, sheets, book.names))
+    problems = {failure.problem for failure in report.failures}
+    assert any("no cell is claimed to hold weight_gradient" in problem for problem in problems)
+    assert any("does not claim" in problem for problem in problems)
+
+
+def test_a_stored_value_is_never_believed(tmp_path):
+    path = tmp_path / "forged.xlsx"
+    cell = place_of(read_book(BY_HAND), "weight_gradient", (0, 0), 0)
+    parts = with_cell(parts_of(BY_HAND), cell[0], a1(*cell[1:]), "<f>I11*B6</f><v>99</v>")
+    path.write_bytes(zipped(parts))
+    assert prove_workbook(path).failures == prove_workbook(path).failures
+
+
+def test_a_shape_of_a_run_that_needs_more_cells_than_there_are_is_refused():
+    shape = RunShape.from_facts(
+        {
+            "nodes": "2-1", "activations": "identity", "loss": "half_squared_error",
+            "update": "online", "samples": "1", "biases": "no", "update_biases": "yes",
+            "weight_decay": "no", "error_sign": "output_minus_target", "optimizer": "sgd",
+            "momentum": "no", "rate_in_velocity": "no", "data": "1", "updates": "999999999",
+            "learning_rates": "one", "evaluated": "0",
+        }
+    )  # fmt: skip
+    book = read_book(SPREADSHEETS / "series" / "12-training-program.xlsx")
+    values = dict(book.sheets["Map"].values)
+    for cell, value in list(values.items()):
+        if value == "updates":
+            values[cell[0], cell[1] + 1] = float(shape.updates)
+    sheets = {**book.sheets, "Map": SheetCells(values, {})}
+    start = time.monotonic()
+    report = prove_book(Book(book.path, sheets, book.names))
+    assert time.monotonic() - start < 5
+    assert not report.holds
