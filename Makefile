@@ -9,14 +9,16 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test test-all lint regenerate bench clean
+.PHONY: help verify prove test test-all lint regenerate mutants bench clean
 
 help:
 	@echo "make verify      every shipped workbook against the MLP, cell for cell"
+	@echo "make prove       every gradient and update, from the workbooks' own formulas"
 	@echo "make test        the quick tests"
 	@echo "make test-all    all tests, in every engine that is installed"
 	@echo "make lint        ruff and mypy"
 	@echo "make regenerate  rebuild workbooks and figures, byte for byte"
+	@echo "make mutants     every formula cell changed in every way: what is caught"
 	@echo "make bench       speed beside other spreadsheet engines and other ways to train"
 
 $(READY): pyproject.toml
@@ -30,6 +32,9 @@ $(READY): pyproject.toml
 
 verify: $(READY)
 	@"$(BIN)/cellgrad" verify
+
+prove: $(READY)
+	@"$(BIN)/cellgrad" prove
 
 test: $(READY)
 	@"$(BIN)/python" -m pytest -q -n auto -m "not slow"
@@ -48,6 +53,9 @@ lint: $(VENV)/.lint
 
 regenerate: $(READY)
 	@"$(BIN)/python" python_impl/regenerate.py
+
+mutants: $(READY)
+	@"$(BIN)/python" tests/mutation_score.py
 
 $(VENV)/.bench: $(READY)
 	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check "formulas>=1.2" "pycel>=1.0b30" "numba>=0.59" "scikit-learn>=1.4"

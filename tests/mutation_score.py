@@ -131,7 +131,7 @@ def by_operator(tallies: Sequence[Tally]) -> Iterator[tuple[str, ...]]:
 def show(tallies: Sequence[Tally], console: Console) -> None:
     """Print the table."""
     table = Table(title="Mutants judged by prove")
-    table.add_column("workbook")
+    table.add_column("workbook", no_wrap=True)
     for name in ("cells", "mutants", "caught", "proved equivalent", "missed", "judgements", "s"):
         table.add_column(name, justify="right")
     *lines, totals = rows(tallies)

@@ -71,6 +71,7 @@ def prove(workbooks: tuple[Path, ...], *, as_json: bool) -> int:
     Reads nothing but the files (by default all shipped ones). E must be the declared
     error of the declared network, each gradient cell the derivative of that E, and each
     new weight the declared update; for all numbers, not only for the present ones.
+    The present numbers are then certified to 50 digits.
     """
     from cellgrad.cli.prove import prove_command  # noqa: PLC0415 - start-up time
 

@@ -16,7 +16,7 @@ from cellgrad.errors import printable
 SHOWN = 12
 """So many failures are printed for one workbook; --json lists all."""
 
-_HEADINGS = ("workbook", "gradients", "proved", "identity", "displays", "")
+_HEADINGS = ("workbook", "gradients", "proved", "identity", "certified", "")
 
 
 def as_json(reports: Sequence[ProofReport]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _table(reports: Sequence[ProofReport]) -> Table:
 
 
 def _row(report: ProofReport) -> list[str]:
-    counts = (report.gradients, report.proved, report.identity_tested, report.not_covered)
+    counts = (report.gradients, report.proved, report.identity_tested, report.certified)
     return [
         printable(report.path.stem),
         *(f"{count:,}" for count in counts),
@@ -94,6 +94,10 @@ def _print_notes(console: Console, reports: Sequence[ProofReport]) -> None:
         for note in report.notes:
             of.setdefault(note, []).append(report.path.name)
     displays = sum(report.not_covered for report in reports)
+    unknown = sum(report.uncertified for report in reports)
+    if unknown:
+        text = f"note: {unknown:,} cells have no value that could be certified"
+        console.print(Text(text, style="dim"), soft_wrap=True)
     for note, names in of.items():
         if len(reports) > 1 and "display cells" in note:
             continue
@@ -121,5 +125,8 @@ def _summary(reports: Sequence[ProofReport]) -> Text:
         bound = math.fsum(report.error_bound for report in reports)
         exponent = math.floor(math.log2(bound)) + 1 if bound else -1_000
         text.append(f" and {tested:,} that pass the identity test (error below 2^{exponent})")
+    certified = sum(report.certified for report in reports)
+    if certified:
+        text.append(f"; {certified:,} numbers certified to 50 digits")
     text.append(".")
     return text

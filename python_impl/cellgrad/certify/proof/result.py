@@ -58,6 +58,8 @@ class ProofReport:
         proved: how many cells were proved, gradients among them.
         identity_tested: how many passed the identity test, since the proof does not reach them.
         not_covered: how many formula cells are displays, of which nothing is proved.
+        certified: how many numbers are certified to 50 digits, from the same formulas.
+        uncertified: how many have no value that could be certified.
         blocks: how many steps, rows and samples these cells are of.
         patterns: how many of them differ.
         error_bound: the probability of an identity test to pass what is wrong; 0 if none was
@@ -71,6 +73,8 @@ class ProofReport:
     proved: int = 0
     identity_tested: int = 0
     not_covered: int = 0
+    certified: int = 0
+    uncertified: int = 0
     blocks: int = 0
     patterns: int = 0
     error_bound: float = 0.0
@@ -90,6 +94,8 @@ class ProofReport:
             "proved": self.proved,
             "identity_tested": self.identity_tested,
             "not_covered": self.not_covered,
+            "certified": self.certified,
+            "uncertified": self.uncertified,
             "error_bound": self.error_bound,
             "notes": list(self.notes),
             "failures": [failure.as_json() for failure in self.failures],
