@@ -429,7 +429,9 @@ def alive(needle):
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                command = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                )
                 state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 continue
@@ -456,7 +458,7 @@ def soffice_bin(folder):
     [found] = [
         process
         for process in alive(str(folder))
-        if "soffice.bin" in Path(f"/proc/{process}/cmdline").read_text()
+        if "soffice.bin" in Path(f"/proc/{process}/cmdline").read_text(errors="replace")
     ]
     return found
 

@@ -16,7 +16,7 @@ from cellgrad.xlsx.book import Book, read_book
 if TYPE_CHECKING:
     from cellgrad.certify.proof.result import ProofReport
 
-_LONG = 500_000
+_LONG = 150_000
 """Files of so many bytes together take long enough to show progress."""
 
 
@@ -85,9 +85,16 @@ def _progress(paths: Sequence[Path]) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415 - start-up time
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+    )
 
     columns = (
+        SpinnerColumn(),
         TextColumn("proving"),
         BarColumn(24),
         MofNCompleteColumn(),

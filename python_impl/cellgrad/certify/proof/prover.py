@@ -12,6 +12,7 @@ from cellgrad.certify.proof.block import Block, Derivative, Equals
 from cellgrad.certify.proof.evaluation import UndefinedError, evaluate
 from cellgrad.certify.proof.exact import Exact
 from cellgrad.certify.proof.identity import IdentityTest
+from cellgrad.certify.proof.order import unordered
 from cellgrad.certify.proof.terms import Leaf, Role, Term
 from cellgrad.xlsx.formula import FormulaError
 
@@ -140,7 +141,7 @@ class _Decision:
             return None
         try:
             formula, expected = self.block.formulas[role], self.meaning(role)
-            if formula == expected:
+            if unordered(formula, self._source) == unordered(expected, self._source):
                 return Verdict(PROVED)
             if terms.size(formula) + terms.size(expected) > _LARGEST:
                 return None
@@ -152,6 +153,19 @@ class _Decision:
         except (FormulaError, RecursionError):
             pass
         return None
+
+    def _source(self, leaf: Leaf) -> Leaf:
+        """Return what a leaf is a copy of, through any number of copies."""
+        seen = {leaf}
+        while isinstance(leaf, Role):
+            claim = self.block.spec.claims.get(leaf)
+            if not isinstance(claim, Equals) or claim.term[0] != "leaf":
+                break
+            leaf = claim.term[1]
+            if leaf in seen:
+                break
+            seen.add(leaf)
+        return leaf
 
     def _equal(self, formula: Term, expected: Term, assumed: Mapping[Role, Term]) -> bool:
         for opened in _STAGES:

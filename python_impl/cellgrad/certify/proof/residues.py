@@ -3,7 +3,9 @@
 Two different rational functions of degree D agree at a random point with a probability of
 at most D / p (Schwartz and Zippel). Each function of an argument not met before (EXP, LN,
 TANH, SQRT, a condition) is one more independent random number: EXP(−z) the inverse of EXP(z),
-TANH(−z) the opposite of TANH(z).
+TANH(−z) the opposite of TANH(z). A condition is one such number wherever it stands, so that n
+conditions need no 2ⁿ cases: what is equal for every number is equal for 0 and 1. That c · c = c
+is not used here; the exact proof, which comes first, tries the signs themselves where it must.
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
-"""From a parsed formula to a term."""
+"""From a parsed formula to a term.
+
+Nothing is simplified on the way: 0 · (1 / 0) is an error in a spreadsheet, and no 0.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import chain
@@ -53,9 +57,9 @@ def term_of(node: Node, resolve: Resolve) -> Term:
 def _signed(node: Node, resolve: Resolve) -> Term:
     inner = term_of(node[2], resolve)
     if node[1] == "-":
-        return terms.negative(inner)
+        return _negative(inner)
     if node[1] == "%":
-        return terms.quotient(inner, terms.number(100))
+        return ("quotient", inner, terms.number(100))
     return inner
 
 
@@ -65,9 +69,9 @@ def _operation(node: Node, resolve: Resolve) -> Term:
         return ("sum", tuple(_chain(node, resolve)))
     left, right = term_of(node[2], resolve), term_of(node[3], resolve)
     if sign == "*":
-        return terms.product(left, right)
+        return ("product", (left, right))
     if sign == "/":
-        return terms.quotient(left, right)
+        return ("quotient", left, right)
     if sign in _COMPARISONS:
         return terms.compare(sign, left, right)
     if sign == "^":
@@ -80,7 +84,7 @@ def _chain(node: Node, resolve: Resolve) -> list[Term]:
     found = []
     while node[0] == "op" and node[1] in ("+", "-"):
         term = term_of(node[3], resolve)
-        found.append(terms.negative(term) if node[1] == "-" else term)
+        found.append(_negative(term) if node[1] == "-" else term)
         node = node[2]
     return [term_of(node, resolve), *reversed(found)]
 
@@ -88,7 +92,11 @@ def _chain(node: Node, resolve: Resolve) -> list[Term]:
 def _power(base: Term, exponent: Term) -> Term:
     if exponent[0] != "number" or exponent[1] not in range(1, _MOST_POWER + 1):
         raise FormulaError("a power other than a small whole one is outside the function set")
-    return terms.product(*[base] * int(exponent[1]))
+    return ("product", (base,) * int(exponent[1]))
+
+
+def _negative(term: Term) -> Term:
+    return ("product", (terms.MINUS_ONE, term))
 
 
 def _call(name: str, args: tuple[Node, ...], resolve: Resolve) -> Term:
@@ -98,15 +106,38 @@ def _call(name: str, args: tuple[Node, ...], resolve: Resolve) -> Term:
         columns = [_listed(arg, resolve) for arg in args]
         if not columns or len({len(column) for column in columns}) > 1:
             raise FormulaError("SUMPRODUCT of ranges of different sizes")
-        return terms.total(terms.product(*row) for row in zip(*columns, strict=True))
+        return ("sum", tuple(("product", row) for row in zip(*columns, strict=True)))
     found = [term_of(arg, resolve) for arg in args]
     if name == "IF" and len(found) == 3:  # noqa: PLR2004 - condition and two branches
         return ("if", *found)
     if name == "AND" and found:
         return ("all", tuple(found))
     if _FUNCTIONS.get(name) == len(found):
+        _refuse_undefined(name, found[0])
         return terms.call(name, *found)
     raise FormulaError(f"{name} of {len(found)} arguments is outside the function set")
+
+
+def _refuse_undefined(name: str, argument: Term) -> None:
+    if name not in ("LN", "SQRT"):
+        return
+    value = _constant(argument)
+    if value is not None and (value < 0 or (value == 0 and name == "LN")):
+        raise FormulaError(f"{name} of a constant that has none")
+
+
+def _constant(term: Term) -> Fraction | None:
+    """Return the value of a sum or product of constants."""
+    if term[0] == "number":
+        value: Fraction = term[1]
+        return value
+    if term[0] not in ("sum", "product"):
+        return None
+    parts = [_constant(part) for part in term[1]]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return sum(known, Fraction(0)) if term[0] == "sum" else math.prod(known, start=Fraction(1))
 
 
 def _of_many(name: str, args: tuple[Node, ...], resolve: Resolve) -> Term:
