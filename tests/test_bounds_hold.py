@@ -422,6 +422,7 @@ def check(count):
     return worst
 
 
+@pytest.mark.slow
 def test_no_correct_implementation_exceeds_its_bound():
     check(24)
 

@@ -115,6 +115,7 @@ MOMENTUM = {"name": "sgd", "momentum": 0.875}
 PLAIN = {"name": "sgd", "momentum": 0.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "conventions"),
     [
@@ -350,6 +351,7 @@ def test_the_checksums_are_those_of_the_files():
     assert said == {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in FILES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLE)
 def test_regenerating_changes_nothing(name):
     import regenerate  # noqa: PLC0415 - a script, of the developers

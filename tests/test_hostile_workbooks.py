@@ -510,6 +510,7 @@ FORMULAS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("name", ["S_postA_H", "S_ERROR_H"])
 def test_a_formula_that_is_no_equation_is_a_disagreement(

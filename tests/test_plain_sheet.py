@@ -413,6 +413,7 @@ def test_many_mutants_of_a_sheet(seed):
 # whole workbooks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_workbooks_are_read_alike_both_ways(path, monkeypatch):
     monkeypatch.setattr(book, "LARGE", math.inf)

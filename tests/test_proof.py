@@ -260,6 +260,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "output", "depth"), PAIRS)
 def test_every_permitted_pair_is_proved_at_every_depth(loss, output, depth, tmp_path):
     for seed in (1, 2):

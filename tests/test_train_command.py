@@ -513,6 +513,7 @@ PICTURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_matplotlib")
 @pytest.mark.parametrize("kind", PICTURES)
 def test_a_picture_is_drawn_the_same_every_time(kind, tmp_path, command, written):

@@ -58,7 +58,9 @@ def as_case(document, **changes):
     return parse_case(json.dumps(full).encode())
 
 
-@pytest.mark.parametrize("path", WORKBOOKS, ids=name_of)
+@pytest.mark.parametrize(
+    "path", [*STEPS, *(pytest.param(p, marks=pytest.mark.slow) for p in SERIES)], ids=name_of
+)
 def test_only_functions_whose_meaning_is_the_same_everywhere(path):
     for sheet in read_book(path).sheets.values():
         for formula in sheet.formulas.values():
