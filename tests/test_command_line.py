@@ -323,6 +323,7 @@ def test_without_a_standard_output_the_exit_code_still_answers(tmp_path):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 @pytest.mark.parametrize("arguments", [["verify"], ["verify", "--json"], ["trace"]])
 def test_a_terminal_of_few_characters_gets_an_answer(arguments, encoding, tmp_path):

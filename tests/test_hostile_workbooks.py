@@ -341,6 +341,7 @@ HARMLESS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
 @pytest.mark.parametrize("kind", HARMLESS)
 def test_what_a_sheet_says_of_its_size_costs_nothing(kind, tmp_path):

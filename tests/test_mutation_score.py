@@ -213,6 +213,7 @@ def test_prove_says_of_whole_files_what_was_said_locally(path, tmp_path):
     assert disagreements(path, mutants, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_prove_and_verify_pass_what_is_equivalent(tmp_path):
     mutants = drawn(DEFAULT, random.Random(4), 4, EQUAL)
     assert len(mutants) == 4

@@ -234,7 +234,7 @@ def test_the_mlps_chain_is_the_one_of_plain_python():
 
 
 @pytest.mark.parametrize("name", ["series-13-validation", "series-03-two-inputs",
-                                  "series-07-hidden-layer", "series-optimisers"])  # fmt: skip
+                                  "series-optimisers"])  # fmt: skip
 def test_a_run_is_traced_update_by_update(name, command):
     schema = json.loads((TOP / "reference/schema/trace.schema.json").read_text("utf-8"))
     answer = command("trace", "--json", CASES / f"{name}.json")

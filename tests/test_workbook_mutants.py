@@ -75,6 +75,7 @@ def assert_all_found(bench, sheet):
     assert len(score.equivalent) < len(mutants) / 10
 
 
+@pytest.mark.slow
 def test_every_mutant_of_a_step_sheet_is_found(bench):
     assert_all_found(bench(BY_HAND), "Step")
 
