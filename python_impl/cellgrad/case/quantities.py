@@ -17,6 +17,13 @@ Key = tuple[str, int | None]
 Index = tuple[int, ...]
 
 
+ACTIVATION = ("pre_activation", "exponential", "exponential_sum", "post_activation")
+"""What a forward pass computes in each layer."""
+
+FORWARD = (*ACTIVATION, "final_error", "sample_error", "penalty", "error")
+"""All that a forward pass computes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """One array of the step.

@@ -6,7 +6,7 @@ from itertools import product
 
 from openpyxl.worksheet.pagebreak import Break
 
-from cellgrad.case.quantities import Index, Key, node_name, person_label, quantities, table
+from cellgrad.case.quantities import FORWARD, Index, Key, node_name, person_label, quantities, table
 from cellgrad.case.selection import Parameter, checked_parameters
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
@@ -17,16 +17,6 @@ from cellgrad.xlsx.addresses import a1, column_letters
 SHEET = "Check"
 EPSILON = 0.00001
 TOLERANCE = 0.00000001
-FORWARD = (
-    "pre_activation",
-    "exponential",
-    "exponential_sum",
-    "post_activation",
-    "final_error",
-    "sample_error",
-    "penalty",
-    "error",
-)
 _FIRST = 12
 _FIRST_PASS_COLUMN = 3
 

@@ -10,7 +10,7 @@ from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
 from cellgrad.case.model import Case
 from cellgrad.case.parts.shape import Shape
-from cellgrad.case.quantities import Index, Quantity, layer_letter, quantities
+from cellgrad.case.quantities import ACTIVATION, Index, Quantity, layer_letter, quantities
 from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad.errors import CaseError
 
@@ -20,14 +20,7 @@ START = "start_"
 EVALUATED = "validation_"
 """Before the name of a quantity of the forward pass: the same for the validation samples."""
 
-_FORWARD = (
-    "pre_activation",
-    "exponential",
-    "exponential_sum",
-    "post_activation",
-    "final_error",
-    "sample_error",
-)
+_FORWARD = (*ACTIVATION, "final_error", "sample_error")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,23 +9,13 @@ from typing import ClassVar, Self
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
 from cellgrad.case.parts.shape import Shape
-from cellgrad.case.quantities import Quantity, quantities, table
+from cellgrad.case.quantities import FORWARD, Quantity, quantities, table
 from cellgrad.case.selection import Parameter
 from cellgrad.case.structure import Structure
 from cellgrad.errors import CaseError
 
 MOST_ROWS = 20_000
 _LEFT_OUT = ("new_weights", "new_biases")
-_FORWARD = (
-    "pre_activation",
-    "exponential",
-    "exponential_sum",
-    "post_activation",
-    "final_error",
-    "sample_error",
-    "penalty",
-    "error",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +121,7 @@ class SweepShape(Shape):
             found.append(Quantity("swept", None, "moved", "moved", "", shape, per_row="row"))
         for quantity in quantities(self.step):
             computed = not quantity.given and quantity.name not in _LEFT_OUT
-            if computed and (self.backward or quantity.name in _FORWARD):
+            if computed and (self.backward or quantity.name in FORWARD):
                 rows = (self.rows, *quantity.shape)
                 found.append(replace(quantity, shape=rows, per_row="row"))
         if len(self.counts) > 1:
