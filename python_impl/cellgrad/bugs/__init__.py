@@ -1,0 +1,1 @@
+"""Mistakes in a training step, each a named variant of the reference step."""

@@ -1,0 +1,218 @@
+"""Mistakes in the error that flows back to the hidden nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cellgrad.bugs.arithmetic import Array, total
+from cellgrad.bugs.entry import Chapter, InLayers, at
+from cellgrad.bugs.program import Program
+
+CHAPTER = Chapter()
+
+
+@CHAPTER.entry(
+    id="updated-output-weights",
+    title="The error flows back through weights that are already updated",
+    wrong="S_ERROR_H = (Σ S_ERROR_O · new_weight_HtoO) · fA′(S_preA_H)",
+    right="S_ERROR_H = (Σ S_ERROR_O · weight_HtoO) · fA′(S_preA_H), with the old weights",
+    first="backpropagated_error",
+    why="The update of the output weights is written, and run, before the hidden gradient; the "
+    "effect is small, so training looks right.",
+    fix="Compute every gradient first, then update.",
+)
+class UpdatedOutputWeights(Program):
+    """New weights in Eq. 11."""
+
+    def weights_back(self, k: int) -> Array:
+        return self.updated(("weights", k))
+
+
+@CHAPTER.entry(
+    id="no-output-weight",
+    title="The error flows back without the weights",
+    wrong="S_ERROR_H = (Σ S_ERROR_O) · fA′(S_preA_H)",
+    right="S_ERROR_H = (Σ S_ERROR_O · weight_HtoO) · fA′(S_preA_H)",
+    first="backpropagated_error",
+    why="The factor is left out of a long product.",
+    fix="Multiply each S_ERROR by the weight that it flows through.",
+)
+class NoOutputWeight(Program):
+    """Σ S_ERROR."""
+
+    def weighted_sum(self, signal: Array, weights: Array) -> Array:
+        columns = range(weights.shape[1])
+        return total([signal[:, o, None] + 0.0 * weights[None, :, o] for o in columns])
+
+
+@CHAPTER.entry(
+    id="output-weight-index",
+    title="The neighbouring node's weight is used in the error that flows back",
+    wrong="S_ERROR_H[h] with weight_HtoO[h ± 1, o]",
+    right="S_ERROR_H[h] with weight_HtoO[h, o]",
+    first="backpropagated_error",
+    why="An index that counts from 1, or that was moved on too early.",
+    fix="Use the weight that leaves this node.",
+    needs="unequal weights",
+    variants={"h + 1": {"step": 1}, "h − 1": {"step": -1}},
+)
+class OutputWeightIndex(Program):
+    """The row above or below; past the end comes the other end."""
+
+    step = 1
+
+    def weighted_sum(self, signal: Array, weights: Array) -> Array:
+        return super().weighted_sum(signal, np.roll(weights, -self.step, axis=0))
+
+
+@CHAPTER.entry(
+    id="output-weights-transposed",
+    title="The weights are read in the other order on the way back",
+    wrong="S_ERROR_H[h] with weight_HtoO[o, h]",
+    right="S_ERROR_H[h] with weight_HtoO[h, o]",
+    first="backpropagated_error",
+    why="Rows and columns are confused in a flat array; for square matrices nothing fails.",
+    fix="Index forward and backward alike: weight[h, o].",
+    needs="several outputs",
+)
+class OutputWeightsTransposed(Program):
+    """The flat array read by columns."""
+
+    def weighted_sum(self, signal: Array, weights: Array) -> Array:
+        n, m = weights.shape
+        return super().weighted_sum(signal, weights.ravel().reshape(m, n).T)
+
+
+@CHAPTER.entry(
+    id="output-weights-summed",
+    title="All weights of an output are summed before they meet its error signal",
+    wrong="S_ERROR_H[h] = Σ_o (Σ_h weight_HtoO[h,o]) · S_ERROR_O[o] · fA′",
+    right="S_ERROR_H[h] = (Σ_o weight_HtoO[h,o] · S_ERROR_O[o]) · fA′",
+    first="backpropagated_error",
+    why="A sum over the wrong index.",
+    fix="Sum over the nodes above, for each hidden node apart.",
+    variants={
+        "over the hidden nodes": {"over": "hidden"},
+        "over the outputs, both factors apart": {"over": "outputs"},
+    },
+)
+class OutputWeightsSummed(Program):
+    """One sum for all hidden nodes."""
+
+    over = "hidden"
+
+    def weighted_sum(self, signal: Array, weights: Array) -> Array:
+        rows, columns = range(weights.shape[0]), range(weights.shape[1])
+        if self.over == "hidden":
+            summed = total([weights[h] for h in rows])
+            one = total([signal[:, o] * summed[o] for o in columns])
+            return one[:, None] + 0.0 * weights[None, :, 0]
+        summed = total([weights[:, o] for o in columns])
+        return total([signal[:, o] for o in columns])[:, None] * summed[None, :]
+
+
+@CHAPTER.entry(
+    id="hidden-skips-output-derivative",
+    title="The hidden error starts from FE instead of S_ERROR_O",
+    wrong="S_ERROR_H = (Σ FE · weight_HtoO) · fA′(S_preA_H)",
+    right="S_ERROR_H = (Σ S_ERROR_O · weight_HtoO) · fA′(S_preA_H)",
+    first="backpropagated_error",
+    why="Both are called the error of the output.",
+    fix="Send S_ERROR_O = FE · fA′(S_preA_O) back.",
+    needs="a squared error with an output that is not identity",
+)
+class HiddenSkipsOutputDerivative(Program):
+    """FE flows back."""
+
+    def backpropagated(self, k: int) -> Array:
+        if k < self.layers - 2:
+            return super().backpropagated(k)
+        return self.weighted_sum(self.error_derivative(self.final_error), self.weights_back(k + 1))
+
+
+@CHAPTER.entry(
+    id="activation-for-error-signal",
+    title="The output stands where its error signal belongs",
+    wrong="S_ERROR_H = (Σ y · weight_HtoO) · fA′(S_preA_H)",
+    right="S_ERROR_H = (Σ S_ERROR_O · weight_HtoO) · fA′(S_preA_H)",
+    first="backpropagated_error",
+    why="The wrong one of the output's variables.",
+    fix="Send S_ERROR_O back.",
+)
+class ActivationForErrorSignal(Program):
+    """y flows back."""
+
+    def backpropagated(self, k: int) -> Array:
+        if k < self.layers - 2:
+            return super().backpropagated(k)
+        return self.weighted_sum(self.post[-1], self.weights_back(k + 1))
+
+
+@CHAPTER.entry(
+    id="one-output-only",
+    title="Only one output's error reaches the hidden nodes",
+    wrong="S_ERROR_H = S_ERROR_O[1] · weight_HtoO[h,1] · fA′(S_preA_H)",
+    right="S_ERROR_H = (Σ_o S_ERROR_O[o] · weight_HtoO[h,o]) · fA′(S_preA_H)",
+    first="backpropagated_error",
+    why="The formula for one output is kept when there are several, or the sum is overwritten "
+    "instead of added to.",
+    fix="Add up over all outputs.",
+    needs="several outputs",
+    variants={
+        "the first": {"which": 0, "at": "hidden layers"},
+        "the last": {"which": -1, "at": "hidden layers"},
+        "the first, below the output layer only": {"which": 0, "at": "last hidden layer"},
+        "the last, below the output layer only": {"which": -1, "at": "last hidden layer"},
+    },
+)
+class OneOutputOnly(InLayers):
+    """One term of the sum."""
+
+    which = 0
+
+    def backpropagated(self, k: int) -> Array:
+        if not self.here(k):
+            return super().backpropagated(k)
+        o = self.which % self.nodes[k + 2]
+        return self.weighted_sum(
+            self.signal[k + 1][:, o : o + 1], self.weights_back(k + 1)[:, o : o + 1]
+        )
+
+
+@CHAPTER.entry(
+    id="chain-dropped",
+    title="The error signal of the layer above is left out",
+    wrong="S_ERROR_H1 = (Σ weight_H1toH2) · fA′(S_preA_H1)",
+    right="S_ERROR_H1 = (Σ S_ERROR_H2 · weight_H1toH2) · fA′(S_preA_H1)",
+    first="backpropagated_error",
+    why="The chain of factors is cut where a second hidden layer is added.",
+    fix="Every layer multiplies by S_ERROR of the layer above.",
+    needs="a hidden layer; two hidden layers for the first variant",
+    variants=at("hidden layers below the last", "hidden layers"),
+)
+class ChainDropped(InLayers):
+    """Weights without a signal."""
+
+    def backpropagated(self, k: int) -> Array:
+        if not self.here(k):
+            return super().backpropagated(k)
+        return self.weighted_sum(self.signal[k + 1] * 0.0 + 1.0, self.weights_back(k + 1))
+
+
+@CHAPTER.entry(
+    id="last-output-skipped-backward",
+    title="The sum over the outputs ends one early",
+    wrong="S_ERROR_H = (Σ_{o<n−1} S_ERROR_O · weight_HtoO) · fA′(S_preA_H)",
+    right="S_ERROR_H = (Σ_o S_ERROR_O · weight_HtoO) · fA′(S_preA_H)",
+    first="backpropagated_error",
+    why="The loop's limit is one too small.",
+    fix="Let the sum run over every node above.",
+    needs="several outputs",
+)
+class LastOutputSkippedBackward(Program):
+    """The last term is left out."""
+
+    def weighted_sum(self, signal: Array, weights: Array) -> Array:
+        if weights.shape[1] == 1:
+            return super().weighted_sum(signal, weights)
+        return super().weighted_sum(signal[:, :-1], weights[:, :-1])

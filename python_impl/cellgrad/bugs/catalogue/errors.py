@@ -1,0 +1,173 @@
+"""Mistakes in the error and in its derivative."""
+
+from __future__ import annotations
+
+from cellgrad.bugs.arithmetic import Array, total
+from cellgrad.bugs.entry import CONVENTION, Chapter, convention, with_field
+from cellgrad.bugs.program import Program
+
+CHAPTER = Chapter()
+
+
+@CHAPTER.entry(
+    id="error-flipped",
+    title="The error is target − output, and the update still subtracts",
+    wrong="FE = target − y; weight ← weight − LR · gradient",
+    right="FE = y − target; weight ← weight − LR · gradient",
+    first="final_error",
+    why="Both signs of FE are in use; each needs its own sign in the update.",
+    fix="Flip one of the two: FE = y − target, or weight + LR · gradient.",
+)
+class ErrorFlipped(Program):
+    """The network learns the opposite."""
+
+    def error_of_outputs(self) -> Array:
+        return -super().error_of_outputs()
+
+
+@CHAPTER.entry(
+    id="loss-doubled",
+    title="The error lacks its ½: ∂E/∂S_postA is 2 · FE",
+    wrong="E = Σ FE², so ∂E/∂y = 2 · FE",
+    right="E = ½ Σ FE², so ∂E/∂y = FE",
+    first="error_derivative",
+    why="Squared error without the ½ is as common; every gradient is then twice as large.",
+    fix="Declare the loss squared_error, or put the ½ back.",
+    kind=CONVENTION,
+    needs="a learning rate other than ½, or weight decay",
+    declare=with_field(loss="squared_error"),
+    variants={"": {}, "and averaged over samples twice": {"also": True}},
+)
+class LossDoubled(Program):
+    """2 · FE."""
+
+    also = False
+
+    def error_derivative(self, final_error: Array) -> Array:
+        twice = 2.0 * super().error_derivative(final_error)
+        return twice / float(self.size) if self.also else twice
+
+
+@CHAPTER.entry(
+    id="loss-averaged-over-outputs",
+    title="The error is averaged over the outputs",
+    wrong="∂E/∂y = FE / outputs",
+    right="∂E/∂y = FE",
+    first="error_derivative",
+    why="Libraries take the mean over all elements, outputs included: the gradient depends on "
+    "how many outputs there are.",
+    fix="Sum over the outputs, or declare the loss mean_squared_error (2 · FE / outputs).",
+    kind=CONVENTION,
+    needs="at least three outputs",
+    declare=with_field(loss="mean_squared_error"),
+    variants={"FE / outputs": {"factor": 1.0}, "2 · FE / outputs": {"factor": 2.0}},
+)
+class LossAveragedOverOutputs(Program):
+    """FE or 2 · FE over the number of outputs."""
+
+    factor = 1.0
+
+    def error_derivative(self, final_error: Array) -> Array:
+        right = super().error_derivative(final_error)
+        return (right if self.factor == 1 else 2.0 * right) / float(self.outputs)
+
+
+@CHAPTER.entry(
+    id="loss-value-for-error",
+    title="The squared error stands where its derivative belongs",
+    wrong="FE = (y − target)²",
+    right="FE = y − target",
+    first="final_error",
+    why="The loss and its derivative are both called error.",
+    fix="Propagate the derivative, y − target; keep E for the report.",
+    variants={
+        "(y − t)²": {"how": "square"},
+        "½ (y − t)²": {"how": "half"},
+        "E of the sample for every output": {"how": "error"},
+        "½ Σ (y − t)² for every output": {"how": "halved sum"},
+    },
+)
+class LossValueForError(Program):
+    """E in the place of its derivative."""
+
+    how = "square"
+
+    def output_error(self, output: Array, target: Array) -> Array:
+        fe = super().output_error(output, target)
+        squares = fe * fe
+        if self.how == "square":
+            return squares
+        if self.how == "half":
+            return 0.5 * squares
+        sums = total([squares[:, o] for o in range(self.outputs)])[:, None]
+        return fe * 0.0 + (sums if self.how == "error" else 0.5 * sums)
+
+
+@CHAPTER.entry(
+    id="absolute-error",
+    title="The error has lost its sign",
+    wrong="FE = |y − target|",
+    right="FE = y − target",
+    first="final_error",
+    why="An error is thought of as a size.",
+    fix="Keep the sign: it says which way to move.",
+    needs="a negative FE",
+)
+class AbsoluteError(Program):
+    """|FE|."""
+
+    def output_error(self, output: Array, target: Array) -> Array:
+        return self.math.absolute(super().output_error(output, target))
+
+
+@CHAPTER.entry(
+    id="error-sign-only",
+    title="Only the sign of the error is used",
+    wrong="∂E/∂y = sign(y − target)",
+    right="∂E/∂y = y − target",
+    first="error_derivative",
+    why="The derivative of the absolute error is used with a squared error.",
+    fix="Use y − target, the derivative of ½ FE².",
+)
+class ErrorSignOnly(Program):
+    """±1."""
+
+    def error_derivative(self, final_error: Array) -> Array:
+        return self.math.choose(final_error, 1.0, -1.0)
+
+
+@CHAPTER.entry(
+    id="error-from-pre-activation",
+    title="The error is taken of the output's sum, before its activation",
+    wrong="FE = S_preA_O − target",
+    right="FE = S_postA_O − target",
+    first="final_error",
+    why="The wrong one of two variables with similar names, or logits where probabilities belong.",
+    fix="Compare the target with y = fA(S_preA_O).",
+    needs="outputs that are not identity",
+)
+class ErrorFromPreActivation(Program):
+    """S_preA − target."""
+
+    def output_error(self, output: Array, target: Array) -> Array:
+        return super().output_error(self.pre[-1], target)
+
+
+@CHAPTER.entry(
+    id="error-sign-convention",
+    title="FE = target − output, with an update that adds",
+    wrong="FE = target − y; weight ← weight + LR · gradient",
+    right="FE = y − target; weight ← weight − LR · gradient",
+    first="final_error",
+    why="Half of the literature writes it so; weights come out the same.",
+    fix="Nothing: declare error_sign, so that a trace is compared by the same convention.",
+    kind=CONVENTION,
+    needs="a trace",
+    declare=convention(error_sign="target_minus_output"),
+)
+class ErrorSignConvention(Program):
+    """Both signs flipped."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.sign = -self.sign

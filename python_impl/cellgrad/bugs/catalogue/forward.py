@@ -1,0 +1,291 @@
+"""Mistakes in the forward pass."""
+
+from __future__ import annotations
+
+from cellgrad.bugs.arithmetic import Array, total
+from cellgrad.bugs.entry import Chapter, InLayers, at
+from cellgrad.bugs.program import Program
+
+CHAPTER = Chapter()
+
+
+@CHAPTER.entry(
+    id="sign-of-exponent",
+    title="The logistic function lacks the minus sign of its exponent",
+    wrong="fA(x) = 1 / (1 + EXP(x))",
+    right="fA(x) = 1 / (1 + EXP(−x))",
+    first="post_activation",
+    why="The minus sign is small, and the curve still runs from 0 to 1: only mirrored. Training "
+    "often works all the same, since the weights can take the other sign.",
+    fix="Write EXP(−x), and check one value: fA(2) is 0.88, not 0.12.",
+    needs="logistic nodes",
+)
+class SignOfExponent(Program):
+    """The curve mirrored; its derivative is still s · (1 − s)."""
+
+    def logistic(self, x: Array) -> Array:
+        return 1.0 / (1.0 + self.math.exp(x))
+
+
+@CHAPTER.entry(
+    id="no-hidden-activation",
+    title="The hidden nodes have no activation function",
+    wrong="S_postA_H = S_preA_H",
+    right="S_postA_H = fA(S_preA_H)",
+    first="post_activation",
+    why="The call is left out in one of two nearly equal loops.",
+    fix="Apply fA to every hidden node's sum before it goes on.",
+    needs="a hidden layer that is not identity",
+    variants={
+        "fA′ still of S_preA": {"slope_of_post": False},
+        "fA′ from that S_postA": {"slope_of_post": True},
+        "no fA′ either": {"no_slope": True},
+    },
+)
+class NoHiddenActivation(Program):
+    """Hidden sums go on as they are."""
+
+    slope_of_post = False
+    no_slope = False
+
+    def post_activation(self, k: int, pre: Array) -> Array:
+        return pre if k < self.layers - 1 else super().post_activation(k, pre)
+
+    def slope(self, k: int) -> Array:
+        if k < self.layers - 1 and self.no_slope:
+            return self.math.choose(self.pre[k], 1.0, 1.0)
+        if k < self.layers - 1 and self.slope_of_post and self.activations[k] in _FROM_POST:
+            return self.derivative_from_post(self.activations[k], self.post[k])
+        return super().slope(k)
+
+
+_FROM_POST = ("logistic", "tanh")
+
+
+@CHAPTER.entry(
+    id="no-output-activation",
+    title="The output has no activation function",
+    wrong="y = S_preA_O, and fA′ = y · (1 − y)",
+    right="y = fA(S_preA_O)",
+    first="post_activation",
+    why="The output loop is written apart and the call is forgotten, or a linear output was "
+    "copied from another network.",
+    fix="Apply fA to the output's sum too, or declare an identity output.",
+    needs="outputs that are not identity",
+    variants={
+        "fA′ from that y": {"how": "post"},
+        "no fA′ either": {"how": "one"},
+    },
+)
+class NoOutputActivation(Program):
+    """The output is its sum."""
+
+    how = "post"
+
+    def post_activation(self, k: int, pre: Array) -> Array:
+        return pre if k == self.layers - 1 else super().post_activation(k, pre)
+
+    def slope(self, k: int) -> Array:
+        if k < self.layers - 1:
+            return super().slope(k)
+        if self.how == "post" and self.activations[k] in _FROM_POST:
+            return self.derivative_from_post(self.activations[k], self.post[k])
+        return self.math.choose(self.pre[k], 1.0, 1.0)
+
+
+@CHAPTER.entry(
+    id="bias-after-activation",
+    title="The bias is added after the activation function",
+    wrong="S_postA = fA(Σ input · weight) + bias",
+    right="S_postA = fA(bias + Σ input · weight)",
+    first="pre_activation",
+    why="A bias is introduced as something that is added to a node's output.",
+    fix="Add the bias to the sum, inside fA.",
+    needs="biases",
+    variants=at("every layer", "hidden layers", "output layer"),
+)
+class BiasAfterActivation(InLayers):
+    """The sum without its bias enters fA."""
+
+    def pre_activation(self, k: int, incoming: Array) -> Array:
+        if not self.here(k) or self.biases is None:
+            return super().pre_activation(k, incoming)
+        biases, self.biases = self.biases, None
+        pre = super().pre_activation(k, incoming)
+        self.biases = biases
+        return pre
+
+    def post_activation(self, k: int, pre: Array) -> Array:
+        post = super().post_activation(k, pre)
+        return post + self.biases[k][None, :] if self.here(k) and self.biases is not None else post
+
+
+@CHAPTER.entry(
+    id="bias-per-term",
+    title="The bias is added once for every incoming weight",
+    wrong="S_preA = Σ (input · weight + bias)",
+    right="S_preA = bias + Σ input · weight",
+    first="pre_activation",
+    why="The bias is added inside the loop over the inputs instead of before it.",
+    fix="Start the sum with the bias, then add the products.",
+    needs="biases",
+    variants=at("every layer", "first layer", "output layer"),
+)
+class BiasPerTerm(InLayers):
+    """n biases instead of one."""
+
+    def pre_activation(self, k: int, incoming: Array) -> Array:
+        pre = super().pre_activation(k, incoming)
+        if not self.here(k) or self.biases is None:
+            return pre
+        return pre + float(incoming.shape[1] - 1) * self.biases[k][None, :]
+
+
+@CHAPTER.entry(
+    id="bias-missing",
+    title="The biases are not used",
+    wrong="S_preA = Σ input · weight",
+    right="S_preA = bias + Σ input · weight",
+    first="pre_activation",
+    why="The program was written for a network without biases.",
+    fix="Start every sum with the node's bias, and update it (Eq. 14, 15).",
+    needs="biases",
+    variants={"and not updated": {"frozen": True}, "but updated": {"frozen": False}},
+)
+class BiasMissing(Program):
+    """Sums without biases."""
+
+    frozen = True
+
+    def pre_activation(self, k: int, incoming: Array) -> Array:
+        biases, self.biases = self.biases, None
+        pre = super().pre_activation(k, incoming)
+        self.biases = biases
+        return pre
+
+    def moves(self, parameter: tuple[str, int]) -> bool:
+        return super().moves(parameter) and not (self.frozen and parameter[0] == "biases")
+
+
+@CHAPTER.entry(
+    id="weights-read-transposed",
+    title="The starting weights are read in the other order",
+    wrong="weight[i,j] = flat[j · n + i]",
+    right="weight[i,j] = flat[i · m + j]",
+    first="pre_activation",
+    why="A flat list of weights is unpacked column by column where it was packed row by row; "
+    "the shapes fit either way.",
+    fix="Check one weight that is not on the diagonal against the case.",
+    needs="unequal weights",
+    variants=at("every layer", "first layer", "output layer"),
+)
+class WeightsReadTransposed(InLayers):
+    """The same numbers, other places."""
+
+    def given_weights(self, k: int) -> Array:
+        weights = super().given_weights(k)
+        if not self.here(k):
+            return weights
+        n, m = weights.shape
+        return weights.ravel().reshape(m, n).T
+
+
+@CHAPTER.entry(
+    id="last-term-skipped",
+    title="A node's sum ends one product early",
+    wrong="S_preA[j] = Σ_{i<n−1} input[i] · weight[i,j]",
+    right="S_preA[j] = Σ_i input[i] · weight[i,j]",
+    first="pre_activation",
+    why="The loop's limit is one too small.",
+    fix="Let the loop run over every incoming node.",
+    variants=at("every layer", "first layer", "output layer"),
+)
+class LastTermSkipped(InLayers):
+    """The last product is left out, forward only."""
+
+    def pre_activation(self, k: int, incoming: Array) -> Array:
+        if not self.here(k) or incoming.shape[1] == 1:
+            return super().pre_activation(k, incoming)
+        return super().pre_activation(k, incoming[:, :-1])
+
+
+@CHAPTER.entry(
+    id="softmax-twice",
+    title="Softmax is applied twice",
+    wrong="y = softmax(softmax(S_preA_O))",
+    right="y = softmax(S_preA_O)",
+    first="post_activation",
+    why="The model ends in a softmax, and the library's cross-entropy applies one of its own.",
+    fix="Hand the loss what it asks for: the sums (logits), or the probabilities, not both.",
+    needs="a softmax output",
+    variants={
+        "both differentiated": {"through": True},
+        "error signal still y − t": {"through": False},
+    },
+)
+class SoftmaxTwice(Program):
+    """A softmax of probabilities."""
+
+    through = True
+
+    def post_activation(self, k: int, pre: Array) -> Array:
+        post = super().post_activation(k, pre)
+        if self.activations[k] != "softmax":
+            return post
+        self.inner = post
+        return self.softmax(post)
+
+    def output_signal(self) -> Array:
+        signal = super().output_signal()
+        if not self.through or self.activations[-1] != "softmax":
+            return signal
+        p, columns = self.inner, range(self.outputs)
+        mean = total([p[:, o] * signal[:, o] for o in columns])
+        return p * (signal - mean[:, None])
+
+
+@CHAPTER.entry(
+    id="softmax-over-samples",
+    title="Softmax runs over the samples instead of the outputs",
+    wrong="y[s,o] = EXP(z[s,o]) / Σ_s EXP(z[s,o])",
+    right="y[s,o] = EXP(z[s,o]) / Σ_o EXP(z[s,o])",
+    first="post_activation",
+    why="The axis of the sum is the wrong one; with one sample the result is 1 everywhere.",
+    fix="Sum over the outputs of each sample (the last axis).",
+    needs="a softmax output and several samples",
+)
+class SoftmaxOverSamples(Program):
+    """The sum over the wrong axis."""
+
+    def softmax(self, x: Array) -> Array:
+        powers = self.math.exp(x)
+        return powers / total([powers[s] for s in range(powers.shape[0])])[None, :]
+
+
+@CHAPTER.entry(
+    id="leaky-slope-ignored",
+    title="A leaky ReLU does not leak as declared",
+    wrong="fA(x) = MAX(0, x), or another slope than the case's",
+    right="fA(x) = x where x > 0, else slope · x",
+    first="post_activation",
+    why="The library's default slope is used, or plain ReLU.",
+    fix="Use the case's leaky_slope, forward and in fA′.",
+    needs="a leaky ReLU and a negative S_preA",
+    variants={
+        "slope 0": {"leak": 0.0},
+        "slope 0.01": {"leak": 0.01},
+        "slope 0.1": {"leak": 0.1},
+        "slope 0.2": {"leak": 0.2},
+        "slope 0.3": {"leak": 0.3},
+    },
+)
+class LeakySlopeIgnored(Program):
+    """Another slope below zero."""
+
+    leak = 0.0
+
+    def function(self, name: str, x: Array) -> Array:
+        if name != "leaky_relu":
+            return super().function(name, x)
+        return self.math.choose(x, x, self.leak * x)
+

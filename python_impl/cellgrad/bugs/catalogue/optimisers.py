@@ -1,0 +1,283 @@
+"""Mistakes in momentum and weight decay."""
+
+from __future__ import annotations
+
+from cellgrad.bugs.arithmetic import Array
+from cellgrad.bugs.entry import CONVENTION, Chapter, convention
+from cellgrad.bugs.program import Parameter, Program
+
+CHAPTER = Chapter()
+
+
+@CHAPTER.entry(
+    id="momentum-missing",
+    title="Momentum is not used",
+    wrong="Δ = LR · gradient",
+    right="v ← μ · v + gradient; Δ = LR · v",
+    first="new_weights",
+    why="The velocity is not kept, or set to zero before every update.",
+    fix="Keep one velocity a parameter from update to update.",
+    needs="momentum and two updates",
+    variants={"": {"only": ""}, "for the biases": {"only": "biases"}},
+)
+class MomentumMissing(Program):
+    """μ = 0."""
+
+    only = ""
+
+    def new_velocity(self, last: Array, gradient: Array) -> Array:
+        return super().new_velocity(last, gradient)
+
+    def velocity(self, parameter: Parameter, gradient: Array) -> Array:
+        right = super().velocity(parameter, gradient)
+        return right if self.only and parameter[0] != self.only else gradient
+
+
+@CHAPTER.entry(
+    id="momentum-holds-learning-rate",
+    title="The velocity holds the learning rate",
+    wrong="v ← μ · v + LR · gradient; Δ = v",
+    right="v ← μ · v + gradient; Δ = LR · v",
+    first="new_weights",
+    why="scikit-learn and Keras define it so; it is the same as long as LR is constant.",
+    fix="Declare rate_in_velocity, or multiply by LR last.",
+    kind=CONVENTION,
+    needs="momentum, two updates, a changing learning rate",
+    declare=convention(rate_in_velocity=True),
+)
+class MomentumHoldsLearningRate(Program):
+    """LR inside."""
+
+    def with_momentum(self, parameter: Parameter, gradient: Array) -> Array:
+        return self.velocity(parameter, self.scaled(parameter, gradient))
+
+
+@CHAPTER.entry(
+    id="momentum-averaged",
+    title="The velocity is an average",
+    wrong="v ← μ · v + (1 − μ) · gradient",
+    right="v ← μ · v + gradient",
+    first="new_weights",
+    why="Momentum is written as an exponential average, as Adam's first moment is; PyTorch calls "
+    "it dampening.",
+    fix="Add the whole gradient.",
+    needs="momentum",
+    variants={"": {"first": False}, "the first gradient whole": {"first": True}},
+)
+class MomentumAveraged(Program):
+    """(1 − μ) · gradient."""
+
+    first = False
+
+    def new_velocity(self, last: Array, gradient: Array) -> Array:
+        if self.first and self.turn.number == 0:
+            return super().new_velocity(last, gradient)
+        return self.momentum * last + (1.0 - self.momentum) * gradient
+
+
+@CHAPTER.entry(
+    id="momentum-fake",
+    title="The learning rate stands in the place of the momentum",
+    wrong="v ← LR · v + gradient, or gradient + LR · v of the gradient before",
+    right="v ← μ · v + gradient",
+    first="new_weights",
+    why="The two coefficients are confused.",
+    fix="μ multiplies the old velocity, LR the change.",
+    needs="momentum and two updates",
+    variants={
+        "v ← LR · v + gradient": {"how": "rate"},
+        "Δ = LR · (gradient + LR · gradient before)": {"how": "before"},
+        "Δ = LR · (gradient + μ · gradient before)": {"how": "momentum before"},
+        "Δ = gradient + LR · v": {"how": "outside"},
+    },
+)
+class MomentumFake(Program):
+    """LR for μ."""
+
+    how = "rate"
+
+    def with_momentum(self, parameter: Parameter, gradient: Array) -> Array:
+        if self.how == "outside":
+            old = self.last("velocity", parameter, gradient)
+            step = gradient + self.rate * old
+            self.remember("velocity", parameter, step)
+            return step
+        return super().with_momentum(parameter, gradient)
+
+    def velocity(self, parameter: Parameter, gradient: Array) -> Array:
+        old = self.last("velocity", parameter, gradient)
+        factor = self.momentum if self.how == "momentum before" else self.rate
+        new = factor * old + gradient
+        self.remember("velocity", parameter, new if self.how == "rate" else gradient)
+        return new
+
+
+@CHAPTER.entry(
+    id="momentum-nesterov",
+    title="Nesterov's momentum is used",
+    wrong="v ← μ · v + gradient; Δ = LR · (gradient + μ · v)",
+    right="v ← μ · v + gradient; Δ = LR · v",
+    first="new_weights",
+    why="A library's switch is on by default (scikit-learn's is).",
+    fix="Switch it off, or say so.",
+    needs="momentum",
+)
+class MomentumNesterov(Program):
+    """One step ahead."""
+
+    def velocity(self, parameter: Parameter, gradient: Array) -> Array:
+        return gradient + self.momentum * super().velocity(parameter, gradient)
+
+
+@CHAPTER.entry(
+    id="weight-decay-missing",
+    title="Weight decay is not used",
+    wrong="gradient = ∂E/∂weight",
+    right="gradient = ∂E/∂weight + λ · weight",
+    first="weight_gradient",
+    why="The parameter is read and not used.",
+    fix="Add λ · weight to every weight's gradient.",
+    needs="weight decay",
+)
+class WeightDecayMissing(Program):
+    """λ = 0."""
+
+    def decays(self, parameter: Parameter) -> bool:
+        return False
+
+
+@CHAPTER.entry(
+    id="weight-decay-doubled",
+    title="Weight decay lacks its ½: the gradient gets 2 · λ · weight",
+    wrong="gradient = ∂E/∂weight + 2 · λ · weight",
+    right="gradient = ∂E/∂weight + λ · weight, from P = ½ · λ · Σ weight²",
+    first="weight_gradient",
+    why="The penalty is λ Σ weight² in other definitions (Keras's L2 is).",
+    fix="Halve λ, or the penalty.",
+    needs="weight decay",
+)
+class WeightDecayDoubled(Program):
+    """2 · λ."""
+
+    def decayed(self, parameter: Parameter, gradient: Array) -> Array:
+        decay = self.weight_decay
+        self.weight_decay = 2.0 * decay
+        found = super().decayed(parameter, gradient)
+        self.weight_decay = decay
+        return found
+
+
+@CHAPTER.entry(
+    id="weight-decay-over-samples",
+    title="Weight decay is divided by the number of samples",
+    wrong="gradient = ∂E/∂weight + λ / N · weight",
+    right="gradient = ∂E/∂weight + λ · weight",
+    first="weight_gradient",
+    why="The penalty is averaged with the samples' errors (scikit-learn's alpha is).",
+    fix="Add the decay after the mean, or hand over N · λ.",
+    needs="weight decay; several samples in an update",
+)
+class WeightDecayOverSamples(Program):
+    """λ / N."""
+
+    def decayed(self, parameter: Parameter, gradient: Array) -> Array:
+        decay = self.weight_decay
+        self.weight_decay = decay / float(self.size)
+        found = super().decayed(parameter, gradient)
+        self.weight_decay = decay
+        return found
+
+
+@CHAPTER.entry(
+    id="weight-decay-on-biases",
+    title="Biases decay too",
+    wrong="gradient_bias = S_ERROR + λ · bias",
+    right="gradient_bias = S_ERROR",
+    first="bias_gradient",
+    why="PyTorch's optimisers decay every parameter that they are given.",
+    fix="Declare decay_biases, or give biases a group of their own without decay.",
+    kind=CONVENTION,
+    needs="weight decay and biases",
+    declare=convention(decay_biases=True),
+)
+class WeightDecayOnBiases(Program):
+    """λ for every parameter."""
+
+    def decays(self, parameter: Parameter) -> bool:
+        return True
+
+
+@CHAPTER.entry(
+    id="weight-decay-decoupled",
+    title="Weight decay is applied beside the gradient",
+    wrong="new_weight = weight − λ · weight − LR · gradient",
+    right="new_weight = weight − LR · (gradient + λ · weight)",
+    first="new_weights",
+    why="Decoupled decay, without the rate or (as AdamW has it) with it, is a method of its own.",
+    fix="Add λ · weight to the gradient, or say so.",
+    kind=CONVENTION,
+    needs="weight decay; a learning rate other than 1, or momentum",
+    variants={
+        "without the rate": {"with_rate": False, "biases_too": False},
+        "with the rate": {"with_rate": True, "biases_too": False},
+        "with the rate, biases too": {"with_rate": True, "biases_too": True},
+    },
+)
+class WeightDecayDecoupled(Program):
+    """λ · weight outside the gradient."""
+
+    with_rate, biases_too = False, False
+
+    def decays(self, parameter: Parameter) -> bool:
+        return False
+
+    def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
+        right = super().moved(parameter, value, gradient)
+        if parameter[0] == "biases" and not self.biases_too:
+            return right
+        shrink = self.weight_decay * value
+        return right - (self.rate * shrink if self.with_rate else shrink)
+
+
+@CHAPTER.entry(
+    id="weight-decay-sign",
+    title="Weight decay has the wrong sign",
+    wrong="gradient = ∂E/∂weight − λ · weight",
+    right="gradient = ∂E/∂weight + λ · weight",
+    first="weight_gradient",
+    why="A sign taken over from an update that adds.",
+    fix="Decay makes weights smaller: + λ · weight in the gradient.",
+    needs="weight decay",
+)
+class WeightDecaySign(Program):
+    """−λ."""
+
+    def decayed(self, parameter: Parameter, gradient: Array) -> Array:
+        decay = self.weight_decay
+        self.weight_decay = -decay
+        found = super().decayed(parameter, gradient)
+        self.weight_decay = decay
+        return found
+
+
+@CHAPTER.entry(
+    id="weight-decay-new-weights",
+    title="Weight decay takes the weight after the step",
+    wrong="new_weight = (weight − LR · gradient) · (1 − LR · λ)",
+    right="new_weight = weight − LR · (gradient + λ · weight)",
+    first="new_weights",
+    why="The decay is a line of its own after the update.",
+    fix="Use the weight before the update in both terms.",
+    needs="weight decay",
+)
+class WeightDecayNewWeights(Program):
+    """The decay of what is already moved."""
+
+    def decays(self, parameter: Parameter) -> bool:
+        return False
+
+    def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
+        new = super().moved(parameter, value, gradient)
+        if parameter[0] == "biases" and not self.case.conventions.decay_biases:
+            return new
+        return new - self.rate * self.weight_decay * new

@@ -1,0 +1,352 @@
+"""Mistakes in the update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cellgrad.bugs.arithmetic import Array
+from cellgrad.bugs.entry import CONVENTION, Chapter, InLayers, convention
+from cellgrad.bugs.program import Parameter, Program, Turn
+
+CHAPTER = Chapter()
+
+
+@CHAPTER.entry(
+    id="layer-frozen",
+    title="A layer is never updated",
+    wrong="new_weight = weight",
+    right="new_weight = weight − LR · gradient",
+    first="new_weights",
+    why="Its update is missing, writes into a copy, or its parameters were not handed to the "
+    "optimiser.",
+    fix="Update every layer.",
+    variants={
+        "output layer": {"at": "output layer", "biases_too": False},
+        "first layer": {"at": "first layer", "biases_too": False},
+        "second layer": {"at": "second layer", "biases_too": False},
+        "output layer, biases too": {"at": "output layer", "biases_too": True},
+        "first layer, biases too": {"at": "first layer", "biases_too": True},
+        "second layer, biases too": {"at": "second layer", "biases_too": True},
+        "hidden layers": {"at": "hidden layers", "biases_too": False},
+        "hidden layers, biases too": {"at": "hidden layers", "biases_too": True},
+        "all": {"at": "every layer", "biases_too": True},
+    },
+)
+class LayerFrozen(InLayers):
+    """One layer stays as it is."""
+
+    biases_too = False
+
+    def moves(self, parameter: Parameter) -> bool:
+        kind, k = parameter
+        if self.here(k) and (kind == "weights" or self.biases_too):
+            return False
+        return super().moves(parameter)
+
+
+@CHAPTER.entry(
+    id="last-node-skipped",
+    title="The update's loop ends one node early",
+    wrong="new_weight = weight for the last node",
+    right="new_weight = weight − LR · gradient for every node",
+    first="new_weights",
+    why="The loop's limit is one too small.",
+    fix="Let the loop run over every node.",
+    variants={
+        "the last input": {"rows": (0,), "columns": ()},
+        "the last hidden node, outgoing": {"rows": (1,), "columns": ()},
+        "the last hidden node, incoming": {"rows": (), "columns": (0,)},
+        "the last output": {"rows": (), "columns": (-1,)},
+        "the last hidden node, both": {"rows": (1,), "columns": (0,)},
+        "every last incoming node": {"rows": "all", "columns": ()},
+        "every last node": {"rows": (), "columns": "all"},
+        "every loop": {"rows": "all", "columns": "all"},
+    },
+)
+class LastNodeSkipped(Program):
+    """The last row or column stays as it is."""
+
+    rows: tuple[int, ...] | str = ()
+    columns: tuple[int, ...] | str = ()
+
+    def subtracted_from(self, parameter: Parameter, old: Array, new: Array) -> Array:
+        """Return the new values with the skipped ones as they were."""
+        kind, k = parameter
+        new = new.copy()
+        if kind == "weights" and self.hit(self.rows, k):
+            new[-1, :] = old[-1, :]
+        if self.hit(self.columns, k):
+            new[..., -1] = old[..., -1]
+        return new
+
+    def hit(self, which: tuple[int, ...] | str, k: int) -> bool:
+        """Whether a layer is among those whose loop is short."""
+        return which == "all" or k in which or (k == self.layers - 1 and -1 in which)
+
+    def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
+        return self.subtracted_from(parameter, value, super().moved(parameter, value, gradient))
+
+
+@CHAPTER.entry(
+    id="bias-frozen",
+    title="The biases are never updated",
+    wrong="new_bias = bias",
+    right="new_bias = bias − LR · gradient_bias",
+    first="new_biases",
+    why="Only weights are thought of as what is learnt; a widely read example leaves them as "
+    "they are.",
+    fix="Update biases like weights (Eq. 15), or declare update_biases: false.",
+    kind=CONVENTION,
+    needs="biases",
+    declare=convention(update_biases=False),
+    variants={
+        "": {"which": "every layer"},
+        "output layer": {"which": "output layer"},
+        "hidden layers": {"which": "hidden layers"},
+    },
+)
+class BiasFrozen(InLayers):
+    """Biases stay as they are."""
+
+    which = "every layer"
+
+    def moves(self, parameter: Parameter) -> bool:
+        self.at = self.which
+        return super().moves(parameter) and not (parameter[0] == "biases" and self.here(parameter[1]))
+
+
+@CHAPTER.entry(
+    id="learning-rate-missing",
+    title="The learning rate is missing",
+    wrong="new_weight = weight − gradient",
+    right="new_weight = weight − LR · gradient",
+    first="new_weights",
+    why="With LR = 1 nothing is seen.",
+    fix="Multiply by LR.",
+    needs="a learning rate other than 1",
+    variants={"": {"only": ""}, "weights only": {"only": "weights"}, "biases only": {"only": "biases"}},
+)
+class LearningRateMissing(Program):
+    """LR = 1."""
+
+    only = ""
+
+    def scaled(self, parameter: Parameter, step: Array) -> Array:
+        if self.only and parameter[0] != self.only:
+            return super().scaled(parameter, step)
+        return 1.0 * step
+
+
+@CHAPTER.entry(
+    id="learning-rate-squared",
+    title="The learning rate is multiplied in twice",
+    wrong="new_weight = weight − LR · LR · gradient",
+    right="new_weight = weight − LR · gradient",
+    first="new_weights",
+    why="It is in the gradient already, and again in the update.",
+    fix="Multiply by LR in one place.",
+    needs="a learning rate other than 1",
+    variants={"": {"only": ""}, "biases only": {"only": "biases"}},
+)
+class LearningRateSquared(Program):
+    """LR²."""
+
+    only = ""
+
+    def scaled(self, parameter: Parameter, step: Array) -> Array:
+        once = super().scaled(parameter, step)
+        return once if self.only and parameter[0] != self.only else self.rate * once
+
+
+@CHAPTER.entry(
+    id="learning-rate-constant",
+    title="The learning rate does not follow its schedule",
+    wrong="LR of the first update, in every update",
+    right="LR of this update",
+    first="new_weights",
+    why="The rate is read once, when the optimiser is made.",
+    fix="Set the rate before every update.",
+    needs="a changing learning rate",
+    variants={"the first": {"which": 0}, "the last": {"which": -1}, "one update late": {"which": 1}},
+)
+class LearningRateConstant(Program):
+    """One rate for all updates."""
+
+    which = 0
+
+    def rate_of(self, number: int) -> float:
+        rate = self.case.learning_rate
+        if isinstance(rate, float):
+            return rate
+        if self.which == 1:
+            return rate[max(number - 1, 0)]
+        return rate[self.which]
+
+
+@CHAPTER.entry(
+    id="updated-twice",
+    title="Every update is made twice",
+    wrong="new_weight = weight − 2 · LR · gradient",
+    right="new_weight = weight − LR · gradient",
+    first="new_weights",
+    why="Two calls of the update, or one in each of two loops.",
+    fix="Update once.",
+    needs="weight decay, or a trace, to tell it from loss-doubled",
+    variants={
+        "": {"only": "", "twice": False},
+        "weights only": {"only": "weights", "twice": False},
+        "the velocity too": {"only": "", "twice": True},
+    },
+)
+class UpdatedTwice(Program):
+    """The same change twice, or the optimiser asked twice."""
+
+    only, twice = "", False
+
+    def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
+        if self.only and parameter[0] != self.only:
+            return super().moved(parameter, value, gradient)
+        if self.twice:
+            once = super().moved(parameter, value, gradient)
+            return super().moved(parameter, once, gradient)
+        change = self.change(parameter, gradient)
+        twice = 2.0 * change if self.sign > 0 else -2.0 * change
+        return self.subtracted(value, twice)
+
+
+@CHAPTER.entry(
+    id="update-in-inner-loop",
+    title="The output weights are updated inside the loop over the inputs",
+    wrong="new_weight_HtoO = weight_HtoO − inputs · LR · gradient_HtoO",
+    right="new_weight_HtoO = weight_HtoO − LR · gradient_HtoO",
+    first="new_weights",
+    why="One loop level too deep: the line runs once for every input.",
+    fix="Move the update out of the inner loop.",
+    needs="a hidden layer and several inputs",
+    variants={
+        "gradients as they were": {"flows": False, "every": False},
+        "each input's gradient through the weight as it is then": {"flows": True, "every": False},
+        "every layer above the first": {"flows": False, "every": True},
+    },
+)
+class UpdateInInnerLoop(Program):
+    """One update an input."""
+
+    flows, every = False, False
+
+    def repeats(self, parameter: Parameter) -> int:
+        """Return how often a parameter is updated: once for every node below the layer below."""
+        kind, k = parameter
+        above = k > 0 and (k == self.layers - 1 or self.every)
+        return self.nodes[k - 1] if kind == "weights" and above else 1
+
+    def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
+        for _ in range(self.repeats(parameter)):
+            value = super().moved(parameter, value, gradient)
+        return value
+
+    def weight_gradient(self, k: int) -> Array:
+        right = super().weight_gradient(k)
+        if not self.flows or k != self.layers - 2:
+            return right
+        above = ("weights", k + 1)
+        old, rows = self.value(above), []
+        slope = self.slope(k)
+        for i in range(self.nodes[k]):
+            signal = self.weighted_sum(self.signal[k + 1], old) * slope
+            rows.append(
+                self.over_samples(
+                    [signal[s] * self.incoming[k][s, i] for s in range(self.size)]
+                )
+            )
+            old = super().moved(above, old, self.gradient[above])
+        stacked = right.copy()
+        for i, row in enumerate(rows):
+            stacked[i] = row
+        self.forget(above)
+        return stacked
+
+    def forget(self, parameter: Parameter) -> None:
+        """Undo what the trial updates remembered."""
+        if self.case.optimizer.momentum:
+            self.remembered.pop(("velocity", parameter), None)
+
+
+@CHAPTER.entry(
+    id="assigned-not-subtracted",
+    title="The change replaces the weight",
+    wrong="new_weight = −LR · gradient",
+    right="new_weight = weight − LR · gradient",
+    first="new_weights",
+    why="= is written for −=.",
+    fix="Subtract from the old weight.",
+    variants={"": {}, "with the other sign": {"plus": True}},
+)
+class AssignedNotSubtracted(Program):
+    """The old weight is lost."""
+
+    plus = False
+
+    def subtracted(self, value: Array, change: Array) -> Array:
+        return 0.0 * value + (change if self.plus else -change)
+
+
+@CHAPTER.entry(
+    id="gradient-added",
+    title="The update adds the gradient of one kind of parameter",
+    wrong="new_bias = bias + LR · gradient_bias",
+    right="new_bias = bias − LR · gradient_bias",
+    first="new_weights",
+    why="A sign is mistaken in one of several update lines.",
+    fix="Subtract everywhere.",
+    variants={
+        "biases": {"kind": "biases", "at": "every layer"},
+        "weights": {"kind": "weights", "at": "every layer"},
+        "output layer": {"kind": "", "at": "output layer"},
+        "hidden layers": {"kind": "", "at": "hidden layers"},
+        "weights of the output layer": {"kind": "weights", "at": "output layer"},
+        "weights of the hidden layers": {"kind": "weights", "at": "hidden layers"},
+    },
+)
+class GradientAdded(InLayers):
+    """Up the slope in some places."""
+
+    kind = ""
+
+    def change(self, parameter: Parameter, gradient: Array) -> Array:
+        right = super().change(parameter, gradient)
+        return -right if self.kind in ("", parameter[0]) and self.here(parameter[1]) else right
+
+
+@CHAPTER.entry(
+    id="step-count-off-by-one",
+    title="One update too few, or one too many",
+    wrong="N − 1 or N + 1 updates, reported as N",
+    right="N updates",
+    first="new_weights",
+    why="The count starts at 1, or the state before the update is reported.",
+    fix="Report what N updates give.",
+    needs="several updates",
+    variants={
+        "one too few": {"off": -1},
+        "one too many": {"off": 1},
+        "the first is left out": {"off": 0},
+    },
+)
+class StepCountOffByOne(Program):
+    """The run is one update shorter or longer."""
+
+    off = -1
+
+    def turns(self) -> Iterator[Turn]:
+        turns = list(super().turns())
+        if self.off == 0:
+            yield from turns[1:]
+            return
+        if self.off < 0:
+            yield from turns[:-1]
+            return
+        yield from turns
+        again = turns[len(turns) % max(len(turns) // self.case.epochs, 1)]
+        yield Turn(len(turns), again.samples, self.rate_of(len(turns)))
+
