@@ -1,0 +1,1 @@
+"""What an audit shows: in the terminal, as JSON, as a page, as a workbook."""

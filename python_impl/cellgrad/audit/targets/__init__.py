@@ -1,0 +1,1 @@
+"""What can be audited: each kind of target answers cases."""
