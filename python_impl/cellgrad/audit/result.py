@@ -150,8 +150,8 @@ class Audit:
     notes: list[str] = field(default_factory=list)
 
     def code(self) -> int:
-        """Return the exit code: 0 right, 1 not, 2 nothing could be exercised."""
-        if self.verdict == INCONCLUSIVE:
+        """Return the exit code: 0 right, 1 not, 2 a case failed or none could be run."""
+        if self.verdict == INCONCLUSIVE or any(p.status == FAILED for p in self.probes):
             return 2
         return 0 if self.verdict in RIGHT else 1
 

@@ -115,7 +115,9 @@ class RunningBounds:
         found = []
         for number in x.ravel():
             value, bound = to(number.value), number.bound
-            spread = max(abs(to(number.value + bound) - value), abs(to(number.value - bound) - value))
+            spread = max(
+                abs(to(number.value + bound) - value), abs(to(number.value - bound) - value)
+            )
             found.append(Running(value, spread, number.unit, abs(value)))
         return self._array(found, x.shape)
 

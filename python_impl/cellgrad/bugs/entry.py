@@ -84,14 +84,15 @@ class Chapter:
         """Write down an entry whose program is the decorated class.
 
         Args:
-            variants: by name, class attributes that make another variant of the program.
+            variants: by name, what the class keeps in private attributes (``__which``) and
+                another variant has otherwise. Private, so that two mistakes can be combined.
             **words: the other attributes of ``Entry``.
         """
 
         def written(program: type[Program]) -> type[Program]:
             made = variants or {"": {}}
             found = tuple(
-                Variant(words["id"], name, type(program.__name__, (program,), dict(attributes)))
+                Variant(words["id"], name, _varied(program, attributes))
                 for name, attributes in made.items()
             )
             self.entries.append(Entry(variants=found, **words))
@@ -100,13 +101,19 @@ class Chapter:
         return written
 
 
+def _varied(program: type[Program], attributes: Mapping[str, Any]) -> type[Program]:
+    """Return the program with other values of its private attributes."""
+    mangled = {f"_{program.__name__}__{name}": value for name, value in attributes.items()}
+    if unknown := [name for name in mangled if not hasattr(program, name)]:
+        raise TypeError(f"{program.__name__} keeps no private attribute {unknown[0]}")
+    return type(program.__name__, (program,), mangled)
+
+
 class InLayers(Program):
     """A mistake that is made in some of the layers."""
 
-    at = "every layer"
-
-    def here(self, k: int) -> bool:
-        """Whether the mistake is made in this weight layer, counted from 0."""
+    def here(self, where: str, k: int) -> bool:
+        """Whether a weight layer, counted from 0, is among those."""
         last = self.layers - 1
         return {
             "every layer": True,
@@ -117,7 +124,7 @@ class InLayers(Program):
             "second layer": k == 1 and last > 1,
             "hidden layers below the last": k < last - 1,
             "last hidden layer": k == last - 1,
-        }[self.at]
+        }[where]
 
 
 def at(*layers: str) -> dict[str, dict[str, str]]:

@@ -11,7 +11,7 @@ Source: reference/equations.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,13 +38,16 @@ class Record:
     """What a run leaves: every quantity of every update, and the final parameters.
 
     Attributes:
-        steps: one table of quantities an update; ``new_weights`` are the weights after it.
+        steps: one table of quantities a recorded update; ``new_weights`` and ``new_biases``
+            are the parameters after it.
+        numbers: the numbers of these updates, counted from 1.
         weights: final, a layer each.
         biases: final, or None.
         final: a forward pass over all samples with the final parameters.
     """
 
     steps: list[dict[Key, Array]] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     weights: list[Array] = field(default_factory=list)
     biases: list[Array] | None = None
     final: dict[Key, Array] = field(default_factory=dict)
@@ -56,13 +59,21 @@ class Program:
     Args:
         case: network, samples, rule, epochs.
         arithmetic: what it calculates with.
-        keep: whether every quantity of every update is recorded, or only what is needed.
+        keep: whether every quantity is recorded, or of which updates (counted from 1; 0 is
+            the forward pass after the run).
+        last: the update after which the run ends; all of the case's by default.
     """
 
     def __init__(
-        self, case: Case, arithmetic: Arithmetic | None = None, *, keep: bool = True
+        self,
+        case: Case,
+        arithmetic: Arithmetic | None = None,
+        *,
+        keep: bool | Container[int] = True,
+        last: int | None = None,
     ) -> None:
-        self.case, self.math, self.keeping = case, arithmetic or Doubles(), keep
+        self.case, self.math = case, arithmetic or Doubles()
+        self.asked, self.last_update, self.keeping = keep, last, keep is True
         network, optimizer, conventions = case.network, case.optimizer, case.conventions
         self.layers = len(network.nodes) - 1
         self.nodes, self.activations = network.nodes, network.activations
@@ -91,16 +102,30 @@ class Program:
     def run(self) -> Record:
         """Make all updates, one after another."""
         for turn in self.turns():
+            if self.last_update is not None and turn.number >= self.last_update:
+                break
+            self.keeping = self.wanted(turn.number + 1)
             self.update(turn)
             if self.keeping:
                 self.record.steps.append(self.table)
+                self.record.numbers.append(turn.number + 1)
         self.record.weights, self.record.biases = self.weights, self.biases
+        self.keeping = self.wanted(0)
         if self.keeping:
             self.table = {}
             self.size = len(self.case.samples)
             self.forward(self.all_inputs, self.all_targets)
             self.record.final = self.table
         return self.record
+
+    def wanted(self, number: int) -> bool:
+        """Whether the quantities of an update are recorded."""
+        return self.asked if isinstance(self.asked, bool) else number in self.asked
+
+    @classmethod
+    def shown(cls, number: int) -> int:
+        """Return which update's quantities this program reports as those of ``number``."""
+        return number
 
     def turns(self) -> Iterator[Turn]:
         """Yield the updates: samples in their order, an epoch after the other."""
@@ -196,8 +221,10 @@ class Program:
 
     def softmax(self, x: Array) -> Array:
         """Eq. 17: each exponential over the sum of all."""
-        powers = self.math.exp(x)
-        return powers / total([powers[:, o] for o in range(powers.shape[1])])[:, None]
+        last = self.layers - 1
+        powers = self.keep("exponential", last, self.math.exp(x))
+        added = total([powers[:, o] for o in range(powers.shape[1])])
+        return powers / self.keep("exponential_sum", last, added)[:, None]
 
     def error_of_outputs(self) -> Array:
         """Eq. 5: FE, by the case's convention for its sign."""
@@ -267,9 +294,7 @@ class Program:
         """Eq. 8: ∂E/∂S_postA · fA′(S_preA,O); FE itself for the cross-entropies (Eq. 18)."""
         if self.cancels:
             return self.error_derivative(self.final_error)
-        derivative = self.keep(
-            "error_derivative", None, self.error_derivative(self.final_error)
-        )
+        derivative = self.keep("error_derivative", None, self.error_derivative(self.final_error))
         return derivative * self.keep(
             "activation_derivative", self.layers - 1, self.slope(self.layers - 1)
         )
@@ -314,9 +339,7 @@ class Program:
 
     def weighted_sum(self, signal: Array, weights: Array) -> Array:
         """Σ_o signal[o] · weights[h,o]."""
-        return total(
-            [signal[:, o, None] * weights[None, :, o] for o in range(weights.shape[1])]
-        )
+        return total([signal[:, o, None] * weights[None, :, o] for o in range(weights.shape[1])])
 
     def weights_back(self, k: int) -> Array:
         """Return the weights that the error flows back through: those before the update."""
@@ -371,9 +394,7 @@ class Program:
         for k in reversed(range(self.layers)):
             weights[k] = self.keep("new_weights", k, self.updated(("weights", k)))
             if biases is not None:
-                biases[k] = self.updated(("biases", k))
-                if self.moves(("biases", k)):
-                    self.keep("new_biases", k, biases[k])
+                biases[k] = self.keep("new_biases", k, self.updated(("biases", k)))
         self.weights, self.biases = weights, biases
 
     def updated(self, parameter: Parameter) -> Array:
@@ -431,9 +452,7 @@ class Program:
         """Eq. 22 to 24: LR · m̂ / (√ŝ + ε)."""
         b1, b2 = self.beta1, self.beta2
         first = b1 * self.last("first", parameter, gradient) + (1.0 - b1) * gradient
-        second = (
-            b2 * self.last("second", parameter, gradient) + (1.0 - b2) * gradient * gradient
-        )
+        second = b2 * self.last("second", parameter, gradient) + (1.0 - b2) * gradient * gradient
         self.remember("first", parameter, first)
         self.remember("second", parameter, second)
         m_hat = first / (1.0 - self.power(b1))

@@ -147,7 +147,11 @@ class Running:
 
 def _power_of_two(number: Running) -> bool:
     """Whether multiplying by it is exact: a constant that is a power of two, or 0."""
-    return not number.carried and not number.additions and abs(math.frexp(number.value)[0]) in (0.5, 0.0)
+    return (
+        not number.carried
+        and not number.additions
+        and abs(math.frexp(number.value)[0]) in (0.5, 0.0)
+    )
 
 
 def given(value: float, precision: str) -> Running:

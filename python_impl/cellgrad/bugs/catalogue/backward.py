@@ -59,10 +59,10 @@ class NoOutputWeight(Program):
 class OutputWeightIndex(Program):
     """The row above or below; past the end comes the other end."""
 
-    step = 1
+    __step = 1
 
     def weighted_sum(self, signal: Array, weights: Array) -> Array:
-        return super().weighted_sum(signal, np.roll(weights, -self.step, axis=0))
+        return super().weighted_sum(signal, np.roll(weights, -self.__step, axis=0))
 
 
 @CHAPTER.entry(
@@ -99,11 +99,11 @@ class OutputWeightsTransposed(Program):
 class OutputWeightsSummed(Program):
     """One sum for all hidden nodes."""
 
-    over = "hidden"
+    __over = "hidden"
 
     def weighted_sum(self, signal: Array, weights: Array) -> Array:
         rows, columns = range(weights.shape[0]), range(weights.shape[1])
-        if self.over == "hidden":
+        if self.__over == "hidden":
             summed = total([weights[h] for h in rows])
             one = total([signal[:, o] * summed[o] for o in columns])
             return one[:, None] + 0.0 * weights[None, :, 0]
@@ -168,12 +168,14 @@ class ActivationForErrorSignal(Program):
 class OneOutputOnly(InLayers):
     """One term of the sum."""
 
-    which = 0
+    __at = "every layer"
+
+    __which = 0
 
     def backpropagated(self, k: int) -> Array:
-        if not self.here(k):
+        if not self.here(self.__at, k):
             return super().backpropagated(k)
-        o = self.which % self.nodes[k + 2]
+        o = self.__which % self.nodes[k + 2]
         return self.weighted_sum(
             self.signal[k + 1][:, o : o + 1], self.weights_back(k + 1)[:, o : o + 1]
         )
@@ -193,8 +195,10 @@ class OneOutputOnly(InLayers):
 class ChainDropped(InLayers):
     """Weights without a signal."""
 
+    __at = "every layer"
+
     def backpropagated(self, k: int) -> Array:
-        if not self.here(k):
+        if not self.here(self.__at, k):
             return super().backpropagated(k)
         return self.weighted_sum(self.signal[k + 1] * 0.0 + 1.0, self.weights_back(k + 1))
 

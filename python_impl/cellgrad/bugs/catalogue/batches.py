@@ -31,12 +31,12 @@ CHAPTER = Chapter()
 class RowShifted(Program):
     """Rows of another sample; past the end comes the other end."""
 
-    inputs_by, targets_by = 0, 0
+    __inputs_by, __targets_by = 0, 0
 
     def taken_samples(self) -> tuple[Array, Array]:
         count, rows = len(self.case.samples), self.turn.samples
-        inputs = [(s + self.inputs_by) % count for s in rows]
-        targets = [(s + self.targets_by) % count for s in rows]
+        inputs = [(s + self.__inputs_by) % count for s in rows]
+        targets = [(s + self.__targets_by) % count for s in rows]
         return self.all_inputs[inputs], self.all_targets[targets]
 
 
@@ -54,10 +54,10 @@ class RowShifted(Program):
 class FirstSampleOnly(Program):
     """One sample."""
 
-    which = 0
+    __which = 0
 
     def taken_samples(self) -> tuple[Array, Array]:
-        rows = [self.which % len(self.case.samples)] * len(self.turn.samples)
+        rows = [self.__which % len(self.case.samples)] * len(self.turn.samples)
         return self.all_inputs[rows], self.all_targets[rows]
 
 
@@ -99,13 +99,13 @@ class OrderReversed(Program):
 class LastSampleOnly(Program):
     """One term of the sum over samples."""
 
-    which, divided = -1, True
+    __which, __divided = -1, True
 
     def over_samples(self, terms: list[Array]) -> Array:
-        return terms[self.which]
+        return terms[self.__which]
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
-        return super().averaged(gradient, parameter) if self.divided else gradient
+        return super().averaged(gradient, parameter) if self.__divided else gradient
 
 
 @CHAPTER.entry(
@@ -125,13 +125,13 @@ class LastSampleOnly(Program):
 class LastSampleSkipped(Program):
     """One term too few."""
 
-    divisor = 0
+    __divisor = 0
 
     def over_samples(self, terms: list[Array]) -> Array:
         return total(terms[:-1] or terms)
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
-        if self.case.update != "batch_mean" or not self.divisor or self.size == 1:
+        if self.case.update != "batch_mean" or not self.__divisor or self.size == 1:
             return super().averaged(gradient, parameter)
         return gradient / float(self.size - 1)
 
@@ -210,19 +210,19 @@ class MeanTwice(Program):
 class OnlineForBatch(Program):
     """One update a sample."""
 
-    share, by_sample = False, False
+    __share, __by_sample = False, False
 
     def turns(self) -> Iterator[Turn]:
         number = 0
         for turn in super().turns():
             for sample in turn.samples:
                 self.whole = len(turn.samples)
-                rate = self.rate_of(number) if self.by_sample else turn.rate
+                rate = self.rate_of(number) if self.__by_sample else turn.rate
                 yield Turn(number, (sample,), rate)
                 number += 1
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
-        share = self.share and self.case.update == "batch_mean"
+        share = self.__share and self.case.update == "batch_mean"
         return gradient / float(self.whole) if share else gradient
 
 
@@ -240,7 +240,7 @@ class OnlineForBatch(Program):
 class BatchForOnline(Program):
     """All samples in one update."""
 
-    mean = False
+    __mean = False
 
     def turns(self) -> Iterator[Turn]:
         if self.case.update != "online":
@@ -251,7 +251,7 @@ class BatchForOnline(Program):
             yield Turn(epoch, tuple(range(count)), self.rate_of(epoch * count))
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
-        if self.mean and self.case.update == "online":
+        if self.__mean and self.case.update == "online":
             return gradient / float(self.size)
         return super().averaged(gradient, parameter)
 
@@ -275,21 +275,21 @@ class BatchForOnline(Program):
 class AccumulatorNotReset(Program):
     """Gradients pile up."""
 
-    only, after = "", False
+    __only, __after = "", False
 
     def piled(self, parameter: Parameter, gradient: Array) -> Array:
         """Return the gradient with what is left of the updates before."""
-        if self.only and parameter[0] != self.only:
+        if self.__only and parameter[0] != self.__only:
             return gradient
         return self.remember("pile", parameter, self.last("pile", parameter, gradient) + gradient)
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
         right = super().averaged(gradient, parameter)
-        return right if self.after else self.piled(parameter, right)
+        return right if self.__after else self.piled(parameter, right)
 
     def decayed(self, parameter: Parameter, gradient: Array) -> Array:
         right = super().decayed(parameter, gradient)
-        return self.piled(parameter, right) if self.after else right
+        return self.piled(parameter, right) if self.__after else right
 
 
 @CHAPTER.entry(
@@ -312,14 +312,13 @@ class AccumulatorNotReset(Program):
 class CacheAliased(Program):
     """The last sample's values in every sample's place."""
 
-    hidden, inputs_too, slopes = True, False, False
+    __hidden, __inputs_too, __slopes = True, False, False
 
     def incoming_back(self, k: int) -> Array:
         right = super().incoming_back(k)
-        aliased = self.hidden if k else self.inputs_too
+        aliased = self.__hidden if k else self.__inputs_too
         return right[[-1] * self.size] if aliased else right
 
     def slope(self, k: int) -> Array:
         right = super().slope(k)
-        return right[[-1] * self.size] if self.slopes and k < self.layers - 1 else right
-
+        return right[[-1] * self.size] if self.__slopes and k < self.layers - 1 else right

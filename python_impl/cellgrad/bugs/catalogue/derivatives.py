@@ -97,10 +97,10 @@ class NoOutputDerivative(Program):
 class NoHiddenDerivative(InLayers):
     """1 for fA′ of hidden nodes."""
 
-    at = "hidden layers"
+    __at = "hidden layers"
 
     def derivative(self, k: int, x: Array) -> Array:
-        if k == self.layers - 1 or not self.here(k):
+        if k == self.layers - 1 or not self.here(self.__at, k):
             return super().derivative(k, x)
         return self.math.choose(x, 1.0, 1.0)
 
@@ -136,8 +136,10 @@ class DerivativeKeptInCrossEntropy(Program):
 class DerivativeOfPostActivation(InLayers):
     """fA applied once too often."""
 
+    __at = "every layer"
+
     def slope(self, k: int) -> Array:
-        return self.derivative(k, self.post[k]) if self.here(k) else super().slope(k)
+        return self.derivative(k, self.post[k]) if self.here(self.__at, k) else super().slope(k)
 
 
 @CHAPTER.entry(
@@ -154,9 +156,11 @@ class DerivativeOfPostActivation(InLayers):
 class DerivativeFromPre(InLayers):
     """x · (1 − x), 1 − x²."""
 
+    __at = "every layer"
+
     def slope(self, k: int) -> Array:
         name = self.activations[k]
-        if name not in ("logistic", "tanh") or not self.here(k):
+        if name not in ("logistic", "tanh") or not self.here(self.__at, k):
             return super().slope(k)
         return self.derivative_from_post(name, self.pre[k])
 
@@ -175,9 +179,15 @@ class DerivativeFromPre(InLayers):
 class DerivativeSign(InLayers):
     """−fA′."""
 
+    __at = "every layer"
+
     def derivative(self, k: int, x: Array) -> Array:
         right = super().derivative(k, x)
-        return -right if self.here(k) and self.activations[k] in ("logistic", "tanh") else right
+        return (
+            -right
+            if self.here(self.__at, k) and self.activations[k] in ("logistic", "tanh")
+            else right
+        )
 
 
 @CHAPTER.entry(
@@ -194,9 +204,11 @@ class DerivativeSign(InLayers):
 class DerivativePrecedence(InLayers):
     """s · 1 − s."""
 
+    __at = "every layer"
+
     def derivative(self, k: int, x: Array) -> Array:
         right = super().derivative(k, x)
-        if not self.here(k) or self.activations[k] != "logistic":
+        if not self.here(self.__at, k) or self.activations[k] != "logistic":
             return right
         s = self.function("logistic", x)
         return s * 1.0 - s
@@ -252,14 +264,13 @@ class TanhDerivativeInLogistic(Program):
 class HiddenUsesOutputDerivative(Program):
     """fA′(S_preA_O) in the hidden layer."""
 
-    inside = True
+    __inside = True
 
     def hidden_signal(self, k: int) -> Array:
         if k < self.layers - 2:
             return super().hidden_signal(k)
         above, weights = self.slope(k + 1), self.weights_back(k + 1)
-        if self.inside:
+        if self.__inside:
             return self.weighted_sum(self.signal[k + 1] * above, weights)
         columns = [h % self.outputs for h in range(self.nodes[k + 1])]
         return self.backpropagated(k) * above[:, columns]
-

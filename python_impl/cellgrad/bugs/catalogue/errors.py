@@ -41,11 +41,11 @@ class ErrorFlipped(Program):
 class LossDoubled(Program):
     """2 · FE."""
 
-    also = False
+    __also = False
 
     def error_derivative(self, final_error: Array) -> Array:
         twice = 2.0 * super().error_derivative(final_error)
-        return twice / float(self.size) if self.also else twice
+        return twice / float(self.size) if self.__also else twice
 
 
 @CHAPTER.entry(
@@ -65,11 +65,11 @@ class LossDoubled(Program):
 class LossAveragedOverOutputs(Program):
     """FE or 2 · FE over the number of outputs."""
 
-    factor = 1.0
+    __factor = 1.0
 
     def error_derivative(self, final_error: Array) -> Array:
         right = super().error_derivative(final_error)
-        return (right if self.factor == 1 else 2.0 * right) / float(self.outputs)
+        return (right if self.__factor == 1 else 2.0 * right) / float(self.outputs)
 
 
 @CHAPTER.entry(
@@ -90,17 +90,17 @@ class LossAveragedOverOutputs(Program):
 class LossValueForError(Program):
     """E in the place of its derivative."""
 
-    how = "square"
+    __how = "square"
 
     def output_error(self, output: Array, target: Array) -> Array:
         fe = super().output_error(output, target)
         squares = fe * fe
-        if self.how == "square":
+        if self.__how == "square":
             return squares
-        if self.how == "half":
+        if self.__how == "half":
             return 0.5 * squares
         sums = total([squares[:, o] for o in range(self.outputs)])[:, None]
-        return fe * 0.0 + (sums if self.how == "error" else 0.5 * sums)
+        return fe * 0.0 + (sums if self.__how == "error" else 0.5 * sums)
 
 
 @CHAPTER.entry(

@@ -45,16 +45,16 @@ class SignOfExponent(Program):
 class NoHiddenActivation(Program):
     """Hidden sums go on as they are."""
 
-    slope_of_post = False
-    no_slope = False
+    __slope_of_post = False
+    __no_slope = False
 
     def post_activation(self, k: int, pre: Array) -> Array:
         return pre if k < self.layers - 1 else super().post_activation(k, pre)
 
     def slope(self, k: int) -> Array:
-        if k < self.layers - 1 and self.no_slope:
+        if k < self.layers - 1 and self.__no_slope:
             return self.math.choose(self.pre[k], 1.0, 1.0)
-        if k < self.layers - 1 and self.slope_of_post and self.activations[k] in _FROM_POST:
+        if k < self.layers - 1 and self.__slope_of_post and self.activations[k] in _FROM_POST:
             return self.derivative_from_post(self.activations[k], self.post[k])
         return super().slope(k)
 
@@ -80,7 +80,7 @@ _FROM_POST = ("logistic", "tanh")
 class NoOutputActivation(Program):
     """The output is its sum."""
 
-    how = "post"
+    __how = "post"
 
     def post_activation(self, k: int, pre: Array) -> Array:
         return pre if k == self.layers - 1 else super().post_activation(k, pre)
@@ -88,7 +88,7 @@ class NoOutputActivation(Program):
     def slope(self, k: int) -> Array:
         if k < self.layers - 1:
             return super().slope(k)
-        if self.how == "post" and self.activations[k] in _FROM_POST:
+        if self.__how == "post" and self.activations[k] in _FROM_POST:
             return self.derivative_from_post(self.activations[k], self.post[k])
         return self.math.choose(self.pre[k], 1.0, 1.0)
 
@@ -107,8 +107,10 @@ class NoOutputActivation(Program):
 class BiasAfterActivation(InLayers):
     """The sum without its bias enters fA."""
 
+    __at = "every layer"
+
     def pre_activation(self, k: int, incoming: Array) -> Array:
-        if not self.here(k) or self.biases is None:
+        if not self.here(self.__at, k) or self.biases is None:
             return super().pre_activation(k, incoming)
         biases, self.biases = self.biases, None
         pre = super().pre_activation(k, incoming)
@@ -117,7 +119,11 @@ class BiasAfterActivation(InLayers):
 
     def post_activation(self, k: int, pre: Array) -> Array:
         post = super().post_activation(k, pre)
-        return post + self.biases[k][None, :] if self.here(k) and self.biases is not None else post
+        return (
+            post + self.biases[k][None, :]
+            if self.here(self.__at, k) and self.biases is not None
+            else post
+        )
 
 
 @CHAPTER.entry(
@@ -134,9 +140,11 @@ class BiasAfterActivation(InLayers):
 class BiasPerTerm(InLayers):
     """n biases instead of one."""
 
+    __at = "every layer"
+
     def pre_activation(self, k: int, incoming: Array) -> Array:
         pre = super().pre_activation(k, incoming)
-        if not self.here(k) or self.biases is None:
+        if not self.here(self.__at, k) or self.biases is None:
             return pre
         return pre + float(incoming.shape[1] - 1) * self.biases[k][None, :]
 
@@ -155,7 +163,7 @@ class BiasPerTerm(InLayers):
 class BiasMissing(Program):
     """Sums without biases."""
 
-    frozen = True
+    __frozen = True
 
     def pre_activation(self, k: int, incoming: Array) -> Array:
         biases, self.biases = self.biases, None
@@ -164,7 +172,7 @@ class BiasMissing(Program):
         return pre
 
     def moves(self, parameter: tuple[str, int]) -> bool:
-        return super().moves(parameter) and not (self.frozen and parameter[0] == "biases")
+        return super().moves(parameter) and not (self.__frozen and parameter[0] == "biases")
 
 
 @CHAPTER.entry(
@@ -182,9 +190,11 @@ class BiasMissing(Program):
 class WeightsReadTransposed(InLayers):
     """The same numbers, other places."""
 
+    __at = "every layer"
+
     def given_weights(self, k: int) -> Array:
         weights = super().given_weights(k)
-        if not self.here(k):
+        if not self.here(self.__at, k):
             return weights
         n, m = weights.shape
         return weights.ravel().reshape(m, n).T
@@ -203,8 +213,10 @@ class WeightsReadTransposed(InLayers):
 class LastTermSkipped(InLayers):
     """The last product is left out, forward only."""
 
+    __at = "every layer"
+
     def pre_activation(self, k: int, incoming: Array) -> Array:
-        if not self.here(k) or incoming.shape[1] == 1:
+        if not self.here(self.__at, k) or incoming.shape[1] == 1:
             return super().pre_activation(k, incoming)
         return super().pre_activation(k, incoming[:, :-1])
 
@@ -226,7 +238,7 @@ class LastTermSkipped(InLayers):
 class SoftmaxTwice(Program):
     """A softmax of probabilities."""
 
-    through = True
+    __through = True
 
     def post_activation(self, k: int, pre: Array) -> Array:
         post = super().post_activation(k, pre)
@@ -237,7 +249,7 @@ class SoftmaxTwice(Program):
 
     def output_signal(self) -> Array:
         signal = super().output_signal()
-        if not self.through or self.activations[-1] != "softmax":
+        if not self.__through or self.activations[-1] != "softmax":
             return signal
         p, columns = self.inner, range(self.outputs)
         mean = total([p[:, o] * signal[:, o] for o in columns])
@@ -282,10 +294,9 @@ class SoftmaxOverSamples(Program):
 class LeakySlopeIgnored(Program):
     """Another slope below zero."""
 
-    leak = 0.0
+    __leak = 0.0
 
     def function(self, name: str, x: Array) -> Array:
         if name != "leaky_relu":
             return super().function(name, x)
-        return self.math.choose(x, x, self.leak * x)
-
+        return self.math.choose(x, x, self.__leak * x)

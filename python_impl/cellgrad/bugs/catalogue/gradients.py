@@ -27,7 +27,7 @@ CHAPTER = Chapter()
 class OneGradientForBoth(Program):
     """gradient_HtoO[h] for every weight into h."""
 
-    how = "sum"
+    __how = "sum"
 
     def weight_gradient(self, k: int) -> Array:
         gradient = super().weight_gradient(k)
@@ -40,7 +40,7 @@ class OneGradientForBoth(Program):
             "sum": lambda: total([self.top[:, o] for o in columns]),
             "first": lambda: self.top[:, 0],
             "last": lambda: self.top[:, -1],
-        }[self.how]()
+        }[self.__how]()
         return 0.0 * gradient + of_node[None, :]
 
     def moves(self, parameter: Parameter) -> bool:
@@ -80,10 +80,10 @@ class NoInputFactor(Program):
 class NoPostActivationFactor(InLayers):
     """1 for the hidden node's output."""
 
-    at = "output layer"
+    __at = "output layer"
 
     def incoming_back(self, k: int) -> Array:
-        if k == 0 or not self.here(k):
+        if k == 0 or not self.here(self.__at, k):
             return super().incoming_back(k)
         return self.incoming[k] * 0.0 + 1.0
 
@@ -125,15 +125,17 @@ class PreActivationFactor(Program):
 class BiasGradientSummed(InLayers):
     """Σ or mean over the nodes."""
 
-    mean = False
+    __at = "every layer"
+
+    __mean = False
 
     def bias_gradient(self, k: int) -> Array:
         gradient = super().bias_gradient(k)
-        if not self.here(k):
+        if not self.here(self.__at, k):
             return gradient
         nodes = len(gradient)
         summed = total([gradient[j] for j in range(nodes)])
-        return 0.0 * gradient + (summed / float(nodes) if self.mean else summed)
+        return 0.0 * gradient + (summed / float(nodes) if self.__mean else summed)
 
 
 @CHAPTER.entry(
@@ -150,13 +152,13 @@ class BiasGradientSummed(InLayers):
 class BiasGradientMean(Program):
     """Another divisor for biases."""
 
-    more = True
+    __more = True
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
         right = super().averaged(gradient, parameter)
         if parameter[0] == "weights":
             return right
-        return right / float(self.size) if self.more else gradient
+        return right / float(self.size) if self.__more else gradient
 
 
 @CHAPTER.entry(
@@ -173,10 +175,10 @@ class BiasGradientMean(Program):
 class BiasGradientTimesInput(Program):
     """S_ERROR · incoming."""
 
-    which = 0
+    __which = 0
 
     def bias_gradient(self, k: int) -> Array:
-        factor = self.incoming[k][:, self.which, None]
+        factor = self.incoming[k][:, self.__which, None]
         return self.over_samples([(self.signal[k] * factor)[s] for s in range(self.size)])
 
 
@@ -193,9 +195,11 @@ class BiasGradientTimesInput(Program):
 class GradientTransposed(InLayers):
     """The flat array read by columns."""
 
+    __at = "every layer"
+
     def weight_gradient(self, k: int) -> Array:
         gradient = super().weight_gradient(k)
-        if not self.here(k):
+        if not self.here(self.__at, k):
             return gradient
         n, m = gradient.shape
         return gradient.ravel().reshape(m, n).T

@@ -23,14 +23,14 @@ CHAPTER = Chapter()
 class MomentumMissing(Program):
     """μ = 0."""
 
-    only = ""
+    __only = ""
 
     def new_velocity(self, last: Array, gradient: Array) -> Array:
         return super().new_velocity(last, gradient)
 
     def velocity(self, parameter: Parameter, gradient: Array) -> Array:
         right = super().velocity(parameter, gradient)
-        return right if self.only and parameter[0] != self.only else gradient
+        return right if self.__only and parameter[0] != self.__only else gradient
 
 
 @CHAPTER.entry(
@@ -67,10 +67,10 @@ class MomentumHoldsLearningRate(Program):
 class MomentumAveraged(Program):
     """(1 − μ) · gradient."""
 
-    first = False
+    __first = False
 
     def new_velocity(self, last: Array, gradient: Array) -> Array:
-        if self.first and self.turn.number == 0:
+        if self.__first and self.turn.number == 0:
             return super().new_velocity(last, gradient)
         return self.momentum * last + (1.0 - self.momentum) * gradient
 
@@ -94,10 +94,10 @@ class MomentumAveraged(Program):
 class MomentumFake(Program):
     """LR for μ."""
 
-    how = "rate"
+    __how = "rate"
 
     def with_momentum(self, parameter: Parameter, gradient: Array) -> Array:
-        if self.how == "outside":
+        if self.__how == "outside":
             old = self.last("velocity", parameter, gradient)
             step = gradient + self.rate * old
             self.remember("velocity", parameter, step)
@@ -106,9 +106,9 @@ class MomentumFake(Program):
 
     def velocity(self, parameter: Parameter, gradient: Array) -> Array:
         old = self.last("velocity", parameter, gradient)
-        factor = self.momentum if self.how == "momentum before" else self.rate
+        factor = self.momentum if self.__how == "momentum before" else self.rate
         new = factor * old + gradient
-        self.remember("velocity", parameter, new if self.how == "rate" else gradient)
+        self.remember("velocity", parameter, new if self.__how == "rate" else gradient)
         return new
 
 
@@ -226,17 +226,17 @@ class WeightDecayOnBiases(Program):
 class WeightDecayDecoupled(Program):
     """λ · weight outside the gradient."""
 
-    with_rate, biases_too = False, False
+    __with_rate, __biases_too = False, False
 
     def decays(self, parameter: Parameter) -> bool:
         return False
 
     def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
         right = super().moved(parameter, value, gradient)
-        if parameter[0] == "biases" and not self.biases_too:
+        if parameter[0] == "biases" and not self.__biases_too:
             return right
         shrink = self.weight_decay * value
-        return right - (self.rate * shrink if self.with_rate else shrink)
+        return right - (self.rate * shrink if self.__with_rate else shrink)
 
 
 @CHAPTER.entry(

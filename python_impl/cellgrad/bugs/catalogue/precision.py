@@ -70,12 +70,12 @@ _FORMATS = {
 class LowPrecision(Program):
     """A poorer format for some values."""
 
-    to: Callable[[float], float] = staticmethod(to_decimals(4))
-    what = "post"
+    __to: Callable[[float], float] = staticmethod(to_decimals(4))
+    __what = "post"
 
     def cut(self, value: Array, kinds: tuple[str, ...]) -> Array:
         """Return a value in the poorer format, if it is of such a kind."""
-        return self.math.rounded(value, self.to) if self.what in kinds else value
+        return self.math.rounded(value, self.__to) if self.__what in kinds else value
 
     def pre_activation(self, k: int, incoming: Array) -> Array:
         return self.cut(super().pre_activation(k, incoming), ("all",))
@@ -88,7 +88,7 @@ class LowPrecision(Program):
 
     def slope(self, k: int) -> Array:
         name = self.activations[k]
-        if self.what in ("post", "all") and name in ("logistic", "tanh"):
+        if self.__what in ("post", "all") and name in ("logistic", "tanh"):
             return self.cut(self.derivative_from_post(name, self.post[k]), ("all",))
         return super().slope(k)
 
@@ -153,12 +153,12 @@ class LogisticComplement(Program):
 class TanhThroughExp(Program):
     """(e^x − e^−x) / (e^x + e^−x)."""
 
-    how = "two"
+    __how = "two"
 
     def function(self, name: str, x: Array) -> Array:
         if name != "tanh":
             return super().function(name, x)
-        if self.how == "one":
+        if self.__how == "one":
             return 2.0 / (1.0 + self.math.exp(-2.0 * x)) - 1.0
         up, down = self.math.exp(x), self.math.exp(-x)
         return (up - down) / (up + down)

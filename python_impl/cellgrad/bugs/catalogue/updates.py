@@ -35,11 +35,13 @@ CHAPTER = Chapter()
 class LayerFrozen(InLayers):
     """One layer stays as it is."""
 
-    biases_too = False
+    __at = "every layer"
+
+    __biases_too = False
 
     def moves(self, parameter: Parameter) -> bool:
         kind, k = parameter
-        if self.here(k) and (kind == "weights" or self.biases_too):
+        if self.here(self.__at, k) and (kind == "weights" or self.__biases_too):
             return False
         return super().moves(parameter)
 
@@ -66,16 +68,16 @@ class LayerFrozen(InLayers):
 class LastNodeSkipped(Program):
     """The last row or column stays as it is."""
 
-    rows: tuple[int, ...] | str = ()
-    columns: tuple[int, ...] | str = ()
+    __rows: tuple[int, ...] | str = ()
+    __columns: tuple[int, ...] | str = ()
 
     def subtracted_from(self, parameter: Parameter, old: Array, new: Array) -> Array:
         """Return the new values with the skipped ones as they were."""
         kind, k = parameter
         new = new.copy()
-        if kind == "weights" and self.hit(self.rows, k):
+        if kind == "weights" and self.hit(self.__rows, k):
             new[-1, :] = old[-1, :]
-        if self.hit(self.columns, k):
+        if self.hit(self.__columns, k):
             new[..., -1] = old[..., -1]
         return new
 
@@ -108,11 +110,12 @@ class LastNodeSkipped(Program):
 class BiasFrozen(InLayers):
     """Biases stay as they are."""
 
-    which = "every layer"
+    __which = "every layer"
 
     def moves(self, parameter: Parameter) -> bool:
-        self.at = self.which
-        return super().moves(parameter) and not (parameter[0] == "biases" and self.here(parameter[1]))
+        return super().moves(parameter) and not (
+            parameter[0] == "biases" and self.here(self.__at, parameter[1])
+        )
 
 
 @CHAPTER.entry(
@@ -124,15 +127,19 @@ class BiasFrozen(InLayers):
     why="With LR = 1 nothing is seen.",
     fix="Multiply by LR.",
     needs="a learning rate other than 1",
-    variants={"": {"only": ""}, "weights only": {"only": "weights"}, "biases only": {"only": "biases"}},
+    variants={
+        "": {"only": ""},
+        "weights only": {"only": "weights"},
+        "biases only": {"only": "biases"},
+    },
 )
 class LearningRateMissing(Program):
     """LR = 1."""
 
-    only = ""
+    __only = ""
 
     def scaled(self, parameter: Parameter, step: Array) -> Array:
-        if self.only and parameter[0] != self.only:
+        if self.__only and parameter[0] != self.__only:
             return super().scaled(parameter, step)
         return 1.0 * step
 
@@ -151,11 +158,11 @@ class LearningRateMissing(Program):
 class LearningRateSquared(Program):
     """LR²."""
 
-    only = ""
+    __only = ""
 
     def scaled(self, parameter: Parameter, step: Array) -> Array:
         once = super().scaled(parameter, step)
-        return once if self.only and parameter[0] != self.only else self.rate * once
+        return once if self.__only and parameter[0] != self.__only else self.rate * once
 
 
 @CHAPTER.entry(
@@ -167,20 +174,24 @@ class LearningRateSquared(Program):
     why="The rate is read once, when the optimiser is made.",
     fix="Set the rate before every update.",
     needs="a changing learning rate",
-    variants={"the first": {"which": 0}, "the last": {"which": -1}, "one update late": {"which": 1}},
+    variants={
+        "the first": {"which": 0},
+        "the last": {"which": -1},
+        "one update late": {"which": 1},
+    },
 )
 class LearningRateConstant(Program):
     """One rate for all updates."""
 
-    which = 0
+    __which = 0
 
     def rate_of(self, number: int) -> float:
         rate = self.case.learning_rate
         if isinstance(rate, float):
             return rate
-        if self.which == 1:
+        if self.__which == 1:
             return rate[max(number - 1, 0)]
-        return rate[self.which]
+        return rate[self.__which]
 
 
 @CHAPTER.entry(
@@ -201,12 +212,12 @@ class LearningRateConstant(Program):
 class UpdatedTwice(Program):
     """The same change twice, or the optimiser asked twice."""
 
-    only, twice = "", False
+    __only, __twice = "", False
 
     def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
-        if self.only and parameter[0] != self.only:
+        if self.__only and parameter[0] != self.__only:
             return super().moved(parameter, value, gradient)
-        if self.twice:
+        if self.__twice:
             once = super().moved(parameter, value, gradient)
             return super().moved(parameter, once, gradient)
         change = self.change(parameter, gradient)
@@ -232,12 +243,12 @@ class UpdatedTwice(Program):
 class UpdateInInnerLoop(Program):
     """One update an input."""
 
-    flows, every = False, False
+    __flows, __every = False, False
 
     def repeats(self, parameter: Parameter) -> int:
         """Return how often a parameter is updated: once for every node below the layer below."""
         kind, k = parameter
-        above = k > 0 and (k == self.layers - 1 or self.every)
+        above = k > 0 and (k == self.layers - 1 or self.__every)
         return self.nodes[k - 1] if kind == "weights" and above else 1
 
     def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
@@ -247,7 +258,7 @@ class UpdateInInnerLoop(Program):
 
     def weight_gradient(self, k: int) -> Array:
         right = super().weight_gradient(k)
-        if not self.flows or k != self.layers - 2:
+        if not self.__flows or k != self.layers - 2:
             return right
         above = ("weights", k + 1)
         old, rows = self.value(above), []
@@ -255,9 +266,7 @@ class UpdateInInnerLoop(Program):
         for i in range(self.nodes[k]):
             signal = self.weighted_sum(self.signal[k + 1], old) * slope
             rows.append(
-                self.over_samples(
-                    [signal[s] * self.incoming[k][s, i] for s in range(self.size)]
-                )
+                self.over_samples([signal[s] * self.incoming[k][s, i] for s in range(self.size)])
             )
             old = super().moved(above, old, self.gradient[above])
         stacked = right.copy()
@@ -285,10 +294,10 @@ class UpdateInInnerLoop(Program):
 class AssignedNotSubtracted(Program):
     """The old weight is lost."""
 
-    plus = False
+    __plus = False
 
     def subtracted(self, value: Array, change: Array) -> Array:
-        return 0.0 * value + (change if self.plus else -change)
+        return 0.0 * value + (change if self.__plus else -change)
 
 
 @CHAPTER.entry(
@@ -311,11 +320,17 @@ class AssignedNotSubtracted(Program):
 class GradientAdded(InLayers):
     """Up the slope in some places."""
 
-    kind = ""
+    __at = "every layer"
+
+    __kind = ""
 
     def change(self, parameter: Parameter, gradient: Array) -> Array:
         right = super().change(parameter, gradient)
-        return -right if self.kind in ("", parameter[0]) and self.here(parameter[1]) else right
+        return (
+            -right
+            if self.__kind in ("", parameter[0]) and self.here(self.__at, parameter[1])
+            else right
+        )
 
 
 @CHAPTER.entry(
@@ -336,17 +351,20 @@ class GradientAdded(InLayers):
 class StepCountOffByOne(Program):
     """The run is one update shorter or longer."""
 
-    off = -1
+    __off = -1
+
+    @classmethod
+    def shown(cls, number: int) -> int:
+        return number + (cls.__off or 1)
 
     def turns(self) -> Iterator[Turn]:
         turns = list(super().turns())
-        if self.off == 0:
+        if self.__off == 0:
             yield from turns[1:]
             return
-        if self.off < 0:
+        if self.__off < 0:
             yield from turns[:-1]
             return
         yield from turns
         again = turns[len(turns) % max(len(turns) // self.case.epochs, 1)]
         yield Turn(len(turns), again.samples, self.rate_of(len(turns)))
-
