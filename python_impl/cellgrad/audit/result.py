@@ -134,6 +134,7 @@ class Audit:
         declared: ids of conventions that were declared.
         tolerance: the user's own tolerance, or None.
         notes: remarks, one line each: the pattern of the updates, what a trace would tell.
+        command: the command line that audits it again; empty where it is not known.
     """
 
     target: str
@@ -148,6 +149,7 @@ class Audit:
     declared: tuple[str, ...] = ()
     tolerance: float | None = None
     notes: list[str] = field(default_factory=list)
+    command: str = ""
 
     def code(self) -> int:
         """Return the exit code: 0 right, 1 not, 2 a case failed or none could be run."""

@@ -24,6 +24,10 @@ class Doubles:
         """Return given numbers as an array."""
         return np.array(values, dtype=np.float64)
 
+    def factor(self, value: float) -> Any:
+        """Return a given constant, such as LR, as a scalar."""
+        return np.float64(value)
+
     def exp(self, x: Array) -> Array:
         """EXP of every element."""
         return _each(_exp, x)
@@ -76,6 +80,10 @@ class RunningBounds:
         """Return given numbers as an array of objects."""
         array = np.array(values, dtype=np.float64)
         return self._array([given(v, self.precision) for v in array.ravel().tolist()], array.shape)
+
+    def factor(self, value: float) -> Any:
+        """Return a given constant, such as LR; it may be distributed over a sum."""
+        return given(value, self.precision, factor=True)
 
     def exp(self, x: Array) -> Array:
         """EXP of every element."""

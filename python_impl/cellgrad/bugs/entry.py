@@ -23,11 +23,13 @@ class Variant:
         entry: the entry's id.
         name: which way, such as ``output layer``; empty where there is only one.
         program: the program that makes it.
+        first: the first quantity that differs, in the order of the flow.
     """
 
     entry: str
     name: str
     program: type[Program]
+    first: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Entry:
         title: one line.
         wrong: the equation as the mistake has it, in the series' terms.
         right: the equation as it should be.
-        first: the first quantity that differs, in the order of the flow.
+        first: the first quantity that differs, in the order of the flow; E, E_sample and P
+            are left out, since nothing is computed from them. A variant may have another.
         why: why people make it.
         fix: what to do about it.
         kind: ``mistake``; ``convention`` (acceptable if declared); ``alternative`` (the same
@@ -79,20 +82,33 @@ class Chapter:
         self.entries: list[Entry] = []
 
     def entry(
-        self, *, variants: Mapping[str, Mapping[str, Any]] | None = None, **words: Any
+        self,
+        *,
+        variants: Mapping[str, Mapping[str, Any]] | None = None,
+        firsts: Mapping[str, str] | None = None,
+        **words: Any,
     ) -> Callable[[type[Program]], type[Program]]:
         """Write down an entry whose program is the decorated class.
 
         Args:
             variants: by name, what the class keeps in private attributes (``__which``) and
                 another variant has otherwise. Private, so that two mistakes can be combined.
+            firsts: by name, the first quantity that differs in variants where it is not the
+                entry's.
             **words: the other attributes of ``Entry``.
         """
 
         def written(program: type[Program]) -> type[Program]:
-            made = variants or {"": {}}
+            made, others = variants or {"": {}}, firsts or {}
+            if unknown := set(others) - set(made):
+                raise TypeError(f"{words['id']} has no variant {unknown.pop()!r}")
             found = tuple(
-                Variant(words["id"], name, _varied(program, attributes))
+                Variant(
+                    words["id"],
+                    name,
+                    _varied(program, attributes),
+                    others.get(name, words["first"]),
+                )
                 for name, attributes in made.items()
             )
             self.entries.append(Entry(variants=found, **words))

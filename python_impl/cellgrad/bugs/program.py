@@ -80,12 +80,14 @@ class Program:
         self.loss, self.outputs = case.loss, network.nodes[-1]
         self.cancels = case.loss in CROSS_ENTROPIES or case.loss == "perceptron"
         self.sign = -1.0 if conventions.error_sign == "target_minus_output" else 1.0
-        number = self.math.numbers
-        self.slope_below_zero = number(network.leaky_slope)[()]
-        self.weight_decay = number(optimizer.weight_decay)[()]
-        self.momentum = number(optimizer.momentum)[()]
-        self.beta1, self.beta2 = number(optimizer.beta1)[()], number(optimizer.beta2)[()]
-        self.epsilon = number(optimizer.epsilon)[()]
+        number, factor = self.math.numbers, self.math.factor
+        self.slope_below_zero = factor(network.leaky_slope)
+        self.weight_decay, self.momentum = (
+            factor(optimizer.weight_decay),
+            factor(optimizer.momentum),
+        )
+        self.beta1, self.beta2 = factor(optimizer.beta1), factor(optimizer.beta2)
+        self.epsilon = factor(optimizer.epsilon)
         self.weights = [self.given_weights(k) for k in range(self.layers)]
         self.biases = (
             None if network.biases is None else [number(layer) for layer in network.biases]
@@ -146,7 +148,7 @@ class Program:
     def update(self, turn: Turn) -> None:
         """Forward, then backward through the old weights, and only then the update."""
         self.turn, self.size, self.table = turn, len(turn.samples), {}
-        self.rate = self.math.numbers(turn.rate)[()]
+        self.rate = self.math.factor(turn.rate)
         self.after: dict[Parameter, Array] = {}
         self.forward(*self.taken_samples())
         self.backward()

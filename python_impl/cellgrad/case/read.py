@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from cellgrad import shipped
+from cellgrad.case.json_document import read_json, shortened
 from cellgrad.case.model import (
     DEFAULT_LEAKY_SLOPE,
     Case,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 << 20
 MAX_NODES = 1_000_000
 MAX_EPOCHS = 1_000_000_000
-_MAX_SHOWN = 60
 _SUM_TOLERANCE = 1e-12
 _CONTROL = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What neither a workbook can hold nor a terminal should be sent."""
@@ -56,49 +56,11 @@ def parse_case(data: bytes) -> Case:
     Raises:
         CaseError: not JSON, not a case, ragged, or outside the mathematics.
     """
-    document = _load_json(data)
+    document = read_json(data, CaseError)
     _check_schema(document)
     case = _case(document)
     _check(case)
     return case
-
-
-def _load_json(data: bytes) -> Any:
-    def refuse_constant(word: str) -> NoReturn:
-        raise CaseError(f"{word} is no number a case may hold", remedy="give finite numbers")
-
-    def refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in found:
-                raise CaseError(
-                    f"the key {_short(repr(name))} stands twice", remedy="keep one of them"
-                )
-            found[name] = value
-        return found
-
-    try:
-        return json.loads(
-            data.decode("utf-8-sig"),
-            parse_constant=refuse_constant,
-            object_pairs_hook=refuse_repeats,
-        )
-    except json.JSONDecodeError as error:
-        raise CaseError(
-            f"not JSON ({error.msg})", place=f"line {error.lineno}, column {error.colno}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise CaseError("not a UTF-8 text", remedy="save it as UTF-8 JSON") from error
-    except RecursionError as error:
-        raise CaseError("nested too deeply") from error
-    except ValueError as error:
-        raise CaseError("holds a whole number of thousands of digits") from error
-
-
-def _short(text: str) -> str:
-    if len(text) <= _MAX_SHOWN * 2:
-        return text
-    return f"{text[:_MAX_SHOWN]} … {text[-_MAX_SHOWN:]}"
 
 
 @lru_cache(maxsize=1)
@@ -118,7 +80,7 @@ def _check_schema(document: Any) -> None:
     if error is not None:
         place = error.json_path.removeprefix("$").removeprefix(".") or "the document"
         raise CaseError(
-            _short(error.message), place=place, remedy="see reference/schema/case.schema.json"
+            shortened(error.message), place=place, remedy="see reference/schema/case.schema.json"
         )
 
 

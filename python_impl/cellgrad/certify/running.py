@@ -2,8 +2,8 @@
 
 The same rules as in ``bounds``, for a computation instead of a workbook: a value and how
 far any correct floating-point computation of it may lie from the exact one. Terms may be
-added in any order, a factor may be distributed over a sum, a product and a sum may be
-fused; EXP, LN and TANH are within 2 ulp. First order, for a few updates only.
+added in any order, a constant factor may be distributed over a sum (the mean of gradients is
+the sum of their shares), a product and a sum may be fused; EXP, LN and TANH are within 2 ulp. First order, for a few updates only.
 Source: reference/equations.md, "Error bounds".
 """
 
@@ -31,15 +31,23 @@ class Running:
         size: Σ|term| of a sum; of anything else the magnitude.
         additions: how many additions made the value.
         unit: u of the precision that is bounded.
+        factor: whether it is a constant that may be distributed over a sum.
     """
 
-    __slots__ = ("additions", "carried", "size", "unit", "value")
+    __slots__ = ("additions", "carried", "factor", "size", "unit", "value")
 
     def __init__(
-        self, value: float, carried: float, unit: float, size: float, additions: int = 0
+        self,
+        value: float,
+        carried: float,
+        unit: float,
+        size: float,
+        additions: int = 0,
+        *,
+        factor: bool = False,
     ) -> None:
         self.value, self.carried, self.unit = value, carried, unit
-        self.size, self.additions = size, additions
+        self.size, self.additions, self.factor = size, additions, factor
 
     @property
     def bound(self) -> float:
@@ -53,7 +61,7 @@ class Running:
         if isinstance(other, Running):
             return other
         value = float(other)  # type: ignore[arg-type]
-        return Running(value, 0.0, self.unit, abs(value))
+        return Running(value, 0.0, self.unit, abs(value), factor=True)
 
     def __add__(self, other: object) -> Running:
         if isinstance(other, np.ndarray):
@@ -70,7 +78,9 @@ class Running:
     __radd__ = __add__
 
     def __neg__(self) -> Running:
-        return Running(-self.value, self.carried, self.unit, self.size, self.additions)
+        return Running(
+            -self.value, self.carried, self.unit, self.size, self.additions, factor=self.factor
+        )
 
     def __sub__(self, other: object) -> Running:
         if isinstance(other, np.ndarray):
@@ -86,13 +96,12 @@ class Running:
         if isinstance(other, np.ndarray):
             return NotImplemented  # element by element, by NumPy
         b = self._of(other)
-        mine, theirs = self.bound, b.bound
-        size = self.size * b.size  # as if a factor were distributed over the other's terms
+        value, mine, theirs = self.value * b.value, self.bound, b.bound
+        size = self.size * b.size if self.factor or b.factor else abs(value)
         error = abs(self.value) * theirs + abs(b.value) * mine + mine * theirs
-        exact = _power_of_two(self) or _power_of_two(b)
-        return Running(
-            self.value * b.value, error + (0 if exact else self.unit * size), self.unit, size
-        )
+        if not (_power_of_two(self) or _power_of_two(b)):
+            error += self.unit * size
+        return Running(value, error, self.unit, size, factor=self.factor and b.factor)
 
     __rmul__ = __mul__
 
@@ -101,10 +110,11 @@ class Running:
             return NotImplemented  # element by element, by NumPy
         b = self._of(other)
         value = self.value / b.value
+        size = self.size / abs(b.value) if b.factor else abs(value)
         error = (self.bound + abs(value) * b.bound) / abs(b.value)
-        size = self.size / abs(b.value)
-        exact = _power_of_two(b)
-        return Running(value, error + (0 if exact else self.unit * size), self.unit, size)
+        if not _power_of_two(b):
+            error += self.unit * size
+        return Running(value, error, self.unit, size, factor=self.factor and b.factor)
 
     def __rtruediv__(self, other: object) -> Running:
         if isinstance(other, np.ndarray):
@@ -154,11 +164,12 @@ def _power_of_two(number: Running) -> bool:
     )
 
 
-def given(value: float, precision: str) -> Running:
+def given(value: float, precision: str, *, factor: bool = False) -> Running:
     """Return a number that is given; in single precision it may have to be rounded first."""
     unit = UNIT[precision]
     exact = precision == "float64" or float(np.float32(value)) == value
-    return Running(value, 0.0 if exact else unit * abs(value), unit, abs(value))
+    carried = 0.0 if exact else unit * abs(value)
+    return Running(value, carried, unit, abs(value), factor=factor)
 
 
 def values_of(array: NDArray[np.object_]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cellgrad.bugs.arithmetic import Array, total
-from cellgrad.bugs.entry import CONVENTION, Chapter
+from cellgrad.bugs.entry import CONVENTION, Chapter, Seen
 from cellgrad.bugs.program import Parameter, Program, Turn
 
 CHAPTER = Chapter()
@@ -26,18 +26,47 @@ CHAPTER = Chapter()
         "the sample before's target": {"inputs_by": 0, "targets_by": -1},
         "the next sample": {"inputs_by": 1, "targets_by": 1},
         "the sample before": {"inputs_by": -1, "targets_by": -1},
+        "the next sample's target, the last keeping its own": {"targets_by": 1, "wraps": False},
+        "the sample before's target, the first keeping its own": {
+            "targets_by": -1,
+            "wraps": False,
+        },
+        "the next sample, the last twice": {"inputs_by": 1, "targets_by": 1, "wraps": False},
+        "the sample before, the first twice": {
+            "inputs_by": -1,
+            "targets_by": -1,
+            "wraps": False,
+        },
+        "the next sample's input": {"inputs_by": 1},
+        "the sample before's input": {"inputs_by": -1},
     },
+    firsts=dict.fromkeys(
+        (
+            "the next sample",
+            "the sample before",
+            "the next sample, the last twice",
+            "the sample before, the first twice",
+            "the next sample's input",
+            "the sample before's input",
+        ),
+        "pre_activation",
+    ),
 )
 class RowShifted(Program):
-    """Rows of another sample; past the end comes the other end."""
+    """Rows of another sample; past the end comes the other end, or the end itself."""
 
-    __inputs_by, __targets_by = 0, 0
+    __inputs_by, __targets_by, __wraps = 0, 0, True
 
     def taken_samples(self) -> tuple[Array, Array]:
-        count, rows = len(self.case.samples), self.turn.samples
-        inputs = [(s + self.__inputs_by) % count for s in rows]
-        targets = [(s + self.__targets_by) % count for s in rows]
+        inputs, targets = self.moved_by(self.__inputs_by), self.moved_by(self.__targets_by)
         return self.all_inputs[inputs], self.all_targets[targets]
+
+    def moved_by(self, step: int) -> list[int]:
+        """Return the rows so many places further down."""
+        count = len(self.case.samples)
+        if self.__wraps:
+            return [(s + step) % count for s in self.turn.samples]
+        return [min(max(s + step, 0), count - 1) for s in self.turn.samples]
 
 
 @CHAPTER.entry(
@@ -110,25 +139,27 @@ class LastSampleOnly(Program):
 
 @CHAPTER.entry(
     id="last-sample-skipped",
-    title="The loop over the samples ends one early",
-    wrong="gradient = Σ over all samples but the last",
+    title="The loop over the samples misses one",
+    wrong="gradient = Σ over all samples but the last, or the first",
     right="gradient = Σ over the samples",
     first="weight_gradient",
-    why="The loop's limit is one too small.",
+    why="The loop's limit is one too small, or the first row is taken for a heading.",
     fix="Let the loop run over every sample.",
     needs="several samples in an update",
     variants={
-        "divided by N": {"divisor": 0},
+        "divided by N": {},
         "divided by N − 1": {"divisor": -1},
+        "the first, divided by N": {"first_too": True},
+        "the first, divided by N − 1": {"divisor": -1, "first_too": True},
     },
 )
 class LastSampleSkipped(Program):
     """One term too few."""
 
-    __divisor = 0
+    __divisor, __first_too = 0, False
 
     def over_samples(self, terms: list[Array]) -> Array:
-        return total(terms[:-1] or terms)
+        return total((terms[1:] if self.__first_too else terms[:-1]) or terms)
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
         if self.case.update != "batch_mean" or not self.__divisor or self.size == 1:
@@ -147,6 +178,12 @@ class LastSampleSkipped(Program):
     kind=CONVENTION,
     needs="several samples in an update",
     declare=lambda case: replace(case, update="batch_sum") if case.update == "batch_mean" else case,
+    seen=(
+        Seen(
+            "a library's example notebooks, corrected by a pull request",
+            "https://github.com/jax-ml/jax/pull/3113",
+        ),
+    ),
 )
 class SumForMean(Program):
     """Not divided."""
@@ -166,6 +203,12 @@ class SumForMean(Program):
     kind=CONVENTION,
     needs="several samples in an update, and batch_sum",
     declare=lambda case: replace(case, update="batch_mean") if case.update == "batch_sum" else case,
+    seen=(
+        Seen(
+            "PyTorch's losses, by their documentation: the mean is the default",
+            "https://pytorch.org/docs/stable/generated/torch.nn.MSELoss.html",
+        ),
+    ),
 )
 class MeanForSum(Program):
     """Divided."""
@@ -184,12 +227,41 @@ class MeanForSum(Program):
     why="The loss is a mean already, and its gradient is divided again.",
     fix="Divide once.",
     needs="several samples in an update",
+    seen=(
+        Seen(
+            "a book's linear regression, corrected by a pull request",
+            "https://github.com/d2l-ai/d2l-en/pull/1000",
+        ),
+        Seen(
+            "one term of a published model's loss, confirmed in an issue",
+            "https://github.com/felipecode/coiltraine/issues/37",
+        ),
+    ),
+    variants={
+        "": {},
+        "where the mean is asked for": {"of_mean": True},
+        "weights only": {"only": "weights"},
+        "weights only, where the mean is asked for": {"only": "weights", "of_mean": True},
+        "the decay too": {"decay_too": True},
+    },
 )
 class MeanTwice(Program):
     """Divided again."""
 
+    __of_mean, __only, __decay_too = False, "", False
+
+    def again(self, parameter: Parameter) -> bool:
+        """Whether a gradient is divided once more."""
+        asked = self.case.update == "batch_mean" or not self.__of_mean
+        return asked and self.__only in ("", parameter[0])
+
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
-        return super().averaged(gradient, parameter) / float(self.size)
+        right = super().averaged(gradient, parameter)
+        return right / float(self.size) if self.again(parameter) and not self.__decay_too else right
+
+    def decayed(self, parameter: Parameter, gradient: Array) -> Array:
+        right = super().decayed(parameter, gradient)
+        return right / float(self.size) if self.again(parameter) and self.__decay_too else right
 
 
 @CHAPTER.entry(
@@ -205,7 +277,14 @@ class MeanTwice(Program):
         "each with the full LR": {"share": False},
         "each with LR / N": {"share": True},
         "each with the full LR, and the rate by sample": {"share": False, "by_sample": True},
+        "each with LR / N, and the rate by sample": {"share": True, "by_sample": True},
     },
+    seen=(
+        Seen(
+            "a network written from scratch for a video, reported in an issue",
+            "https://github.com/TheIndependentCode/Neural-Network/issues/1",
+        ),
+    ),
 )
 class OnlineForBatch(Program):
     """One update a sample."""
@@ -231,7 +310,7 @@ class OnlineForBatch(Program):
     title="One update a pass over the samples, where one a sample is asked for",
     wrong="one update with the gradients of all samples",
     right="one update a sample",
-    first="pre_activation",
+    first="weight_gradient",
     why="The update stands outside the loop over the samples, or a library takes them as a batch.",
     fix="Update after every sample.",
     needs="several samples, online",
@@ -259,37 +338,65 @@ class BatchForOnline(Program):
 @CHAPTER.entry(
     id="accumulator-not-reset",
     title="Gradients of earlier updates are carried into the next",
-    wrong="gradient of update 2 = gradient 1 + gradient 2",
-    right="gradient of update 2, from zero",
+    wrong="gradient of update 2 = that of update 1 + that of update 2",
+    right="gradient of update 2 = that of update 2 alone",
     first="weight_gradient",
     why="The gradients are not set to zero before they are gathered.",
     fix="Set every gradient to 0 at the start of an update.",
     needs="two updates",
+    seen=(
+        Seen(
+            "how easily it happens, in a request for a warning",
+            "https://github.com/pytorch/pytorch/issues/47175",
+        ),
+        Seen(
+            "a trainer of a hardware maker, corrected by a pull request",
+            "https://github.com/tenstorrent/tt-blacksmith/pull/711",
+        ),
+    ),
     variants={
-        "": {"only": "", "after": False},
-        "biases only": {"only": "biases", "after": False},
-        "weights only": {"only": "weights", "after": False},
-        "with the decay in it": {"only": "", "after": True},
+        "": {},
+        "biases only": {"only": "biases"},
+        "weights only": {"only": "weights"},
+        "with the decay in it": {"at": "end"},
+        "divided in place": {"at": "start"},
+        "divided in place, with the decay in it": {"at": "start", "decay_too": True},
+        "batches only": {"of": "batch"},
+        "online only": {"of": "online"},
     },
+    firsts={"biases only": "bias_gradient"},
 )
 class AccumulatorNotReset(Program):
     """Gradients pile up."""
 
-    __only, __after = "", False
+    __only, __at, __decay_too, __of = "", "middle", False, ""
 
-    def piled(self, parameter: Parameter, gradient: Array) -> Array:
-        """Return the gradient with what is left of the updates before."""
-        if self.__only and parameter[0] != self.__only:
-            return gradient
-        return self.remember("pile", parameter, self.last("pile", parameter, gradient) + gradient)
+    def piles(self, parameter: Parameter) -> bool:
+        """Whether a gradient keeps what the updates before left."""
+        return self.__only in ("", parameter[0]) and self.case.update.startswith(self.__of)
+
+    def before(self, parameter: Parameter, like: Array) -> Array:
+        """Return what the updates before left."""
+        return self.last("pile", parameter, like)
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
-        right = super().averaged(gradient, parameter)
-        return right if self.__after else self.piled(parameter, right)
+        if not self.piles(parameter) or self.__at == "end":
+            return super().averaged(gradient, parameter)
+        if self.__at == "start":
+            gradient = gradient + self.before(parameter, gradient)
+            right = super().averaged(gradient, parameter)
+        else:
+            right = super().averaged(gradient, parameter)
+            right = right + self.before(parameter, right)
+        return self.remember("pile", parameter, right)
 
     def decayed(self, parameter: Parameter, gradient: Array) -> Array:
         right = super().decayed(parameter, gradient)
-        return self.piled(parameter, right) if self.__after else right
+        if not self.piles(parameter) or not (self.__at == "end" or self.__decay_too):
+            return right
+        if self.__at == "end":
+            right = right + self.before(parameter, right)
+        return self.remember("pile", parameter, right)
 
 
 @CHAPTER.entry(
@@ -298,7 +405,7 @@ class AccumulatorNotReset(Program):
     wrong="gradient = Σ S_ERROR of each sample · S_postA of the last",
     right="gradient = Σ S_ERROR · S_postA of the same sample",
     first="weight_gradient",
-    why="A reference to one buffer is stored for every sample, not a copy.",
+    why="A reference to one buffer is stored for every sample, not a copy of its values.",
     fix="Copy what the backward pass will need.",
     needs="several samples in an update",
     variants={
@@ -307,12 +414,24 @@ class AccumulatorNotReset(Program):
         "inputs too": {"hidden": True, "inputs_too": True, "slopes": False},
         "everything": {"hidden": True, "inputs_too": True, "slopes": True},
         "the inputs only": {"hidden": False, "inputs_too": True, "slopes": False},
+        "S_postA of every layer": {"outputs": True},
+        "S_postA of every layer, and their fA′": {"outputs": True, "slopes": True},
+        "everything, outputs too": {"outputs": True, "inputs_too": True, "slopes": True},
+    },
+    firsts={
+        "S_postA of every layer": "final_error",
+        "S_postA of every layer, and their fA′": "final_error",
+        "everything, outputs too": "final_error",
     },
 )
 class CacheAliased(Program):
     """The last sample's values in every sample's place."""
 
-    __hidden, __inputs_too, __slopes = True, False, False
+    __hidden, __inputs_too, __slopes, __outputs = True, False, False, False
+
+    def output_error(self, output: Array, target: Array) -> Array:
+        kept = output[[-1] * self.size] if self.__outputs else output
+        return super().output_error(kept, target)
 
     def incoming_back(self, k: int) -> Array:
         right = super().incoming_back(k)
@@ -321,4 +440,5 @@ class CacheAliased(Program):
 
     def slope(self, k: int) -> Array:
         right = super().slope(k)
-        return right[[-1] * self.size] if self.__slopes and k < self.layers - 1 else right
+        aliased = self.__slopes and (self.__outputs or k < self.layers - 1)
+        return right[[-1] * self.size] if aliased else right

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cellgrad.bugs.arithmetic import Array
-from cellgrad.bugs.entry import Chapter, InLayers, at
+from cellgrad.bugs.entry import Chapter, InLayers, Seen, at
 from cellgrad.bugs.program import Program
+from cellgrad.case.vocabulary import ACTIVATIONS
 
 CHAPTER = Chapter()
+
+_BOTH, _LOGISTIC = ("logistic", "tanh"), ("logistic",)
+
+
+def _of(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return variants for all activations, for logistic and tanh, for the logistic alone."""
+    found = {}
+    for name, attributes in variants.items():
+        for which, activations in (
+            ("", ACTIVATIONS),
+            ("logistic and tanh nodes only", _BOTH),
+            ("logistic nodes only", _LOGISTIC),
+        ):
+            joined = ", ".join(part for part in (name, which) if part)
+            found[joined] = {**attributes, "of": activations}
+    return found
 
 
 @CHAPTER.entry(
@@ -18,13 +38,16 @@ CHAPTER = Chapter()
     why="The function and its derivative have similar names, and one call is as easily written "
     "as the other.",
     fix="Call the derivative: s · (1 − s) for the logistic.",
-    needs="an output that is not identity",
+    needs="a squared error",
+    variants=_of({"": {}}),
 )
 class ActivationForDerivativeOutput(Program):
     """FE · fA."""
 
+    __of: tuple[str, ...] = ACTIVATIONS
+
     def derivative(self, k: int, x: Array) -> Array:
-        if k < self.layers - 1:
+        if k < self.layers - 1 or self.activations[k] not in self.__of:
             return super().derivative(k, x)
         return self.function(self.activations[k], x)
 
@@ -37,11 +60,17 @@ class ActivationForDerivativeOutput(Program):
     first="activation_derivative",
     why="The derivative function was never written, or returns the function itself.",
     fix="Write fA′ as a function of its own, and check fA′(0) = ¼ for the logistic.",
+    needs="a hidden layer and a squared error, to tell it from its two halves",
+    variants=_of({"": {}}),
 )
 class ActivationForDerivativeEverywhere(Program):
     """fA in the output and in the hidden layers."""
 
+    __of: tuple[str, ...] = ACTIVATIONS
+
     def derivative(self, k: int, x: Array) -> Array:
+        if self.activations[k] not in self.__of:
+            return super().derivative(k, x)
         return self.function(self.activations[k], x)
 
 
@@ -53,12 +82,16 @@ class ActivationForDerivativeEverywhere(Program):
     first="activation_derivative",
     why="The hidden line was written from the forward pass.",
     fix="Call the derivative there as well.",
+    needs="a hidden layer",
+    variants=_of({"": {}}),
 )
 class ActivationForDerivativeHidden(Program):
     """fA in the hidden layers."""
 
+    __of: tuple[str, ...] = ACTIVATIONS
+
     def derivative(self, k: int, x: Array) -> Array:
-        if k == self.layers - 1:
+        if k == self.layers - 1 or self.activations[k] not in self.__of:
             return super().derivative(k, x)
         return self.function(self.activations[k], x)
 
@@ -72,6 +105,20 @@ class ActivationForDerivativeHidden(Program):
     why="It is right for cross-entropy, where fA′ cancels, and taken over to the squared error.",
     fix="Multiply by fA′, or declare the cross-entropy that was meant.",
     needs="a squared error with an output that is not identity",
+    seen=(
+        Seen(
+            "a small library's output error, reported in an issue",
+            "https://github.com/parasdahal/tinyml/issues/1",
+        ),
+        Seen(
+            "a network written from scratch for a video, with a correction proposed",
+            "https://github.com/Bot-Academy/NeuralNetworkFromScratch/pull/3",
+        ),
+        Seen(
+            "where it is right: a textbook's cross-entropy, explained in an issue",
+            "https://github.com/rasbt/python-machine-learning-book-2nd-edition/issues/54",
+        ),
+    ),
 )
 class NoOutputDerivative(Program):
     """1 for fA′ of the output."""
@@ -92,6 +139,13 @@ class NoOutputDerivative(Program):
     "easily overlooked.",
     fix="Multiply by fA′(S_preA_H), 0 where a ReLU is closed.",
     needs="a hidden layer that is not identity",
+    seen=(
+        Seen(
+            "14 gradients of a worked spreadsheet example follow from one ReLU layer without "
+            "fA′ (see the errata)",
+            "https://github.com/ImagineAILab/ai-by-hand-excel",
+        ),
+    ),
     variants=at("hidden layers", "first layer", "last hidden layer"),
 )
 class NoHiddenDerivative(InLayers):
@@ -114,6 +168,12 @@ class NoHiddenDerivative(InLayers):
     why="The line for the squared error was kept when the loss was changed.",
     fix="Leave fA′ out: it cancels against the derivative of the cross-entropy (Eq. 18).",
     needs="a cross-entropy",
+    seen=(
+        Seen(
+            "proposed, and turned down, for a book's program with cross-entropy",
+            "https://github.com/mnielsen/neural-networks-and-deep-learning/pull/77",
+        ),
+    ),
 )
 class DerivativeKeptInCrossEntropy(Program):
     """y · (1 − y) once too often."""
@@ -131,6 +191,17 @@ class DerivativeKeptInCrossEntropy(Program):
     first="activation_derivative",
     why="A derivative function that expects S_preA is handed the stored output of the node.",
     fix="Hand it S_preA, or use s · (1 − s) with s = S_postA, but not both.",
+    needs="logistic or tanh nodes",
+    seen=(
+        Seen(
+            "a proposed correction would have made it: the function expected S_postA",
+            "https://github.com/jeffheaton/jeffheaton-book-code/issues/7",
+        ),
+        Seen(
+            "asked about a book's ReLU layer, whose derivative is handed S_postA",
+            "https://github.com/iamtrask/Grokking-Deep-Learning/issues/56",
+        ),
+    ),
     variants=at("every layer", "output layer", "hidden layers"),
 )
 class DerivativeOfPostActivation(InLayers):
@@ -151,6 +222,16 @@ class DerivativeOfPostActivation(InLayers):
     why="The short form expects s = fA(x) and is handed x.",
     fix="Feed it S_postA.",
     needs="logistic or tanh nodes",
+    seen=(
+        Seen(
+            "a framework's activation class, corrected by a pull request",
+            "https://github.com/apache/incubator-retired-horn/pull/8",
+        ),
+        Seen(
+            "a worked solution in a book of exercises",
+            "https://github.com/BoltzmannEntropy/interviews.ai/issues/4",
+        ),
+    ),
     variants=at("every layer", "output layer", "hidden layers"),
 )
 class DerivativeFromPre(InLayers):
@@ -174,20 +255,22 @@ class DerivativeFromPre(InLayers):
     why="The two terms in brackets are swapped.",
     fix="1 − s: fA′ is positive everywhere.",
     needs="logistic or tanh nodes; a trace tells it from error-flipped",
-    variants=at("every layer", "output layer", "hidden layers"),
+    variants={
+        **at("every layer", "output layer", "hidden layers"),
+        "every layer, logistic nodes only": {"at": "every layer", "of": _LOGISTIC},
+        "every layer, every activation": {"at": "every layer", "of": ACTIVATIONS},
+    },
 )
 class DerivativeSign(InLayers):
     """−fA′."""
 
     __at = "every layer"
 
+    __of: tuple[str, ...] = _BOTH
+
     def derivative(self, k: int, x: Array) -> Array:
         right = super().derivative(k, x)
-        return (
-            -right
-            if self.here(self.__at, k) and self.activations[k] in ("logistic", "tanh")
-            else right
-        )
+        return -right if self.here(self.__at, k) and self.activations[k] in self.__of else right
 
 
 @CHAPTER.entry(
@@ -253,24 +336,42 @@ class TanhDerivativeInLogistic(Program):
     title="The hidden layer uses fA′ of the output",
     wrong="S_ERROR_H = Σ S_ERROR · weight · fA′(S_preA_O)",
     right="S_ERROR_H = (Σ S_ERROR · weight) · fA′(S_preA_H)",
-    first="activation_derivative",
+    first="error_signal",
     why="The output's variable is still at hand when the hidden line is written.",
     fix="Use the hidden node's own S_preA.",
+    needs="a hidden layer",
     variants={
-        "fA′ of each output, inside the sum": {"inside": True},
-        "fA′ of the output of the same number": {"inside": False},
+        "fA′ of each output, inside the sum": {"which": "inside"},
+        "the same in every hidden layer, with the layer above": {"which": "inside", "all": True},
+        "fA′ of the output of the same number": {"which": "same"},
+        "fA′ of the first output": {"which": "first"},
+        "fA′ of the last output": {"which": "last"},
     },
+    firsts=dict.fromkeys(
+        (
+            "fA′ of the output of the same number",
+            "fA′ of the first output",
+            "fA′ of the last output",
+        ),
+        "activation_derivative",
+    ),
 )
 class HiddenUsesOutputDerivative(Program):
     """fA′(S_preA_O) in the hidden layer."""
 
-    __inside = True
+    __which, __all = "inside", False
 
     def hidden_signal(self, k: int) -> Array:
-        if k < self.layers - 2:
+        if k < self.layers - 2 and not self.__all:
             return super().hidden_signal(k)
         above, weights = self.slope(k + 1), self.weights_back(k + 1)
-        if self.__inside:
+        if self.__which == "inside":
             return self.weighted_sum(self.signal[k + 1] * above, weights)
-        columns = [h % self.outputs for h in range(self.nodes[k + 1])]
-        return self.backpropagated(k) * above[:, columns]
+        nodes, outputs = range(self.nodes[k + 1]), self.outputs
+        columns = {
+            "same": [h % outputs for h in nodes],
+            "first": [0 for _ in nodes],
+            "last": [outputs - 1 for _ in nodes],
+        }[self.__which]
+        flowing = self.keep("backpropagated_error", k, self.backpropagated(k))
+        return flowing * self.keep("activation_derivative", k, above[:, columns])

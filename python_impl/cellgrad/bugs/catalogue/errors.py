@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cellgrad.bugs.arithmetic import Array, total
-from cellgrad.bugs.entry import CONVENTION, Chapter, convention, with_field
+from cellgrad.bugs.entry import CONVENTION, Chapter, Declare, Seen, convention
 from cellgrad.bugs.program import Program
+from cellgrad.case.vocabulary import SQUARED_LOSSES
 
 CHAPTER = Chapter()
+
+_SQUARED = "squared errors only"
+"""The mistake stands in the line of the squared errors; cross-entropies have their own."""
+
+
+def _as_loss(loss: str) -> Declare:
+    """Return how a case with a squared error states which one it is."""
+    return lambda case: replace(case, loss=loss) if case.loss in SQUARED_LOSSES else case
 
 
 @CHAPTER.entry(
@@ -17,12 +28,17 @@ CHAPTER = Chapter()
     first="final_error",
     why="Both signs of FE are in use; each needs its own sign in the update.",
     fix="Flip one of the two: FE = y − target, or weight + LR · gradient.",
+    needs="nothing; a trace, or weight decay, tells it from derivative-sign and gradient-added",
+    variants={"": {}, _SQUARED: {"squared": True}},
 )
 class ErrorFlipped(Program):
     """The network learns the opposite."""
 
+    __squared = False
+
     def error_of_outputs(self) -> Array:
-        return -super().error_of_outputs()
+        right = super().error_of_outputs()
+        return right if self.__squared and self.cancels else -right
 
 
 @CHAPTER.entry(
@@ -34,16 +50,32 @@ class ErrorFlipped(Program):
     why="Squared error without the ½ is as common; every gradient is then twice as large.",
     fix="Declare the loss squared_error, or put the ½ back.",
     kind=CONVENTION,
-    needs="a learning rate other than ½, or weight decay",
-    declare=with_field(loss="squared_error"),
-    variants={"": {}, "and averaged over samples twice": {"also": True}},
+    needs="a learning rate other than ½; weight decay or a trace tells it from updated-twice",
+    declare=_as_loss("squared_error"),
+    seen=(
+        Seen(
+            "a textbook's update, which keeps the 2 as its own definition has it",
+            "https://github.com/rasbt/machine-learning-book/issues/141",
+        ),
+        Seen(
+            "an exercise whose text had the 2 and whose solution had not",
+            "https://github.com/Open-Deep-ML/DML-OpenProblem/issues/54",
+        ),
+    ),
+    variants={
+        "": {},
+        _SQUARED: {"squared": True},
+        "and averaged over samples twice": {"also": True},
+    },
 )
 class LossDoubled(Program):
     """2 · FE."""
 
-    __also = False
+    __also, __squared = False, False
 
     def error_derivative(self, final_error: Array) -> Array:
+        if self.__squared and self.cancels:
+            return super().error_derivative(final_error)
         twice = 2.0 * super().error_derivative(final_error)
         return twice / float(self.size) if self.__also else twice
 
@@ -59,16 +91,29 @@ class LossDoubled(Program):
     fix="Sum over the outputs, or declare the loss mean_squared_error (2 · FE / outputs).",
     kind=CONVENTION,
     needs="at least three outputs",
-    declare=with_field(loss="mean_squared_error"),
-    variants={"FE / outputs": {"factor": 1.0}, "2 · FE / outputs": {"factor": 2.0}},
+    declare=_as_loss("mean_squared_error"),
+    seen=(
+        Seen(
+            "PyTorch's MSELoss, by its documentation: the mean over all elements",
+            "https://pytorch.org/docs/stable/generated/torch.nn.MSELoss.html",
+        ),
+    ),
+    variants={
+        "FE / outputs": {"factor": 1.0},
+        "2 · FE / outputs": {"factor": 2.0},
+        f"FE / outputs, {_SQUARED}": {"factor": 1.0, "squared": True},
+        f"2 · FE / outputs, {_SQUARED}": {"factor": 2.0, "squared": True},
+    },
 )
 class LossAveragedOverOutputs(Program):
     """FE or 2 · FE over the number of outputs."""
 
-    __factor = 1.0
+    __factor, __squared = 1.0, False
 
     def error_derivative(self, final_error: Array) -> Array:
         right = super().error_derivative(final_error)
+        if self.__squared and self.cancels:
+            return right
         return (right if self.__factor == 1 else 2.0 * right) / float(self.outputs)
 
 
@@ -85,15 +130,19 @@ class LossAveragedOverOutputs(Program):
         "½ (y − t)²": {"how": "half"},
         "E of the sample for every output": {"how": "error"},
         "½ Σ (y − t)² for every output": {"how": "halved sum"},
+        f"(y − t)², {_SQUARED}": {"how": "square", "squared": True},
+        f"½ (y − t)², {_SQUARED}": {"how": "half", "squared": True},
     },
 )
 class LossValueForError(Program):
     """E in the place of its derivative."""
 
-    __how = "square"
+    __how, __squared = "square", False
 
     def output_error(self, output: Array, target: Array) -> Array:
         fe = super().output_error(output, target)
+        if self.__squared and self.cancels:
+            return fe
         squares = fe * fe
         if self.__how == "square":
             return squares
@@ -112,12 +161,16 @@ class LossValueForError(Program):
     why="An error is thought of as a size.",
     fix="Keep the sign: it says which way to move.",
     needs="a negative FE",
+    variants={"": {}, _SQUARED: {"squared": True}},
 )
 class AbsoluteError(Program):
     """|FE|."""
 
+    __squared = False
+
     def output_error(self, output: Array, target: Array) -> Array:
-        return self.math.absolute(super().output_error(output, target))
+        right = super().output_error(output, target)
+        return right if self.__squared and self.cancels else self.math.absolute(right)
 
 
 @CHAPTER.entry(
@@ -128,6 +181,7 @@ class AbsoluteError(Program):
     first="error_derivative",
     why="The derivative of the absolute error is used with a squared error.",
     fix="Use y − target, the derivative of ½ FE².",
+    needs="an FE other than ±1",
 )
 class ErrorSignOnly(Program):
     """±1."""
@@ -145,11 +199,16 @@ class ErrorSignOnly(Program):
     why="The wrong one of two variables with similar names, or logits where probabilities belong.",
     fix="Compare the target with y = fA(S_preA_O).",
     needs="outputs that are not identity",
+    variants={"": {}, _SQUARED: {"squared": True}},
 )
 class ErrorFromPreActivation(Program):
     """S_preA − target."""
 
+    __squared = False
+
     def output_error(self, output: Array, target: Array) -> Array:
+        if self.__squared and self.cancels:
+            return super().output_error(output, target)
         return super().output_error(self.pre[-1], target)
 
 
@@ -159,11 +218,21 @@ class ErrorFromPreActivation(Program):
     wrong="FE = target − y; weight ← weight + LR · gradient",
     right="FE = y − target; weight ← weight − LR · gradient",
     first="final_error",
-    why="Half of the literature writes it so; weights come out the same.",
+    why="Much of the literature writes it so; weights come out the same.",
     fix="Nothing: declare error_sign, so that a trace is compared by the same convention.",
     kind=CONVENTION,
     needs="a trace",
     declare=convention(error_sign="target_minus_output"),
+    seen=(
+        Seen(
+            "two classes of one framework, one written each way; both are right",
+            "https://github.com/accord-net/framework/issues/258",
+        ),
+        Seen(
+            "a book's program, explained in an issue",
+            "https://github.com/iamtrask/Grokking-Deep-Learning/issues/37",
+        ),
+    ),
 )
 class ErrorSignConvention(Program):
     """Both signs flipped."""

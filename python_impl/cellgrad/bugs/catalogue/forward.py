@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cellgrad.bugs.arithmetic import Array, total
-from cellgrad.bugs.entry import Chapter, InLayers, at
-from cellgrad.bugs.program import Program
+from cellgrad.bugs.entry import Chapter, InLayers, Seen, at
+from cellgrad.bugs.program import Program, Record
 
 CHAPTER = Chapter()
 
@@ -19,6 +19,16 @@ CHAPTER = Chapter()
     "often works all the same, since the weights can take the other sign.",
     fix="Write EXP(−x), and check one value: fA(2) is 0.88, not 0.12.",
     needs="logistic nodes",
+    seen=(
+        Seen(
+            "an optimisation library's logistic function, corrected by a pull request",
+            "https://github.com/ljvmiranda921/pyswarms/pull/145",
+        ),
+        Seen(
+            "a formula on lecture slides; the numbers beside it are right",
+            "https://github.com/ID2223KTH/id2223kth.github.io/issues/2",
+        ),
+    ),
 )
 class SignOfExponent(Program):
     """The curve mirrored; its derivative is still s · (1 − s)."""
@@ -102,12 +112,25 @@ class NoOutputActivation(Program):
     why="A bias is introduced as something that is added to a node's output.",
     fix="Add the bias to the sum, inside fA.",
     needs="biases",
-    variants=at("every layer", "hidden layers", "output layer"),
+    seen=(
+        Seen(
+            "a research library's layers, asked about in an issue",
+            "https://github.com/infer-actively/pypc/issues/2",
+        ),
+    ),
+    variants={
+        **at("every layer", "hidden layers", "output layer"),
+        "every layer, fA′ from that S_postA": {"at": "every layer", "slope_of_post": True},
+        "hidden layers, fA′ from that S_postA": {"at": "hidden layers", "slope_of_post": True},
+        "output layer, fA′ from that S_postA": {"at": "output layer", "slope_of_post": True},
+    },
 )
 class BiasAfterActivation(InLayers):
     """The sum without its bias enters fA."""
 
     __at = "every layer"
+
+    __slope_of_post = False
 
     def pre_activation(self, k: int, incoming: Array) -> Array:
         if not self.here(self.__at, k) or self.biases is None:
@@ -125,6 +148,11 @@ class BiasAfterActivation(InLayers):
             else post
         )
 
+    def slope(self, k: int) -> Array:
+        if self.__slope_of_post and self.here(self.__at, k) and self.activations[k] in _FROM_POST:
+            return self.derivative_from_post(self.activations[k], self.post[k])
+        return super().slope(k)
+
 
 @CHAPTER.entry(
     id="bias-per-term",
@@ -135,18 +163,28 @@ class BiasAfterActivation(InLayers):
     why="The bias is added inside the loop over the inputs instead of before it.",
     fix="Start the sum with the bias, then add the products.",
     needs="biases",
-    variants=at("every layer", "first layer", "output layer"),
+    variants={
+        **at("every layer", "first layer", "output layer"),
+        "every layer, and differentiated": {"at": "every layer", "through": True},
+    },
 )
 class BiasPerTerm(InLayers):
     """n biases instead of one."""
 
     __at = "every layer"
 
+    __through = False
+
     def pre_activation(self, k: int, incoming: Array) -> Array:
         pre = super().pre_activation(k, incoming)
         if not self.here(self.__at, k) or self.biases is None:
             return pre
         return pre + float(incoming.shape[1] - 1) * self.biases[k][None, :]
+
+    def bias_gradient(self, k: int) -> Array:
+        right = super().bias_gradient(k)
+        often = self.__through and self.here(self.__at, k)
+        return float(self.nodes[k]) * right if often else right
 
 
 @CHAPTER.entry(
@@ -185,12 +223,17 @@ class BiasMissing(Program):
     "the shapes fit either way.",
     fix="Check one weight that is not on the diagonal against the case.",
     needs="unequal weights",
-    variants=at("every layer", "first layer", "output layer"),
+    variants={
+        **at("every layer", "first layer", "output layer"),
+        "every layer, and written so": {"at": "every layer", "written_so": True},
+    },
 )
 class WeightsReadTransposed(InLayers):
     """The same numbers, other places."""
 
     __at = "every layer"
+
+    __written_so = False
 
     def given_weights(self, k: int) -> Array:
         weights = super().given_weights(k)
@@ -198,6 +241,13 @@ class WeightsReadTransposed(InLayers):
             return weights
         n, m = weights.shape
         return weights.ravel().reshape(m, n).T
+
+    def run(self) -> Record:
+        record = super().run()
+        if self.__written_so:
+            # packed column by column as well: back to where they came from
+            record.weights = [w.T.ravel().reshape(w.shape) for w in record.weights]
+        return record
 
 
 @CHAPTER.entry(
@@ -228,8 +278,18 @@ class LastTermSkipped(InLayers):
     right="y = softmax(S_preA_O)",
     first="post_activation",
     why="The model ends in a softmax, and the library's cross-entropy applies one of its own.",
-    fix="Hand the loss what it asks for: the sums (logits), or the probabilities, not both.",
+    fix="Hand the loss what it asks for: the sums (logits) or the probabilities.",
     needs="a softmax output",
+    seen=(
+        Seen(
+            "a library's logistic regression, reported in an issue",
+            "https://github.com/Lightning-Universe/lightning-bolts/issues/654",
+        ),
+        Seen(
+            "a library's example, corrected by a pull request",
+            "https://github.com/tflearn/tflearn/pull/562",
+        ),
+    ),
     variants={
         "both differentiated": {"through": True},
         "error signal still y − t": {"through": False},
@@ -244,8 +304,8 @@ class SoftmaxTwice(Program):
         post = super().post_activation(k, pre)
         if self.activations[k] != "softmax":
             return post
-        self.inner = post
-        return self.softmax(post)
+        self.inner, powers = post, self.math.exp(post)
+        return powers / total([powers[:, o] for o in range(self.outputs)])[:, None]
 
     def output_signal(self) -> Array:
         signal = super().output_signal()
@@ -283,6 +343,12 @@ class SoftmaxOverSamples(Program):
     why="The library's default slope is used, or plain ReLU.",
     fix="Use the case's leaky_slope, forward and in fA′.",
     needs="a leaky ReLU and a negative S_preA",
+    seen=(
+        Seen(
+            "not a mistake in itself: Keras 2 leaks by 0.3 where nothing is said",
+            "https://keras.io/2/api/layers/activation_layers/leaky_relu",
+        ),
+    ),
     variants={
         "slope 0": {"leak": 0.0},
         "slope 0.01": {"leak": 0.01},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cellgrad.bugs.arithmetic import Array, total
-from cellgrad.bugs.entry import Chapter, InLayers, at
+from cellgrad.bugs.entry import Chapter, InLayers, Seen, at
 from cellgrad.bugs.program import Parameter, Program
 
 CHAPTER = Chapter()
@@ -22,6 +22,7 @@ CHAPTER = Chapter()
         "summed over the outputs": {"how": "sum"},
         "the first output's": {"how": "first"},
         "the last output's": {"how": "last"},
+        "the mean of the outputs'": {"how": "mean"},
     },
 )
 class OneGradientForBoth(Program):
@@ -35,12 +36,13 @@ class OneGradientForBoth(Program):
             self.top = gradient
         if k != self.layers - 2:
             return gradient
-        columns = range(self.outputs)
+        summed = total([self.top[:, o] for o in range(self.outputs)])
         of_node = {
-            "sum": lambda: total([self.top[:, o] for o in columns]),
-            "first": lambda: self.top[:, 0],
-            "last": lambda: self.top[:, -1],
-        }[self.__how]()
+            "sum": summed,
+            "mean": summed / float(self.outputs),
+            "first": self.top[:, 0],
+            "last": self.top[:, -1],
+        }[self.__how]
         return 0.0 * gradient + of_node[None, :]
 
     def moves(self, parameter: Parameter) -> bool:
@@ -108,7 +110,7 @@ class PreActivationFactor(Program):
 @CHAPTER.entry(
     id="bias-gradient-summed",
     title="One bias gradient serves the whole layer",
-    wrong="gradient_bias[j] = Σ_j S_ERROR[j]",
+    wrong="gradient_bias[j] = Σ S_ERROR, over all nodes of the layer",
     right="gradient_bias[j] = S_ERROR[j]",
     first="bias_gradient",
     why="The layer is thought to have one bias node with one value, or the sum runs over the "
@@ -147,24 +149,37 @@ class BiasGradientSummed(InLayers):
     why="The mean over the batch's axis is taken and then divided again, or forgotten.",
     fix="Treat biases like weights with an input of 1.",
     needs="biases; several samples in an update",
-    variants={"divided once more": {"more": True}, "not divided": {"more": False}},
+    seen=(
+        Seen(
+            "course notes whose bias gradient took a mean for a sum, reported in an issue",
+            "https://github.com/kvfrans/notes/issues/5",
+        ),
+    ),
+    variants={
+        "divided once more": {"how": "more"},
+        "divided once more, where the mean is asked for": {"how": "more", "of_mean": True},
+        "not divided": {"how": "not"},
+        "divided by the layer's nodes instead": {"how": "nodes", "of_mean": True},
+    },
 )
 class BiasGradientMean(Program):
     """Another divisor for biases."""
 
-    __more = True
+    __how, __of_mean = "more", False
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
         right = super().averaged(gradient, parameter)
-        if parameter[0] == "weights":
+        if parameter[0] == "weights" or (self.__of_mean and self.case.update != "batch_mean"):
             return right
-        return right / float(self.size) if self.__more else gradient
+        if self.__how == "nodes":
+            return gradient / float(len(gradient))
+        return right / float(self.size) if self.__how == "more" else gradient
 
 
 @CHAPTER.entry(
     id="bias-gradient-times-input",
-    title="The bias gradient is multiplied by the layer's first input",
-    wrong="gradient_bias[j] = S_ERROR[j] · incoming[1]",
+    title="The bias gradient is multiplied by an input of the layer",
+    wrong="gradient_bias[j] = S_ERROR[j] · incoming[1], or the last one",
     right="gradient_bias[j] = S_ERROR[j]",
     first="bias_gradient",
     why="The weights' line is copied for the bias, factor included.",
@@ -190,6 +205,7 @@ class BiasGradientTimesInput(Program):
     first="weight_gradient",
     why="Rows and columns are confused in a flat array.",
     fix="Index weights and gradients alike.",
+    needs="several nodes in two neighbouring layers",
     variants=at("every layer", "first layer", "output layer"),
 )
 class GradientTransposed(InLayers):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cellgrad.bugs.arithmetic import Array
-from cellgrad.bugs.entry import CONVENTION, Chapter, convention
+from cellgrad.bugs.entry import CONVENTION, Chapter, Seen, convention
 from cellgrad.bugs.program import Parameter, Program
 
 CHAPTER = Chapter()
@@ -19,14 +19,12 @@ CHAPTER = Chapter()
     fix="Keep one velocity a parameter from update to update.",
     needs="momentum and two updates",
     variants={"": {"only": ""}, "for the biases": {"only": "biases"}},
+    firsts={"for the biases": "new_biases"},
 )
 class MomentumMissing(Program):
     """μ = 0."""
 
     __only = ""
-
-    def new_velocity(self, last: Array, gradient: Array) -> Array:
-        return super().new_velocity(last, gradient)
 
     def velocity(self, parameter: Parameter, gradient: Array) -> Array:
         right = super().velocity(parameter, gradient)
@@ -44,6 +42,21 @@ class MomentumMissing(Program):
     kind=CONVENTION,
     needs="momentum, two updates, a changing learning rate",
     declare=convention(rate_in_velocity=True),
+    seen=(
+        Seen(
+            "Keras's SGD, by its documentation",
+            "https://www.tensorflow.org/api_docs/python/tf/keras/optimizers/SGD",
+        ),
+        Seen(
+            "scikit-learn's optimiser",
+            "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/neural_network/"
+            "_stochastic_optimizers.py",
+        ),
+        Seen(
+            "PyTorch's SGD, whose documentation tells the two apart",
+            "https://pytorch.org/docs/1.13/generated/torch.optim.SGD.html",
+        ),
+    ),
 )
 class MomentumHoldsLearningRate(Program):
     """LR inside."""
@@ -62,6 +75,16 @@ class MomentumHoldsLearningRate(Program):
     "it dampening.",
     fix="Add the whole gradient.",
     needs="momentum",
+    seen=(
+        Seen(
+            "PyTorch's dampening, by its documentation",
+            "https://pytorch.org/docs/1.13/generated/torch.optim.SGD.html",
+        ),
+        Seen(
+            "a demonstration of dropout, compared with its paper in an issue",
+            "https://github.com/mdenil/dropout/issues/7",
+        ),
+    ),
     variants={"": {"first": False}, "the first gradient whole": {"first": True}},
 )
 class MomentumAveraged(Program):
@@ -77,18 +100,29 @@ class MomentumAveraged(Program):
 
 @CHAPTER.entry(
     id="momentum-fake",
-    title="The learning rate stands in the place of the momentum",
-    wrong="v ← LR · v + gradient, or gradient + LR · v of the gradient before",
+    title="The velocity is made with the wrong factor, or of the wrong thing",
+    wrong="v ← LR · v + gradient, or μ times the gradient (or the change) before",
     right="v ← μ · v + gradient",
     first="new_weights",
-    why="The two coefficients are confused.",
+    why="LR and μ are confused, or the gradient before is kept in place of the velocity.",
     fix="μ multiplies the old velocity, LR the change.",
     needs="momentum and two updates",
+    seen=(
+        Seen(
+            "a library's update, whose last change was multiplied by both, confirmed in an issue",
+            "https://github.com/dfdx/Boltzmann.jl/issues/14",
+        ),
+        Seen(
+            "course notes in which the two names had changed places",
+            "https://github.com/jeffheaton/t81_558_deep_learning/pull/1",
+        ),
+    ),
     variants={
         "v ← LR · v + gradient": {"how": "rate"},
         "Δ = LR · (gradient + LR · gradient before)": {"how": "before"},
         "Δ = LR · (gradient + μ · gradient before)": {"how": "momentum before"},
         "Δ = gradient + LR · v": {"how": "outside"},
+        "Δ = LR · (gradient + μ · Δ before)": {"how": "change"},
     },
 )
 class MomentumFake(Program):
@@ -102,6 +136,10 @@ class MomentumFake(Program):
             step = gradient + self.rate * old
             self.remember("velocity", parameter, step)
             return step
+        if self.__how == "change":
+            before = self.last("velocity", parameter, gradient)
+            change = self.scaled(parameter, gradient + self.momentum * before)
+            return self.remember("velocity", parameter, change)
         return super().with_momentum(parameter, gradient)
 
     def velocity(self, parameter: Parameter, gradient: Array) -> Array:
@@ -121,6 +159,13 @@ class MomentumFake(Program):
     why="A library's switch is on by default (scikit-learn's is).",
     fix="Switch it off, or say so.",
     needs="momentum",
+    seen=(
+        Seen(
+            "scikit-learn's default, by its documentation",
+            "https://scikit-learn.org/stable/modules/generated/"
+            "sklearn.neural_network.MLPClassifier",
+        ),
+    ),
 )
 class MomentumNesterov(Program):
     """One step ahead."""
@@ -155,6 +200,17 @@ class WeightDecayMissing(Program):
     why="The penalty is λ Σ weight² in other definitions (Keras's L2 is).",
     fix="Halve λ, or the penalty.",
     needs="weight decay",
+    seen=(
+        Seen(
+            "Keras's L2, by its documentation: the sum of squares without ½",
+            "https://tensorflow.org/versions/r2.9/api_docs/python/tf/keras/regularizers/L2",
+        ),
+        Seen(
+            "a network's published setting, as an issue explains",
+            "https://github.com/titu1994/DenseNet/issues/57",
+        ),
+        Seen("a benchmark's log", "https://github.com/mlcommons/hpc/issues/22"),
+    ),
 )
 class WeightDecayDoubled(Program):
     """2 · λ."""
@@ -176,6 +232,13 @@ class WeightDecayDoubled(Program):
     why="The penalty is averaged with the samples' errors (scikit-learn's alpha is).",
     fix="Add the decay after the mean, or hand over N · λ.",
     needs="weight decay; several samples in an update",
+    seen=(
+        Seen(
+            "scikit-learn's gradient",
+            "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/neural_network/"
+            "_multilayer_perceptron.py",
+        ),
+    ),
 )
 class WeightDecayOverSamples(Program):
     """λ / N."""
@@ -199,6 +262,16 @@ class WeightDecayOverSamples(Program):
     kind=CONVENTION,
     needs="weight decay and biases",
     declare=convention(decay_biases=True),
+    seen=(
+        Seen(
+            "PyTorch's optimisers, as an issue explains",
+            "https://github.com/pytorch/pytorch/issues/2639",
+        ),
+        Seen(
+            "a benchmark, asked about in an issue",
+            "https://github.com/tensorflow/benchmarks/issues/191",
+        ),
+    ),
 )
 class WeightDecayOnBiases(Program):
     """λ for every parameter."""
@@ -210,15 +283,27 @@ class WeightDecayOnBiases(Program):
 @CHAPTER.entry(
     id="weight-decay-decoupled",
     title="Weight decay is applied beside the gradient",
-    wrong="new_weight = weight − λ · weight − LR · gradient",
-    right="new_weight = weight − LR · (gradient + λ · weight)",
-    first="new_weights",
+    wrong="new_weight = weight − λ · weight − LR · ∂E/∂weight",
+    right="new_weight = weight − LR · (∂E/∂weight + λ · weight)",
+    first="weight_gradient",
     why="Decoupled decay, without the rate or (as AdamW has it) with it, is a method of its own.",
     fix="Add λ · weight to the gradient, or say so.",
     kind=CONVENTION,
     needs="weight decay; a learning rate other than 1, or momentum",
+    seen=(
+        Seen(
+            "the paper that proposes it, with Adam",
+            "https://arxiv.org/abs/1711.05101",
+        ),
+        Seen(
+            "a library's optimisers, without the rate",
+            "https://docs.mosaicml.com/projects/composer/en/v0.6.0/api_reference/"
+            "composer.optim.decoupled_weight_decay.html",
+        ),
+    ),
     variants={
         "without the rate": {"with_rate": False, "biases_too": False},
+        "without the rate, biases too": {"with_rate": False, "biases_too": True},
         "with the rate": {"with_rate": True, "biases_too": False},
         "with the rate, biases too": {"with_rate": True, "biases_too": True},
     },
@@ -263,9 +348,9 @@ class WeightDecaySign(Program):
 @CHAPTER.entry(
     id="weight-decay-new-weights",
     title="Weight decay takes the weight after the step",
-    wrong="new_weight = (weight − LR · gradient) · (1 − LR · λ)",
-    right="new_weight = weight − LR · (gradient + λ · weight)",
-    first="new_weights",
+    wrong="new_weight = (weight − LR · ∂E/∂weight) · (1 − LR · λ)",
+    right="new_weight = weight − LR · (∂E/∂weight + λ · weight)",
+    first="weight_gradient",
     why="The decay is a line of its own after the update.",
     fix="Use the weight before the update in both terms.",
     needs="weight decay",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cellgrad.bugs.arithmetic import Array
-from cellgrad.bugs.entry import ALTERNATIVE, PRECISION, Chapter
+from cellgrad.bugs.entry import ALTERNATIVE, PRECISION, Chapter, Seen
 from cellgrad.bugs.program import Parameter, Program
 
 CHAPTER = Chapter()
@@ -41,6 +41,14 @@ _FORMATS = {
     "bfloat16": to_bfloat16,
 }
 
+_ROUNDED = {
+    "post": ("S_postA", "post_activation"),
+    "all": ("every value", "pre_activation"),
+    "weights": ("new weights", "new_weights"),
+    "gradients": ("gradients", "weight_gradient"),
+}
+"""What is rounded, in words, and what shows it first."""
+
 
 @CHAPTER.entry(
     id="low-precision",
@@ -52,20 +60,20 @@ _FORMATS = {
     "precision throughout is recognised, and held to its own bound.)",
     fix="Round only what is shown.",
     kind=PRECISION,
+    needs="numbers with more digits than are kept",
+    seen=(
+        Seen(
+            "the working of a step in a library's test, written as comments (see the errata)",
+            "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/neural_network/"
+            "tests/test_mlp.py",
+        ),
+    ),
     variants={
-        **{
-            f"S_postA to {name}": {"to": staticmethod(to), "what": "post"}
-            for name, to in _FORMATS.items()
-        },
-        **{
-            f"every value to {name}": {"to": staticmethod(to), "what": "all"}
-            for name, to in _FORMATS.items()
-        },
-        **{
-            f"new weights to {name}": {"to": staticmethod(to), "what": "weights"}
-            for name, to in _FORMATS.items()
-        },
+        f"{what} to {name}": {"to": staticmethod(to), "what": kind}
+        for kind, (what, _) in _ROUNDED.items()
+        for name, to in _FORMATS.items()
     },
+    firsts={f"{what} to {name}": first for what, first in _ROUNDED.values() for name in _FORMATS},
 )
 class LowPrecision(Program):
     """A poorer format for some values."""
@@ -96,7 +104,7 @@ class LowPrecision(Program):
         return self.cut(super().hidden_signal(k), ("all",))
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
-        return self.cut(super().averaged(gradient, parameter), ("all",))
+        return self.cut(super().averaged(gradient, parameter), ("gradients", "all"))
 
     def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
         return self.cut(super().moved(parameter, value, gradient), ("weights", "all"))
@@ -108,7 +116,7 @@ class LowPrecision(Program):
     wrong="fA(x) = ½ · (1 + TANH(x / 2))",
     right="fA(x) = 1 / (1 + EXP(−x)): the same function",
     first="post_activation",
-    why="It avoids an overflow. For very negative x the 1 and the TANH cancel, and digits are lost.",
+    why="It avoids an overflow. For very negative x the 1 and the TANH cancel: digits are lost.",
     fix="Nothing, unless values near 0 matter.",
     kind=ALTERNATIVE,
     needs="logistic nodes with a very negative S_preA",
@@ -169,7 +177,7 @@ class TanhThroughExp(Program):
     title="Softmax subtracts the largest sum first",
     wrong="y = EXP(z − max) / Σ EXP(z − max)",
     right="y = EXP(z) / Σ EXP(z): the same function",
-    first="post_activation",
+    first="exponential",
     why="It avoids an overflow; subtracting costs a rounding.",
     fix="Nothing.",
     kind=ALTERNATIVE,

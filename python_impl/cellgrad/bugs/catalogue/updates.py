@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cellgrad.bugs.arithmetic import Array
-from cellgrad.bugs.entry import CONVENTION, Chapter, InLayers, convention
+from cellgrad.bugs.entry import CONVENTION, Chapter, InLayers, Seen, at, convention
 from cellgrad.bugs.program import Parameter, Program, Turn
 
 CHAPTER = Chapter()
@@ -63,6 +63,10 @@ class LayerFrozen(InLayers):
         "every last incoming node": {"rows": "all", "columns": ()},
         "every last node": {"rows": (), "columns": "all"},
         "every loop": {"rows": "all", "columns": "all"},
+        "the last hidden node, incoming weights": {"columns": (0,), "biases_too": False},
+        "the last output's weights": {"columns": (-1,), "biases_too": False},
+        "every last node's weights": {"columns": "all", "biases_too": False},
+        "every loop, weights only": {"rows": "all", "columns": "all", "biases_too": False},
     },
 )
 class LastNodeSkipped(Program):
@@ -70,6 +74,7 @@ class LastNodeSkipped(Program):
 
     __rows: tuple[int, ...] | str = ()
     __columns: tuple[int, ...] | str = ()
+    __biases_too = True
 
     def subtracted_from(self, parameter: Parameter, old: Array, new: Array) -> Array:
         """Return the new values with the skipped ones as they were."""
@@ -77,7 +82,7 @@ class LastNodeSkipped(Program):
         new = new.copy()
         if kind == "weights" and self.hit(self.__rows, k):
             new[-1, :] = old[-1, :]
-        if self.hit(self.__columns, k):
+        if self.hit(self.__columns, k) and (kind == "weights" or self.__biases_too):
             new[..., -1] = old[..., -1]
         return new
 
@@ -101,6 +106,17 @@ class LastNodeSkipped(Program):
     kind=CONVENTION,
     needs="biases",
     declare=convention(update_biases=False),
+    seen=(
+        Seen(
+            "a widely read worked example, which says so",
+            "https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/",
+        ),
+        Seen(
+            "the program beside it, as asked about in an issue",
+            "https://github.com/mattm/simple-neural-network/issues/5",
+        ),
+        Seen("a small C library, reported in an issue", "https://github.com/glouw/tinn/issues/30"),
+    ),
     variants={
         "": {"which": "every layer"},
         "output layer": {"which": "output layer"},
@@ -113,9 +129,9 @@ class BiasFrozen(InLayers):
     __which = "every layer"
 
     def moves(self, parameter: Parameter) -> bool:
-        return super().moves(parameter) and not (
-            parameter[0] == "biases" and self.here(self.__at, parameter[1])
-        )
+        kind, k = parameter
+        frozen = kind == "biases" and self.here(self.__which, k)
+        return super().moves(parameter) and not frozen
 
 
 @CHAPTER.entry(
@@ -127,19 +143,28 @@ class BiasFrozen(InLayers):
     why="With LR = 1 nothing is seen.",
     fix="Multiply by LR.",
     needs="a learning rate other than 1",
+    seen=(
+        Seen(
+            "a textbook's linear learner, reported in an issue",
+            "https://github.com/aimacode/aima-python/issues/285",
+        ),
+    ),
     variants={
         "": {"only": ""},
         "weights only": {"only": "weights"},
         "biases only": {"only": "biases"},
+        **at("output layer", "hidden layers"),
     },
+    firsts={"biases only": "new_biases"},
 )
-class LearningRateMissing(Program):
+class LearningRateMissing(InLayers):
     """LR = 1."""
 
-    __only = ""
+    __only, __at = "", "every layer"
 
     def scaled(self, parameter: Parameter, step: Array) -> Array:
-        if self.__only and parameter[0] != self.__only:
+        kind, k = parameter
+        if self.__only not in ("", kind) or not self.here(self.__at, k):
             return super().scaled(parameter, step)
         return 1.0 * step
 
@@ -147,21 +172,39 @@ class LearningRateMissing(Program):
 @CHAPTER.entry(
     id="learning-rate-squared",
     title="The learning rate is multiplied in twice",
-    wrong="new_weight = weight − LR · LR · gradient",
+    wrong="new_weight = weight − LR² · gradient",
     right="new_weight = weight − LR · gradient",
     first="new_weights",
     why="It is in the gradient already, and again in the update.",
     fix="Multiply by LR in one place.",
     needs="a learning rate other than 1",
-    variants={"": {"only": ""}, "biases only": {"only": "biases"}},
+    seen=(
+        Seen(
+            "two learning rules of a modelling library, corrected by a pull request",
+            "https://github.com/PrincetonUniversity/PsyNeuLink/pull/1745",
+        ),
+    ),
+    variants={
+        "": {"only": ""},
+        "weights only": {"only": "weights"},
+        "biases only": {"only": "biases"},
+        "once in the velocity, once outside": {"inside": True},
+    },
+    firsts={"biases only": "new_biases"},
 )
 class LearningRateSquared(Program):
     """LR²."""
 
-    __only = ""
+    __only, __inside = "", False
+
+    def velocity(self, parameter: Parameter, gradient: Array) -> Array:
+        step = super().scaled(parameter, gradient) if self.__inside else gradient
+        return super().velocity(parameter, step)
 
     def scaled(self, parameter: Parameter, step: Array) -> Array:
         once = super().scaled(parameter, step)
+        if self.__inside and self.case.optimizer.momentum:
+            return once
         return once if self.__only and parameter[0] != self.__only else self.rate * once
 
 
@@ -171,27 +214,34 @@ class LearningRateSquared(Program):
     wrong="LR of the first update, in every update",
     right="LR of this update",
     first="new_weights",
-    why="The rate is read once, when the optimiser is made.",
-    fix="Set the rate before every update.",
+    why="The rate is read once, when the optimiser is made, or moved on before the update that "
+    "it is for.",
+    fix="Set the rate before every update, and move it on after it.",
     needs="a changing learning rate",
+    seen=(
+        Seen(
+            "a library's warning that the schedule was moved on before the first update",
+            "https://github.com/aitorzip/pytorch-cyclegan/issues/42",
+        ),
+    ),
     variants={
         "the first": {"which": 0},
         "the last": {"which": -1},
-        "one update late": {"which": 1},
+        "one update late": {"by": -1},
+        "one update early": {"by": 1},
     },
 )
 class LearningRateConstant(Program):
-    """One rate for all updates."""
+    """One rate for all updates, or the neighbouring update's."""
 
-    __which = 0
+    __which, __by = 0, 0
 
     def rate_of(self, number: int) -> float:
-        rate = self.case.learning_rate
-        if isinstance(rate, float):
-            return rate
-        if self.__which == 1:
-            return rate[max(number - 1, 0)]
-        return rate[self.__which]
+        if not isinstance(self.case.learning_rate, tuple):
+            return super().rate_of(number)
+        if self.__by:
+            return super().rate_of(max(number + self.__by, 0))
+        return self.case.learning_rate[self.__which]
 
 
 @CHAPTER.entry(
@@ -206,8 +256,10 @@ class LearningRateConstant(Program):
     variants={
         "": {"only": "", "twice": False},
         "weights only": {"only": "weights", "twice": False},
+        "biases only": {"only": "biases", "twice": False},
         "the velocity too": {"only": "", "twice": True},
     },
+    firsts={"biases only": "new_biases"},
 )
 class UpdatedTwice(Program):
     """The same change twice, or the optimiser asked twice."""
@@ -235,23 +287,34 @@ class UpdatedTwice(Program):
     fix="Move the update out of the inner loop.",
     needs="a hidden layer and several inputs",
     variants={
-        "gradients as they were": {"flows": False, "every": False},
-        "each input's gradient through the weight as it is then": {"flows": True, "every": False},
-        "every layer above the first": {"flows": False, "every": True},
+        "gradients as they were": {},
+        "the velocity only once": {"once": True},
+        "biases too": {"biases": True},
+        "once for every input of the network": {"of_network": True},
+        "each input's gradient through the weight as it is then": {"flows": True},
+        "every layer above the first": {"every": True},
     },
+    firsts={"each input's gradient through the weight as it is then": "weight_gradient"},
 )
 class UpdateInInnerLoop(Program):
     """One update an input."""
 
-    __flows, __every = False, False
+    __flows, __every, __once, __biases, __of_network = False, False, False, False, False
 
     def repeats(self, parameter: Parameter) -> int:
         """Return how often a parameter is updated: once for every node below the layer below."""
         kind, k = parameter
         above = k > 0 and (k == self.layers - 1 or self.__every)
-        return self.nodes[k - 1] if kind == "weights" and above else 1
+        if not above or (kind == "biases" and not self.__biases):
+            return 1
+        return self.nodes[0 if self.__of_network else k - 1]
 
     def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
+        if self.__once:
+            change = self.change(parameter, gradient)
+            for _ in range(self.repeats(parameter)):
+                value = self.subtracted(value, change if self.sign > 0 else -change)
+            return value
         for _ in range(self.repeats(parameter)):
             value = super().moved(parameter, value, gradient)
         return value
@@ -289,26 +352,38 @@ class UpdateInInnerLoop(Program):
     first="new_weights",
     why="= is written for −=.",
     fix="Subtract from the old weight.",
-    variants={"": {}, "with the other sign": {"plus": True}},
+    variants={
+        "": {},
+        "with the other sign": {"plus": True},
+        "weights only": {"only": "weights"},
+        "biases only": {"only": "biases"},
+    },
+    firsts={"biases only": "new_biases"},
 )
 class AssignedNotSubtracted(Program):
     """The old weight is lost."""
 
-    __plus = False
+    __plus, __only = False, ""
+
+    def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
+        lost = self.__only in ("", parameter[0])
+        return super().moved(parameter, 0.0 * value if lost else value, gradient)
 
     def subtracted(self, value: Array, change: Array) -> Array:
-        return 0.0 * value + (change if self.__plus else -change)
+        return super().subtracted(value, -change if self.__plus else change)
 
 
 @CHAPTER.entry(
     id="gradient-added",
-    title="The update adds the gradient of one kind of parameter",
-    wrong="new_bias = bias + LR · gradient_bias",
-    right="new_bias = bias − LR · gradient_bias",
+    title="The update adds the gradient",
+    wrong="new_weight = weight + LR · gradient, in some updates or in all",
+    right="new_weight = weight − LR · gradient",
     first="new_weights",
-    why="A sign is mistaken in one of several update lines.",
-    fix="Subtract everywhere.",
+    why="A sign is mistaken in an update line, often in one of several.",
+    fix="Subtract everywhere, as long as FE = y − target.",
+    needs="nothing; weight decay or a trace tells it from error-flipped where all updates add",
     variants={
+        "everything": {"kind": "", "at": "every layer"},
         "biases": {"kind": "biases", "at": "every layer"},
         "weights": {"kind": "weights", "at": "every layer"},
         "output layer": {"kind": "", "at": "output layer"},
@@ -316,6 +391,7 @@ class AssignedNotSubtracted(Program):
         "weights of the output layer": {"kind": "weights", "at": "output layer"},
         "weights of the hidden layers": {"kind": "weights", "at": "hidden layers"},
     },
+    firsts={"biases": "new_biases"},
 )
 class GradientAdded(InLayers):
     """Up the slope in some places."""
@@ -342,29 +418,48 @@ class GradientAdded(InLayers):
     why="The count starts at 1, or the state before the update is reported.",
     fix="Report what N updates give.",
     needs="several updates",
+    seen=(
+        Seen(
+            "a widely read worked example: the error printed for 10,000 updates is that after "
+            "9,999 (see the errata)",
+            "https://mattmazur.com/2015/03/17/a-step-by-step-backpropagation-example/",
+        ),
+    ),
     variants={
         "one too few": {"off": -1},
         "one too many": {"off": 1},
+        "one too many, at the first rate": {"off": 1, "rate": 0},
+        "the last one again": {"off": 1, "again": -1},
         "the first is left out": {"off": 0},
+        "one epoch too few": {"off": -1, "epoch": True},
+        "one epoch too many": {"off": 1, "epoch": True},
+    },
+    firsts={
+        "the first is left out": "pre_activation",
     },
 )
 class StepCountOffByOne(Program):
-    """The run is one update shorter or longer."""
+    """The run is an update, or an epoch, shorter or longer."""
 
-    __off = -1
+    __off, __again, __rate, __epoch = -1, 0, -1, False
 
     @classmethod
     def shown(cls, number: int) -> int:
-        return number + (cls.__off or 1)
+        return number if cls.__epoch else number + (cls.__off or 1)
 
     def turns(self) -> Iterator[Turn]:
         turns = list(super().turns())
+        each = len(turns) // self.case.epochs if self.__epoch else 1
         if self.__off == 0:
             yield from turns[1:]
             return
         if self.__off < 0:
-            yield from turns[:-1]
+            yield from turns[:-each]
             return
         yield from turns
-        again = turns[len(turns) % max(len(turns) // self.case.epochs, 1)]
-        yield Turn(len(turns), again.samples, self.rate_of(len(turns)))
+        number = len(turns)
+        more = turns[:each] if self.__again == 0 else turns[-1:]
+        for turn in more:
+            rate = self.rate_of(0 if self.__rate == 0 else number)
+            yield Turn(number, turn.samples, rate)
+            number += 1

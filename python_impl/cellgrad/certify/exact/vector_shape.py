@@ -70,11 +70,11 @@ def _leaf(cell: CertifiedCell) -> dict[str, Any]:
         "decimal": cell.decimal,
         "double": cell.nearest,
         "hex": cell.nearest.hex(),
-        "bound": _rounded_up(cell.bound),
+        "bound": rounded_up(cell.bound),
     }
 
 
-def _rounded_up(bound: float) -> float:
+def rounded_up(bound: float) -> float:
     """Return a bound to four digits, upwards: no machine's last bit shows in a file."""
     exact = Decimal(bound)
     if not exact:

@@ -94,6 +94,32 @@ def document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:
     return found
 
 
+def final_parameters(case: Case, workbook: Path) -> dict[str, Any]:
+    """Return the parameters after all updates of a case, without any rounding on the way.
+
+    Biases that a case leaves as they are do not appear.
+
+    Args:
+        case: of at most ``MOST_CHAINED`` updates.
+        workbook: a workbook that was built from it.
+
+    Raises:
+        CertificationError: they could not be certified, or the routes do not agree.
+        WorkbookError: the workbook cannot be read.
+    """
+    book = read_book(workbook)
+    if not is_step(case):
+        return _chain(case, book, CaseFile(case), RunShape.of(case).updates)
+    certified = certify(book)
+    for place, reason in certified.failed.items():
+        claim = certified.scopes.owner.get(place)
+        if claim is not None and claim.kind == "step":  # a difference on Check may be exactly 0
+            raise CertificationError(f"{claim.label}: {reason}", file=case.id)
+    last = _new_parameters(_cells(certified, _part(certified)))
+    with working_precision():
+        return _nested_parameters(last, _agreed(case, last, quantities_of(CaseFile(case), PART)))
+
+
 def _refuse_failures(case: Case, certified: Certified) -> None:
     problems = certified.problems()
     if problems:
@@ -173,14 +199,18 @@ def _chain(case: Case, book: Book, held: CaseFile, updates: int) -> dict[str, An
     """
     certified = certify(book, chained=True)
     _refuse_failures(case, certified)
-    last = {
-        key: values
-        for key, values in row_of(_cells(certified, _part(certified)), updates - 1).items()
-        if key[0] in ("new_weights", "new_biases")
-    }
+    last = _new_parameters(row_of(_cells(certified, _part(certified)), updates - 1))
     with working_precision():
         defined = row_of(run_quantities(held, PART, chained=True), updates - 1)
-        agreed = _agreed(case, last, defined)
+        return _nested_parameters(last, _agreed(case, last, defined))
+
+
+def _new_parameters(cells: Cells) -> Cells:
+    return {key: cells[key] for key in cells if key[0] in ("new_weights", "new_biases")}
+
+
+def _nested_parameters(last: Cells, agreed: int) -> dict[str, Any]:
+    """Return parameters as in a trace, a number with its digits in each place."""
     found: dict[str, Any] = {"digits_agreed": agreed}
     for name, short in (("new_weights", "weights"), ("new_biases", "biases")):
         layers = [values for (n, _), values in sorted(last.items(), key=_by_layer) if n == name]

@@ -1,0 +1,241 @@
+"""The mistakes by name and variant, and which of them a run makes."""
+
+from mistaken.outside import OUTSIDE
+
+_LAYERS = ("every layer", "output layer", "hidden layers")
+_FIRST_OR_OUTPUT = ("every layer", "first layer", "output layer")
+_DIGITS = ("2 decimals", "3 decimals", "4 decimals", "5 decimals", "6 decimals")
+_ROUNDED = (*_DIGITS, "float16", "bfloat16")
+
+CATALOGUE = {
+    "sign-of-exponent": ("",),
+    "no-hidden-activation": ("fA′ still of S_preA", "fA′ from that S_postA", "no fA′ either"),
+    "no-output-activation": ("fA′ from that y", "no fA′ either"),
+    "bias-after-activation": ("every layer", "hidden layers", "output layer"),
+    "bias-per-term": _FIRST_OR_OUTPUT,
+    "bias-missing": ("and not updated", "but updated"),
+    "weights-read-transposed": _FIRST_OR_OUTPUT,
+    "last-term-skipped": _FIRST_OR_OUTPUT,
+    "softmax-twice": ("both differentiated", "error signal still y − t"),
+    "softmax-over-samples": ("",),
+    "leaky-slope-ignored": ("slope 0", "slope 0.01", "slope 0.1", "slope 0.2", "slope 0.3"),
+    "error-flipped": ("",),
+    "loss-doubled": ("", "and averaged over samples twice"),
+    "loss-averaged-over-outputs": ("FE / outputs", "2 · FE / outputs"),
+    "loss-value-for-error": (
+        "(y − t)²",
+        "½ (y − t)²",
+        "E of the sample for every output",
+        "½ Σ (y − t)² for every output",
+    ),
+    "absolute-error": ("",),
+    "error-sign-only": ("",),
+    "error-from-pre-activation": ("",),
+    "error-sign-convention": ("",),
+    "activation-for-derivative-output": ("",),
+    "activation-for-derivative-everywhere": ("",),
+    "activation-for-derivative-hidden": ("",),
+    "no-output-derivative": ("",),
+    "no-hidden-derivative": ("hidden layers", "first layer", "last hidden layer"),
+    "derivative-kept-in-cross-entropy": ("",),
+    "derivative-of-post-activation": _LAYERS,
+    "derivative-from-pre": _LAYERS,
+    "derivative-sign": _LAYERS,
+    "derivative-precedence": _LAYERS,
+    "logistic-derivative-in-tanh": ("",),
+    "tanh-derivative-in-logistic": ("",),
+    "hidden-uses-output-derivative": (
+        "fA′ of each output, inside the sum",
+        "fA′ of the output of the same number",
+    ),
+    "updated-output-weights": ("",),
+    "no-output-weight": ("",),
+    "output-weight-index": ("h + 1", "h − 1"),
+    "output-weights-transposed": ("",),
+    "output-weights-summed": ("over the hidden nodes", "over the outputs, both factors apart"),
+    "hidden-skips-output-derivative": ("",),
+    "activation-for-error-signal": ("",),
+    "one-output-only": (
+        "the first",
+        "the last",
+        "the first, below the output layer only",
+        "the last, below the output layer only",
+    ),
+    "chain-dropped": ("hidden layers below the last", "hidden layers"),
+    "last-output-skipped-backward": ("",),
+    "one-gradient-for-both": (
+        "summed over the outputs",
+        "the first output's",
+        "the last output's",
+    ),
+    "no-input-factor": ("",),
+    "no-post-activation-factor": ("output layer", "layers above the first"),
+    "pre-activation-factor": ("",),
+    "bias-gradient-summed": (
+        "the sum",
+        "the mean",
+        "the sum, hidden layers",
+        "the sum, output layer",
+    ),
+    "bias-gradient-mean": ("divided once more", "not divided"),
+    "bias-gradient-times-input": ("the first", "the last"),
+    "gradient-transposed": _FIRST_OR_OUTPUT,
+    "layer-frozen": (
+        "output layer",
+        "first layer",
+        "second layer",
+        "output layer, biases too",
+        "first layer, biases too",
+        "second layer, biases too",
+        "hidden layers",
+        "hidden layers, biases too",
+        "all",
+    ),
+    "last-node-skipped": (
+        "the last input",
+        "the last hidden node, outgoing",
+        "the last hidden node, incoming",
+        "the last output",
+        "the last hidden node, both",
+        "every last incoming node",
+        "every last node",
+        "every loop",
+    ),
+    "bias-frozen": ("", "output layer", "hidden layers"),
+    "learning-rate-missing": ("", "weights only", "biases only"),
+    "learning-rate-squared": ("", "biases only"),
+    "learning-rate-constant": ("the first", "the last", "one update late"),
+    "updated-twice": ("", "weights only", "the velocity too"),
+    "update-in-inner-loop": (
+        "gradients as they were",
+        "each input's gradient through the weight as it is then",
+        "every layer above the first",
+    ),
+    "assigned-not-subtracted": ("", "with the other sign"),
+    "gradient-added": (
+        "biases",
+        "weights",
+        "output layer",
+        "hidden layers",
+        "weights of the output layer",
+        "weights of the hidden layers",
+    ),
+    "step-count-off-by-one": ("one too few", "one too many", "the first is left out"),
+    "row-shifted": (
+        "the next sample's target",
+        "the sample before's target",
+        "the next sample",
+        "the sample before",
+    ),
+    "first-sample-only": ("the first", "the last"),
+    "order-reversed": ("",),
+    "last-sample-only": (
+        "divided by N",
+        "not divided",
+        "the first, divided by N",
+        "the first, not divided",
+    ),
+    "last-sample-skipped": ("divided by N", "divided by N − 1"),
+    "sum-for-mean": ("",),
+    "mean-for-sum": ("",),
+    "mean-twice": ("",),
+    "online-for-batch": (
+        "each with the full LR",
+        "each with LR / N",
+        "each with the full LR, and the rate by sample",
+    ),
+    "batch-for-online": ("their sum", "their mean"),
+    "accumulator-not-reset": ("", "biases only", "weights only", "with the decay in it"),
+    "cache-aliased": (
+        "S_postA of the hidden layers",
+        "and their fA′",
+        "inputs too",
+        "everything",
+        "the inputs only",
+    ),
+    "momentum-missing": ("", "for the biases"),
+    "momentum-holds-learning-rate": ("",),
+    "momentum-averaged": ("", "the first gradient whole"),
+    "momentum-fake": (
+        "v ← LR · v + gradient",
+        "Δ = LR · (gradient + LR · gradient before)",
+        "Δ = LR · (gradient + μ · gradient before)",
+        "Δ = gradient + LR · v",
+    ),
+    "momentum-nesterov": ("",),
+    "weight-decay-missing": ("",),
+    "weight-decay-doubled": ("",),
+    "weight-decay-over-samples": ("",),
+    "weight-decay-on-biases": ("",),
+    "weight-decay-decoupled": (
+        "without the rate",
+        "with the rate",
+        "with the rate, biases too",
+    ),
+    "weight-decay-sign": ("",),
+    "weight-decay-new-weights": ("",),
+    "low-precision": tuple(
+        f"{what} to {digits}"
+        for what in ("S_postA", "every value", "new weights")
+        for digits in _ROUNDED
+    ),
+    "logistic-through-tanh": ("",),
+    "logistic-complement": ("",),
+    "tanh-through-exp": ("two exponentials", "2 / (1 + EXP(−2x)) − 1"),
+    "softmax-shifted": ("",),
+}
+"""Every entry of the catalogue with its variants, the first being the one that is meant
+where none is named."""
+
+
+class Wrong:
+    """The mistakes that a run makes.
+
+    Attributes:
+        chosen: by entry, the variant.
+    """
+
+    def __init__(self, names=()):
+        self.chosen = {}
+        for name in names:
+            entry, variant = parsed(name)
+            if self.chosen.setdefault(entry, variant) != variant:
+                raise SystemExit(f"one way at a time to make the mistake {entry}")
+
+    def makes(self, entry):
+        """Whether it makes this mistake, in any variant."""
+        return entry in self.chosen
+
+    def how(self, entry):
+        """Return the variant of this mistake; None where it is not made."""
+        return self.chosen.get(entry)
+
+    def and_declared(self, conventions):
+        """Return these and what the case declares: a convention is the same switch."""
+        declared = Wrong()
+        declared.chosen = dict(self.chosen)
+        for entry, stated in (
+            ("bias-frozen", conventions.get("update_biases") is False),
+            ("error-sign-convention", conventions.get("error_sign") == "target_minus_output"),
+            ("weight-decay-on-biases", conventions.get("decay_biases") is True),
+            ("momentum-holds-learning-rate", conventions.get("rate_in_velocity") is True),
+        ):
+            if stated:
+                declared.chosen.setdefault(entry, "")
+        return declared
+
+
+def parsed(name):
+    """Return entry and variant of a name; ``entry`` alone means its first variant."""
+    entry, slash, variant = name.partition("/")
+    if entry in OUTSIDE and not slash:
+        return entry, ""
+    variants = CATALOGUE.get(entry)
+    if variants is None or (slash and variant not in variants):
+        raise SystemExit(f"no such mistake: {name}")
+    return entry, variant if slash else variants[0]
+
+
+def names(entry):
+    """Return the names of an entry's variants, as the command line takes them."""
+    return [f"{entry}/{variant}" if variant else entry for variant in CATALOGUE[entry]]

@@ -1,0 +1,57 @@
+"""The network: how it is read, and words for its layers."""
+
+
+class Network:
+    """Weights, biases and what the layers are.
+
+    Attributes:
+        nodes: nodes of each layer.
+        names: the activation of each layer but the input.
+        slope: of leaky ReLU.
+        weights: ``weights[k][i][j]``.
+        biases: ``biases[k][j]``, or None.
+        loss: the name of the loss.
+        last: the index of the output's weights.
+    """
+
+    def __init__(self, case, wrong):
+        network = case["network"]
+        self.nodes, self.names = network["nodes"], network["activations"]
+        self.slope = network.get("leaky_slope", 0.01)
+        self.loss = case["loss"]
+        self.last = len(self.nodes) - 2
+        self.weights = [
+            self._weights(layer, k, wrong) for k, layer in enumerate(network["weights"])
+        ]
+        biases = network["biases"]
+        self.biases = None if biases is None else [[float(b) for b in row] for row in biases]
+        if wrong.makes("leaky-slope-ignored"):
+            self.slope = float(wrong.how("leaky-slope-ignored").split()[1])
+
+    def _weights(self, layer, k, wrong):
+        flat = [float(w) for row in layer for w in row]
+        rows, columns = self.nodes[k], self.nodes[k + 1]
+        if within(wrong.how("weights-read-transposed"), k, self.last):
+            return [[flat[j * rows + i] for j in range(columns)] for i in range(rows)]
+        return [[flat[i * columns + j] for j in range(columns)] for i in range(rows)]
+
+    @property
+    def crossed(self):
+        """Whether the loss is a cross-entropy, which cancels fA′ of the output."""
+        return self.loss.endswith("cross_entropy")
+
+
+def within(where, k, last):
+    """Whether weight layer k is among the layers that a variant names; None names none."""
+    if where is None:
+        return False
+    return {
+        "every layer": True,
+        "output layer": k == last,
+        "hidden layers": k < last,
+        "first layer": k == 0,
+        "second layer": k == 1,
+        "last hidden layer": k == last - 1,
+        "layers above the first": k > 0,
+        "hidden layers below the last": k < last - 1,
+    }[where]
