@@ -3,8 +3,9 @@
     python python_impl/regenerate.py           rebuild
     python python_impl/regenerate.py --check   change nothing; exit 1 if anything would change
 
-Experiments, workbooks, certified values, the README's figures and the table of the engines;
-the names of some of these groups rebuild only them:
+Experiments, workbooks, certified values, those of the probes, the pages of the catalogue of
+mistakes, the README's figures and the table of the engines; the names of some of these groups
+rebuild only them:
 
     python python_impl/regenerate.py --check certified
 
@@ -26,8 +27,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from cellgrad.bugs.apart import as_csv, measure
+from cellgrad.bugs.certifying import final_document
+from cellgrad.bugs.page import catalogue_text
+from cellgrad.bugs.separation_page import separation_text
 from cellgrad.build import read_source, workbook_bytes
 from cellgrad.case.experiment import experiments, path_of, read_settings
+from cellgrad.case.model import Case
 from cellgrad.case.read import read_case
 from cellgrad.certify.exact.definition.case_file import is_step
 from cellgrad.certify.exact.vector_shape import as_text
@@ -36,12 +42,15 @@ from cellgrad.engines import create
 from cellgrad.report.engines import markdown
 from cellgrad.train.experiment import run_experiment
 from cellgrad.verify.many import verify_workbooks
-from cellgrad.verify.matrix import measure
+from cellgrad.verify.matrix import measure as measure_engines
 from cellgrad.verify.result import COMPUTED, Report
 
 TOP = Path(__file__).resolve().parent.parent
 README = TOP / "README.md"
 ENGINES_PAGE = TOP / "reference" / "engines.md"
+BUGS_PAGE = TOP / "reference" / "bugs.md"
+SEPARATION_PAGE = TOP / "reference" / "separation.md"
+PROBES = TOP / "reference" / "probes"
 BIT_ENGINES = ("formualizer", "ironcalc", "libreoffice")
 CERTIFIED_RUNS = ("series-01-good-line", "series-05-parabola", "series-12-training-program")
 ENGINES = (*BIT_ENGINES, "gnumeric", "saved")
@@ -102,7 +111,7 @@ def readme() -> bytes:
 def engines_page() -> bytes:
     """Return the page of the engines with its table up to date."""
     found = [report for name in ENGINES for report in reports(name)]
-    return _filled(ENGINES_PAGE, "table", markdown(list(measure(found))))
+    return _filled(ENGINES_PAGE, "table", markdown(list(measure_engines(found))))
 
 
 def _filled(page: Path, marker: str, text: str) -> bytes:
@@ -138,13 +147,43 @@ def certified() -> dict[Path, bytes]:
     return found
 
 
-def _certified(case_file: Path, target: Path) -> bytes:
+def certified_probes() -> dict[Path, bytes]:
+    """Return the certified final weights and biases of every probe."""
+    folder = PROBES / "certified"
+    return {
+        folder / path.name: _certified(path, folder / path.name, final_document)
+        for path in probe_files()
+    }
+
+
+def probe_files() -> list[Path]:
+    """Return the probes' case files: the two that see the most first, then by name."""
+    first = [PROBES / "probe-online.json", PROBES / "probe-batch.json"]
+    return [*first, *sorted(set(PROBES.glob("probe-*.json")) - set(first))]
+
+
+def bugs_pages() -> dict[Path, bytes]:
+    """Return the pages of the catalogue, and the matrix of what the probes tell apart."""
+    cases = [read_case(path) for path in probe_files()]
+    apart = measure(cases)
+    return {
+        BUGS_PAGE: _filled(BUGS_PAGE, "catalogue", catalogue_text(cases)),
+        SEPARATION_PAGE: _filled(SEPARATION_PAGE, "separation", separation_text(apart)),
+        PROBES / "separation.csv": as_csv(apart).encode(),
+    }
+
+
+def _certified(
+    case_file: Path,
+    target: Path,
+    written: Callable[[Case, str, Path], dict[str, Any]] = document,
+) -> bytes:
     """Return a file of certified values; one that differs in versions only stays as it is."""
     case = read_case(case_file)
     with tempfile.TemporaryDirectory() as folder:
         workbook = Path(folder) / "workbook.xlsx"
         workbook.write_bytes(workbook_bytes(case))
-        found = document(case, hashlib.sha256(case_file.read_bytes()).hexdigest(), workbook)
+        found = written(case, hashlib.sha256(case_file.read_bytes()).hexdigest(), workbook)
     text = as_text(found)
     if target.exists():
         before = target.read_text("utf-8")
@@ -182,6 +221,15 @@ def _vectors(check: bool) -> int:  # noqa: FBT001
     return _settle(wanted, check=check) + _strangers("reference/certified", "*.json", wanted)
 
 
+def _bugs(check: bool) -> int:  # noqa: FBT001
+    return _settle(bugs_pages(), check=check)
+
+
+def _probes(check: bool) -> int:  # noqa: FBT001
+    wanted = certified_probes()
+    return _settle(wanted, check=check) + _strangers("reference/probes/certified", "*.json", wanted)
+
+
 def _strangers(folder: str, pattern: str, wanted: dict[Path, bytes]) -> int:
     """Name files that nothing generates."""
     found = sorted(set((TOP / folder).rglob(pattern)) - set(wanted))
@@ -212,6 +260,8 @@ GROUPS: dict[str, Callable[[bool], int]] = {
     "experiments": _experiments,
     "workbooks": _workbooks,
     "certified": _vectors,
+    "probes": _probes,
+    "bugs": _bugs,
     "figures": _figures,
     "engines": _engines,
 }

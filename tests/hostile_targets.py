@@ -56,8 +56,7 @@ FAILURES = {
         "weights[0][0][0]: is infinite, or beyond",
     ),
     "a number of 5,000 digits": (
-        "answer['weights'][0][0][0] = 'x'; "
-        "print(json.dumps(answer).replace('\"x\"', '1' * 5000))",
+        "answer['weights'][0][0][0] = 'x'; print(json.dumps(answer).replace('\"x\"', '1' * 5000))",
         "thousands of digits",
     ),
     "a truth value": ("answer['weights'][0][0][0] = True; say(answer)", "True is no number"),
@@ -67,8 +66,7 @@ FAILURES = {
         "weights[1][0][0]: is null",
     ),
     "the wrong shape": (
-        "answer['weights'][0] = [list(column) for column in zip(*answer['weights'][0])]; "
-        "say(answer)",
+        "answer['weights'][0] = [list(w) for w in zip(*answer['weights'][0])]; say(answer)",
         "weights[0]: has shape (4, 3), expected (3, 4)",
     ),
     "ragged rows": ("answer['weights'][0][1].pop(); say(answer)", "weights[0][1]: has 3 entries"),
@@ -87,7 +85,7 @@ FAILURES = {
         "answer['steps'] = [{'error': 1, 'loss': 1}]; say(answer)",
         "steps[0]: the key 'loss' is not known",
     ),
-    "a key twice": ("print(json.dumps(answer)[:-1] + ', \"case\": 1, \"case\": 1}')", "twice"),
+    "a key twice": ('print(json.dumps(answer)[:-1] + \', "case": 1, "case": 1}\')', "twice"),
     "steps without end": (
         "answer['steps'] = [{'error': 0}] * 1000; say(answer)",
         "steps: has 1000 entries, the case makes",
@@ -118,7 +116,7 @@ FAILURES = {
 # fine, in its way
 FINE = {
     "as it should be": "say(answer)",
-    "a byte order mark": "sys.stdout.buffer.write(b'\\xef\\xbb\\xbf' + json.dumps(answer).encode())",
+    "a byte order mark": "sys.stdout.buffer.write(json.dumps(answer).encode('utf-8-sig'))",
     "Windows lines": "sys.stdout.buffer.write(json.dumps(answer, indent=1).encode()"
     ".replace(b'\\n', b'\\r\\n'))",
     "much on standard error": "sys.stderr.write('x' * 3000000 + '\\n'); say(answer)",
@@ -131,8 +129,7 @@ ENDLESS = {
     "sleeps": ("time.sleep(60)", False),
     "computes": ("while True: pass", False),
     "does not listen": (
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal(signal.SIGINT, "
-        "signal.SIG_IGN)\ntime.sleep(60)",
+        "[signal.signal(n, signal.SIG_IGN) for n in (signal.SIGTERM, 2)]; time.sleep(60)",
         False,
     ),
     "answers and holds on": ("say(answer); time.sleep(60)", False),

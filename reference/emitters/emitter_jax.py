@@ -53,5 +53,7 @@ starts = [*range(0, len(x), size)] * case["epochs"]
 for start, rate in zip(starts, rates if isinstance(rates, list) else [rates] * len(starts)):
     batch = slice(start, start + size)
     parameters, speeds = update(parameters, speeds, rate, x[batch], t[batch])
-trace = {of: [p[of].tolist() for p in parameters if of in p] or None for of in ("weights", "biases")}
+trace = {
+    of: [p[of].tolist() for p in parameters if of in p] or None for of in ("weights", "biases")
+}
 print(json.dumps({"schema": "cellgrad-trace/1", **trace}))

@@ -1,10 +1,8 @@
-"""A cellgrad case on standard input, a trace on standard output: PyTorch.
-
-In double precision; in single precision with the argument float32.
-"""
+"""A cellgrad case on standard input, a trace on standard output: PyTorch, in float64 or "float32"."""
 
 import json
 import sys
+from functools import partial
 
 import torch
 from torch import nn
@@ -14,6 +12,7 @@ network, rule, rates = case["network"], case["optimizer"], case["learning_rate"]
 if case.get("conventions") or case["loss"] == "perceptron" or rule["name"] != "sgd":
     sys.exit(print('{"unsupported": "a convention, the perceptron rule, or Adam"}'))
 torch.set_default_dtype(torch.float32 if "float32" in sys.argv else torch.float64)
+tensor = partial(torch.tensor, dtype=torch.get_default_dtype())
 
 activations = {
     "logistic": nn.Sigmoid(),
@@ -34,16 +33,16 @@ linear, layers = [], []
 for w, name in zip(network["weights"], network["activations"]):
     linear.append(nn.Linear(len(w), len(w[0]), bias=network["biases"] is not None))
     layers += [linear[-1], activations[name]]
-    linear[-1].weight.data = torch.tensor(w).T.contiguous()
+    linear[-1].weight.data = tensor(w).T.contiguous()
 for layer, b in zip(linear, network["biases"] or []):
-    layer.bias.data = torch.tensor(b)
+    layer.bias.data = tensor(b)
 model = nn.Sequential(*(layers[:-1] if "entropy" in case["loss"] else layers))
 
 weights, biases = [p.weight for p in linear], [p.bias for p in linear if p.bias is not None]
 groups = [{"params": weights, "weight_decay": rule.get("weight_decay", 0)}]
 groups += [{"params": biases}] if biases else []  # biases do not decay
 optimizer = torch.optim.SGD(groups, lr=0.0, momentum=rule.get("momentum", 0))
-inputs, targets = (torch.tensor([s[of] for s in case["samples"]]) for of in ("input", "target"))
+inputs, targets = (tensor([s[of] for s in case["samples"]]) for of in ("input", "target"))
 size = 1 if case["update"] == "online" else case.get("batch_size", len(inputs))
 batches = [*zip(inputs.split(size), targets.split(size))] * case["epochs"]
 for (x, t), rate in zip(batches, rates if isinstance(rates, list) else [rates] * len(batches)):
@@ -53,5 +52,5 @@ for (x, t), rate in zip(batches, rates if isinstance(rates, list) else [rates] *
     loss = losses[case["loss"]](model(x), t)
     (loss / len(x) if case["update"] == "batch_mean" else loss).backward()
     optimizer.step()
-answer = {"weights": [w.T.tolist() for w in weights], "biases": [b.tolist() for b in biases] or None}
-print(json.dumps({"schema": "cellgrad-trace/1", **answer}))
+answer = {"schema": "cellgrad-trace/1", "weights": [w.T.tolist() for w in weights]}
+print(json.dumps({**answer, "biases": [b.tolist() for b in biases] or None}))

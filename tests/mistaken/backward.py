@@ -1,14 +1,15 @@
 """The backward pass: S_ERROR of one layer of one sample."""
 
-from mistaken.errors import sign
-from mistaken.slopes import neighbour_above, slopes
+from mistaken.errors import scale
+from mistaken.slopes import of_the_layer_above, slopes
 
 
-def layer(net, p, k, wrong, rounding):
+def layer(net, p, k, samples, wrong, rounding):
     """Fill in fA′, Σ S_ERROR · weight and S_ERROR of the nodes above weight layer k."""
     p.slopes[k] = slopes(net, p, k, wrong, rounding)
     if k == net.last:
-        p.signal[k] = [rounding.value(d) for d in _output_signal(net, p, wrong)]
+        signal = _output_signal(net, p, samples, wrong)
+        p.signal[k] = [rounding.value(d) for d in signal]
         return
     p.back[k] = [rounding.value(_back(net, p, k, h, wrong)) for h in range(net.nodes[k + 1])]
     p.signal[k] = [
@@ -16,23 +17,22 @@ def layer(net, p, k, wrong, rounding):
     ]
 
 
-def _output_signal(net, p, wrong):
+def _output_signal(net, p, samples, wrong):
     if net.crossed:
-        return _crossed_signal(p, wrong)
+        return _crossed_signal(net, p, samples, wrong)
     if p.slopes[-1] is None:
         return list(p.outer)
     return [e * s for e, s in zip(p.outer, p.slopes[-1], strict=True)]
 
 
-def _crossed_signal(p, wrong):
+def _crossed_signal(net, p, samples, wrong):
     if wrong.makes("derivative-kept-in-cross-entropy"):
         return [e * y * (1 - y) for e, y in zip(p.fe, p.post[-1], strict=True)]
-    if wrong.makes("error-sign-only"):
-        return [float(sign(e)) for e in p.fe]
     if wrong.how("softmax-twice") == "both differentiated" and p.inner is not None:
         through = sum(e * q for e, q in zip(p.fe, p.inner, strict=True))
         return [q * (e - through) for e, q in zip(p.fe, p.inner, strict=True)]
-    return list(p.fe)
+    scaled = [scale(net, e, samples, wrong) for e in p.fe]
+    return list(p.fe) if scaled[0] is None else scaled
 
 
 def _hidden_signal(net, p, k, h, wrong):
@@ -40,11 +40,18 @@ def _hidden_signal(net, p, k, h, wrong):
         return 0.0
     back = p.back[k][h]
     how = wrong.how("hidden-uses-output-derivative")
-    if how == "fA′ of each output, inside the sum":
+    if _inside_the_sum(net, k, wrong):
         return back
-    if how is not None:
-        return back * neighbour_above(net, p, k, h, wrong)
+    if how is not None and "of the " in how and k == net.last - 1:
+        node = {"first": 0, "last": -1}.get(how.split()[3], h)
+        return back * of_the_layer_above(net, p, k, node, wrong)
     return back if p.slopes[k] is None else back * p.slopes[k][h]
+
+
+def _inside_the_sum(net, k, wrong):
+    """Whether fA′ of the layer above stands inside the sum instead of fA′ behind it."""
+    how = wrong.how("hidden-uses-output-derivative") or ""
+    return how.startswith("the same") or ("inside" in how and k == net.last - 1)
 
 
 def _back(net, p, k, h, wrong):
@@ -54,13 +61,15 @@ def _back(net, p, k, h, wrong):
         above = _what_leaves_the_output(net, p, wrong)
     if _chain_dropped(net, k, wrong):
         above = [1.0] * len(above)
-    if wrong.how("output-weights-summed") == "over the outputs, both factors apart":
-        return sum(net.weights[k + 1][h]) * sum(above)
+    how = wrong.how("output-weights-summed") or ""
+    if "both factors apart" in how:
+        rows = net.weights[k + 1] if how.startswith("over both") else [net.weights[k + 1][h]]
+        return sum(w for row in rows for w in row) * sum(above)
     total = 0.0
     for o in _outputs(net, k, len(above), wrong):
         term = above[o] * _weight(net, k + 1, h, o, wrong)
-        if wrong.how("hidden-uses-output-derivative") == "fA′ of each output, inside the sum":
-            term *= neighbour_above(net, p, k, o, wrong)
+        if _inside_the_sum(net, k, wrong):
+            term *= of_the_layer_above(net, p, k, o, wrong)
         total += term
     return total
 
@@ -97,10 +106,21 @@ def _weight(net, k, h, o, wrong):
     if wrong.how("output-weights-summed") == "over the hidden nodes":
         return sum(row[o] for row in weights)
     if wrong.makes("output-weight-index"):
-        return weights[(h + (1 if wrong.how("output-weight-index") == "h + 1" else -1)) % rows][o]
-    if wrong.makes("output-weights-transposed"):
+        return _neighbour(weights, h, o, wrong.how("output-weight-index"))
+    how = wrong.how("output-weights-transposed")
+    if how == "in a flat array":
         flat = [w for row in weights for w in row]
         return flat[o * rows + h]
+    if how is not None:
+        return weights[o % rows][h % len(weights[0])]
     return weights[h][o]
 
 
+def _neighbour(weights, h, o, how):
+    """Return the weight beside the right one; past the end comes the other end."""
+    step = 1 if "+ 1" in how else -1
+    if how.startswith("o"):
+        return weights[h][(o + step) % len(weights[0])]
+    if "keeping its own" in how and not 0 <= h + step < len(weights):
+        return weights[h][o]
+    return weights[(h + step) % len(weights)][o]

@@ -3,6 +3,11 @@
 import math
 
 
+def hits(net, how):
+    """Whether a variant concerns this loss; None is no variant."""
+    return how is not None and not (net.crossed and "squared errors only" in how)
+
+
 def judge(net, p, samples, wrong, rounding):
     """Fill in FE and ∂E/∂S_postA_O of a sample; an update covers so many samples."""
     p.fe = [rounding.value(e) for e in _final_error(net, p, wrong)]
@@ -14,9 +19,7 @@ def judge(net, p, samples, wrong, rounding):
 def sample_error(net, y, t):
     """Return E of one sample."""
     if net.loss == "binary_cross_entropy":
-        return -sum(
-            b * _log(a) + (1 - b) * _log(1 - a) for a, b in zip(y, t, strict=True)
-        )
+        return -sum(b * _log(a) + (1 - b) * _log(1 - a) for a, b in zip(y, t, strict=True))
     if net.loss == "categorical_cross_entropy":
         return -sum(b * _log(a) for a, b in zip(y, t, strict=True))
     total = sum((a - b) * (a - b) for a, b in zip(y, t, strict=True))
@@ -33,14 +36,14 @@ def _final_error(net, p, wrong):
     y, t = p.post[-1], p.t
     if wrong.makes("target-smoothed"):
         t = [0.9 * b + 0.05 for b in t]
-    if wrong.makes("error-from-pre-activation"):
+    if hits(net, wrong.how("error-from-pre-activation")):
         y = p.pre[-1]
     errors = [a - b for a, b in zip(y, t, strict=True)]
-    if wrong.makes("loss-value-for-error"):
+    if hits(net, wrong.how("loss-value-for-error")):
         return _values(net, p, errors, wrong.how("loss-value-for-error"))
-    if wrong.makes("absolute-error"):
+    if hits(net, wrong.how("absolute-error")):
         return [abs(e) for e in errors]
-    if wrong.makes("error-flipped") or wrong.makes("error-sign-convention"):
+    if hits(net, wrong.how("error-flipped")) or wrong.makes("error-sign-convention"):
         return [-e for e in errors]
     if wrong.makes("error-times-1.1"):
         return [1.1 * e for e in errors]
@@ -48,9 +51,9 @@ def _final_error(net, p, wrong):
 
 
 def _values(net, p, errors, how):
-    if how == "(y − t)²":
+    if how.startswith("(y − t)²"):
         return [e * e for e in errors]
-    if how == "½ (y − t)²":
+    if how.startswith("½ (y − t)²"):
         return [0.5 * e * e for e in errors]
     if how == "E of the sample for every output":
         return [sample_error(net, p.post[-1], p.t)] * len(errors)
@@ -63,16 +66,24 @@ def sign(e):
 
 def _outer(net, e, samples, wrong):
     outputs = net.nodes[-1]
-    if wrong.makes("error-sign-only"):
-        return float(sign(e))
-    if wrong.makes("loss-doubled"):
-        twice = 2 * e
-        return twice / samples if wrong.how("loss-doubled") else twice
-    how = wrong.how("loss-averaged-over-outputs")
-    if how is not None:
-        return e / outputs if how == "FE / outputs" else 2 * e / outputs
+    scaled = scale(net, e, samples, wrong)
+    if scaled is not None:
+        return scaled
     if net.loss == "squared_error":
         return 2 * e
     if net.loss == "mean_squared_error":
         return 2 * e / outputs
     return e
+
+
+def scale(net, e, samples, wrong):
+    """Return what mistakes about the loss make of FE; None where there are none."""
+    if wrong.makes("error-sign-only"):
+        return float(sign(e))
+    how = wrong.how("loss-doubled")
+    if hits(net, how):
+        return 2 * e / samples if how.startswith("and averaged") else 2 * e
+    how = wrong.how("loss-averaged-over-outputs")
+    if hits(net, how):
+        return (2 * e if how.startswith("2") else e) / net.nodes[-1]
+    return None

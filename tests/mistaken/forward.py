@@ -1,7 +1,7 @@
 """The forward pass: one sample after another through the layers."""
 
 from mistaken.activations import activation, exp, softmax
-from mistaken.network import within
+from mistaken.network import layers_of, within
 
 
 class Pass:
@@ -53,7 +53,7 @@ def forward(net, p, wrong, rounding):
         pre = [rounding.value(_sum(net, incoming, k, j, wrong)) for j in range(net.nodes[k + 1])]
         p.pre.append(pre)
         post = _activated(net, p, k, pre, wrong)
-        if net.biases is not None and within(wrong.how("bias-after-activation"), k, net.last):
+        if net.biases is not None and _bias_comes_later(net, k, wrong):
             post = [s + b for s, b in zip(post, net.biases[k], strict=True)]
         p.post.append([rounding.post_activation(s) for s in post])
     return p
@@ -65,7 +65,7 @@ def _sum(net, incoming, k, j, wrong):
     if within(wrong.how("last-term-skipped"), k, net.last):
         terms -= 1
     total = bias
-    if within(wrong.how("bias-per-term"), k, net.last):
+    if within(layers_of(wrong.how("bias-per-term")), k, net.last):
         total = 0.0
         for i in range(terms):
             total += incoming[i] * net.weights[k][i][j] + bias
@@ -78,9 +78,13 @@ def _sum(net, incoming, k, j, wrong):
 def _bias(net, k, j, wrong):
     if net.biases is None or wrong.makes("bias-missing"):
         return 0.0
-    if within(wrong.how("bias-after-activation"), k, net.last):
+    if _bias_comes_later(net, k, wrong):
         return 0.0
     return net.biases[k][0 if wrong.makes("bias-of-the-first-node") else j]
+
+
+def _bias_comes_later(net, k, wrong):
+    return within(layers_of(wrong.how("bias-after-activation")), k, net.last)
 
 
 def _activated(net, p, k, pre, wrong):

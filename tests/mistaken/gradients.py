@@ -5,12 +5,12 @@ import math
 from mistaken.network import within
 
 
-def of_weights(net, update, k, wrong, rounding):
+def of_weights(net, update, k, wrong):
     """Return the gradient of the weights of layer k."""
     rows, columns = net.nodes[k], net.nodes[k + 1]
     gradient = [
         [
-            _shared(_over_samples(update, k, i, j, wrong), update, wrong)
+            _shared(_over_samples(update, k, i, j, wrong), update, "weights", wrong)
             for j in range(columns)
         ]
         for i in range(rows)
@@ -18,7 +18,7 @@ def of_weights(net, update, k, wrong, rounding):
     if within(wrong.how("gradient-transposed"), k, net.last):
         flat = [g for row in gradient for g in row]
         gradient = [[flat[j * rows + i] for j in range(columns)] for i in range(rows)]
-    return [[rounding.value(g) for g in row] for row in _bent(gradient, wrong)]
+    return _bent(gradient, wrong)
 
 
 def of_the_layer_above(above, rows, how):
@@ -31,6 +31,8 @@ def of_the_layer_above(above, rows, how):
     """
     if how == "summed over the outputs":
         line = [sum(row) for row in above]
+    elif how == "the mean of the outputs'":
+        line = [sum(row) / len(row) for row in above]
     else:
         line = [row[0 if how == "the first output's" else -1] for row in above]
     return [list(line) for _ in range(rows)]
@@ -52,7 +54,7 @@ def _counted(passes, wrong):
     if wrong.makes("last-sample-only") and "first" in wrong.how("last-sample-only"):
         return passes[:1]
     if wrong.makes("last-sample-skipped") and len(passes) > 1:
-        return passes[:-1]
+        return passes[1:] if "first" in wrong.how("last-sample-skipped") else passes[:-1]
     return passes
 
 
@@ -68,7 +70,7 @@ def _factor(p, k, i, wrong):
     return p.post[k - 1][i]
 
 
-def _shared(total, update, wrong):
+def _shared(total, update, kind, wrong):
     """Return a sum over samples, or its mean, as the update asks for."""
     count = len(update.passes)
     if "not divided" in (wrong.how("last-sample-only") or ""):
@@ -78,13 +80,20 @@ def _shared(total, update, wrong):
         mean = False
     if wrong.makes("mean-for-sum"):
         mean = True
+    if _divided_again(wrong.how("mean-twice"), update, kind):
+        total /= count
     if not mean:
         return total
-    if wrong.how("last-sample-skipped") == "divided by N − 1" and count > 1:
+    if "divided by N − 1" in (wrong.how("last-sample-skipped") or "") and count > 1:
         return total / (count - 1)
-    if wrong.makes("mean-twice"):
-        return total / count / count
     return total / count
+
+
+def _divided_again(how, update, kind):
+    """Whether a variant of mean-twice divides a gradient by N once more."""
+    if how is None or how == "the decay too" or (kind != "weights" and "weights only" in how):
+        return False
+    return update.mean or "where the mean" not in how
 
 
 def _bent(gradient, wrong):
@@ -99,7 +108,7 @@ def _bent(gradient, wrong):
     return gradient
 
 
-def of_biases(net, update, k, wrong, rounding):
+def of_biases(net, update, k, wrong):
     """Return the gradient of the biases of layer k."""
     gradient = []
     for j in range(net.nodes[k + 1]):
@@ -110,28 +119,33 @@ def of_biases(net, update, k, wrong, rounding):
                 total = term
             else:
                 total += term
-        gradient.append(_bias_share(total, update, wrong))
-    return [rounding.value(g) for g in _bent([gradient], wrong)[0]]
+        gradient.append(_bias_share(total, net.nodes[k + 1], update, wrong))
+    return _bent([gradient], wrong)[0]
 
 
 def _bias_term(net, p, k, j, wrong):
     how = wrong.how("bias-gradient-summed")
-    if how is not None:
-        _, _, where = how.partition(", ")
-        if not where or within(where, k, net.last):
-            total = sum(p.signal[k])
-            return total / len(p.signal[k]) if how == "the mean" else total
+    if how is not None and within(how.partition(", ")[2] or "every layer", k, net.last):
+        total = sum(p.signal[k])
+        return total / len(p.signal[k]) if how == "the mean" else total
+    if "differentiated" in (wrong.how("bias-per-term") or ""):
+        return p.signal[k][j] * len(p.incoming(k))
     if wrong.makes("bias-gradient-times-input"):
         incoming = p.incoming(k)
-        return p.signal[k][j] * incoming[
-            0 if wrong.how("bias-gradient-times-input") == "the first" else -1
-        ]
+        return (
+            p.signal[k][j]
+            * incoming[0 if wrong.how("bias-gradient-times-input") == "the first" else -1]
+        )
     return p.signal[k][j]
 
 
-def _bias_share(total, update, wrong):
+def _bias_share(total, nodes, update, wrong):
     how = wrong.how("bias-gradient-mean")
     if how == "not divided":
         return total
-    found = _shared(total, update, wrong)
-    return found / len(update.passes) if how is not None else found
+    if how == "divided by the layer's nodes instead":
+        return total / nodes if update.mean else total
+    found = _shared(total, update, "biases", wrong)
+    if how == "divided once more" or (how is not None and update.mean):
+        return found / len(update.passes)
+    return found

@@ -17,7 +17,7 @@ def input_by_input(training, update):
     for i in range(net.nodes[0]):
         for k in reversed(range(last)):
             for p in update.passes:
-                backward.layer(net, p, k, training.wrong, training.rounding)
+                backward.layer(net, p, k, len(update.passes), training.wrong, training.rounding)
         training.weight_gradient(update, 0)
         rows.append(update.weights[0][i])
         _move_output(training, update)

@@ -31,14 +31,27 @@ class Network:
     def _weights(self, layer, k, wrong):
         flat = [float(w) for row in layer for w in row]
         rows, columns = self.nodes[k], self.nodes[k + 1]
-        if within(wrong.how("weights-read-transposed"), k, self.last):
+        if within(layers_of(wrong.how("weights-read-transposed")), k, self.last):
             return [[flat[j * rows + i] for j in range(columns)] for i in range(rows)]
         return [[flat[i * columns + j] for j in range(columns)] for i in range(rows)]
+
+    def written(self, layer, wrong):
+        """Return a layer's matrix as it is written down."""
+        if "written so" not in (wrong.how("weights-read-transposed") or ""):
+            return layer
+        rows, columns = len(layer), len(layer[0])
+        flat = [layer[i][j] for j in range(columns) for i in range(rows)]
+        return [flat[i * columns : (i + 1) * columns] for i in range(rows)]
 
     @property
     def crossed(self):
         """Whether the loss is a cross-entropy, which cancels fA′ of the output."""
         return self.loss.endswith("cross_entropy")
+
+
+def layers_of(how):
+    """Return the layers that a variant names before its comma; None where it is not made."""
+    return None if how is None else how.partition(", ")[0]
 
 
 def within(where, k, last):

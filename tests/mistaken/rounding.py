@@ -3,8 +3,6 @@
 import math
 import struct
 
-_KINDS = ("S_postA", "every value", "new weights")
-
 
 class Rounding:
     """What a run of low precision does to its values; otherwise nothing."""
@@ -21,6 +19,9 @@ class Rounding:
 
     def parameter(self, x):
         return self._rounded(x) if self.what in ("new weights", "every value") else x
+
+    def gradient(self, x):
+        return self._rounded(x) if self.what in ("gradients", "every value") else x
 
     def _rounded(self, x):
         if self.digits == "float16":

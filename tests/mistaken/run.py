@@ -1,10 +1,10 @@
 """The program: a case on standard input, a trace on standard output, mistakes by name.
 
-    run.py                                       no mistake
-    run.py updated-output-weights                one, in the first of its variants
-    run.py "output-weight-index/h + 1"           a variant
-    run.py chain-dropped bias-frozen             two at once
-    run.py --trace derivative-sign               with every step
+run.py                                       no mistake
+run.py updated-output-weights                one, in the first of its variants
+run.py "output-weight-index/h + 1"           a variant
+run.py chain-dropped bias-frozen             two at once
+run.py --trace derivative-sign               with every step
 """
 
 import json

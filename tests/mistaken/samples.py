@@ -16,34 +16,44 @@ class Turn:
 def turns(case, wrong):
     """Return the updates of a run, in order."""
     batches = _batches(case, wrong)
-    count = case["epochs"] * len(batches)
-    numbers = list(range(count))
-    how = wrong.how("step-count-off-by-one")
-    if how == "one too few":
-        numbers.pop()
-    elif how == "one too many":
-        numbers.append(count)
-    elif how == "the first is left out":
-        numbers.pop(0)
     found = []
-    for n in numbers:
-        batch = batches[n % len(batches)]
-        found += _one_by_one(case, batch, n, count, wrong)
+    for n, rate in _numbers(case, len(batches), wrong):
+        found += _one_by_one(case, batches[n % len(batches)], n, rate, wrong)
     return found
 
 
-def _one_by_one(case, batch, n, count, wrong):
+def _numbers(case, each, wrong):
+    """Return the number of every update, from 0, and its rate; an epoch has so many."""
+    count = case["epochs"] * each
+    plain = [(n, _rate(case, n, count, wrong)) for n in range(count)]
+    how = wrong.how("step-count-off-by-one")
+    if how is None:
+        return plain
+    return {
+        "one too few": plain[:-1],
+        "one too many": [*plain, (count, _rate(case, count, count, wrong))],
+        "one too many, at the first rate": [*plain, (count, _rate(case, 0, count, wrong))],
+        "the last one again": [*plain, plain[-1]],
+        "the first is left out": plain[1:],
+        "one epoch too few": plain[:-each],
+        "one epoch too many": [
+            *plain,
+            *((n, _rate(case, n, count, wrong)) for n in range(count, count + each)),
+        ],
+    }[how]
+
+
+def _one_by_one(case, batch, n, rate, wrong):
     """Return an update; by mistake, one for each of its samples."""
-    rate = _rate(case, n, count, wrong)
     how = wrong.how("online-for-batch")
     if how is None or case["update"] == "online":
         return [Turn(batch, rate)]
-    if how == "each with LR / N":
-        return [Turn([row], rate / len(batch)) for row in batch]
-    if how == "each with the full LR":
-        return [Turn([row], rate) for row in batch]
-    first = n * len(batch)
-    return [Turn([row], _scheduled(case, first + s)) for s, row in enumerate(batch)]
+    found = []
+    for s, row in enumerate(batch):
+        if "the rate by sample" in how:
+            rate = _scheduled(case, n * len(batch) + s)
+        found.append(Turn([row], rate / len(batch) if "LR / N" in how else rate))
+    return found
 
 
 def _batches(case, wrong):
@@ -64,12 +74,22 @@ def _rows(samples, wrong):
         source = target = s
         how = wrong.how("row-shifted")
         if how is not None:
-            other = (s + (1 if "next" in how else -1)) % count
-            source, target = (s, other) if "target" in how else (other, other)
+            source, target = _shifted(s, count, how)
         if wrong.makes("first-sample-only"):
             source = target = 0 if wrong.how("first-sample-only") == "the first" else count - 1
         rows.append((samples[source]["input"], samples[target]["target"]))
     return rows
+
+
+def _shifted(s, count, how):
+    """Return the rows that input and target of sample s are taken from."""
+    other = s + (1 if how.startswith("the next") else -1)
+    if not 0 <= other < count and ("keeping its own" in how or "twice" in how):
+        other = s
+    other %= count
+    if "target" in how:
+        return s, other
+    return (other, s) if "input" in how else (other, other)
 
 
 def _rate(case, n, count, wrong):
@@ -82,6 +102,8 @@ def _rate(case, n, count, wrong):
         return _scheduled(case, count - 1)
     if how == "one update late":
         return _scheduled(case, max(n - 1, 0))
+    if how == "one update early":
+        return _scheduled(case, n + 1)
     return _scheduled(case, n)
 
 

@@ -1,7 +1,7 @@
 """fA′ of a node, as the backward pass uses it."""
 
 from mistaken.activations import activation, derivative, from_value
-from mistaken.network import within
+from mistaken.network import layers_of, within
 
 
 def slopes(net, p, k, wrong, rounding):
@@ -41,10 +41,13 @@ def _slope(net, p, k, j, wrong):
         return from_value(name, z, net.slope, wrong)
     if within(wrong.how("derivative-of-post-activation"), k, net.last):
         return derivative(name, s, net.slope, wrong)
-    if name in ("logistic", "tanh") and within(wrong.how("derivative-sign"), k, net.last):
+    if _sign_is_wrong(net, k, wrong):
         return -derivative(name, z, net.slope, wrong)
     if name == "logistic" and within(wrong.how("derivative-precedence"), k, net.last):
         return s * 1 - s
+    how = wrong.how("bias-after-activation")
+    if "fA′ from that" in (how or "") and within(layers_of(how), k, net.last):
+        return from_value(name, s, net.slope, wrong)
     if wrong.makes("low-precision"):
         # what is rounded is what is stored, and fA′ = s · (1 − s) is computed from it
         return from_value(name, s, net.slope, wrong)
@@ -52,11 +55,23 @@ def _slope(net, p, k, j, wrong):
 
 
 def _activation_stands_there(net, k, wrong):
-    return (
-        wrong.makes("activation-for-derivative-everywhere")
-        or (wrong.makes("activation-for-derivative-output") and k == net.last)
-        or (wrong.makes("activation-for-derivative-hidden") and k < net.last)
-    )
+    part = "output" if k == net.last else "hidden"
+    for how in (
+        wrong.how("activation-for-derivative-everywhere"),
+        wrong.how(f"activation-for-derivative-{part}"),
+    ):
+        if how is not None and (not how or net.names[k] in how):
+            return True
+    return False
+
+
+def _sign_is_wrong(net, k, wrong):
+    how = wrong.how("derivative-sign")
+    if not within(layers_of(how), k, net.last):
+        return False
+    if how.endswith("every activation"):
+        return True
+    return net.names[k] == "logistic" or (net.names[k] == "tanh" and "only" not in how)
 
 
 def _from_the_sum_itself(net, k, wrong):
@@ -70,10 +85,10 @@ def _from_the_sum_itself(net, k, wrong):
     )
 
 
-def neighbour_above(net, p, k, h, wrong):
-    """Return fA′ of the node of the same number in the layer above, around the end."""
+def of_the_layer_above(net, p, k, j, wrong):
+    """Return fA′ of node j in the layer above layer k's nodes, counted around the end."""
     names, above = net.names[k + 1], p.pre[k + 1]
-    j = h % len(above)
+    j %= len(above)
     if names == "softmax":
         return from_value(names, p.post[k + 1][j], net.slope, wrong)
     return derivative(names, above[j], net.slope, wrong)

@@ -3,7 +3,7 @@
 import math
 
 
-def step(net, update, case):
+def step(net, update, case, wrong):
     """Return one update as a step of the trace."""
     single = case["update"] == "online"
     found = update.passes
@@ -26,8 +26,8 @@ def step(net, update, case):
         "final_error": of_samples([p.fe for p in found]),
         "activation_derivative": by_layer("slopes", every),
         "error_signal": by_layer("signal", every),
-        "weight_gradient": [_plain(layer) for layer in update.weights],
-        "weights": _copied(net.weights),
+        "weight_gradient": [_plain(net.written(layer, wrong)) for layer in update.weights],
+        "weights": [_plain(net.written(layer, wrong)) for layer in net.weights],
     }
     if found[0].outer is not None:
         told["error_derivative"] = of_samples([p.outer for p in found])
@@ -39,21 +39,17 @@ def step(net, update, case):
     return told
 
 
-def final(net, case, steps):
+def final(net, case, steps, wrong):
     """Return the whole trace."""
     told = {
         "schema": "cellgrad-trace/1",
         "case": case["id"],
-        "weights": _copied(net.weights),
+        "weights": [_plain(net.written(layer, wrong)) for layer in net.weights],
         "biases": None if net.biases is None else [_plain(row) for row in net.biases],
     }
     if steps:
         told["steps"] = steps
     return told
-
-
-def _copied(weights):
-    return [[_plain(row) for row in layer] for layer in weights]
 
 
 def _plain(value):

@@ -54,24 +54,30 @@ class Training:
         stored.before_backward(found, wrong)
         for k in reversed(range(net.last + 1)):
             for p in found:
-                backward.layer(net, p, k, wrong, rounding)
+                backward.layer(net, p, k, len(found), wrong, rounding)
             self.weight_gradient(update, k)
             self.bias_gradient(update, k)
-            if wrong.makes("updated-output-weights"):
+            if self._too_early(update, k):
                 self.move(update, k)
-        if wrong.makes("updated-output-weights"):
-            return update
         if "each input's" in (wrong.how("update-in-inner-loop") or ""):
             input_by_input(self, update)
             return update
         for k in range(net.last + 1):
-            self.move(update, k)
+            if not self._too_early(update, k):
+                self.move(update, k)
         return update
+
+    def _too_early(self, update, k):
+        """Whether a layer is moved before the error has flowed back through it."""
+        how = self.wrong.how("updated-output-weights")
+        if how == "the output weights only":
+            return k == self.net.last
+        return how == "" or (how is not None and len(update.passes) == 1)
 
     def weight_gradient(self, update, k):
         """Compute the gradient of the weights of layer k."""
         net, samples = self.net, len(update.passes)
-        found = gradients.of_weights(net, update, k, self.wrong, self.rounding)
+        found = gradients.of_weights(net, update, k, self.wrong)
         update.without_decay[k] = found
         how = self.wrong.how("one-gradient-for-both")
         if how is not None and k < net.last:
@@ -79,7 +85,7 @@ class Training:
             found = gradients.of_the_layer_above(above, net.nodes[k], how)
         update.weights[k] = [
             [
-                self.mover.gradient((WEIGHT, k, i, j), g, net.weights[k][i][j], samples)
+                self._whole((WEIGHT, k, i, j), g, net.weights[k][i][j], samples)
                 for j, g in enumerate(row)
             ]
             for i, row in enumerate(found)
@@ -89,11 +95,14 @@ class Training:
         """Compute the gradient of the biases of layer k."""
         net, samples = self.net, len(update.passes)
         if net.biases is not None:
-            found = gradients.of_biases(net, update, k, self.wrong, self.rounding)
+            found = gradients.of_biases(net, update, k, self.wrong)
             update.biases[k] = [
-                self.mover.gradient((BIAS, k, j), g, net.biases[k][j], samples)
-                for j, g in enumerate(found)
+                self._whole((BIAS, k, j), g, net.biases[k][j], samples) for j, g in enumerate(found)
             ]
+
+    def _whole(self, key, g, value, samples):
+        """Return a gradient with its decay."""
+        return self.rounding.gradient(self.mover.gradient(key, g, value, samples))
 
     def move(self, update, k):
         """Move the weights and biases of layer k."""
@@ -127,12 +136,12 @@ def answered(case, wrong, *, steps=False):
     for turn in turns(case, training.wrong):
         update = training.update(turn)
         if steps:
-            told.append(step(training.net, update, case))
+            told.append(step(training.net, update, case, training.wrong))
     if any(training.wrong.makes(entry) for entry in OTHER_UPDATES):
         told = []
     # whoever makes one update too many reports as many as were asked for
     del told[asked(case) :]
-    return final(training.net, case, told)
+    return final(training.net, case, told, training.wrong)
 
 
 def asked(case):

@@ -11,6 +11,7 @@ class Mover:
     Attributes:
         momentum: μ.
         decay: λ.
+        mean: whether gradients are means over the samples.
         velocity: by parameter.
         before: by parameter, the gradient of the update before.
     """
@@ -19,20 +20,27 @@ class Mover:
         optimizer = case["optimizer"]
         self.momentum = optimizer.get("momentum", 0.0)
         self.decay = optimizer.get("weight_decay", 0.0)
+        self.mean = case["update"] == "batch_mean"
         self.net, self.wrong, self.rounding = net, wrong, rounding
         self.velocity, self.before, self.carried = {}, {}, {}
 
     def gradient(self, key, g, value, samples):
         """Return a parameter's gradient with decay, and with what is carried along."""
-        how = self.wrong.how("accumulator-not-reset")
-        carries = how in ("", "with the decay in it") or (
-            how is not None and how.startswith("bias") == (key[0] == BIAS)
-        )
-        if carries and how != "with the decay in it":
-            g = self.carried[key] = self.carried.get(key, 0.0) + g
+        carries = _carries(key, self.wrong.how("accumulator-not-reset"), samples)
+        with_decay = "with the decay in it" in (self.wrong.how("accumulator-not-reset") or "")
+        in_place = "in place" in (self.wrong.how("accumulator-not-reset") or "")
+        if carries and not with_decay:
+            g = self._carried(key, g, samples if in_place and self.mean else 1)
+        elif carries and in_place:
+            g += self.carried.get(key, 0.0) / (samples if self.mean else 1)
         g = self._decayed(key, g, value, samples)
-        if carries and how == "with the decay in it":
-            g = self.carried[key] = self.carried.get(key, 0.0) + g
+        if carries and with_decay:
+            g = self.carried[key] = g if in_place else self.carried.get(key, 0.0) + g
+        return g / samples if self.wrong.how("mean-twice") == "the decay too" else g
+
+    def _carried(self, key, g, shares):
+        """Add a gradient to what is left of those before, which was divided with them."""
+        g = self.carried[key] = self.carried.get(key, 0.0) / shares + g
         return g
 
     def _decayed(self, key, g, value, samples):
@@ -65,7 +73,8 @@ class Mover:
         return self.rounding.parameter(self._decayed_beside(key, value, after, rate))
 
     def _rate(self, key, rate):
-        if _kind_is(key, self.wrong.how("learning-rate-missing")):
+        how = self.wrong.how("learning-rate-missing")
+        if _kind_is(key, how) or (how and "layer" in how and within(how, key[1], self.net.last)):
             return 1.0
         if _kind_is(key, self.wrong.how("learning-rate-squared")):
             return rate * rate
@@ -77,6 +86,8 @@ class Mover:
         """Return Δ, by which the parameter is moved."""
         wrong, mu, old = self.wrong, self.momentum, self.velocity.get(key)
         how = wrong.how("momentum-missing")
+        if wrong.how("learning-rate-squared") == "once in the velocity, once outside":
+            g *= rate
         if not mu or how == "" or (how is not None and key[0] == BIAS):
             return rate * g
         if wrong.makes("momentum-fake"):
@@ -105,18 +116,26 @@ class Mover:
             return rate * (g + rate * before)
         if how == "Δ = LR · (gradient + μ · gradient before)":
             return rate * (g + mu * before)
-        v = self.velocity[key] = mu * old + g
-        return g + rate * v
+        if how == "Δ = gradient + LR · v":
+            v = self.velocity[key] = g + rate * old
+            return v
+        change = self.velocity[key] = rate * (g + mu * old)
+        return change
 
     def _applied(self, key, value, delta):
         wrong = self.wrong
-        if wrong.makes("assigned-not-subtracted"):
-            return delta if wrong.how("assigned-not-subtracted") else -delta
+        how = wrong.how("assigned-not-subtracted")
+        if how == "with the other sign":
+            return delta
+        if _kind_is(key, how):
+            return -delta
         if wrong.makes("error-sign-convention") or adds(self.net, key, wrong):
             return value + delta
         how = wrong.how("updated-twice")
-        if how == "" or (how == "weights only" and key[0] == WEIGHT):
+        if _kind_is(key, how):
             delta = 2 * delta
+        if wrong.how("update-in-inner-loop") == "the velocity only once":
+            delta = loops(self.net, key) * delta
         after = value - delta
         if wrong.makes("weights-on-a-grid"):
             return round(after * 256) / 256
@@ -128,7 +147,7 @@ class Mover:
             return after
         how = self.wrong.how("weight-decay-decoupled")
         if how is not None and (key[0] == WEIGHT or "biases too" in how):
-            share = self.decay if how == "without the rate" else self._rate(key, rate) * self.decay
+            share = self.decay if "without the rate" in how else self._rate(key, rate) * self.decay
             return after - share * value
         if self.wrong.makes("weight-decay-new-weights") and key[0] == WEIGHT:
             return after * (1 - self._rate(key, rate) * self.decay)
@@ -137,9 +156,16 @@ class Mover:
 
 def _kind_is(key, how):
     """Whether a variant such as ``weights only`` means this parameter; None means none."""
-    if how is None:
-        return False
-    return how == "" or how.startswith("bias") == (key[0] == BIAS)
+    return how == "" or how == ("weights only" if key[0] == WEIGHT else "biases only")
+
+
+def _carries(key, how, samples):
+    """Whether a variant of accumulator-not-reset carries this parameter's gradient along."""
+    if how in ("weights only", "biases only"):
+        return _kind_is(key, how)
+    if how in ("batches only", "online only"):
+        return (samples > 1) == (how == "batches only")
+    return how is not None
 
 
 def frozen(net, key, wrong):
@@ -156,29 +182,38 @@ def frozen(net, key, wrong):
         how = wrong.how("bias-frozen")
         if how == "" or (how is not None and within(how, k, net.last)):
             return True
-        return wrong.how("bias-missing") == "and not updated"
-    if wrong.makes("one-gradient-for-both") and k == net.last:
+        if wrong.how("bias-missing") == "and not updated":
+            return True
+    elif wrong.makes("one-gradient-for-both") and k == net.last:
         return True
-    if wrong.makes("stuck-weight") and key[1:] == (0, 1, 1):
+    elif wrong.makes("stuck-weight") and key[1:] == (0, 1, 1):
         return True
     return _skipped(net, key, wrong.how("last-node-skipped"))
 
 
 def _skipped(net, key, how):
-    """Whether the update's loop ends before this weight."""
+    """Whether the update's loop over weights, or over nodes, ends before this parameter."""
     if how is None:
         return False
-    _, k, i, j = key
-    last_from, last_to = i == net.nodes[k] - 1, j == net.nodes[k + 1] - 1
+    k, first, last = key[1], key[1] == 0, key[1] == net.last
+    # a node's bias is moved by the loop over its layer's nodes
+    left = key[0] == WEIGHT and key[2] == net.nodes[k] - 1
+    reached = key[-1] == net.nodes[k + 1] - 1
+    if key[0] == BIAS and "weights" in how:
+        return False
     return {
-        "the last input": last_from and k == 0,
-        "the last hidden node, outgoing": last_from and k > 0,
-        "the last hidden node, incoming": last_to and k < net.last,
-        "the last output": last_to and k == net.last,
-        "the last hidden node, both": (last_from and k > 0) or (last_to and k < net.last),
-        "every last incoming node": last_from,
-        "every last node": last_to,
-        "every loop": last_from or last_to,
+        "the last input": left and first,
+        "the last hidden node, outgoing": left and not first,
+        "the last hidden node, incoming": reached and not last,
+        "the last hidden node, incoming weights": reached and not last,
+        "the last output": reached and last,
+        "the last output's weights": reached and last,
+        "the last hidden node, both": (left and not first) or (reached and not last),
+        "every last incoming node": left,
+        "every last node": reached,
+        "every last node's weights": reached,
+        "every loop": left or reached,
+        "every loop, weights only": left or reached,
     }[how]
 
 
@@ -188,6 +223,8 @@ def adds(net, key, wrong):
     if how is None:
         return False
     kind, k = key[0], key[1]
+    if how == "everything":
+        return True
     if how in ("biases", "weights"):
         return how.startswith(kind)
     if how.startswith("weights of the "):
@@ -200,8 +237,19 @@ def repeated(net, key, wrong):
     if wrong.how("updated-twice") == "the velocity too":
         return 2
     how = wrong.how("update-in-inner-loop")
-    if how is None or "each input's" in how or key[0] == BIAS or key[1] == 0:
+    if how is None or "each input's" in how or how == "the velocity only once":
         return 1
-    if how == "every layer above the first":
+    if key[0] == BIAS and how != "biases too":
+        return 1
+    if how == "once for every input of the network":
+        return net.nodes[0] if key[1] == net.last and net.last else 1
+    if how == "every layer above the first" and key[1]:
         return net.nodes[key[1] - 1]
-    return net.nodes[0] if key[1] == net.last else 1
+    return loops(net, key, biases=how == "biases too")
+
+
+def loops(net, key, *, biases=False):
+    """Return how often the loop over what lies below the hidden nodes comes to this line."""
+    if key[1] != net.last or not net.last or (key[0] == BIAS and not biases):
+        return 1
+    return net.nodes[key[1] - 1]

@@ -16,6 +16,10 @@ from cellgrad.case.model import Case
 Vector = NDArray[np.float64]
 
 
+EARLY = 200
+"""Updates that count as the first ones of a long run."""
+
+
 class Slot(NamedTuple):
     """Where numbers stand in a run.
 
@@ -62,3 +66,13 @@ class Answer:
     unsupported: str = ""
     failure: str = ""
     seconds: float = 0.0
+
+    def parts(self) -> list[Answer]:
+        """Return the numbers of the first updates and those of later ones, as answers."""
+        early: dict[Slot, Numbers] = {}
+        late: dict[Slot, Numbers] = {}
+        long = self.case.updates() > EARLY
+        for slot, numbers in self.numbers.items():
+            is_late = slot.step > EARLY or (slot.step == 0 and long)
+            (late if is_late else early)[slot] = numbers
+        return [Answer(self.case, part) for part in (early, late) if part]

@@ -9,6 +9,7 @@ import numpy as np
 
 from cellgrad.audit.answer import Answer
 from cellgrad.audit.hypothesis import PRECISIONS, Hypothesis
+from cellgrad.audit.prediction import SPAN
 from cellgrad.audit.probes import probes
 from cellgrad.audit.reference import right_numbers
 from cellgrad.audit.result import Diagnosis
@@ -19,11 +20,13 @@ from cellgrad.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, Var
 from cellgrad.bugs.program import Program
 
 _RANK = {CONVENTION: 0, MISTAKE: 1, PRECISION: 2, ALTERNATIVE: 3}
+_NINE_DIGITS = 5e-9
+
 _PAIR_NEAR = 2e-5
 """How near a projection must be for a pair to be tried: single precision stays inside."""
 
-Progress = Callable[[int, int], None]
-"""Called with how many of how many pairs were tried."""
+Progress = Callable[[str, int, int], None]
+"""Called with what is tried, how many were tried, and how many there are."""
 
 
 @dataclass(slots=True)
@@ -94,15 +97,21 @@ def diagnose(
     }
     alternatives = {v: h for v, h in single.items() if by_id()[v.entry].kind == ALTERNATIVE}
     others = {v: h for v, h in single.items() if v not in alternatives}
-    for precision in PRECISIONS:
+    precisions = _possible_precisions(answers)
+    for precision in precisions:
         if reference.explains_all(precision):
             return Finding(precision, right=True, reference=reference)
         for candidates in (alternatives, others):
-            found = [((v,), h) for v, h in candidates.items() if h.explains_all(precision)]
+            found = []
+            for count, (variant, hypothesis) in enumerate(candidates.items()):
+                if progress is not None:
+                    progress("trying each entry", count, len(candidates))
+                if hypothesis.explains_all(precision):
+                    found.append(((variant,), hypothesis))
             if found:
                 told = _ranked(found, reference, answers)
                 return Finding(precision, right=False, reference=reference, diagnoses=told)
-    for precision, found_pairs in _pairs(answers, beyond, tolerance, progress):
+    for precision, found_pairs in _pairs(answers, beyond, tolerance, precisions, progress):
         told = _ranked(found_pairs, reference, answers)
         return Finding(precision, right=False, reference=reference, diagnoses=told)
     return Finding(_likely_precision(answers), right=False, reference=reference)
@@ -148,8 +157,22 @@ def _name(chosen: tuple[Variant, ...]) -> str:
     return " + ".join(v.entry for v in chosen)
 
 
+def _possible_precisions(answers: Sequence[Answer]) -> Sequence[str]:
+    """Return the precisions that are tried.
+
+    Single precision is not tried on printed numbers: its bound is wider than the digits that
+    they show, and many a mistake would pass. Nor on long runs (whose bounds are wide) unless
+    the numbers look like single precision.
+    """
+    printed = any(np.any(x.half_units > 0) for a in answers for x in a.numbers.values())
+    long = any(a.case.updates() > SPAN for a in answers)
+    if printed or (long and _likely_precision(answers) == "float64"):
+        return PRECISIONS[:1]
+    return PRECISIONS
+
+
 def _likely_precision(answers: Sequence[Answer]) -> str:
-    """Return float32 where every final number is one of its numbers."""
+    """Return float32 where every final number is one of its numbers, or nine digits of one."""
     values = [
         x.values[np.isfinite(x.values)].ravel()
         for a in answers
@@ -161,18 +184,19 @@ def _likely_precision(answers: Sequence[Answer]) -> str:
     flat = np.concatenate(values)
     with np.errstate(over="ignore"):
         short = flat.astype(np.float32).astype(np.float64)
-    return "float32" if np.array_equal(flat, short) else "float64"
+    return "float32" if np.all(np.abs(flat - short) <= _NINE_DIGITS * np.abs(flat)) else "float64"
 
 
 def _pairs(
     answers: Sequence[Answer],
     beyond: Sequence[Variant],
     tolerance: float,
+    precisions: Sequence[str],
     progress: Progress | None,
 ) -> Iterator[tuple[str, list[tuple[tuple[Variant, ...], Hypothesis]]]]:
     """Yield at most once: a precision, and the pairs that explain everything in it."""
     candidates = list(_candidates(answers, beyond, tolerance, progress))
-    for precision in PRECISIONS:
+    for precision in precisions:
         found: list[tuple[tuple[Variant, ...], Hypothesis]] = [
             (chosen, hypothesis)
             for chosen, hypothesis in candidates
@@ -214,7 +238,7 @@ def _candidates(
     orders = list(pairs.pairs())
     for count, (i, j) in enumerate(orders):
         if progress is not None:
-            progress(count, len(orders))
+            progress("trying pairs of mistakes", count, len(orders))
         chosen = (everything[i], everything[j])
         hypothesis = Hypothesis(_with(chosen, beyond), answers, tolerance)
         try:

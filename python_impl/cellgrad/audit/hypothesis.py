@@ -32,6 +32,7 @@ class Hypothesis:
     program: type[Program]
     answers: Sequence[Answer]
     tolerance: float = 0.0
+    _early: dict[int, Hypothesis] = field(default_factory=dict)
     _values: dict[int, dict[Slot, Vector]] = field(default_factory=dict)
     _bounds: dict[tuple[int, str], dict[Slot, Vector]] = field(default_factory=dict)
 
@@ -88,7 +89,13 @@ class Hypothesis:
         return near
 
     def explains(self, n: int, precision: str) -> bool:
-        """Whether every number of answer n follows."""
+        """Whether every number of answer n follows; a long run's beginning is tried first."""
+        parts = self.answers[n].parts()
+        if len(parts) > 1:
+            if n not in self._early:
+                self._early[n] = type(self)(self.program, parts[:1], self.tolerance)
+            if not self._early[n].explains(0, precision):
+                return False
         if not all(mask.all() for mask in self.near(n).values()):
             return False
         return all(mask.all() for mask in self.matches(n, precision).values())

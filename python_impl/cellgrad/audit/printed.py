@@ -11,16 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 
-from cellgrad.audit.answer import Answer, Numbers, Slot
+from cellgrad.audit.answer import EARLY, Answer, Slot
 from cellgrad.audit.cells import cells_of
 from cellgrad.audit.hypothesis import Hypothesis, Mask
 from cellgrad.audit.result import Cell, Diagnosis, Group
 from cellgrad.audit.telling import first_difference
 from cellgrad.bugs.catalogue import by_id, variants
 from cellgrad.bugs.entry import ALTERNATIVE, Variant
-
-EARLY = 200
-"""Updates that count as the first ones."""
 
 LEAST_DIGITS = 5.0
 """Digits that the numbers of a group must show together: fewer could agree by chance."""
@@ -52,7 +49,7 @@ def grouped(
     open_cells = {(cell.slot, cell.index): cell for cell in cells if not cell.agrees}
     groups = [Group(None, right=True, cells=tuple(c for c in cells if c.agrees))]
     chosen: list[Variant] = []
-    for part in _parts(answer):
+    for part in answer.parts():
         for found in _explanations(part, reference, precision, chosen, open_cells, progress):
             taken = tuple(
                 cell for place, cell in list(open_cells.items()) if _holds(found.mask, place)
@@ -71,16 +68,6 @@ def grouped(
     if open_cells:
         groups.append(Group(None, right=False, cells=tuple(open_cells.values())))
     return _merged([group for group in groups if group.cells])
-
-
-def _parts(answer: Answer) -> list[Answer]:
-    """Return the numbers of the first updates, and those of later ones, as answers."""
-    early: dict[Slot, Numbers] = {}
-    late: dict[Slot, Numbers] = {}
-    for slot, numbers in answer.numbers.items():
-        whole = slot.step == 0 and answer.case.updates() > EARLY
-        (late if whole or slot.step > EARLY else early)[slot] = numbers
-    return [Answer(answer.case, part) for part in (early, late) if part]
 
 
 def _explanations(

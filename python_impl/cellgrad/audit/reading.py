@@ -131,7 +131,7 @@ class _Reader:
         for key, step in steps.items():
             if not _STEP_NUMBER.fullmatch(str(key)) or int(key) > most:
                 raise InputError(
-                    f"the key {_shown(key)} is no update of the case",
+                    f"the key {_shown(str(key))} is no update of the case",
                     place="steps",
                     remedy=f"use 1 to {most}",
                 )
@@ -221,11 +221,10 @@ def _numbers(value: Any, shape: tuple[int, ...], where: str) -> Numbers:
         _fill(value, numbers.values, numbers.half_units, where)
     except _MisfitError as misfit:
         found = _shape(value)
-        if found is None or len(found) == len(shape) == 1:
+        if not found or len(found) == len(shape) == 1:
             raise InputError(str(misfit.args[1]), place=misfit.args[0]) from misfit
-        raise InputError(
-            f"{_has_shape(found)}, expected {_expected(shape)}", place=where
-        ) from misfit
+        wanted = f"{shape}" if shape else "a number"
+        raise InputError(f"has shape {found}, expected {wanted}", place=where) from misfit
     return numbers
 
 
@@ -294,14 +293,6 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     if len(inner) > 1 or None in inner:
         return None
     return (len(value), *(next(iter(inner)) or ())) if inner else (len(value),)
-
-
-def _has_shape(shape: tuple[int, ...]) -> str:
-    return f"has shape {shape}" if shape else "is a single number"
-
-
-def _expected(shape: tuple[int, ...]) -> str:
-    return f"{shape}" if shape else "a number"
 
 
 # what does not belong

@@ -73,12 +73,8 @@ def audit(
         return result
     answers = [probed.answer for probed in used]
 
-    def searching(done: int, total: int) -> None:
-        if progress is not None:
-            progress("trying pairs of mistakes", done, total)
-
     printed = any(np.any(x.half_units > 0) for a in answers for x in a.numbers.values())
-    finding = diagnose(answers, beyond, tolerance or 0.0, searching)
+    finding = diagnose(answers, beyond, tolerance or 0.0, progress)
     _judge_probes(used, finding)
     result.precision, result.diagnoses = finding.precision, finding.diagnoses
     result.verdict = _verdict(used, finding)

@@ -71,8 +71,6 @@ def certified_final(case: str) -> CertifiedFinal | None:
         return None
     try:
         document = json.loads(path.read_bytes())
-        if document["schema"] != FORMAT:
-            raise ValueError(document["schema"])
         return _read(document)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
@@ -81,6 +79,8 @@ def certified_final(case: str) -> CertifiedFinal | None:
 
 
 def _read(document: dict[str, Any]) -> CertifiedFinal:
+    if document["schema"] != FORMAT:
+        raise ValueError(document["schema"])
     biases = document["biases"]
     return CertifiedFinal(
         case=document["case"],

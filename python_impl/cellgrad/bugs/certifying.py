@@ -22,7 +22,7 @@ from cellgrad.certify.running import UNIT, bounds_of
 from cellgrad.errors import InputError
 
 MOST_UPDATES = 5
-"""Bounds are carried over no more updates (reference/equations.md)."""
+"""Bounds are carried over no more updates: beyond, they say nothing."""
 
 
 def final_document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:

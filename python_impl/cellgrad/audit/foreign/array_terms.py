@@ -131,7 +131,7 @@ class ArrayReader:
         found.reverse()
         return _together(lambda parts: ("sum", tuple(parts)), found)
 
-    def _call(self, name: str, args: tuple[Node, ...]) -> Grid:
+    def _call(self, name: str, args: tuple[Node, ...]) -> Grid:  # noqa: PLR0911 - a kind each
         if name in _OF_ARRAYS:
             return self._of_arrays(name, args)
         if name in ("SUM", "MAX", "SUMSQ", "PRODUCT", "AVERAGE"):

@@ -80,10 +80,14 @@ class ForeignReport:
         """Return it for people, line by line."""
         wrong, own = self.wrong, [cell for cell in self.cells if cell.own]
         found = [
-            f"{self.workbook.name}: recalculated by {self.engine}, {len(self.answers)} cases:"
-            " its own numbers, and drawn ones",
-            f"compared {len(self.cells)} cells: {len(self.cells) - len(wrong)} right in every case,"
-            f" {len(wrong)} wrong ({len(own)} of them with the workbook's own numbers)",
+            (
+                f"{self.workbook.name}: recalculated by {self.engine}, {len(self.answers)} cases:"
+                " its own numbers, and drawn ones"
+            ),
+            (
+                f"compared {len(self.cells)} cells: {len(self.cells) - len(wrong)} right in every"
+                f" case, {len(wrong)} wrong ({len(own)} of them with the workbook's own numbers)"
+            ),
         ]
         found += [f"  note: {note}" for note in self.notes]
         found += [f"  no answer: {failure}" for failure in self.failures]

@@ -140,13 +140,15 @@ class Comparison:
 def right_numbers(case: Case, arithmetic: Arithmetic) -> dict[Key, tuple[Vector, Vector]]:
     """Return every quantity of a step, and how far a correct calculation may lie from it.
 
+    Both are calculated, and each may lie one bound from the exact value.
+
     Args:
         case: one step.
         arithmetic: how the engine departs from IEEE double.
     """
     record = Program(case, _Bounds(arithmetic)).run()
     # an engine that sets small differences to 0 errs by so much more at every addition
-    wider = 1.0 + arithmetic.snap / _UNIT
+    wider = 2.0 + arithmetic.snap / _UNIT
     return {
         key: (values_of(array), wider * bounds_of(array))
         for key, array in ((key, _objects(value)) for key, value in record.steps[0].items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -79,7 +79,7 @@ class Formulas:
         value = self.foreign.value(place)
         return value if isinstance(value, float) else math.nan
 
-    def products(
+    def products(  # noqa: PLR0911 - a kind of term each
         self, term: Term, stop: Mapping[Place, object], depth: int = 0
     ) -> list[Product] | None:
         """Return a term as a sum of products of cells; None if it is none.
@@ -139,7 +139,7 @@ class Formulas:
         """Return what a cell would read if some others had these values."""
 
         def number(leaf: Leaf) -> float:
-            at: Place = leaf.at  # type: ignore[union-attr,assignment]
+            at: Place = leaf.at  # type: ignore[union-attr]
             if at in values:
                 return values[at]
             if at in self.terms and depth < 2 * _DEEPEST:
@@ -152,18 +152,22 @@ class Formulas:
 def places_in(term: Term) -> Iterable[Place]:
     """Yield the cells that a term reads."""
     for leaf in terms.leaves(term):
-        yield leaf.at  # type: ignore[union-attr,misc]
+        yield leaf.at  # type: ignore[union-attr]
 
 
 def _logistic(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-x))
 
 
-_FUNCTIONS = {
+def _relu(x: float) -> float:
+    return max(x, 0.0)
+
+
+_FUNCTIONS: dict[str, Callable[[float], float]] = {
     "logistic": _logistic,
     "tanh": math.tanh,
-    "relu": lambda x: max(x, 0.0),
-    "identity": lambda x: x,
+    "relu": _relu,
+    "identity": float,
 }
 
 

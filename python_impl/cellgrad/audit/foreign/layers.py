@@ -19,6 +19,7 @@ from cellgrad.audit.foreign.following import (
     places_in,
     softmax_of,
 )
+from cellgrad.audit.foreign.placement import place_of
 from cellgrad.certify.proof import terms
 from cellgrad.certify.proof.terms import Term
 from cellgrad.xlsx.formula import Place
@@ -90,26 +91,39 @@ class NotFoundError(Exception):
 
 
 def find_forward(
-    formulas: Formulas, choose: Choose, nodes: Sequence[int] | None = None
+    formulas: Formulas,
+    choose: Choose,
+    nodes: Sequence[int] | None = None,
+    sheet: str | None = None,
 ) -> Forward:
-    """Return the forward pass of a sheet.
+    """Return the forward pass of a workbook.
 
     Args:
         formulas: the workbook.
         choose: asks where several fit.
         nodes: the network's layers, if they are known.
+        sheet: the sheet on which it is looked for; None for all of them together.
 
     Raises:
         NotFoundError: none was found.
     """
-    return _Search(formulas, choose, nodes).result()
+    try:
+        return _Search(formulas, choose, nodes, sheet).result()
+    except (IndexError, KeyError, ValueError, TypeError) as error:
+        # formulas of any kind come here: what does not fit together is no network
+        raise NotFoundError("its sums of products do not make layers") from error
 
 
 class _Search:
     def __init__(
-        self, formulas: Formulas, choose: Choose, nodes: Sequence[int] | None
+        self, formulas: Formulas, choose: Choose, nodes: Sequence[int] | None, sheet: str | None
     ) -> None:
         self.f, self.choose, self.wanted = formulas, choose, nodes
+        self.terms = {
+            place: term
+            for place, term in formulas.terms.items()
+            if sheet in (None, place[0]) and not formulas.typed(place)
+        }
         self.incoming: dict[Place, Node] = {}
         """Cells that enter the next layer, and their nodes."""
 
@@ -143,8 +157,8 @@ class _Search:
 
     def _level(self, *, first: bool, known: set[Place]) -> dict[Place, Node]:
         found: dict[Place, Node] = {}
-        for place, term in self.f.terms.items():
-            if place in known or self.f.typed(place):
+        for place, term in self.terms.items():
+            if place in known:
                 continue
             products = self._dot(term, first=first)
             if products:
@@ -182,7 +196,7 @@ class _Search:
 
     def _fused(self, term: Term, *, first: bool) -> tuple[list[Product], str, float] | None:
         """Return the sum inside an activation, where one cell holds both."""
-        inner = [part for part in _sums_in(term) if self._dot(part, first=first)]
+        inner = self._sums_in(term, first=first)
         if not inner or any(part != inner[0] for part in inner):
             return None
         mark: Place = ("", 0, 0)
@@ -194,35 +208,43 @@ class _Search:
         products = self._dot(inner[0], first=first)
         return (products, name, slope) if name and name != "identity" and products else None
 
+    def _sums_in(self, term: Term, *, first: bool) -> list[Term]:
+        """Return the largest sums of products inside a term."""
+        found, stack = [], list(terms.operands(term))
+        while stack:
+            top = stack.pop()
+            if self._dot(top, first=first):
+                found.append(top)
+            else:
+                stack += terms.operands(top)
+        return found
+
     def _activate(self, found: dict[Place, Node]) -> None:
         """Find the cells that are activations of pre-activations."""
         several: dict[frozenset[Place], list[Place]] = {}
-        for place, term in self.f.terms.items():
-            if place in found or self.f.typed(place):
+        for place, term in self.terms.items():
+            if place in found:
                 continue
-            roots = self.f.roots(place, found)
-            if not roots:
-                roots = self._slope_aside(place, found)
+            roots = self.f.roots(place, found) or self._slope_aside(place, found)
             if not roots:
                 continue
             if len(roots) > 1:
                 several.setdefault(roots, []).append(place)
                 continue
-            (root,) = roots
-            name, slope = activation_of(self.f, place, root)
-            node = found[root]
-            if name and name != "identity" and node.pre is not None:
-                if node.activation not in ("", name):
-                    continue
-                node.activation, node.slope = name, slope
-                copied = term[0] == "leaf"
-                node.post.insert(len(node.post) if copied else _first_copy(self.f, node), place)
+            self._activate_one(found[next(iter(roots))], place, copied=term[0] == "leaf")
         for roots, cells in several.items():
             for place in cells:
                 of = softmax_of(self.f, place, sorted(roots))
                 if of is not None and found[of].activation in ("", "softmax"):
                     found[of].activation = "softmax"
                     found[of].post.append(place)
+
+    def _activate_one(self, node: Node, place: Place, *, copied: bool) -> None:
+        name, slope = activation_of(self.f, place, node.key)
+        if name in ("", "identity") or node.pre is None or node.activation not in ("", name):
+            return
+        node.activation, node.slope = name, slope
+        node.post.insert(len(node.post) if copied else _first_copy(self.f, node), place)
 
     def _slope_aside(self, place: Place, found: dict[Place, Node]) -> frozenset[Place] | None:
         """Return the root of a leaky ReLU whose slope stands in a typed cell."""
@@ -290,8 +312,10 @@ class _Search:
         else:
             first = next(iter(sides[0]))[0]
             other = next(iter(sides[1]))[0]
-            options = [f"inputs at {_name(first)}, weights at {_name(other)}",
-                       f"inputs at {_name(other)}, weights at {_name(first)}"]
+            options = [
+                f"inputs at {_name(first)}, weights at {_name(other)}",
+                f"inputs at {_name(other)}, weights at {_name(first)}",
+            ]
             best = int(_label_says_weight(self.f, first) or _label_says_input(self.f, other))
             order = [best, 1 - best]
             chosen = self.choose("Which are the inputs?", [options[n] for n in order])
@@ -314,6 +338,8 @@ class _Search:
         for k, layer in enumerate(groups):
             if k == 0:
                 entering = [self._inputs(groups, s) for s in range(len(layer))]
+                if len({len(cells) for cells in entering}) > 1:
+                    raise NotFoundError("samples have different numbers of inputs")
                 entering, bias_rows = self._ones(entering, layer, groups)
                 inputs = entering
             else:
@@ -326,9 +352,7 @@ class _Search:
             raise NotFoundError("some layers have biases, others have none")
         activations = [layer[0][0].activation or "identity" for layer in groups]
         slope = next((n.slope for layer in groups for n in layer[0] if n.slope), 0.0)
-        return Forward(
-            groups, inputs, weights, biases if all(biases) else None, activations, slope
-        )
+        return Forward(groups, inputs, weights, biases if all(biases) else None, activations, slope)
 
     def _inputs(self, groups: list[list[list[Node]]], s: int) -> list[Place]:
         """Return the cells that enter the first layer in a sample, in order."""
@@ -345,8 +369,10 @@ class _Search:
             given = set(_flat(pairs[0])) - shared
         elif given is None:
             first, other = pairs[0][0]
-            options = [f"inputs at {_name(first)}, weights at {_name(other)}",
-                       f"inputs at {_name(other)}, weights at {_name(first)}"]
+            options = [
+                f"inputs at {_name(first)}, weights at {_name(other)}",
+                f"inputs at {_name(other)}, weights at {_name(first)}",
+            ]
             best = int(_label_says_weight(self.f, first) or _label_says_input(self.f, other))
             order = [best, 1 - best]
             side = order[self.choose("Which are the inputs?", [options[n] for n in order])]
@@ -393,9 +419,7 @@ class _Search:
 
     @staticmethod
     def _posts(layer: list[list[Node]]) -> set[Place]:
-        return {
-            place for nodes in layer for node in nodes for place in node.post or [node.key]
-        }
+        return {place for nodes in layer for node in nodes for place in node.post or [node.key]}
 
     @staticmethod
     def _other(node: Node, cell: Place) -> Place:
@@ -416,9 +440,7 @@ class _Search:
         for s, nodes in enumerate(layer):
             alias = {cell: cell for cell in entering[s]}
             if below is not None:
-                alias = {
-                    place: node.key for node in below[s] for place in node.post or [node.key]
-                }
+                alias = {place: node.key for node in below[s] for place in node.post or [node.key]}
             columns, row = [], []
             shared = set.intersection(*(
                 set(_flat([cells for _, cells in node.products])) for node in nodes
@@ -466,24 +488,20 @@ class _Search:
         used = set(_flat(forward.inputs)) | set(_flat(forward.biases or []))
         used |= {cell for layer in forward.weights for cell in _flat(layer)}
         found: dict[tuple[int, int], Counter[Place]] = {}
-        for term in self.f.terms.values():
-            for part in _parts(term):
-                cells = set(places_in(part))
-                if len(cells) != _PAIR:
-                    continue
-                out = [cell for cell in cells if cell in outputs]
-                new = [cell for cell in cells if self.f.typed(cell) and cell not in used]
-                if len(out) == 1 and len(new) == 1:
-                    found.setdefault(outputs[out[0]], Counter())[new[0]] += 1
-        result = []
-        for s in range(forward.samples):
-            row = []
-            for o in range(forward.nodes[-1]):
-                if (s, o) not in found:
-                    return []
-                row.append(found[s, o].most_common(1)[0][0])
-            result.append(row)
-        return result
+        for part in (part for term in self.terms.values() for part in _parts(term)):
+            cells = set(places_in(part))
+            if len(cells) != _PAIR:
+                continue
+            out = [cell for cell in cells if cell in outputs]
+            new = [cell for cell in cells if self.f.typed(cell) and cell not in used]
+            if len(out) == 1 and len(new) == 1:
+                found.setdefault(outputs[out[0]], Counter())[new[0]] += 1
+        if len(found) < forward.samples * forward.nodes[-1]:
+            return []
+        return [
+            [found[s, o].most_common(1)[0][0] for o in range(forward.nodes[-1])]
+            for s in range(forward.samples)
+        ]
 
 
 def _without_parts(formulas: Formulas, found: dict[Place, Node]) -> dict[Place, Node]:
@@ -516,22 +534,13 @@ def _parts(term: Term) -> Iterable[Term]:
         stack += terms.operands(top)
 
 
-def _sums_in(term: Term) -> Iterable[Term]:
-    """Yield the largest sums inside a term, itself aside."""
-    stack = list(terms.operands(term))
-    while stack:
-        top = stack.pop()
-        yield top
-        stack += terms.operands(top)
-
-
 def _replaced(term: Term, old: Term, new: Term) -> Term:
     if term == old:
         return new
     kind = term[0]
     if kind in ("sum", "product", "all"):
         return (kind, tuple(_replaced(part, old, new) for part in term[1]))
-    if kind in ("call", "compare") and kind == "call":
+    if kind == "call":
         return (kind, term[1], tuple(_replaced(part, old, new) for part in term[2]))
     if kind == "compare":
         return (kind, term[1], *(_replaced(part, old, new) for part in term[2:]))
@@ -549,8 +558,6 @@ def _at(place: Place) -> Place:
 
 
 def _name(place: Place) -> str:
-    from cellgrad.audit.foreign.placement import place_of  # noqa: PLC0415 - for messages only
-
     return place_of(place)
 
 

@@ -132,7 +132,7 @@ def is_map(path: Path) -> bool:
 
 
 def _workbook(path: Path, document: dict[str, Any]) -> Path:
-    return path.parent / document["workbook"]
+    return path.parent / str(document["workbook"])
 
 
 def _load(data: bytes) -> dict[str, Any]:
@@ -245,8 +245,13 @@ class _Reader:
                 )  # fmt: skip
             if isinstance(entry, str):
                 pieces, _ = self._area(entry, f"network.{name}")
-                self._enter(found, "given", (name, None), placement(
-                    (), pieces, flipped=False, flag="", key=f"network.{name}"), f"network.{name}")
+                self._enter(
+                    found,
+                    "given",
+                    (name, None),
+                    placement((), pieces, flipped=False, flag="", key=f"network.{name}"),
+                    f"network.{name}",
+                )
             else:
                 number = _double(entry, f"network.{name}")
                 found.constants[name] = number
@@ -308,7 +313,7 @@ class _Reader:
         self, found: WorkbookMap, section: str, key: Key, where: Placement, place: str
     ) -> None:
         for _, cell in where.cells():
-            if cell in self.taken:
+            if cell in self.taken and not (key[0] == "biases" and self.taken[cell] == place):
                 raise InputError(
                     f"{place_of(cell)} is claimed by {self.taken[cell]} already", place=place,
                     remedy="give every cell one meaning",

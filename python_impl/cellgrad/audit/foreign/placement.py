@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from cellgrad.audit.answer import Vector
-from cellgrad.case.quantities import Index
+from cellgrad.case.quantities import Index, Key
 from cellgrad.errors import InputError
 from cellgrad.xlsx.addresses import Range, a1
 from cellgrad.xlsx.formula import Place
@@ -48,7 +49,16 @@ class Placement:
         """Return the quantity from the numbers of its pieces."""
         flat = np.concatenate([block.ravel() for block in blocks])
         read = flat.reshape([self.shape[axis] for axis in self.axes])
-        return np.ascontiguousarray(read.transpose(np.argsort(self.axes)))
+        return read.transpose([self.axes.index(n) for n in range(len(self.axes))]).copy()
+
+    def shared(self) -> dict[Index, Index]:
+        """Return for every number in a cell that holds an earlier one which that is."""
+        first: dict[Place, Index] = {}
+        found = {}
+        for index, place in self.cells():
+            if first.setdefault(place, index) != index:
+                found[index] = first[place]
+        return found
 
     def scattered(self, values: Vector) -> list[tuple[Range, list[list[float | str | None]]]]:
         """Return what to write into its pieces for the quantity to have these values."""
@@ -61,6 +71,23 @@ class Placement:
                 start += piece.width
             found.append((piece, rows))
         return found
+
+
+def joined(given: Mapping[Key, Placement], numbers: Mapping[Key, Any]) -> dict[Key, Vector]:
+    """Return drawn numbers in which those that share a cell are the same.
+
+    Args:
+        given: where givens stand.
+        numbers: what was drawn.
+    """
+    found = dict(numbers)
+    for key, where in given.items():
+        shared = where.shared()
+        if shared:
+            found[key] = found[key].copy()
+            for index, first in shared.items():
+                found[key][index] = found[key][first]
+    return found
 
 
 def place_of(place: Place) -> str:

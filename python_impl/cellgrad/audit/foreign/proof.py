@@ -28,8 +28,8 @@ from cellgrad.certify.proof import terms
 from cellgrad.certify.proof.adjoints import Adjoints
 from cellgrad.certify.proof.block import Block, Derivative, Equals, Spec, gradients
 from cellgrad.certify.proof.declared import Network, Update
-from cellgrad.certify.proof.parts.part import CATEGORICAL, targets_sum_to_one
 from cellgrad.certify.proof.identity import IdentityTest
+from cellgrad.certify.proof.parts.part import CATEGORICAL, targets_sum_to_one
 from cellgrad.certify.proof.prover import PROVED, REFUTED, TESTED, Prover, Verdict
 from cellgrad.certify.proof.readable import adjoint_name, readable
 from cellgrad.certify.proof.terms import ELSEWHERE, Adjoint, Leaf, Role, Term
@@ -149,7 +149,7 @@ class _Proof:
         self.given: set[Place] = set()
         for key, placed in where.given.items():
             for index, place in placed.cells():
-                self.roles[place] = Role(*key, index)
+                self.roles.setdefault(place, Role(*key, index))
                 self.given.add(place)
         self.computed: dict[Role, Place] = {}
         for key, placed in where.computed.items():
@@ -171,8 +171,11 @@ class _Proof:
         known = self.map.quantities
         for role, place in self.computed.items():
             key: Key = (role.name, role.layer)
-            self.answer.cells.append(self._cell(role, place, known[key].equation,
-                                                person_label(self.s, known[key], role.at)))
+            self.answer.cells.append(
+                self._cell(
+                    role, place, known[key].equation, person_label(self.s, known[key], role.at)
+                )
+            )
         return self.answer  # fmt: skip
 
     def _cell(self, role: Role, place: Place, equation: str, label: str) -> CellProof:
@@ -219,9 +222,7 @@ class _Proof:
             stack += reached
 
     def _stands_for(self, place: Place) -> Term:
-        if place in self.roles and (
-            place in self.given or self.foreign.formula(place) is not None
-        ):
+        if place in self.roles and (place in self.given or self.foreign.formula(place) is not None):
             return terms.leaf(self.roles[place])
         if self.foreign.formula(place) is not None:
             return terms.leaf(terms.elsewhere(place))
@@ -248,6 +249,9 @@ class _Proof:
             if name in self.map.constants:
                 role, value = Role(name), Fraction(self.map.constants[name])
                 claims[role] = Equals(terms.number(value))
+        for key, placed in self.map.given.items():
+            for index, first in placed.shared().items():
+                claims[Role(*key, index)] = Equals(terms.leaf(Role(*key, first)), "the same cell")
         for place, term in self.terms.items():
             role = self.roles.get(place, terms.elsewhere(place))
             block.formulas[role], block.places[role] = term, place
@@ -280,21 +284,13 @@ class _Proof:
         """Decide whether the other cells are derivatives, and updates, as functions of givens."""
         block = self._base()
         claims: dict[Role, Any] = block.spec.claims  # type: ignore[assignment]
-        for role, term in self._definitions():
-            place = self.computed.get(role)
-            wrong = role.name in ("error", "sample_error") and self._is_wrong(role)
-            if place is None or wrong or (
-                role not in block.formulas and self.foreign.formula(place) is None
-            ):
-                block.formulas[role] = term
-                claims[role] = Equals(term)
-                if wrong:
-                    self._note("E is not the declared error: gradients are held to the declared one")
+        self._define(block, claims)
         everything = dict(gradients(self.s))
-        for role, claim in everything.items():
-            # a derivative that no cell holds has no name, and is written out
-            if role in self.computed or role.name in _GRADIENTS:
-                claims[role] = claim
+        # a derivative that no cell holds has no name, and is written out
+        claims.update(
+            (role, claim) for role, claim in everything.items()
+            if role in self.computed or role.name in _GRADIENTS
+        )  # fmt: skip
         for role, term in Update(self.s, UpdateRule()).definitions():
             claims[role] = Equals(term, "the declared update")
         for role in self.computed:
@@ -303,14 +299,41 @@ class _Proof:
         for asked in self._tiers():
             self._decide(block, asked)
             for role in asked:
-                copy = terms.elsewhere(self.computed[role])
-                if self._is_wrong(role):
-                    if role.name not in _GRADIENTS:
-                        claims.pop(role, None)
-                elif copy in claims:
-                    # who reads it reads what it was proved to be
-                    claims[copy] = Equals(terms.leaf(role), "a proved cell")
+                self._settle(block, claims, role)
         self._expect(block, everything)
+
+    def _define(self, block: Block, claims: dict[Role, Any]) -> None:
+        """Enter what is declared where the sheet shows nothing of it, or something else."""
+        known = self.computed
+        # where one cell holds both sum and activation, and is right, the sum is what is declared
+        fused = {
+            k for k in range(self.s.layers)
+            if not any(role[:2] == ("pre_activation", k) for role in known)
+            and not any(
+                self._is_wrong(role) for role in known if role[:2] == ("post_activation", k)
+            )
+        }  # fmt: skip
+        for role, term in self._definitions():
+            wrong = role.name in ("error", "sample_error") and self._is_wrong(role)
+            if wrong:
+                self._note("E is not the declared error: gradients are held to the declared one")
+            if (
+                wrong
+                or role not in known
+                or (role.name == "post_activation" and role.layer in fused)
+                or self.foreign.formula(known[role]) is None
+            ):
+                block.formulas[role], claims[role] = term, Equals(term)
+
+    def _settle(self, block: Block, claims: dict[Role, Any], role: Role) -> None:
+        """Let who reads a cell read what it was proved to be; its formula if it was not."""
+        copy = terms.elsewhere(self.computed[role])
+        if self._is_wrong(role):
+            if role.name not in _GRADIENTS:
+                claims.pop(role, None)
+        elif copy in claims:
+            claims[copy] = Equals(terms.leaf(role), "a proved cell")
+            block.formulas.pop(copy, None)
 
     def _expect(self, block: Block, everything: dict[Role, Any]) -> None:
         """Write what refuted cells must be by the names of all derivatives, shown or not."""
@@ -407,24 +430,26 @@ class _Proof:
             return self.unread[place]
         if claim is None:
             return "nothing is claimed of it"
-        sources = [role]
         if isinstance(claim, Derivative):
-            sources.append(claim.of)
-            dead = claim.by not in adjoints.cone(claim.of)
-            if dead and claim.by.name not in ("weights", "biases"):
-                return f"E does not read the cell of {self._label(claim.by)}: map that one too"
-        elif role.name in ("new_weights", "new_biases"):
-            sources.append(Role("error"))
-        for source in sources:
-            for read in adjoints.cone(source):
-                if read.name == ELSEWHERE:
-                    at: Place = read.at  # type: ignore[assignment]
-                elif read in self.computed:
-                    at = self.computed[read]
-                else:
-                    continue
-                if at in self.unread and read not in block.formulas:
-                    return f"depends on {place_of(at)}: {self.unread[at]}"
+            reason = self._no_derivative(claim, block, adjoints)
+            return reason or self._beyond((role, claim.of), block, adjoints)
+        updated = role.name in ("new_weights", "new_biases")
+        return self._beyond((role, Role("error")) if updated else (role,), block, adjoints)
+
+    def _no_derivative(self, claim: Derivative, block: Block, adjoints: Adjoints) -> str:
+        if isinstance(block.spec.claims.get(claim.by), Equals) and claim.by.name == "biases":
+            return "its bias shares a cell with another"
+        dead = claim.by not in adjoints.cone(claim.of)
+        if dead and claim.by.name not in ("weights", "biases"):
+            return f"E does not read the cell of {self._label(claim.by)}: map that one too"
+        return ""
+
+    def _beyond(self, sources: tuple[Role, ...], block: Block, adjoints: Adjoints) -> str:
+        """Return on which cell that cannot be read some others depend, or nothing."""
+        for read in (read for source in sources for read in adjoints.cone(source)):
+            at = read.at if read.name == ELSEWHERE else self.computed.get(read)
+            if at in self.unread and read not in block.formulas:
+                return f"depends on {place_of(at)}: {self.unread[at]}"
         return ""
 
 

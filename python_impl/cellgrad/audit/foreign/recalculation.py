@@ -14,19 +14,21 @@ import contextlib
 import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from cellgrad.audit.foreign.placement import place_of
 from cellgrad.audit.foreign.sheets import Foreign, term_at
+from cellgrad.audit.foreign.term_values import value_of
 from cellgrad.certify.proof import terms
 from cellgrad.certify.proof.terms import Leaf, Term
-from cellgrad.audit.foreign.term_values import value_of
 from cellgrad.engines import create, installed
 from cellgrad.engines.apart import ApartEngine, possible
 from cellgrad.engines.interface import Arithmetic, Changes, Engine, OpenWorkbook, seconds_allowed
 from cellgrad.errors import EngineError, InputError, WorkbookError
-from cellgrad.xlsx.addresses import Range
+from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range
+from cellgrad.xlsx.cells import Cell
 from cellgrad.xlsx.formula import FormulaError, Place
 from cellgrad.xlsx.values import CellError, Value
 
@@ -39,6 +41,9 @@ MAX_WRITTEN = 200_000
 _EMBEDDED = frozenset(("formualizer", "ironcalc"))
 _LACKING = frozenset(("#NAME?", "#N/IMPL!", "#ERROR!", "#CALC!", "#SPILL!", "#CIRC!"))
 """Errors that say something of the engine, and nothing of the formula."""
+
+_RESULTS = frozenset(("#DIV/0!", "#NUM!"))
+"""Errors that say something of the numbers; the others may be for want of something."""
 
 _CLOSE = 1e-9
 _SECONDS = 60.0
@@ -110,9 +115,7 @@ class Calculation:
         self.close()
 
 
-def calculate(
-    foreign: Foreign, wanted: Iterable[Place], engine: str | None = None
-) -> Calculation:
+def calculate(foreign: Foreign, wanted: Iterable[Place], engine: str | None = None) -> Calculation:
     """Open a workbook in the first engine that calculates some cells.
 
     Args:
@@ -252,7 +255,7 @@ class _Arrays:
         """Return which array formula an engine does not calculate, or nothing."""
 
         def number(leaf: Leaf) -> float:
-            place: Place = leaf.at  # type: ignore[union-attr,assignment]
+            place: Place = leaf.at  # type: ignore[union-attr]
             value = values[place] if place in values else self.foreign.value(place)
             if value is None:
                 return 0.0
@@ -273,8 +276,9 @@ class _Arrays:
 
 def _error_in(needed: list[Place], values: dict[Place, Value]) -> str:
     for place in needed:
-        if isinstance(values[place], CellError):
-            return f"{place_of(place)} reads {values[place]}"
+        value = values[place]
+        if isinstance(value, CellError) and value.code not in _RESULTS:
+            return f"{place_of(place)} reads {value}"
     return ""
 
 
@@ -289,6 +293,19 @@ def _write_copy(
         wanted: cells that are read or written, constants too; None to copy every constant.
         path: where to.
     """
+    try:
+        _copied(foreign, needed, _constants(foreign, needed, wanted)).save(path)
+    except InputError:
+        raise
+    except Exception as error:  # the library has many ways to refuse a name or a text
+        raise WorkbookError(
+            f"cannot be copied for an engine ({error or type(error).__name__})",
+            file=foreign.book.path,
+            remedy="save it again in a spreadsheet program",
+        ) from error
+
+
+def _copied(foreign: Foreign, needed: list[Place], constants: Iterable[Place]) -> Any:
     from openpyxl import Workbook  # noqa: PLC0415 - slow to start
     from openpyxl.workbook.defined_name import DefinedName  # noqa: PLC0415
     from openpyxl.worksheet.formula import ArrayFormula  # noqa: PLC0415
@@ -296,77 +313,70 @@ def _write_copy(
     copy = Workbook()
     copy.remove(copy.active)
     sheets = {name: copy.create_sheet(name) for name in foreign.book.sheets}
-    for name, sheet in sheets.items():
-        sheet.title = name  # as it is: the library would change what it takes for repeated
-    for place in _constants(foreign, needed, wanted):
-        value = foreign.value(place)
-        if value is None:
-            continue
-        cell = sheets[place[0]].cell(*place[1:])
-        if isinstance(value, bool):
-            cell.value = value
-        elif isinstance(value, float):
-            cell.value = repr(value)
-            cell.data_type = "n"  # every bit: the library would write 16 digits
-        else:
-            cell.value = str(value)
-            cell.data_type = "e" if isinstance(value, CellError) else "s"
+    for place in constants:
+        _enter(sheets[place[0]].cell(*place[1:]), foreign.value(place))
     anchored: set[Range] = set()
     for place in needed:
         formula, area = foreign.formula(place), foreign.anchors.get(place)
-        cell = sheets[place[0]].cell(*place[1:])
         if area is None:
-            cell.value = f"={formula}"
+            sheets[place[0]].cell(*place[1:]).value = f"={formula}"
         elif area not in anchored:
             anchored.add(area)
-            sheets[place[0]].cell(area.top, area.left).value = ArrayFormula(
-                area.address, f"={formula}"
-            )
+            first = sheets[place[0]].cell(area.top, area.left)
+            first.value = ArrayFormula(area.address, f"={formula}")
     for name, text in foreign.book.names.items():
         with contextlib.suppress(Exception):  # a name that the library refuses is of no use
             copy.defined_names[name] = DefinedName(name, attr_text=text)
-    try:
-        copy.save(path)
-    except Exception as error:
-        raise WorkbookError(
-            f"cannot be copied for an engine ({error})", file=foreign.book.path,
-            remedy="save it again in a spreadsheet program",
-        ) from error  # fmt: skip
+    return copy
+
+
+def _enter(cell: Any, value: Value) -> None:
+    """Write a constant."""
+    if value is None or isinstance(value, bool):
+        cell.value = value
+    elif isinstance(value, float):
+        cell.value = repr(value)
+        cell.data_type = "n"  # every bit: the library would write 16 digits
+    else:
+        cell.value = str(value)
+        cell.data_type = "e" if isinstance(value, CellError) else "s"
 
 
 def _constants(
     foreign: Foreign, needed: list[Place], wanted: list[Place] | None
 ) -> Iterator[Place]:
+    """Yield the constants to copy, no more than may be."""
+    found: set[Place] = set()
+    for place in _candidates(foreign, needed, wanted):
+        if place not in found:
+            found.add(place)
+            if len(found) > MAX_WRITTEN:
+                raise _too_much(foreign)
+            yield place
+
+
+def _candidates(
+    foreign: Foreign, needed: list[Place], wanted: list[Place] | None
+) -> Iterator[Place]:
     sheets = foreign.book.sheets
-    total = sum(len(sheet.values) for sheet in sheets.values())
     if wanted is None:
-        if total > MAX_WRITTEN:
-            raise _too_much(foreign)
-        for name, sheet in sheets.items():
-            for row, column in sheet.values:
-                if (row, column) not in sheet.formulas:
-                    yield name, row, column
-        return
-    found = {place for place in wanted if foreign.formula(place) is None}
-    for place in needed:
-        for area in foreign.reads(place):
-            held = sheets.get(area.sheet)
-            if held is None:
-                continue
-            if area.height * area.width > len(held.values):
-                inside = [at for at in held.values if area.contains(*at)]
-            else:
-                inside = [
-                    (row, column)
-                    for row in range(area.top, area.bottom + 1)
-                    for column in range(area.left, area.right + 1)
-                ]
-            found.update(
-                (area.sheet, *at) for at in inside if at not in held.formulas
-            )
-        if len(found) > MAX_WRITTEN:
-            raise _too_much(foreign)
-    yield from found
+        areas = [
+            Range(name, 1, 1, MAX_ROW, MAX_COLUMN) for name in sheets
+        ]  # fmt: skip
+    else:
+        yield from (place for place in wanted if foreign.formula(place) is None)
+        areas = list(dict.fromkeys(area for place in needed for area in foreign.reads(place)))
+    for area in areas:
+        held = sheets.get(area.sheet)
+        if held is None:
+            continue
+        if area.height * area.width > len(held.values):
+            inside: Iterable[Cell] = (at for at in held.values if area.contains(*at))
+        else:
+            inside = product(range(area.top, area.bottom + 1), range(area.left, area.right + 1))
+        for at in inside:
+            if at not in held.formulas and at in held.values:
+                yield (area.sheet, *at)
 
 
 def _too_much(foreign: Foreign) -> InputError:

@@ -19,6 +19,8 @@ from cellgrad.xlsx.values import Value
 MAX_FORMULAS = 20_000
 """Sheets made by hand are small; each of their formulas is parsed and written again."""
 
+MOST_READ = 5_000_000
+
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _DYNAMIC = frozenset(("INDIRECT", "OFFSET", "CELL", "INFO"))
@@ -32,10 +34,12 @@ class Foreign:
     Attributes:
         book: its cells and formulas.
         anchors: for every cell of an array formula the range that the formula fills.
+        left: how many more cells formulas may read, each counted as often as it is read.
     """
 
     book: Book
     anchors: dict[Place, Range] = field(default_factory=dict)
+    left: int = MOST_READ
 
     def formula(self, place: Place) -> str | None:
         """Return the formula of a cell, if it holds one."""
@@ -85,6 +89,7 @@ class Foreign:
         None if it cannot be told: a formula cannot be parsed, or reads what it does not name.
         """
         found: set[Place] = set()
+        visits = 0
         stack = [place for place in results if self.formula(place) is not None]
         while stack:
             place = stack.pop()
@@ -105,6 +110,12 @@ class Foreign:
                     inside = [at for at in sheet.formulas if area.contains(*at)]
                 else:
                     inside = [at[1:] for at in _cells(area) if at[1:] in sheet.formulas]
+                visits += len(inside)
+                if visits > MOST_READ:
+                    raise WorkbookError(
+                        f"the mapped cells read more than {MOST_READ:,} others",
+                        file=self.book.path, remedy="keep only the sheets of the training step",
+                    )  # fmt: skip
                 stack += [(area.sheet, *at) for at in inside]
         return found
 
@@ -191,7 +202,14 @@ def term_at(foreign: Foreign, place: Place, resolve: Callable[[Place], Term]) ->
         FormulaError: it is outside what is read here.
     """
     area = foreign.anchors.get(place)
-    reader = ArrayReader(resolve, foreign.blank, whole=area is not None)
+
+    def counted(at: Place) -> Term:
+        foreign.left -= 1
+        if foreign.left < 0:
+            raise FormulaError("the formulas read more cells than are handled")
+        return resolve(at)
+
+    reader = ArrayReader(counted, foreign.blank, whole=area is not None)
     row, column = (place[1] - area.top, place[2] - area.left) if area else (0, 0)
     try:
         return reader.at(foreign.tree(place), row, column)

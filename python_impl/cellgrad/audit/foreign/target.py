@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -14,19 +14,21 @@ import numpy as np
 
 from cellgrad.audit.answer import Answer, Numbers, Slot, Vector
 from cellgrad.audit.foreign.map_file import WorkbookMap, places, read_map, workbook_of
-from cellgrad.audit.foreign.placement import Placement, place_of
+from cellgrad.audit.foreign.placement import Placement, joined, place_of
 from cellgrad.audit.foreign.recalculation import Calculation, calculate
 from cellgrad.audit.foreign.sheets import Foreign, read_foreign
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.quantities import Index, Key
 from cellgrad.errors import CaseError, CellgradError, WorkbookError
 from cellgrad.verify.domain import targets_problem
-from cellgrad.verify.redraw import SPECIAL, draws, kinked
+from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
 from cellgrad.xlsx.formula import Place, find_cycle
 from cellgrad.xlsx.values import Block, Value
 
 DRAWS = 5
 """Sets of drawn numbers, besides the special ones of networks with kinks."""
+
+_MOST_DRAWS = 40
 
 _AFTER = {"new_weights": "weights", "new_biases": "biases"}
 _OWN = "own numbers"
@@ -225,12 +227,19 @@ class WorkbookTarget:
 
     def _drawn(self) -> Iterator[Case]:
         structure = self.map.structure
-        special = SPECIAL if kinked(structure) else 0
-        found = list(itertools.islice(draws(structure), self._count + special))
-        if special:
-            found = [*found[1:], found[0]]  # every weight 0 shows least: that one comes last
+        source = draws(structure)
+        if not kinked(structure):
+            found = list(itertools.islice(source, self._count))
+        else:
+            found = list(itertools.islice(source, self._count + SPECIAL)) if self._count else []
+            # a forgotten derivative shows only where its node is asleep
+            while found and len(found) < _MOST_DRAWS and not _both_sides(found[1:]):
+                found.append(next(source))
+            found = [*found[1:], *found[:1]]  # every weight 0 shows least: that one comes last
         for n, drawn in enumerate(found, start=1):
-            yield self._case(drawn.givens, f"draw {n}", f"drawn numbers, set {n}")
+            yield self._case(
+                joined(self.map.given, drawn.givens), f"draw {n}", f"drawn numbers, set {n}"
+            )
 
     def _case(self, givens: Mapping[Key, Vector], name: str, title: str) -> Case:
         structure, conventions = self.map.structure, self.map.conventions
@@ -309,6 +318,15 @@ class WorkbookTarget:
         ]
         self.calculation.update(changes)
         self._written = case
+
+
+def _both_sides(found: Sequence[Drawn]) -> bool:
+    """Tell whether every node was seen awake and asleep."""
+    for k in range(len(found[0].step.pre_activation)):
+        above = np.concatenate([drawn.step.pre_activation[k] > 0 for drawn in found])
+        if not (above.any(axis=0) & ~above.all(axis=0)).all():
+            return False
+    return True
 
 
 def _rows(array: Vector) -> tuple[tuple[float, ...], ...]:

@@ -317,7 +317,9 @@ def _text(tree: Expression, name: Callable[[Any], str], signs: dict[str, str]) -
     (left, one), (right, other) = (_text(part, name, signs) for part in tree.parts())
     binds = tree.precedence
     # on the right, brackets also where the sign is the same: they keep the order
-    text = f"{_within(left, one >= binds)}{signs[tree.sign]}"
+    # and around a minus that leads a product, which would follow another sign
+    bare = one >= binds and not (binds == _PRODUCT and left.startswith(("-", "−")))
+    text = f"{_within(left, bare)}{signs[tree.sign]}"
     return text + _within(right, other > binds and other != _SIGN), binds
 
 
@@ -354,17 +356,21 @@ def evaluated(tree: Expression, value_of: Callable[[Any], np.float64]) -> np.flo
     if isinstance(tree, Negative):
         return np.float64(-evaluated(tree.of, value_of))
     if isinstance(tree, Call):
-        if tree.name == "IF":
-            condition, yes, no = tree.arguments
-            return evaluated(yes if evaluated(condition, value_of) > 0 else no, value_of)
-        inner = evaluated(tree.arguments[0], value_of)
-        if tree.name == "ROUND":
-            return np.float64(round(float(inner), tree.decimals))
-        return _FUNCTIONS[tree.name](inner)
+        return _called(tree, value_of)
     if not isinstance(tree, Operation):
         raise TypeError(f"{type(tree).__name__} is no formula")
     left, right = (evaluated(part, value_of) for part in tree.parts())
     return np.float64(_BINARY[tree.sign](left, right))
+
+
+def _called(call: Call, value_of: Callable[[Any], np.float64]) -> np.float64:
+    if call.name == "IF":
+        condition, yes, no = call.arguments
+        return evaluated(yes if evaluated(condition, value_of) > 0 else no, value_of)
+    inner = evaluated(call.arguments[0], value_of)
+    if call.name == "ROUND":
+        return np.float64(round(float(inner), call.decimals))
+    return _FUNCTIONS[call.name](inner)
 
 
 def _of_doubles(name: str) -> Callable[[np.float64], np.float64]:

@@ -176,8 +176,9 @@ class Givens:
         for index, value in np.ndenumerate(array):
             cell = LiveCell(block, index, value=float(value))
             block.cells[index] = cell
-            found[index] = _Given(float(value))
-            found[index].cell = cell
+            given = _Given(float(value))
+            given.cell = cell
+            found[index] = given
         self.blocks.append(block)
         return found
 
@@ -289,7 +290,11 @@ class Live:
         name, layer = key
         what, _, parameter = name.partition(" of ")
         if parameter:
-            return f"{_MEMORY.get(what, what)} of {self._named((parameter, layer), shape)[0]}", "", False
+            return (
+                f"{_MEMORY.get(what, what)} of {self._named((parameter, layer), shape)[0]}",
+                "",
+                False,
+            )
         if name == "new_biases":
             return f"new_{self._quantities['biases', layer].label}", "", False
         if name == "sample_error":
@@ -330,7 +335,7 @@ class Live:
         array = np.asarray(found, dtype=object)
         cells = np.empty(array.shape, dtype=object)
         for index in np.ndindex(array.shape):
-            cells[index] = array[index].cell
+            cells[index] = cast("Reference", array[index]).cell
         return cells
 
     def cell(self, slot: Slot, index: Index) -> LiveCell | None:
@@ -432,7 +437,7 @@ def _parted(right: Live, wrong: Live) -> Iterator[LiveCell]:
 
 
 def path_of_mistake(pair: Pair, cell: LiveCell) -> list[LiveCell]:
-    """Return the cells from the nearest mistaken formula to a cell that it makes wrong.
+    """Return the cells from the first mistaken formula to a cell that it makes wrong.
 
     Only the cell itself, where no formula on its way is another one than the right one:
     then other updates are made, or other numbers are reported.
@@ -440,18 +445,17 @@ def path_of_mistake(pair: Pair, cell: LiveCell) -> list[LiveCell]:
     came: dict[LiveCell, LiveCell | None] = {cell: None}
     queue = [cell]
     for one in queue:
-        if one in pair.parted:
-            path = [one]
-            while (following := came[path[-1]]) is not None:
-                path.append(following)
-            return path
-        if one.formula is None:
-            continue
-        for read in cells_in(one.formula):
+        for read in () if one.formula is None else cells_in(one.formula):
             if read not in came:
                 came[read] = one
                 queue.append(read)
-    return [cell]
+    if pair.wrong is None or not pair.parted & came.keys():
+        return [cell]
+    order = {block: n for n, block in enumerate(pair.wrong.blocks)}
+    path = [min(pair.parted & came.keys(), key=lambda one: (order[one.block], one.index))]
+    while (following := came[path[-1]]) is not None:
+        path.append(following)
+    return path
 
 
 def counterpart(live: Live, cell: LiveCell) -> LiveCell | None:
@@ -484,9 +488,7 @@ def nodes_of(case: Case, block: Block) -> tuple[list[str], list[str]]:
     return [node_name(structure, layer - 1, i) for i in range(shape[0])], columns
 
 
-def _columns(
-    structure: Any, name: str, layer: int, count: int, *, per_sample: bool
-) -> list[str]:
+def _columns(structure: Any, name: str, layer: int, count: int, *, per_sample: bool) -> list[str]:
     if per_sample:
         return [f"sample {s + 1}" for s in range(count)]
     if name in ("learning_rate", "epoch_errors"):

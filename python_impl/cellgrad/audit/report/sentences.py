@@ -78,11 +78,14 @@ def reason(audit: Audit) -> str:
     failed = [p for p in audit.probes if p.status == FAILED]
     refused = [p for p in audit.probes if p.status == UNSUPPORTED]
     if failed:
-        return f"no case gave numbers to compare. {one_line(failed[0].answer.failure)}"
+        return f"no case gave numbers to compare. {_of_case(failed[0])}"
     if refused:
-        why = one_line(refused[0].answer.unsupported)
-        return f"the target supports none of the cases. {refused[0].case.id}: {why}"
+        return f"the target supports none of the cases. {_of_case(refused[0])}"
     return "no case was asked."
+
+
+def _of_case(probed: Probed) -> str:
+    return f"{printable(probed.case.id)}: {why(probed)}"
 
 
 def what_it_is(diagnosis: Diagnosis) -> str:
@@ -146,7 +149,8 @@ def listed(words: Sequence[str]) -> str:
 
 def why(probed: Probed) -> str:
     """Return why a case gave no numbers; empty where it did."""
-    return one_line(probed.answer.failure or probed.answer.unsupported)
+    text = one_line(probed.answer.failure or probed.answer.unsupported)
+    return text.removeprefix(f"{printable(probed.case.id)}: ")
 
 
 def again(audit: Audit) -> str:
@@ -175,7 +179,8 @@ def short(value: float, digits: int = 7) -> str:
     if named:
         return named
     if value and not _TINY <= abs(value) < _HUGE:
-        return f"{value:.{max(digits - 3, 2)}e}".replace("e-0", "e-").replace("e+0", "e+")
+        mantissa, _, power = f"{value:.{max(digits - 3, 2)}e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
     text = f"{value:.{digits}g}"
     return "0" if text == "-0" else text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import cast
 
 from openpyxl.styles import Border, Font, Side
 from openpyxl.worksheet.pagebreak import Break
@@ -110,7 +111,9 @@ class LiveSheet:
     def _update_title(self, live: Live, update: int) -> None:
         many = len({block.update for block in live.blocks if block.update}) > 1
         if not update:
-            self.canvas.text(self.row, 1, "After the run: a forward pass over all samples", "heading")
+            self.canvas.text(
+                self.row, 1, "After the run: a forward pass over all samples", "heading"
+            )
         elif many:
             self.canvas.text(self.row, 1, f"Update {update}", "heading")
         else:
@@ -146,7 +149,7 @@ class LiveSheet:
         if not block.cells.shape:
             if block.equation:
                 put(row, start + 2, block.equation, "source")
-            self._cell(block.cells[()], row, start + 1)
+            self._cell(cast("LiveCell", block.cells[()]), row, start + 1)
             return row + 2
         if block.equation:
             put(row, start + _label_columns(block.label), block.equation, "equation")

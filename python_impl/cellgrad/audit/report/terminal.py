@@ -199,9 +199,12 @@ def _print_probes(console: Console, audit: Audit) -> None:
     console.print(table)
     if any(probed.cells for probed in audit.probes):
         console.print(Text("worst: the largest gap, in rounding bounds", style="dim"))
+    reasons: dict[str, list[str]] = {}
     for probed in audit.probes:
         if why(probed):
-            console.print(Text(f"{printable(probed.case.id)}: {why(probed)}"), overflow="fold")
+            reasons.setdefault(why(probed), []).append(printable(probed.case.id))
+    for text, names in reasons.items():
+        console.print(Text(f"{', '.join(names)}: {text}"), overflow="fold")
     console.print()
 
 

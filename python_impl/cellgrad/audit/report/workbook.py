@@ -200,7 +200,9 @@ class _Writer:
         if self.probed is None:
             return
         page.heading("What to look at")
-        words = "a row for every number that the implementation gave: the right one, its own, the gap"
+        words = (
+            "a row for every number that the implementation gave: the right one, its own, the gap"
+        )
         if self.pair is not None and self.pair.wrong is not None:
             words += ", and the mistaken formula's, which gives the same"
         page.pair(AUDIT, f"{words}. Red where they part.")
@@ -221,15 +223,16 @@ class _Writer:
         if self.probed is not None:
             where = origin(self.probed.case, audit.declared)
             file = f"reference/probes/{where.file}, " if where.file else ""
-            found.append(("this case", f"{printable(self.probed.case.id)}: {file}SHA-256 {where.sha256}"))
-        cells = [counts(p.cells) for p in audit.probes if p.cells]
-        found.append(
-            (
-                "all cases",
-                f"{counted(len(cells), 'case')} gave {counted(sum(c.cells for c in cells), 'number')}, "
-                f"{sum(c.agree for c in cells):,} of them right",
+            found.append(
+                ("this case", f"{printable(self.probed.case.id)}: {file}SHA-256 {where.sha256}")
             )
+        cells = [counts(p.cells) for p in audit.probes if p.cells]
+        cases, numbers = (
+            counted(len(cells), "case"),
+            counted(sum(c.cells for c in cells), "number"),
         )
+        agree = sum(c.agree for c in cells)
+        found.append(("all cases", f"{cases} gave {numbers}, {agree:,} of them right"))
         found.append(("precision", precision(audit)))
         if audit.tolerance is not None:
             found.append(("tolerance", f"{audit.tolerance:g}"))
@@ -263,7 +266,12 @@ class _AuditSheet:
     def write(self) -> None:
         put, canvas = self.canvas.text, self.canvas
         rows = self._rows()
-        put(1, 1, f"{_cut(printable(self.audit.target), 60)} on {printable(self.probed.case.id)}", "title")
+        put(
+            1,
+            1,
+            f"{_cut(printable(self.audit.target), 60)} on {printable(self.probed.case.id)}",
+            "title",
+        )
         put(2, 1, _cut(one_line(verdict_sentence(self.audit)), 130), "subtitle")
         left = len(self.probed.cells) - len(rows)
         if left > 0:
@@ -368,7 +376,7 @@ class _AuditSheet:
 
     def _look(self, first: int, last: int) -> None:
         canvas, sheet = self.canvas, self.canvas.sheet
-        widths = {1: 40, 2: 9, 3: 18, 4: 18, 5: 11, 6: 11, 7: 8}
+        widths: dict[int, float] = {1: 40, 2: 9, 3: 18, 4: 18, 5: 11, 6: 11, 7: 8}
         if self.mistaken:
             widths |= {8: 2.5, 9: 18, 10: 11, 11: 11, 12: 11}
         if self.grouped:

@@ -30,7 +30,7 @@ GRACE: Final = 1.0
 
 _CHUNK = 1 << 16
 _MARK = "CELLGRAD_AUDIT_RUN"
-_SWEEPS = 50
+_SWEEPS, _CLEAN = 50, 3
 
 OVERTIME, TOO_MUCH_OUTPUT, TOO_MANY_ERRORS = "overtime", "output", "errors"
 
@@ -193,8 +193,10 @@ def _end(child: subprocess.Popen[bytes], mark: str) -> None:
     else:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
-        for _ in range(_SWEEPS):  # what is killed may have started another at that moment
-            if not _kill_marked(mark.encode(), child.pid):
+        clean = 0
+        for _ in range(_SWEEPS):  # what ends, or is killed, may have started another just then
+            clean = 0 if _kill_marked(mark.encode(), child.pid) else clean + 1
+            if clean >= _CLEAN:
                 break
     child.wait()
 

@@ -254,7 +254,7 @@ class DerivativeFromPre(InLayers):
     first="activation_derivative",
     why="The two terms in brackets are swapped.",
     fix="1 − s: fA′ is positive everywhere.",
-    needs="logistic or tanh nodes; a trace tells it from error-flipped",
+    needs="logistic or tanh nodes; in the output layer a trace, to tell it from error-flipped",
     variants={
         **at("every layer", "output layer", "hidden layers"),
         "every layer, logistic nodes only": {"at": "every layer", "of": _LOGISTIC},

@@ -28,7 +28,8 @@ def _as_loss(loss: str) -> Declare:
     first="final_error",
     why="Both signs of FE are in use; each needs its own sign in the update.",
     fix="Flip one of the two: FE = y − target, or weight + LR · gradient.",
-    needs="nothing; a trace, or weight decay, tells it from derivative-sign and gradient-added",
+    needs="a trace, or an output that is neither logistic nor tanh, to tell it from "
+    "derivative-sign; weight decay, to tell it from gradient-added",
     variants={"": {}, _SQUARED: {"squared": True}},
 )
 class ErrorFlipped(Program):
@@ -50,7 +51,7 @@ class ErrorFlipped(Program):
     why="Squared error without the ½ is as common; every gradient is then twice as large.",
     fix="Declare the loss squared_error, or put the ½ back.",
     kind=CONVENTION,
-    needs="a learning rate other than ½; weight decay or a trace tells it from updated-twice",
+    needs="a learning rate other than ½; weight decay or a trace, to tell it from updated-twice",
     declare=_as_loss("squared_error"),
     seen=(
         Seen(

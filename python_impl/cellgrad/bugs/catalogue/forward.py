@@ -216,8 +216,8 @@ class BiasMissing(Program):
 @CHAPTER.entry(
     id="weights-read-transposed",
     title="The starting weights are read in the other order",
-    wrong="weight[i,j] = flat[j · n + i]",
-    right="weight[i,j] = flat[i · m + j]",
+    wrong="weight[i,j] = flat[j · n + i], with n incoming nodes",
+    right="weight[i,j] = flat[i · m + j], with m nodes in the layer",
     first="pre_activation",
     why="A flat list of weights is unpacked column by column where it was packed row by row; "
     "the shapes fit either way.",
@@ -311,9 +311,10 @@ class SoftmaxTwice(Program):
         signal = super().output_signal()
         if not self.__through or self.activations[-1] != "softmax":
             return signal
-        p, columns = self.inner, range(self.outputs)
-        mean = total([p[:, o] * signal[:, o] for o in columns])
-        return p * (signal - mean[:, None])
+        p = self.inner
+        mean = total([p[:, o] * signal[:, o] for o in range(self.outputs)])
+        through: Array = p * (signal - mean[:, None])
+        return through
 
 
 @CHAPTER.entry(

@@ -43,7 +43,8 @@ class OneGradientForBoth(Program):
             "first": self.top[:, 0],
             "last": self.top[:, -1],
         }[self.__how]
-        return 0.0 * gradient + of_node[None, :]
+        for_all: Array = 0.0 * gradient + of_node[None, :]
+        return for_all
 
     def moves(self, parameter: Parameter) -> bool:
         if parameter == ("weights", self.layers - 1) and self.layers > 1:

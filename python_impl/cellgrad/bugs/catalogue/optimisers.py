@@ -45,11 +45,12 @@ class MomentumMissing(Program):
     seen=(
         Seen(
             "Keras's SGD, by its documentation",
-            "https://www.tensorflow.org/api_docs/python/tf/keras/optimizers/SGD",
+            "https://tensorflow.org/versions/r2.8/api_docs/python/tf/keras/optimizers/SGD",
         ),
         Seen(
             "scikit-learn's optimiser",
-            "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/neural_network/"
+            "https://github.com/scikit-learn/scikit-learn/blob/"
+            "01230994da45472f5c27582212986cddafd57549/sklearn/neural_network/"
             "_stochastic_optimizers.py",
         ),
         Seen(
@@ -95,7 +96,8 @@ class MomentumAveraged(Program):
     def new_velocity(self, last: Array, gradient: Array) -> Array:
         if self.__first and self.turn.number == 0:
             return super().new_velocity(last, gradient)
-        return self.momentum * last + (1.0 - self.momentum) * gradient
+        average: Array = self.momentum * last + (1.0 - self.momentum) * gradient
+        return average
 
 
 @CHAPTER.entry(
@@ -133,7 +135,7 @@ class MomentumFake(Program):
     def with_momentum(self, parameter: Parameter, gradient: Array) -> Array:
         if self.__how == "outside":
             old = self.last("velocity", parameter, gradient)
-            step = gradient + self.rate * old
+            step: Array = gradient + self.rate * old
             self.remember("velocity", parameter, step)
             return step
         if self.__how == "change":
@@ -145,7 +147,7 @@ class MomentumFake(Program):
     def velocity(self, parameter: Parameter, gradient: Array) -> Array:
         old = self.last("velocity", parameter, gradient)
         factor = self.momentum if self.__how == "momentum before" else self.rate
-        new = factor * old + gradient
+        new: Array = factor * old + gradient
         self.remember("velocity", parameter, new if self.__how == "rate" else gradient)
         return new
 
@@ -171,7 +173,8 @@ class MomentumNesterov(Program):
     """One step ahead."""
 
     def velocity(self, parameter: Parameter, gradient: Array) -> Array:
-        return gradient + self.momentum * super().velocity(parameter, gradient)
+        ahead: Array = gradient + self.momentum * super().velocity(parameter, gradient)
+        return ahead
 
 
 @CHAPTER.entry(
@@ -235,7 +238,8 @@ class WeightDecayDoubled(Program):
     seen=(
         Seen(
             "scikit-learn's gradient",
-            "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/neural_network/"
+            "https://github.com/scikit-learn/scikit-learn/blob/"
+            "843a8da4429031d25d437ae6d1f749559fa79ac0/sklearn/neural_network/"
             "_multilayer_perceptron.py",
         ),
     ),
@@ -320,8 +324,9 @@ class WeightDecayDecoupled(Program):
         right = super().moved(parameter, value, gradient)
         if parameter[0] == "biases" and not self.__biases_too:
             return right
-        shrink = self.weight_decay * value
-        return right - (self.rate * shrink if self.__with_rate else shrink)
+        shrink: Array = self.weight_decay * value
+        shrunk: Array = right - (self.rate * shrink if self.__with_rate else shrink)
+        return shrunk
 
 
 @CHAPTER.entry(
@@ -365,4 +370,5 @@ class WeightDecayNewWeights(Program):
         new = super().moved(parameter, value, gradient)
         if parameter[0] == "biases" and not self.case.conventions.decay_biases:
             return new
-        return new - self.rate * self.weight_decay * new
+        shrunk: Array = new - self.rate * self.weight_decay * new
+        return shrunk

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,7 @@ _ROUNDED = {
     "all": ("every value", "pre_activation"),
     "weights": ("new weights", "new_weights"),
     "gradients": ("gradients", "weight_gradient"),
+    "post alone": ("S_postA, not in fA′,", "post_activation"),
 }
 """What is rounded, in words, and what shows it first."""
 
@@ -64,7 +66,7 @@ _ROUNDED = {
     seen=(
         Seen(
             "the working of a step in a library's test, written as comments (see the errata)",
-            "https://github.com/scikit-learn/scikit-learn/blob/main/sklearn/neural_network/"
+            "https://github.com/scikit-learn/scikit-learn/blob/05fda27/sklearn/neural_network/"
             "tests/test_mlp.py",
         ),
     ),
@@ -72,14 +74,32 @@ _ROUNDED = {
         f"{what} to {name}": {"to": staticmethod(to), "what": kind}
         for kind, (what, _) in _ROUNDED.items()
         for name, to in _FORMATS.items()
+    }
+    | {
+        f"all weights and biases to {n} decimals": {
+            "to": staticmethod(to_decimals(n)),
+            "what": "weights",
+            "givens_too": True,
+        }
+        for n in (2, 3, 4, 5)
     },
-    firsts={f"{what} to {name}": first for what, first in _ROUNDED.values() for name in _FORMATS},
+    firsts={f"{what} to {name}": first for what, first in _ROUNDED.values() for name in _FORMATS}
+    | {f"all weights and biases to {n} decimals": "pre_activation" for n in (2, 3, 4, 5)},
 )
 class LowPrecision(Program):
     """A poorer format for some values."""
 
     __to: Callable[[float], float] = staticmethod(to_decimals(4))
-    __what = "post"
+    __what, __givens_too = "post", False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.__givens_too and self.biases is not None:
+            self.biases = [self.cut(layer, ("weights",)) for layer in self.biases]
+
+    def given_weights(self, k: int) -> Array:
+        right = super().given_weights(k)
+        return self.cut(right, ("weights",)) if self.__givens_too else right
 
     def cut(self, value: Array, kinds: tuple[str, ...]) -> Array:
         """Return a value in the poorer format, if it is of such a kind."""
@@ -89,7 +109,7 @@ class LowPrecision(Program):
         return self.cut(super().pre_activation(k, incoming), ("all",))
 
     def post_activation(self, k: int, pre: Array) -> Array:
-        return self.cut(super().post_activation(k, pre), ("post", "all"))
+        return self.cut(super().post_activation(k, pre), ("post", "post alone", "all"))
 
     def output_signal(self) -> Array:
         return self.cut(super().output_signal(), ("all",))
@@ -169,7 +189,8 @@ class TanhThroughExp(Program):
         if self.__how == "one":
             return 2.0 / (1.0 + self.math.exp(-2.0 * x)) - 1.0
         up, down = self.math.exp(x), self.math.exp(-x)
-        return (up - down) / (up + down)
+        quotient: Array = (up - down) / (up + down)
+        return quotient
 
 
 @CHAPTER.entry(

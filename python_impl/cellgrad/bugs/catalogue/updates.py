@@ -381,7 +381,7 @@ class AssignedNotSubtracted(Program):
     first="new_weights",
     why="A sign is mistaken in an update line, often in one of several.",
     fix="Subtract everywhere, as long as FE = y − target.",
-    needs="nothing; weight decay or a trace tells it from error-flipped where all updates add",
+    needs="weight decay or a trace, to tell it from error-flipped where all updates add",
     variants={
         "everything": {"kind": "", "at": "every layer"},
         "biases": {"kind": "biases", "at": "every layer"},

@@ -1,0 +1,54 @@
+"""Frameworks as targets: a user's own model, or the framework's natural one.
+
+``torch:module:function`` audits what the function builds; ``torch:`` alone the model that
+anyone would build. The same with ``jax``, ``keras`` and ``sklearn``. A framework is
+imported only when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from cellgrad.audit.adapters.adapter import Adapter, Builder
+from cellgrad.audit.adapters.builder import load
+from cellgrad.errors import InputError
+
+_KINDS = {
+    "torch": ("pytorch", "PyTorch"),
+    "jax": ("jax", "Jax"),
+    "keras": ("keras", "Keras"),
+    "sklearn": ("scikit_learn", "ScikitLearn"),
+}
+"""Prefix: the module here, and its class."""
+
+PREFIXES = tuple(f"{kind}:" for kind in _KINDS)
+
+
+def create(text: str) -> Adapter | None:
+    """Return the adapter that a target's text names, or None if it names none.
+
+    Args:
+        text: ``torch:module:function``, or ``torch:`` alone; likewise ``jax:``, ``keras:``,
+            ``sklearn:``.
+
+    Raises:
+        InputError: the framework is missing, or there is no such function.
+    """
+    kind, colon, rest = text.partition(":")
+    if not colon or kind not in _KINDS:
+        return None
+    module, name = _KINDS[kind]
+    make: Callable[..., Adapter] = getattr(import_module(f"cellgrad.audit.adapters.{module}"), name)
+    builder: Builder | None = None
+    if rest:
+        if rest.count(":") != 1 or not all(rest.split(":")):
+            raise InputError(
+                "names no function that builds the model",
+                file=text,
+                remedy=f"write {kind}:module:function, or {kind}: alone for the natural model",
+            )
+        # Keras chooses its backend when it is first imported, perhaps by the user's module
+        made = make(None, name=text)
+        builder = load(rest)
+    return make(builder, name=text)
