@@ -27,6 +27,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from cellgrad.audit.probes import probes
+from cellgrad.bugs import pairs
 from cellgrad.bugs.apart import as_csv, measure
 from cellgrad.bugs.certifying import final_document
 from cellgrad.bugs.page import catalogue_text
@@ -230,6 +232,15 @@ def _probes(check: bool) -> int:  # noqa: FBT001
     return _settle(wanted, check=check) + _strangers("reference/probes/certified", "*.json", wanted)
 
 
+def _pairs(check: bool) -> int:  # noqa: FBT001
+    """Rebuild the index of pairs; one that differs in last bits of single precision stays."""
+    path = pairs.path()
+    data = pairs.build(probes())
+    if path.exists() and pairs.same(path.read_bytes(), data):
+        return 0
+    return _settle({path: data}, check=check)
+
+
 def _strangers(folder: str, pattern: str, wanted: dict[Path, bytes]) -> int:
     """Name files that nothing generates."""
     found = sorted(set((TOP / folder).rglob(pattern)) - set(wanted))
@@ -262,6 +273,7 @@ GROUPS: dict[str, Callable[[bool], int]] = {
     "certified": _vectors,
     "probes": _probes,
     "bugs": _bugs,
+    "pairs": _pairs,
     "figures": _figures,
     "engines": _engines,
 }

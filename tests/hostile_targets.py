@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-SECONDS = 0.4
+SECONDS = 0.25
 """The time limit of the programs that never end."""
 
 BEGINNING = """

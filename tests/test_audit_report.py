@@ -480,14 +480,16 @@ def test_an_engine_computes_the_mistakes_numbers(tmp_path):
     assert packed.values(engine, tmp_path / "b.xlsx")[cell] != packed.lives[0].values()[cell]
 
 
-def live_variants(case):
+def live_variants(case, chosen):
+    """Return the programs of variants; only half precision may be missing."""
     found = []
-    for one in variants():
+    for one in chosen:
         try:
             Live(one.program, Givens(case))
         except NotLiveError:
             assert "float16" in one.name, one
         else:
+            assert "float16" not in one.name, one
             found.append(one.program)
     return found
 
@@ -496,8 +498,7 @@ def live_variants(case):
 @pytest.mark.parametrize("case", probes(), ids=lambda case: case.id)
 def test_every_variant_of_the_catalogue_is_live_on_every_probe(case, tmp_path):
     engine = engines.create("formualizer")
-    programs = live_variants(case)
-    assert len(programs) > len(variants()) - 10
+    programs = live_variants(case, variants())
     for group in batched(programs, 12):
         equal, outside = disagreements(case, group, engine, tmp_path / "a.xlsx")
         assert not outside, outside[:3]
@@ -515,7 +516,7 @@ def test_another_engine_computes_the_mistakes_numbers(name, tmp_path, engine_or_
     engine = engine_or_skip(name)
     rng = random.Random(5)
     for case in probes()[:4]:
-        programs = rng.sample(live_variants(case), 8)
+        programs = live_variants(case, rng.sample(variants(), 8))
         equal, outside = disagreements(case, [Program, *programs], engine, tmp_path / "a.xlsx")
         assert not outside, outside[:3]
         assert equal > 100

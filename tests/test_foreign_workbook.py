@@ -4,6 +4,7 @@ The workbooks are made here as others lay them out: matrices with a row a node, 
 columns, a bias column and a row of ones, MMULT array formulas, helper cells, no names.
 """
 
+import io
 import math
 from collections import Counter
 from pathlib import Path
@@ -16,9 +17,10 @@ from openpyxl.worksheet.formula import ArrayFormula
 from cellgrad.audit.answer import Slot
 from cellgrad.audit.foreign.audit import audit_workbook
 from cellgrad.audit.foreign.map_file import read_map
+from cellgrad.audit.foreign.matching import Matcher
 from cellgrad.audit.foreign.target import WorkbookTarget
 from cellgrad.bugs.program import Program
-from cellgrad.cli.locate import locate_command
+from cellgrad.cli.locate import _ask, locate_command
 from cellgrad.errors import InputError
 
 
@@ -171,6 +173,7 @@ def test_a_right_sheet_agrees_in_every_case_and_every_formula_is_proved(tmp_path
     assert report.as_json()["cells"] == []
 
 
+@pytest.mark.slow
 def test_a_right_sheet_of_array_formulas_agrees_and_is_proved(tmp_path):
     engine_of_arrays()
     pytest.importorskip("sympy")
@@ -368,6 +371,19 @@ def test_a_matrix_the_wrong_way_round_is_told_how_to_say_so(tmp_path):
         read_map(path)
 
 
+def test_the_example_of_the_reference_fits_the_workbook_of_these_tests(tmp_path):
+    path = plain(tmp_path)
+    page = Path(__file__).parent.parent / "reference" / "foreign-workbooks.md"
+    mine = read_map(path)
+    path.write_text(page.read_text("utf-8").split("```toml\n")[1].split("```")[0])
+    theirs = read_map(path)
+    assert theirs.structure == mine.structure
+    for table, other in ((mine.given, theirs.given), (mine.computed, theirs.computed)):
+        assert {k: dict(w.cells()) for k, w in other.items()} == {
+            k: dict(w.cells()) for k, w in table.items()
+        }
+
+
 def test_a_circle_is_refused(tmp_path):
     with pytest.raises(InputError, match="circular reference"):
         audit_workbook(plain(tmp_path, {"J9": "=G13"}), count=0)
@@ -465,7 +481,10 @@ def test_the_commonest_mistake_is_found_in_a_sheet_that_shows_no_gradient(tmp_pa
     assert {cell.place.partition("!")[2] for cell in report.proof.refuted} == wrong_places(report)
 
 
-def test_a_forgotten_derivative_of_relu_shows_in_drawn_numbers_where_a_node_is_asleep(tmp_path):
+@pytest.mark.parametrize("forgotten", ["C", pytest.param("CD", marks=pytest.mark.slow)])
+def test_a_forgotten_derivative_of_relu_shows_in_drawn_numbers_where_a_node_is_asleep(
+    forgotten, tmp_path
+):
     cells = {
         "A2": 1, "A3": 2, "C2": 0.5, "D2": 1, "C3": 0.25, "D3": 0.75, "F2": 1.5, "F3": -0.5,
         "C5": "=A2*C2", "C6": "=A3*C3", "C7": "=C5+C6", "C8": "=MAX(0,C7)",
@@ -475,6 +494,8 @@ def test_a_forgotten_derivative_of_relu_shows_in_drawn_numbers_where_a_node_is_a
         "F12": "=H7*C8", "F13": "=H7*D8",
         "C12": "=C11*A2", "D12": "=D11*A2", "C13": "=C11*A3", "D13": "=D11*A3",
     }  # fmt: skip
+    if "D" in forgotten:
+        cells["D11"] = "=D10"
     write(tmp_path / "relu.xlsx", cells)
     found = tmp_path / "found.toml"
     assert locate_command(tmp_path / "relu.xlsx", found, None, yes=True) == 0
@@ -483,8 +504,37 @@ def test_a_forgotten_derivative_of_relu_shows_in_drawn_numbers_where_a_node_is_a
                        for name in ("backpropagated_error", "error_signal"))  # fmt: skip
     assert (flowing, signal) == ("C10:D10", "C11:D11")
     report = audit_workbook(found, count=3, proof=False)
-    assert wrong_places(report) == {"C11", "C12", "C13"}
+    assert wrong_places(report) == {f"{c}{r}" for c in forgotten for r in (11, 12, 13)}
     assert not any(cell.own for cell in report.cells)
+
+
+@pytest.mark.parametrize("seen", [pytest.param(True, marks=pytest.mark.slow), False])
+def test_signals_are_told_from_what_flows_back_below_a_wrong_layer_too(seen, tmp_path, monkeypatch):
+    """2-2-2-1, ReLU, a column a layer; layer 2 forgets its derivative, layer 1 does not."""
+    cells = {"A1": 1, "A2": 2, "M1": 3, "L1": "=K1-M1"}
+    for n, (w, value) in enumerate([("B", 0.5), ("C", 0.75), ("F", 0.25), ("G", 1.5)]):
+        cells |= {f"{w}1": value, f"{w}2": value - 0.125 * n - 0.25}
+    cells |= {"J1": 0.5, "J2": -0.75}
+    for j, (left, right) in enumerate([("B", "F"), ("C", "G")], start=1):
+        cells[f"D{j}"] = f"={left}1*A1+{left}2*A2"
+        cells[f"E{j}"] = f"=MAX(0,D{j})"
+        cells[f"H{j}"] = f"={right}1*E1+{right}2*E2"
+        cells[f"I{j}"] = f"=MAX(0,H{j})"
+        cells[f"J{4 + j}"] = f"=L1*J{j}"  # flows back to layer 2
+        cells[f"I{4 + j}"] = f"=J{4 + j}"  # its error signal, without fA′
+        cells[f"E{4 + j}"] = f"=F{j}*I5+G{j}*I6"  # flows back to layer 1
+        cells[f"D{4 + j}"] = f"=IF(D{j}>0,E{4 + j},0)"
+    cells["K1"] = "=J1*I1+J2*I2"
+    if not seen:  # as if no later draw were right in either: then the formulas must tell
+        monkeypatch.setattr(Matcher, "_steady", lambda *_: 0.0)
+    write(tmp_path / "deep.xlsx", cells)
+    found = tmp_path / "found.toml"
+    assert locate_command(tmp_path / "deep.xlsx", found, None, yes=True) == 0
+    where = {key: w.pieces[0].address for key, w in read_map(found).computed.items()}
+    assert where["backpropagated_error", 0] == "E5:E6"
+    assert where["error_signal", 0] == "D5:D6"
+    assert where["backpropagated_error", 1] == "J5:J6"
+    assert where["error_signal", 1] == "I5:I6"
 
 
 def test_a_regression_with_a_row_a_sample_is_found(tmp_path):
@@ -523,6 +573,14 @@ def test_locate_leaves_open_places_where_there_is_no_network(tmp_path, capsys):
     assert "open places" in capsys.readouterr().out
     with pytest.raises(InputError, match="exists already"):
         locate_command(tmp_path / "sales.xlsx", None, None, yes=True)
+
+
+def test_a_question_is_asked_on_the_terminal_and_the_answer_taken(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("7\n2\n"))
+    assert _ask("Which are the inputs?", ["A1", "B1"]) == 1
+    asked = capsys.readouterr()
+    assert asked.out == ""
+    assert "Which are the inputs?" in asked.err
 
 
 @pytest.mark.parametrize("nodes", ["", "3", "3,x", "0,1", "3,-1", "9" * 50])

@@ -66,8 +66,6 @@ def from_value(name, s, slope, wrong):
         return 1.0 if s > 0 else 0.0
     if name == "leaky_relu":
         return 1.0 if s > 0 else slope
-    if name == "softmax":
-        return s * (1 - s)
     return 1.0
 
 

@@ -18,12 +18,14 @@ class Pass:
         slopes: fA′ by layer; None where it is not used.
         back: Σ S_ERROR · weight by layer.
         signal: S_ERROR by layer.
+        told: S_preA and S_postA as they were computed, for the trace.
     """
 
     def __init__(self, x, t, layers):
         self.x, self.t = x, t
         self.pre, self.post = [], []
         self.inner = self.fe = self.outer = None
+        self.told = {}
         self.slopes, self.back, self.signal = ([None] * layers for _ in range(3))
 
     def incoming(self, k):
@@ -44,6 +46,8 @@ def passes(net, rows, wrong, rounding):
                 total += exp(p.pre[-1][o])
             for p in found:
                 p.post[-1][o] = exp(p.pre[-1][o]) / total
+    for p in found:
+        p.told = {"pre": p.pre, "post": p.post}
     return found
 
 

@@ -29,7 +29,7 @@ def of_the_layer_above(above, rows, how):
         rows: how many rows the layer below has; each is the same.
         how: the variant of one-gradient-for-both.
     """
-    if how == "summed over the outputs":
+    if how.startswith("summed over the outputs"):
         line = [sum(row) for row in above]
     elif how == "the mean of the outputs'":
         line = [sum(row) / len(row) for row in above]

@@ -27,7 +27,11 @@ MISTAKES = {
     "last-term-skipped": _FIRST_OR_OUTPUT,
     "softmax-twice": ("both differentiated", "error signal still y − t"),
     "softmax-over-samples": ("",),
-    "leaky-slope-ignored": ("slope 0", "slope 0.01", "slope 0.1", "slope 0.2", "slope 0.3"),
+    "leaky-slope-ignored": tuple(
+        f"slope {slope}{where}"
+        for where in ("", ", fA′ as declared")
+        for slope in ("0", "0.01", "0.1", "0.2", "0.3")
+    ),
     "error-flipped": _ALL_OR_SQUARED,
     "loss-doubled": (*_ALL_OR_SQUARED, "and averaged over samples twice"),
     "loss-averaged-over-outputs": (
@@ -70,6 +74,7 @@ MISTAKES = {
         "fA′ of the output of the same number",
         "fA′ of the first output",
         "fA′ of the last output",
+        "fA′ of each output, inside the sum, of a softmax y · (1 − y)",
     ),
     "updated-output-weights": ("", "the output weights only", "in online updates only"),
     "no-output-weight": ("",),
@@ -105,6 +110,7 @@ MISTAKES = {
         "the first output's",
         "the last output's",
         "the mean of the outputs'",
+        "summed over the outputs, in every layer that of the layer above",
     ),
     "no-input-factor": ("",),
     "no-post-activation-factor": ("output layer", "layers above the first"),
@@ -288,7 +294,14 @@ MISTAKES = {
     "weight-decay-new-weights": ("",),
     "low-precision": tuple(
         f"{what} to {digits}"
-        for what in ("S_postA", "every value", "new weights", "gradients")
+        for what in (
+            "S_postA",
+            "S_postA, not in fA′,",
+            "every value",
+            "new weights",
+            "gradients",
+            "all weights and biases",
+        )
         for digits in _ROUNDED
     ),
     "logistic-through-tanh": ("",),

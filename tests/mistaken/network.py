@@ -8,6 +8,7 @@ class Network:
         nodes: nodes of each layer.
         names: the activation of each layer but the input.
         slope: of leaky ReLU.
+        declared_slope: the same, as the case has it.
         weights: ``weights[k][i][j]``.
         biases: ``biases[k][j]``, or None.
         loss: the name of the loss.
@@ -17,7 +18,7 @@ class Network:
     def __init__(self, case, wrong):
         network = case["network"]
         self.nodes, self.names = network["nodes"], network["activations"]
-        self.slope = network.get("leaky_slope", 0.01)
+        self.slope = self.declared_slope = network.get("leaky_slope", 0.01)
         self.loss = case["loss"]
         self.last = len(self.nodes) - 2
         self.weights = [
@@ -26,7 +27,10 @@ class Network:
         biases = network["biases"]
         self.biases = None if biases is None else [[float(b) for b in row] for row in biases]
         if wrong.makes("leaky-slope-ignored"):
-            self.slope = float(wrong.how("leaky-slope-ignored").split()[1])
+            words = wrong.how("leaky-slope-ignored").replace(",", "").split()
+            self.slope = float(words[1])
+            if "declared" not in words:
+                self.declared_slope = self.slope
 
     def _weights(self, layer, k, wrong):
         flat = [float(w) for row in layer for w in row]

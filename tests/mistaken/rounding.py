@@ -10,6 +10,7 @@ class Rounding:
     def __init__(self, wrong):
         how = wrong.how("low-precision")
         self.what, _, self.digits = (how or "").partition(" to ")
+        self.what = self.what.partition(",")[0]
 
     def post_activation(self, x):
         return self._rounded(x) if self.what in ("S_postA", "every value") else x
@@ -18,7 +19,12 @@ class Rounding:
         return self._rounded(x) if self.what == "every value" else x
 
     def parameter(self, x):
-        return self._rounded(x) if self.what in ("new weights", "every value") else x
+        everywhere = ("new weights", "every value", "all weights and biases")
+        return self._rounded(x) if self.what in everywhere else x
+
+    def given(self, x):
+        """Return a starting weight or bias."""
+        return self._rounded(x) if self.what == "all weights and biases" else x
 
     def gradient(self, x):
         return self._rounded(x) if self.what in ("gradients", "every value") else x

@@ -38,20 +38,21 @@ def _slope(net, p, k, j, wrong):
     if _activation_stands_there(net, k, wrong):
         return activation(name, z, net.slope, wrong)
     if _from_the_sum_itself(net, k, wrong):
-        return from_value(name, z, net.slope, wrong)
+        return from_value(name, z, net.declared_slope, wrong)
     if within(wrong.how("derivative-of-post-activation"), k, net.last):
-        return derivative(name, s, net.slope, wrong)
+        return derivative(name, s, net.declared_slope, wrong)
     if _sign_is_wrong(net, k, wrong):
-        return -derivative(name, z, net.slope, wrong)
+        return -derivative(name, z, net.declared_slope, wrong)
     if name == "logistic" and within(wrong.how("derivative-precedence"), k, net.last):
         return s * 1 - s
     how = wrong.how("bias-after-activation")
     if "fA′ from that" in (how or "") and within(layers_of(how), k, net.last):
-        return from_value(name, s, net.slope, wrong)
-    if wrong.makes("low-precision"):
+        return from_value(name, s, net.declared_slope, wrong)
+    how = wrong.how("low-precision")
+    if how is not None and "not in fA′" not in how:
         # what is rounded is what is stored, and fA′ = s · (1 − s) is computed from it
-        return from_value(name, s, net.slope, wrong)
-    return derivative(name, z, net.slope, wrong)
+        return from_value(name, s, net.declared_slope, wrong)
+    return derivative(name, z, net.declared_slope, wrong)
 
 
 def _activation_stands_there(net, k, wrong):
@@ -89,6 +90,12 @@ def of_the_layer_above(net, p, k, j, wrong):
     """Return fA′ of node j in the layer above layer k's nodes, counted around the end."""
     names, above = net.names[k + 1], p.pre[k + 1]
     j %= len(above)
-    if names == "softmax":
-        return from_value(names, p.post[k + 1][j], net.slope, wrong)
-    return derivative(names, above[j], net.slope, wrong)
+    if "of a softmax" in (wrong.how("hidden-uses-output-derivative") or ""):
+        y = p.post[k + 1][j]
+        return (
+            y * (1 - y)
+            if names == "softmax"
+            else derivative(names, above[j], net.declared_slope, wrong)
+        )
+    # a softmax has no fA′ of its own: as for identity, 1
+    return derivative(names, above[j], net.declared_slope, wrong)

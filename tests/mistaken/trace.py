@@ -15,7 +15,7 @@ def step(net, update, case, wrong):
     def by_layer(name, layers):
         table = []
         for k in layers:
-            values = [getattr(p, name)[k] for p in found]
+            values = [(p.told.get(name) or getattr(p, name))[k] for p in found]
             table.append(None if values[0] is None else of_samples(values))
         return table
 

@@ -38,6 +38,10 @@ class Training:
         self.wrong = wrong.and_declared(case.get("conventions", {}))
         self.rounding = Rounding(self.wrong)
         self.net = Network(case, self.wrong)
+        given = self.rounding.given
+        self.net.weights = [[[given(w) for w in r] for r in m] for m in self.net.weights]
+        if self.net.biases is not None:
+            self.net.biases = [[given(b) for b in row] for row in self.net.biases]
         self.mover = Mover(case, self.net, self.wrong, self.rounding)
         self.mean = case["update"] == "batch_mean" or (
             case["update"] == "online" and self.wrong.how("batch-for-online") == "their mean"
@@ -80,7 +84,7 @@ class Training:
         found = gradients.of_weights(net, update, k, self.wrong)
         update.without_decay[k] = found
         how = self.wrong.how("one-gradient-for-both")
-        if how is not None and k < net.last:
+        if _takes_gradient_from_above(net, k, how):
             above = update.without_decay[k + 1]
             found = gradients.of_the_layer_above(above, net.nodes[k], how)
         update.weights[k] = [
@@ -118,6 +122,12 @@ class Training:
             row = self.net.biases[k]
             for j, b in enumerate(row):
                 row[j] = self.mover.moved((BIAS, k, j), b, update.biases[k][j], update.rate)
+
+
+def _takes_gradient_from_above(net, k, how):
+    if how is None or k == net.last:
+        return False
+    return k == net.last - 1 or "in every layer" in how
 
 
 def answered(case, wrong, *, steps=False):

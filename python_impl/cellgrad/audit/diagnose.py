@@ -11,7 +11,7 @@ from cellgrad.audit.answer import Answer
 from cellgrad.audit.hypothesis import PRECISIONS, Hypothesis
 from cellgrad.audit.prediction import SPAN
 from cellgrad.audit.probes import probes
-from cellgrad.audit.reference import right_numbers
+from cellgrad.audit.reference import Reference
 from cellgrad.audit.result import Diagnosis
 from cellgrad.audit.telling import first_difference, told_by
 from cellgrad.bugs import pairs
@@ -44,17 +44,6 @@ class Finding:
     right: bool
     reference: Hypothesis
     diagnoses: list[Diagnosis] = field(default_factory=list)
-
-
-class Reference(Hypothesis):
-    """The right program; its values are those of the MLP."""
-
-    def values(self, n: int) -> dict[object, np.ndarray]:  # type: ignore[override, type-arg]
-        """Return the right numbers for answer n."""
-        if n not in self._values:
-            answer = self.answers[n]
-            self._values[n] = right_numbers(answer.case, answer.numbers)
-        return self._values[n]  # type: ignore[return-value]
 
 
 def reference_for(

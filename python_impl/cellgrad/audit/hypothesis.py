@@ -16,6 +16,10 @@ _NEAR = 1e-3
 """A number that lies farther from a prediction than this, relative to its size, is not it:
 no need for the bound. (Bounds over a few updates are far below, in either precision.)"""
 
+_WIDEST = {"float64": 1e-7, "float32": 1e-3}
+"""A bound wider than this, relative to the number, counts as this: a mistaken run may leave
+all bounds behind, and what it then reproduces it reproduces far better than they say."""
+
 Mask = dict[Slot, "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]"]
 
 
@@ -50,15 +54,17 @@ class Hypothesis:
         which is computed in double precision.
         """
         if (n, precision) not in self._bounds:
-            answer = self.answers[n]
-            theirs = bounds(self.program, answer.case, answer.numbers, precision)
-            ours = theirs
-            if precision != "float64":
-                ours = self.bounds(n, "float64")
-                self._bounds[n, precision] = {s: b + ours[s] / 2 for s, b in theirs.items()}
-            else:
-                self._bounds[n, precision] = {s: 2 * b for s, b in ours.items()}
+            self._bounds[n, precision] = self.theirs_and_ours(n, precision)
         return self._bounds[n, precision]
+
+    def theirs_and_ours(self, n: int, precision: str) -> dict[Slot, Vector]:
+        """Return the target's bounds and those of the predictions, added."""
+        answer = self.answers[n]
+        theirs = bounds(self.program, answer.case, answer.numbers, precision)
+        if precision == "float64":
+            return {slot: 2 * bound for slot, bound in theirs.items()}
+        ours = bounds(self.program, answer.case, answer.numbers, "float64")
+        return {slot: bound + ours[slot] for slot, bound in theirs.items()}
 
     def near(self, n: int) -> Mask:
         """Return which numbers of answer n lie near the predictions; NaN counts as near."""
@@ -83,9 +89,10 @@ class Hypothesis:
                 continue
             with np.errstate(all="ignore"):
                 gap = np.abs(numbers.values - values[slot])
-            limit = allowed[slot] + _printed(numbers.half_units, numbers.values) + self.tolerance
-            # a mistaken run may leave all bounds behind (NaN): then near must do
-            near[slot] &= np.isnan(numbers.values) | ~(gap > limit)
+                widest = _WIDEST[precision] * (1 + np.abs(values[slot]))
+                limit = np.fmin(allowed[slot], widest) + self.tolerance
+            limit += _printed(numbers.half_units, numbers.values)
+            near[slot] &= np.isnan(numbers.values) | (gap <= limit)
         return near
 
     def explains(self, n: int, precision: str) -> bool:

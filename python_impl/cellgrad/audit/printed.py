@@ -10,14 +10,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-
 from cellgrad.audit.answer import EARLY, Answer, Slot
 from cellgrad.audit.cells import cells_of
 from cellgrad.audit.hypothesis import Hypothesis, Mask
 from cellgrad.audit.result import Cell, Diagnosis, Group
 from cellgrad.audit.telling import first_difference
 from cellgrad.bugs.catalogue import by_id, variants
-from cellgrad.bugs.entry import ALTERNATIVE, Variant
+from cellgrad.bugs.entry import ALTERNATIVE, PRECISION, Variant
 
 LEAST_DIGITS = 5.0
 """Digits that the numbers of a group must show together: fewer could agree by chance."""
@@ -127,13 +126,18 @@ def _greedy(
             )
         return others[explanation.variant]
 
+    def preferred(explanation: Explanation) -> tuple[bool, int]:
+        """Return what comes first among equals: mistakes before roundings, then who agrees more."""
+        rounding = by_id()[explanation.variant.entry].kind == PRECISION
+        return (not rounding, agreeing(explanation))
+
     while found:
         still = [p for p in places if p in open_cells]
         scored = [(sum(_holds(e.mask, p) for p in still), n) for n, e in enumerate(found)]
         most = max(count for count, _ in scored)
         if not most:
             return
-        best = max((found[n] for count, n in scored if count == most), key=agreeing)
+        best = max((found[n] for count, n in scored if count == most), key=preferred)
         hits = [p for p in still if _holds(best.mask, p)]
         found.remove(best)
         if _digits(hits, open_cells, asked) >= LEAST_DIGITS:

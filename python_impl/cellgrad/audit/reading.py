@@ -216,8 +216,9 @@ class _MisfitError(Exception):
 
 def _numbers(value: Any, shape: tuple[int, ...], where: str) -> Numbers:
     """Return nested lists as numbers of a shape."""
-    numbers = Numbers(np.full(shape, np.nan), np.zeros(shape))
     try:
+        _check_length(value, shape[0] if shape else None, where)  # before room is made for it
+        numbers = Numbers(np.full(shape, np.nan), np.zeros(shape))
         _fill(value, numbers.values, numbers.half_units, where)
     except _MisfitError as misfit:
         found = _shape(value)
@@ -236,10 +237,7 @@ def _fill(value: Any, values: Vector, half_units: Vector, where: str) -> None:
             raise _MisfitError(where, f"is {_kind(value)}, expected a number")
         values[()], half_units[()] = _number(value, where)
         return
-    if not isinstance(value, list):
-        raise _MisfitError(where, f"is {_kind(value)}, expected a list of {len(values)}")
-    if len(value) != len(values):
-        raise _MisfitError(where, f"has {len(value)} entries, expected {len(values)}")
+    _check_length(value, len(values), where)
     if values.ndim == 1 and set(map(type, value)) <= {float, int}:
         try:
             values[:] = value
@@ -254,6 +252,15 @@ def _fill(value: Any, values: Vector, half_units: Vector, where: str) -> None:
             half_units[i : i + 1].reshape(values.shape[1:]),
             f"{where}[{i}]",
         )
+
+
+def _check_length(value: Any, wanted: int | None, where: str) -> None:
+    if wanted is None or value is None:
+        return
+    if not isinstance(value, list):
+        raise _MisfitError(where, f"is {_kind(value)}, expected a list of {wanted}")
+    if len(value) != wanted:
+        raise _MisfitError(where, f"has {len(value)} entries, expected {wanted}")
 
 
 def _number(value: Any, where: str) -> tuple[float, float]:

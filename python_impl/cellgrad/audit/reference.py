@@ -1,20 +1,71 @@
-"""The right numbers of a case: certified where they are, else from the MLP."""
+"""The right program held against answers: its numbers are certified, or the MLP's."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from cellgrad.audit.answer import Slot, Vector
+from cellgrad.audit.hypothesis import Hypothesis
+from cellgrad.audit.prediction import bounds
+from cellgrad.audit.probes import probes
+from cellgrad.bugs.certified import certified_final
 from cellgrad.case.model import Case
 from cellgrad.mlp import Update, training_run
 from cellgrad.mlp.step import Forward, forward
 from cellgrad.verify.expected import step_numbers
 
+_HALF_ULP = 2.0**-53
+"""A certified value is the double nearest to the exact one."""
+
 _AFTER = {"weights": "new_weights", "biases": "new_biases"}
+
+
+@dataclass(slots=True)
+class Reference(Hypothesis):
+    """The right program.
+
+    Final weights and biases of the shipped probes are certified: the doubles nearest to the
+    exact values. All other numbers are those of the MLP.
+    """
+
+    _computed: dict[int, dict[Slot, Vector]] = field(default_factory=dict)
+
+    def values(self, n: int) -> dict[Slot, Vector]:
+        """Return the right numbers for answer n."""
+        if n not in self._values:
+            self._values[n] = {**self.computed(n), **self._certified(n)}
+        return self._values[n]
+
+    def computed(self, n: int) -> dict[Slot, Vector]:
+        """Return the MLP's numbers for answer n, in the definition's order of evaluation."""
+        if n not in self._computed:
+            answer = self.answers[n]
+            self._computed[n] = right_numbers(answer.case, answer.numbers)
+        return self._computed[n]
+
+    def _certified(self, n: int) -> dict[Slot, Vector]:
+        case, found = self.answers[n].case, {}
+        shipped = {probe.id: probe for probe in probes()}
+        final = certified_final(case.id) if shipped.get(case.id) == case else None
+        for slot in self.answers[n].numbers:
+            layers = getattr(final, slot.name, None) if slot.step == 0 else None
+            if layers is not None and slot.layer is not None:
+                found[slot] = layers[slot.layer]
+        return found
+
+    def theirs_and_ours(self, n: int, precision: str) -> dict[Slot, Vector]:
+        """Return the target's bounds and those of the right numbers, added."""
+        found = Hypothesis.theirs_and_ours(self, n, precision)
+        certified = self._certified(n)
+        if certified:
+            answer = self.answers[n]
+            theirs = bounds(self.program, answer.case, certified, precision)
+            found |= {s: b + _HALF_ULP * np.abs(certified[s]) for s, b in theirs.items()}
+        return found
 
 
 def right_numbers(case: Case, slots: Iterable[Slot]) -> dict[Slot, Vector]:

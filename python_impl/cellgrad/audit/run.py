@@ -13,6 +13,7 @@ from cellgrad.audit.hypothesis import Hypothesis
 from cellgrad.audit.pattern import remarks
 from cellgrad.audit.printed import grouped
 from cellgrad.audit.probes import declare, not_exercised
+from cellgrad.audit.reference import Reference
 from cellgrad.audit.result import (
     AGREES,
     ALTERNATIVE_FORMULA,
@@ -97,7 +98,7 @@ def _judge_probes(used: Sequence[Probed], finding: Finding) -> None:
 
 
 def _identical(answer: Answer, reference: Hypothesis, n: int) -> bool:
-    values = reference.values(n)
+    values = reference.computed(n) if isinstance(reference, Reference) else reference.values(n)
     return all(
         bool(np.all(np.isnan(x.values) | (x.values == values[slot])))
         and not np.any(x.half_units > 0)
@@ -127,7 +128,13 @@ def _first_divergence(result: Audit, used: Sequence[Probed]) -> None:
 
 
 def _unseen(answers: Sequence[Answer], reference: Hypothesis) -> list[str]:
-    """Return the entries none of which variants would have changed any number."""
+    """Return the entries none of which variants would have changed any number.
+
+    Of a long run its beginning decides: what shows later shows there, or is not looked for.
+    """
+    if any(len(answer.parts()) > 1 for answer in answers):
+        answers = [answer.parts()[0] for answer in answers]
+        reference = Hypothesis(reference.program, answers)
     found = []
     for entry in entries():
         if entry.kind in (kinds.ALTERNATIVE, kinds.PRECISION):

@@ -143,6 +143,18 @@ def build(cases: Sequence[Case]) -> bytes:
     return file.getvalue()
 
 
+def same(one: bytes, other: bytes) -> bool:
+    """Whether two index files hold the same, roundings of single precision aside."""
+    try:
+        a, b = (np.load(io.BytesIO(data), allow_pickle=False) for data in (one, other))
+        if sorted(a.files) != sorted(b.files):
+            return False
+        exact = all(np.array_equal(a[name], b[name]) for name in a.files if name != "values")
+        return exact and np.allclose(a["values"], b["values"], rtol=1e-6, equal_nan=True)
+    except ValueError:
+        return False
+
+
 def _as(row: Vector, others: Vector) -> bool:
     gap = np.abs(others - row) <= SAME * (1 + np.abs(row))
     return bool((gap | (np.isnan(others) & np.isnan(row))).all(axis=1).any())

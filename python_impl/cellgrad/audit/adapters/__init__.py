@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from cellgrad.audit.adapters.adapter import Adapter, Builder
+from cellgrad.audit.adapters.adapter import Adapter
 from cellgrad.audit.adapters.builder import load
+from cellgrad.audit.targets.function import SECONDS
 from cellgrad.errors import InputError
 
 _KINDS = {
@@ -25,12 +26,13 @@ _KINDS = {
 PREFIXES = tuple(f"{kind}:" for kind in _KINDS)
 
 
-def create(text: str) -> Adapter | None:
+def create(text: str, timeout: float = SECONDS) -> Adapter | None:
     """Return the adapter that a target's text names, or None if it names none.
 
     Args:
         text: ``torch:module:function``, or ``torch:`` alone; likewise ``jax:``, ``keras:``,
             ``sklearn:``.
+        timeout: seconds that a case may take.
 
     Raises:
         InputError: the framework is missing, or there is no such function.
@@ -40,15 +42,14 @@ def create(text: str) -> Adapter | None:
         return None
     module, name = _KINDS[kind]
     make: Callable[..., Adapter] = getattr(import_module(f"cellgrad.audit.adapters.{module}"), name)
-    builder: Builder | None = None
+    if rest and (rest.count(":") != 1 or not all(rest.split(":"))):
+        raise InputError(
+            "names no function that builds the model",
+            file=text,
+            remedy=f"write {kind}:module:function, or {kind}: alone for the natural model",
+        )
+    # the framework first: Keras needs a backend by the time the user's module imports it
+    adapter = make(name=text, timeout=timeout)
     if rest:
-        if rest.count(":") != 1 or not all(rest.split(":")):
-            raise InputError(
-                "names no function that builds the model",
-                file=text,
-                remedy=f"write {kind}:module:function, or {kind}: alone for the natural model",
-            )
-        # Keras chooses its backend when it is first imported, perhaps by the user's module
-        made = make(None, name=text)
-        builder = load(rest)
-    return make(builder, name=text)
+        adapter.builder = load(rest)
+    return adapter

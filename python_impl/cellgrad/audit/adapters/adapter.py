@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -12,16 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cellgrad.audit.answer import Answer, Numbers, Slot, Vector
+from cellgrad.audit.answer import Answer, Vector
+from cellgrad.audit.targets.function import SECONDS, FunctionTarget
 from cellgrad.case.model import Case
 from cellgrad.case.write import case_document
-from cellgrad.errors import InputError, printable
+from cellgrad.errors import InputError
 
 Builder = Callable[[dict[str, Any]], Any]
 """A user's function: the case as a document in, what the framework trains out."""
-
-_LONGEST = 400
-"""Characters that a framework's own message may have in a report."""
 
 
 class UnsupportedError(Exception):
@@ -52,6 +47,7 @@ class Adapter(ABC):
         name: what a report calls it; the framework's name by default.
         dtype: the precision of the natural model, ``float64`` or ``float32``. What a builder
             makes keeps its own.
+        timeout: seconds that a case may take.
 
     Raises:
         InputError: the framework is not installed.
@@ -64,12 +60,19 @@ class Adapter(ABC):
     """How to install it."""
 
     def __init__(
-        self, builder: Builder | None = None, *, name: str = "", dtype: str = "float64"
+        self,
+        builder: Builder | None = None,
+        *,
+        name: str = "",
+        dtype: str = "float64",
+        timeout: float = SECONDS,
     ) -> None:
         self.name = name or f"{self.framework}:"
         self.dtype = dtype
         self.builder = builder
         self.library = self.imported(self.framework)
+        # called like any function: with its time limit, and its failures on one line
+        self._call = FunctionTarget(self._trace, timeout)
 
     def imported(self, module: str) -> Any:
         """Return a module of the framework.
@@ -86,21 +89,18 @@ class Adapter(ABC):
 
     def answer(self, case: Case) -> Answer:
         """Run a case: load its weights, make its updates, read the weights back."""
-        found, started = Answer(case), time.perf_counter()
+        self._case = case
+        return self._call.answer(case)
+
+    def _trace(self, _document: dict[str, Any]) -> dict[str, Any]:
+        """Return the trace of the case that was asked, as any audited function does."""
         try:
-            # what a model prints must not mix with a report on standard output
-            with contextlib.redirect_stdout(sys.stderr):
-                found.numbers = numbers_of(case, self.trained(case))
+            found = self.trained(self._case)
         except UnsupportedError as reason:
-            found.unsupported = str(reason)
-        except InputError as error:
-            found.failure = f"{case.id}: {error.line()}"
-        except (Exception, SystemExit) as error:  # a user's code may raise anything
-            told = " ".join(printable(str(error)).split())
-            told = told if len(told) <= _LONGEST else f"{told[:_LONGEST]} …"
-            found.failure = f"{case.id}: {self.name} raised {type(error).__name__}: {told}"
-        found.seconds = time.perf_counter() - started
-        return found
+            return {"unsupported": str(reason)}
+        biases = [layer.tolist() for layer in found.biases] or None
+        weights = [layer.tolist() for layer in found.weights]
+        return {"schema": "cellgrad-trace/1", "weights": weights, "biases": biases}
 
     @abstractmethod
     def trained(self, case: Case) -> Parameters:
@@ -111,7 +111,7 @@ class Adapter(ABC):
             InputError: what the builder returned cannot be used.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - nothing to do, and no duty of a subclass
         """Leave nothing behind: an adapter starts no process and writes no file."""
 
     def built(self, case: Case) -> Any:
@@ -222,28 +222,6 @@ def refuse_conventions(case: Case, framework: str, *, followed: Sequence[str] = 
         f"{framework} keeps the learning rate outside the velocity",
         when="rate_in_velocity" not in followed and told.rate_in_velocity and bool(rule.momentum),
     )
-
-
-def numbers_of(case: Case, found: Parameters) -> dict[Slot, Numbers]:
-    """Return final parameters as an answer's numbers.
-
-    Raises:
-        InputError: they do not have the shapes of the case.
-    """
-    wanted, numbers = parameters_of(case), {}
-    for name, values, given in (
-        ("weights", found.weights, wanted.weights),
-        ("biases", found.biases, wanted.biases),
-    ):
-        if _shapes(values) != _shapes(given):
-            raise InputError(
-                f"after training the {name} are {_told(values)}, the case's {_told(given)}",
-                remedy="keep the shapes of the parameters",
-            )
-        for k, layer in enumerate(values):
-            full = np.array(layer, dtype=np.float64)
-            numbers[Slot(0, name, k)] = Numbers(full, np.zeros_like(full))
-    return numbers
 
 
 def _shapes(arrays: Sequence[Vector]) -> list[tuple[int, ...]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from cellgrad.audit.adapters.adapter import Builder
 from cellgrad.errors import InputError, printable
@@ -23,7 +25,8 @@ def load(text: str) -> Builder:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found = import_module(module_name)
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is the report's
+            found: Any = import_module(module_name)
     except (Exception, SystemExit) as error:  # a module may do anything while it is imported
         raise InputError(
             f"cannot be imported ({type(error).__name__}: {printable(str(error))[:200]})",

@@ -35,6 +35,7 @@ from cellgrad.audit.adapters.adapter import (
     refuse_conventions,
     updates_of,
 )
+from cellgrad.audit.targets.function import SECONDS
 from cellgrad.case.model import Case
 
 _BACKENDS = ("tensorflow", "torch", "jax")
@@ -54,10 +55,15 @@ class Keras(Adapter):
     remedy = "pip install keras torch (or jax, or tensorflow, and name it in KERAS_BACKEND)"
 
     def __init__(
-        self, builder: Builder | None = None, *, name: str = "", dtype: str = "float64"
+        self,
+        builder: Builder | None = None,
+        *,
+        name: str = "",
+        dtype: str = "float64",
+        timeout: float = SECONDS,
     ) -> None:
         choose_backend()
-        super().__init__(builder, name=name, dtype=dtype)
+        super().__init__(builder, name=name, dtype=dtype, timeout=timeout)
         self.dtype = self.library.backend.result_type(dtype, dtype)
 
     def trained(self, case: Case) -> Parameters:

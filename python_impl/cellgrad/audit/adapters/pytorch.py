@@ -6,8 +6,8 @@ A user's function gets the case's document and returns
 - ``(module, optimizer)``: the loss is then the case's.
 
     def make(case):
-        n, hidden, m = case["network"]["nodes"]
-        module = nn.Sequential(nn.Linear(n, hidden), nn.Sigmoid(), nn.Linear(hidden, m), nn.Sigmoid())
+        n, h, m = case["network"]["nodes"]
+        module = nn.Sequential(nn.Linear(n, h), nn.Sigmoid(), nn.Linear(h, m), nn.Sigmoid())
         return module, torch.optim.SGD(module.parameters(), lr=case["learning_rate"])
 
 The weights of the case are loaded into the module's ``nn.Linear`` layers, in the order in which

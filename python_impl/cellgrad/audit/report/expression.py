@@ -7,6 +7,7 @@ can be evaluated. Operators keep the order of evaluation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
@@ -245,7 +246,7 @@ class Formulas:
             NotLiveError: it is no rounding to decimals.
         """
         decimals = _decimals(to)
-        return _each(lambda value: Call("ROUND", value, decimals=decimals), x)
+        return _each(lambda value: _rounded(value, decimals), x)
 
 
 def _chosen(condition: Expression, yes: Expression, no: Expression) -> Expression:
@@ -264,6 +265,23 @@ def _each(function: Callable[[Expression], Expression], x: Any) -> Array:
     return found
 
 
+def _rounded(value: Expression, decimals: int) -> Expression:
+    """Return ROUND; of a given that is a tie the even neighbour, as ``bugs`` rounds.
+
+    A spreadsheet rounds ties away from 0. Numbers that are computed hit none, but for chance.
+    """
+    plainly = Call("ROUND", value, decimals=decimals)
+    given = getattr(value.cell, "value", None) if isinstance(value, Reference) else None
+    if given is None or (Fraction(given) * 10**decimals) % 1 != _HALF:
+        return plainly
+    power = Number(10.0**decimals)
+    scaled = value * power
+    even = 2.0 * Call("ROUND", scaled / 2.0) / power
+    no_tie: Expression = 0.5 - Call("ABS", scaled - Call("ROUND", scaled))
+    return Call("IF", no_tie, plainly, even)
+
+
+_HALF = Fraction(1, 2)
 _TRIED = (1 / 3, 2 / 7, 12.3456789012345, -0.000123456789)
 
 

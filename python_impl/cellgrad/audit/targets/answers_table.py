@@ -30,6 +30,7 @@ _INDEX = re.compile(r"(?:\[[0-9]{1,9}\])*")
 _STEP = re.compile(r"steps\.([1-9][0-9]{0,9})\.([a-z_]+)")
 _MOST_SHOWN = 60
 _COARSEST = 100.0
+_MOST_EPOCHS = 1_000_000
 
 Where = tuple[Slot, tuple[int, ...]]
 
@@ -184,7 +185,7 @@ class _Table:
 
     def _quantity(self, text: str) -> tuple[int, str, Place | None]:
         """Return step, name and place of a quantity; no place if there is no such quantity."""
-        if text == "epoch_errors":
+        if text == "epoch_errors" and self.case.epochs <= _MOST_EPOCHS:
             shapes: dict[int | None, tuple[int, ...]] = {None: (self.case.epochs,)}
             return 0, text, Place(False, self.slots.layers, shapes, per_sample=False)
         if text.startswith("final."):

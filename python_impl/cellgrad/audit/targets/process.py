@@ -28,6 +28,9 @@ KEPT_ERRORS: Final = 64 << 10
 GRACE: Final = 1.0
 """Seconds that a child has to end after it closed its standard output."""
 
+_NAP = 0.2
+"""Seconds after which a waiting audit looks up: an interruption may have come meanwhile."""
+
 _CHUNK = 1 << 16
 _MARK = "CELLGRAD_AUDIT_RUN"
 _SWEEPS, _CLEAN = 50, 3
@@ -115,7 +118,7 @@ class _Watch:
                 left = until - time.monotonic()
                 if left <= 0:
                     return "" if self.silent_since < math.inf else OVERTIME
-                self.changed.wait(left)
+                self.changed.wait(min(left, _NAP))
             return self.limit
 
     def running(self) -> bool:
