@@ -13,9 +13,10 @@ RANKS = [
     {"case", "xlsx"},
     {"mlp", "workbook", "engines", "certify", "kernels"},
     {"compare", "build", "train"},
-    {"verify"},
+    {"verify", "bugs"},
     {"report"},
-    {"cli"},
+    {"audit"},
+    {"cli", "pytest_plugin"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 
@@ -27,6 +28,7 @@ MAY_IMPORT = {
     "certify": {"certify", "case", "xlsx", "errors"},
     "engines": {"engines", "xlsx", "files", "errors"},
     "kernels": {"kernels", "case", "errors"},
+    "bugs": {"bugs", "case", "certify", "errors", "files", "shipped"},
     "train": {"train", "case", "kernels", "xlsx", "errors", "files", "shipped"},
     "case": {"case", "errors", "files", "shipped"},
     "xlsx": {"xlsx", "errors", "files"},

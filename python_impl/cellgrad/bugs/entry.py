@@ -137,7 +137,8 @@ class InLayers(Program):
             "hidden layers": k < last,
             "first layer": k == 0,
             "layers above the first": k > 0,
-            "second layer": k == 1 and last > 1,
+            "second layer": k == 1,
+            "second of three layers": k == 1 and last > 1,
             "hidden layers below the last": k < last - 1,
             "last hidden layer": k == last - 1,
         }[where]

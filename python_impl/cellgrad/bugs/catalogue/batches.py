@@ -275,9 +275,12 @@ class MeanTwice(Program):
     needs="several samples in an update",
     variants={
         "each with the full LR": {"share": False},
-        "each with LR / N": {"share": True},
+        "each gradient divided by N": {"share": True},
+        "each with LR / N": {"rate_shared": True},
+        "each with LR / N, where the mean is asked for": {"rate_shared": True, "mean": True},
         "each with the full LR, and the rate by sample": {"share": False, "by_sample": True},
-        "each with LR / N, and the rate by sample": {"share": True, "by_sample": True},
+        "each gradient divided by N, and the rate by sample": {"share": True, "by_sample": True},
+        "each with LR / N, and the rate by sample": {"rate_shared": True, "by_sample": True},
     },
     seen=(
         Seen(
@@ -289,7 +292,7 @@ class MeanTwice(Program):
 class OnlineForBatch(Program):
     """One update a sample."""
 
-    __share, __by_sample = False, False
+    __share, __by_sample, __rate_shared, __mean = False, False, False, False
 
     def turns(self) -> Iterator[Turn]:
         number = 0
@@ -297,7 +300,10 @@ class OnlineForBatch(Program):
             for sample in turn.samples:
                 self.whole = len(turn.samples)
                 rate = self.rate_of(number) if self.__by_sample else turn.rate
-                yield Turn(number, (sample,), rate)
+                shared = self.__rate_shared and not (
+                    self.__mean and self.case.update != "batch_mean"
+                )
+                yield Turn(number, (sample,), rate / self.whole if shared else rate)
                 number += 1
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:

@@ -346,12 +346,21 @@ class TanhDerivativeInLogistic(Program):
         "fA′ of the output of the same number": {"which": "same"},
         "fA′ of the first output": {"which": "first"},
         "fA′ of the last output": {"which": "last"},
+        "fA′ of each output, inside the sum; y · (1 − y) of a softmax": {
+            "which": "inside",
+            "softmax": True,
+        },
+        "fA′ of the node of the same number above, in every hidden layer": {
+            "which": "same",
+            "all": True,
+        },
     },
     firsts=dict.fromkeys(
         (
             "fA′ of the output of the same number",
             "fA′ of the first output",
             "fA′ of the last output",
+            "fA′ of the node of the same number above, in every hidden layer",
         ),
         "activation_derivative",
     ),
@@ -359,15 +368,17 @@ class TanhDerivativeInLogistic(Program):
 class HiddenUsesOutputDerivative(Program):
     """fA′(S_preA_O) in the hidden layer."""
 
-    __which, __all = "inside", False
+    __which, __all, __softmax = "inside", False, False
 
     def hidden_signal(self, k: int) -> Array:
         if k < self.layers - 2 and not self.__all:
             return super().hidden_signal(k)
         above, weights = self.slope(k + 1), self.weights_back(k + 1)
+        if self.__softmax and self.activations[k + 1] == "softmax":
+            above = self.logistic_slope(self.post[k + 1])
         if self.__which == "inside":
             return self.weighted_sum(self.signal[k + 1] * above, weights)
-        nodes, outputs = range(self.nodes[k + 1]), self.outputs
+        nodes, outputs = range(self.nodes[k + 1]), self.nodes[k + 2]
         columns = {
             "same": [h % outputs for h in nodes],
             "first": [0 for _ in nodes],

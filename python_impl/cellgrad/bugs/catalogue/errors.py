@@ -129,8 +129,9 @@ class LossAveragedOverOutputs(Program):
     variants={
         "(y − t)²": {"how": "square"},
         "½ (y − t)²": {"how": "half"},
-        "E of the sample for every output": {"how": "error"},
+        "Σ (y − t)² for every output": {"how": "sum"},
         "½ Σ (y − t)² for every output": {"how": "halved sum"},
+        "E of the sample, of whatever loss, for every output": {"how": "error"},
         f"(y − t)², {_SQUARED}": {"how": "square", "squared": True},
         f"½ (y − t)², {_SQUARED}": {"how": "half", "squared": True},
     },
@@ -149,8 +150,11 @@ class LossValueForError(Program):
             return squares
         if self.__how == "half":
             return 0.5 * squares
+        if self.__how == "error":
+            self.final_error = fe
+            return fe * 0.0 + self.sample_error()[:, None]
         sums = total([squares[:, o] for o in range(self.outputs)])[:, None]
-        return fe * 0.0 + (sums if self.__how == "error" else 0.5 * sums)
+        return fe * 0.0 + (sums if self.__how == "sum" else 0.5 * sums)
 
 
 @CHAPTER.entry(

@@ -8,6 +8,9 @@ from cellgrad.bugs.program import Program, Record
 
 CHAPTER = Chapter()
 
+_OTHER_SLOPES = (0.0, 0.01, 0.1, 0.2, 0.3)
+"""Slopes below zero that libraries and programs have where nothing is said."""
+
 
 @CHAPTER.entry(
     id="sign-of-exponent",
@@ -149,9 +152,11 @@ class BiasAfterActivation(InLayers):
         )
 
     def slope(self, k: int) -> Array:
-        if self.__slope_of_post and self.here(self.__at, k) and self.activations[k] in _FROM_POST:
+        if not self.__slope_of_post or not self.here(self.__at, k):
+            return super().slope(k)
+        if self.activations[k] in _FROM_POST:
             return self.derivative_from_post(self.activations[k], self.post[k])
-        return super().slope(k)
+        return self.derivative(k, self.post[k])  # of a ReLU: whether S_postA is above 0
 
 
 @CHAPTER.entry(
@@ -351,19 +356,24 @@ class SoftmaxOverSamples(Program):
         ),
     ),
     variants={
-        "slope 0": {"leak": 0.0},
-        "slope 0.01": {"leak": 0.01},
-        "slope 0.1": {"leak": 0.1},
-        "slope 0.2": {"leak": 0.2},
-        "slope 0.3": {"leak": 0.3},
+        **{f"slope {leak:g}": {"leak": leak} for leak in _OTHER_SLOPES},
+        **{
+            f"slope {leak:g}, fA′ as declared": {"leak": leak, "forward_only": True}
+            for leak in _OTHER_SLOPES
+        },
     },
 )
 class LeakySlopeIgnored(Program):
     """Another slope below zero."""
 
-    __leak = 0.0
+    __leak, __forward_only = 0.0, False
 
     def function(self, name: str, x: Array) -> Array:
         if name != "leaky_relu":
             return super().function(name, x)
         return self.math.choose(x, x, self.__leak * x)
+
+    def derivative(self, k: int, x: Array) -> Array:
+        if self.activations[k] != "leaky_relu" or self.__forward_only:
+            return super().derivative(k, x)
+        return self.math.choose(x, 1.0, self.__leak)

@@ -23,25 +23,27 @@ CHAPTER = Chapter()
         "the first output's": {"how": "first"},
         "the last output's": {"how": "last"},
         "the mean of the outputs'": {"how": "mean"},
+        "in every layer, summed over the nodes above": {"how": "sum", "every": True},
+        "in every layer, the first node's above": {"how": "first", "every": True},
     },
 )
 class OneGradientForBoth(Program):
     """gradient_HtoO[h] for every weight into h."""
 
-    __how = "sum"
+    __how, __every = "sum", False
 
     def weight_gradient(self, k: int) -> Array:
         gradient = super().weight_gradient(k)
-        if k == self.layers - 1:
-            self.top = gradient
-        if k != self.layers - 2:
+        above, self.above = getattr(self, "above", gradient), gradient
+        if k == self.layers - 1 or (k < self.layers - 2 and not self.__every):
             return gradient
-        summed = total([self.top[:, o] for o in range(self.outputs)])
+        nodes = above.shape[1]
+        summed = total([above[:, o] for o in range(nodes)])
         of_node = {
             "sum": summed,
-            "mean": summed / float(self.outputs),
-            "first": self.top[:, 0],
-            "last": self.top[:, -1],
+            "mean": summed / float(nodes),
+            "first": above[:, 0],
+            "last": above[:, -1],
         }[self.__how]
         for_all: Array = 0.0 * gradient + of_node[None, :]
         return for_all

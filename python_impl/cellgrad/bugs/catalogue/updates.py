@@ -24,9 +24,14 @@ CHAPTER = Chapter()
         "output layer": {"at": "output layer", "biases_too": False},
         "first layer": {"at": "first layer", "biases_too": False},
         "second layer": {"at": "second layer", "biases_too": False},
+        "second of three layers": {"at": "second of three layers", "biases_too": False},
         "output layer, biases too": {"at": "output layer", "biases_too": True},
         "first layer, biases too": {"at": "first layer", "biases_too": True},
         "second layer, biases too": {"at": "second layer", "biases_too": True},
+        "second of three layers, biases too": {
+            "at": "second of three layers",
+            "biases_too": True,
+        },
         "hidden layers": {"at": "hidden layers", "biases_too": False},
         "hidden layers, biases too": {"at": "hidden layers", "biases_too": True},
         "all": {"at": "every layer", "biases_too": True},
@@ -64,6 +69,23 @@ class LayerFrozen(InLayers):
         "every last node": {"rows": (), "columns": "all"},
         "every loop": {"rows": "all", "columns": "all"},
         "the last hidden node, incoming weights": {"columns": (0,), "biases_too": False},
+        "the last hidden node, both, weights only": {
+            "rows": (1,),
+            "columns": (0,),
+            "biases_too": False,
+        },
+        "the last node of every hidden layer, outgoing": {"rows": "above"},
+        "the last node of every hidden layer, incoming": {"columns": "hidden"},
+        "the last node of every hidden layer, incoming weights": {
+            "columns": "hidden",
+            "biases_too": False,
+        },
+        "the last node of every hidden layer, both": {"rows": "above", "columns": "hidden"},
+        "the last node of every hidden layer, both, weights only": {
+            "rows": "above",
+            "columns": "hidden",
+            "biases_too": False,
+        },
         "the last output's weights": {"columns": (-1,), "biases_too": False},
         "every last node's weights": {"columns": "all", "biases_too": False},
         "every loop, weights only": {"rows": "all", "columns": "all", "biases_too": False},
@@ -88,7 +110,9 @@ class LastNodeSkipped(Program):
 
     def hit(self, which: tuple[int, ...] | str, k: int) -> bool:
         """Whether a layer is among those whose loop is short."""
-        return which == "all" or k in which or (k == self.layers - 1 and -1 in which)
+        if isinstance(which, str):
+            return {"all": True, "above": k > 0, "hidden": k < self.layers - 1}[which]
+        return k in which or (k == self.layers - 1 and -1 in which)
 
     def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
         return self.subtracted_from(parameter, value, super().moved(parameter, value, gradient))
