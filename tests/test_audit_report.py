@@ -39,6 +39,7 @@ from cellgrad.audit.report.expression import (
     Number,
     Operation,
     Reference,
+    cells_in,
     evaluated,
     written,
 )
@@ -431,6 +432,8 @@ class Packed:
 def disagreements(case, programs, engine, path):
     """Compare an engine's values with the programs' doubles.
 
+    Where EXP leaves the range of a double a sheet has an error, and so has all that reads it.
+
     Returns:
         how many are the same, and which lie outside the running bounds.
     """
@@ -438,11 +441,13 @@ def disagreements(case, programs, engine, path):
     values, equal, outside = packed.values(engine, path), 0, []
     for program, live in zip(programs, packed.lives, strict=True):
         doubles, cells, bounds = of_program(program, case), of_live(live), None
+        errors = poisoned(live)
         for key, array in doubles.items():
             for index, value in np.ndenumerate(array):
-                found = values[cells[key][index]]
-                if isinstance(found, CellError) or not math.isfinite(value):
-                    if isinstance(found, CellError) != (not math.isfinite(value)):
+                cell = cells[key][index]
+                found = values[cell]
+                if isinstance(found, CellError):
+                    if math.isfinite(value) and cell not in errors:
                         outside.append((program.__name__, key, index, found, float(value)))
                 elif found == value:
                     equal += 1
@@ -453,17 +458,35 @@ def disagreements(case, programs, engine, path):
     return equal, outside
 
 
+def poisoned(live):
+    """Return the cells that an EXP beyond the range of a double makes an error."""
+    found = live.beyond(live.values())
+    for block in live.blocks if found else ():
+        for cell in block.every():
+            if cell.formula is not None and any(c in found for c in cells_in(cell.formula)):
+                found.add(cell)
+    return found
+
+
+class Bounds(RunningBounds):
+    """Bounds that know of ties.
+
+    What lies within an ulp of a tie may go either way: Python rounds the binary number, a
+    spreadsheet the decimal one.
+    """
+
+    def rounded(self, x, to):
+        for number in x.ravel():
+            number.carried += math.ulp(number.value)
+        return super().rounded(x, to)
+
+
 def running(program, case):
     with np.errstate(all="ignore"):
-        record = program(case, RunningBounds()).run()
+        record = program(case, Bounds()).run()
     steps = dict(zip(record.numbers, record.steps, strict=True)) | {0: record.final}
-    return {
-        (n, key): np.vectorize(
-            lambda x: x.bound if isinstance(x, Running) else 0.0, otypes=[float]
-        )(v)
-        for n, step in steps.items()
-        for key, v in step.items()
-    }
+    bound = np.vectorize(lambda x: x.bound if isinstance(x, Running) else 0.0, otypes=[float])
+    return {(n, key): bound(v) for n, step in steps.items() for key, v in step.items()}
 
 
 def test_an_engine_computes_the_mistakes_numbers(tmp_path):
@@ -481,16 +504,20 @@ def test_an_engine_computes_the_mistakes_numbers(tmp_path):
 
 
 def live_variants(case, chosen):
-    """Return the programs of variants; only half precision may be missing."""
-    found = []
+    """Return the programs of variants; only half precision may be missing.
+
+    Those are left out that make the very formulas of the right program.
+    """
+    found, right = [], Live(Program, Givens(case)).formulas()
     for one in chosen:
         try:
-            Live(one.program, Givens(case))
+            live = Live(one.program, Givens(case))
         except NotLiveError:
             assert "float16" in one.name, one
         else:
             assert "float16" not in one.name, one
-            found.append(one.program)
+            if live.formulas() != right:
+                found.append(one.program)
     return found
 
 
@@ -499,6 +526,7 @@ def live_variants(case, chosen):
 def test_every_variant_of_the_catalogue_is_live_on_every_probe(case, tmp_path):
     engine = engines.create("formualizer")
     programs = live_variants(case, variants())
+    assert len(programs) > 50
     for group in batched(programs, 12):
         equal, outside = disagreements(case, group, engine, tmp_path / "a.xlsx")
         assert not outside, outside[:3]
@@ -604,7 +632,7 @@ def test_the_document_counts_and_places_what_is_wrong(audits):
         assert told["agree"] == sum(abs(c.found - c.right) <= c.bound for c in one.cells)
         assert len(told["differing"]) == told["cells"] - told["agree"]
         assert told["worst"]["share_of_bound"] > 1
-    assert document(audits["right"])["probes"][0]["worst"]["share_of_bound"] == 0
+    assert document(audits["right"])["probes"][0]["worst"]["share_of_bound"] < 1
 
 
 def test_no_number_of_the_document_is_infinite(audits):

@@ -42,7 +42,9 @@ def _hidden_signal(net, p, k, h, wrong):
     how = wrong.how("hidden-uses-output-derivative")
     if _inside_the_sum(net, k, wrong):
         return back
-    if how is not None and "of the " in how and k == net.last - 1:
+    if how is not None and "node of the same number" in how:
+        return back * of_the_layer_above(net, p, k, h, wrong)
+    if how is not None and how.startswith("fA′ of the ") and k == net.last - 1:
         node = {"first": 0, "last": -1}.get(how.split()[3], h)
         return back * of_the_layer_above(net, p, k, node, wrong)
     return back if p.slopes[k] is None else back * p.slopes[k][h]

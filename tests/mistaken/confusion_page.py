@@ -1,7 +1,7 @@
 """The confusion matrix as a page, reference/confusion.md.
 
-    python tests/mistaken/confusion_page.py            writes it
-    python tests/mistaken/confusion_page.py --check    exits with 1 where it is not current
+python tests/mistaken/confusion_page.py            writes it
+python tests/mistaken/confusion_page.py --check    exits with 1 where it is not current
 """
 
 import sys

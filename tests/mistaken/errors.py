@@ -55,9 +55,10 @@ def _values(net, p, errors, how):
         return [e * e for e in errors]
     if how.startswith("½ (y − t)²"):
         return [0.5 * e * e for e in errors]
-    if how == "E of the sample for every output":
+    if how.startswith("E of the sample"):
         return [sample_error(net, p.post[-1], p.t)] * len(errors)
-    return [0.5 * sum(e * e for e in errors)] * len(errors)
+    factor = 1.0 if how.startswith("Σ") else 0.5
+    return [factor * sum(e * e for e in errors)] * len(errors)
 
 
 def sign(e):

@@ -29,12 +29,12 @@ def of_the_layer_above(above, rows, how):
         rows: how many rows the layer below has; each is the same.
         how: the variant of one-gradient-for-both.
     """
-    if how.startswith("summed over the outputs"):
+    if "summed over the" in how:
         line = [sum(row) for row in above]
     elif how == "the mean of the outputs'":
         line = [sum(row) / len(row) for row in above]
     else:
-        line = [row[0 if how == "the first output's" else -1] for row in above]
+        line = [row[0 if "the first" in how else -1] for row in above]
     return [list(line) for _ in range(rows)]
 
 
@@ -73,6 +73,7 @@ def _factor(p, k, i, wrong):
 def _shared(total, update, kind, wrong):
     """Return a sum over samples, or its mean, as the update asks for."""
     count = len(update.passes)
+    total /= update.shares
     if "not divided" in (wrong.how("last-sample-only") or ""):
         return total
     mean = update.mean

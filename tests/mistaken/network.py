@@ -68,6 +68,7 @@ def within(where, k, last):
         "hidden layers": k < last,
         "first layer": k == 0,
         "second layer": k == 1,
+        "second of three layers": k == 1 and last > 1,
         "last hidden layer": k == last - 1,
         "layers above the first": k > 0,
         "hidden layers below the last": k < last - 1,

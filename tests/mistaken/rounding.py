@@ -27,7 +27,8 @@ class Rounding:
         return self._rounded(x) if self.what == "all weights and biases" else x
 
     def gradient(self, x):
-        return self._rounded(x) if self.what in ("gradients", "every value") else x
+        """Return a gradient before its decay is added."""
+        return self._rounded(x) if self.what == "gradients" else x
 
     def _rounded(self, x):
         if self.digits == "float16":

@@ -7,10 +7,11 @@ class Turn:
     Attributes:
         rows: pairs of input and target.
         rate: its learning rate.
+        shares: what its gradient is divided by, by mistake.
     """
 
-    def __init__(self, rows, rate):
-        self.rows, self.rate = rows, rate
+    def __init__(self, rows, rate, shares=1):
+        self.rows, self.rate, self.shares = rows, rate, shares
 
 
 def turns(case, wrong):
@@ -52,8 +53,17 @@ def _one_by_one(case, batch, n, rate, wrong):
     for s, row in enumerate(batch):
         if "the rate by sample" in how:
             rate = _scheduled(case, n * len(batch) + s)
-        found.append(Turn([row], rate / len(batch) if "LR / N" in how else rate))
+        found.append(_turn(row, rate, len(batch), how, mean=case["update"] == "batch_mean"))
     return found
+
+
+def _turn(row, rate, count, how, *, mean):
+    """Return the update of one sample of so many."""
+    if "gradient divided" in how:
+        return Turn([row], rate, count)
+    if "LR / N" in how and (mean or "where the mean" not in how):
+        return Turn([row], rate / count)
+    return Turn([row], rate)
 
 
 def _batches(case, wrong):

@@ -21,13 +21,15 @@ class Update:
         passes: what is stored of each sample.
         mean: whether gradients are means over the samples.
         rate: the learning rate.
+        shares: what gradients are divided by, by mistake.
         without_decay: gradients of weights by layer, before anything is added to them.
         weights: gradients of weights by layer.
         biases: gradients of biases by layer.
     """
 
-    def __init__(self, found, layers, mean, rate):
-        self.passes, self.mean, self.rate = found, mean, rate
+    def __init__(self, found, layers, mean, turn):
+        self.passes, self.mean = found, mean
+        self.rate, self.shares = turn.rate, turn.shares
         self.without_decay, self.weights, self.biases = ([None] * layers for _ in range(3))
 
 
@@ -51,7 +53,7 @@ class Training:
         """Make one update; return what was computed."""
         net, wrong, rounding = self.net, self.wrong, self.rounding
         found = passes(net, turn.rows, wrong, rounding)
-        update = Update(found, net.last + 1, self.mean, turn.rate)
+        update = Update(found, net.last + 1, self.mean, turn)
         stored.before_errors(found, wrong)
         for p in found:
             judge(net, p, len(found), wrong, rounding)
@@ -106,7 +108,8 @@ class Training:
 
     def _whole(self, key, g, value, samples):
         """Return a gradient with its decay."""
-        return self.rounding.gradient(self.mover.gradient(key, g, value, samples))
+        g = self.mover.gradient(key, self.rounding.gradient(g), value, samples)
+        return self.rounding.value(g)
 
     def move(self, update, k):
         """Move the weights and biases of layer k."""
@@ -127,7 +130,7 @@ class Training:
 def _takes_gradient_from_above(net, k, how):
     if how is None or k == net.last:
         return False
-    return k == net.last - 1 or "in every layer" in how
+    return k == net.last - 1 or how.startswith("in every layer")
 
 
 def answered(case, wrong, *, steps=False):

@@ -193,28 +193,28 @@ def frozen(net, key, wrong):
 
 def _skipped(net, key, how):
     """Whether the update's loop over weights, or over nodes, ends before this parameter."""
-    if how is None:
+    if how is None or (key[0] == BIAS and "weights" in how):
         return False
-    k, first, last = key[1], key[1] == 0, key[1] == net.last
+    k, last = key[1], net.last
     # a node's bias is moved by the loop over its layer's nodes
     left = key[0] == WEIGHT and key[2] == net.nodes[k] - 1
     reached = key[-1] == net.nodes[k + 1] - 1
-    if key[0] == BIAS and "weights" in how:
-        return False
+    what, _, which = how.partition(", ")
+    if "hidden" in what:
+        one = what == "the last hidden node"
+        out = left and (k == last if one else k > 0) and last > 0
+        into = reached and (k == last - 1 if one else k < last)
+        which = which.split(",")[0].split()[0]
+        return {"outgoing": out, "incoming": into, "both": out or into}[which]
     return {
-        "the last input": left and first,
-        "the last hidden node, outgoing": left and not first,
-        "the last hidden node, incoming": reached and not last,
-        "the last hidden node, incoming weights": reached and not last,
-        "the last output": reached and last,
-        "the last output's weights": reached and last,
-        "the last hidden node, both": (left and not first) or (reached and not last),
+        "the last input": left and k == 0,
+        "the last output": reached and k == last,
+        "the last output's weights": reached and k == last,
         "every last incoming node": left,
         "every last node": reached,
         "every last node's weights": reached,
         "every loop": left or reached,
-        "every loop, weights only": left or reached,
-    }[how]
+    }[what]
 
 
 def adds(net, key, wrong):

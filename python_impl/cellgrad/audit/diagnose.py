@@ -134,7 +134,8 @@ def _ranked(
                 program=hypothesis.program,
                 explained=asked,
                 asked=asked,
-                where=first_difference(hypothesis.program, reference.program, answers),
+                where=first_difference(hypothesis.program, reference.program, answers)
+                or by_id()[chosen[0].entry].first,
                 ties=tuple(name for name in names if name != _name(chosen)),
                 told_by=told_by(hypothesis.program, others, answers, probes()),
             )

@@ -188,7 +188,8 @@ def _diagnosis(
         program=found.variant.program,
         explained=explained,
         asked=asked,
-        where=first_difference(found.variant.program, reference.program, [answer]),
+        where=first_difference(found.variant.program, reference.program, [answer])
+        or by_id()[found.variant.entry].first,
     )
 
 

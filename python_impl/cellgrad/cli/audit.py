@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -10,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellgrad.audit.probes import probes
-from cellgrad.audit.result import FAILED, INCONCLUSIVE, UNSUPPORTED, Audit
+from cellgrad.audit.result import (
+    FAILED,
+    INCONCLUSIVE,
+    RIGHT,
+    UNKNOWN_DIFFERENCE,
+    UNSUPPORTED,
+    Audit,
+)
 from cellgrad.audit.run import audit
 from cellgrad.audit.targets.interface import Target
 from cellgrad.case.model import Case
@@ -62,6 +70,8 @@ def audit_command(options: Options) -> int:
             tolerance=options.tolerance,
             progress=progress,
         )
+        _add_cells(result, target)
+    result.command = _again(options)
     _print(result, as_json=options.as_json)
     _write(result, options)
     _complain(result)
@@ -133,6 +143,32 @@ def _cases(options: Options, target: Target) -> Sequence[Case]:
         return [read_case(path) for path in options.cases]
     own = getattr(target, "cases", None)
     return own() if callable(own) else probes()
+
+
+def _again(options: Options) -> str:
+    """Return the command line that audits it again."""
+    words = ["cellgrad", "audit"]
+    for name, values in (("--case", options.cases), ("--convention", options.conventions)):
+        for value in values:
+            words += [name, str(value)]
+    if options.tolerance is not None:
+        words += ["--tolerance", f"{options.tolerance:g}"]
+    words += ["--", *options.target] if options.command else options.target
+    return shlex.join(words)
+
+
+def _add_cells(result: Audit, target: Target) -> None:
+    """Say of a workbook what no answer shows: addresses, typed numbers, what is refuted."""
+    from cellgrad.audit.foreign.target import WorkbookTarget  # noqa: PLC0415 - start-up time
+
+    if not isinstance(target, WorkbookTarget):
+        return
+    from cellgrad.audit.foreign.audit import report_of  # noqa: PLC0415
+
+    report = report_of(target, [probed.answer for probed in result.probes])
+    result.notes += report.lines()
+    if result.verdict in RIGHT and not report.agrees:
+        result.verdict = UNKNOWN_DIFFERENCE
 
 
 def _print(result: Audit, *, as_json: bool) -> None:

@@ -64,7 +64,7 @@ class ScikitLearn(Adapter):
                 f"the function returned a {type(estimator).__name__}",
                 "return an MLPRegressor or an MLPClassifier",
             )
-        if not hasattr(estimator, "partial_fit"):
+        if estimator.solver not in ("sgd", "adam"):
             raise self.wrong(
                 f"solver {estimator.solver!r} has no single updates", 'use solver "sgd" or "adam"'
             )

@@ -18,8 +18,7 @@ SCHEMA = "cellgrad-certificate/1"
 
 def certificate(audit: Audit) -> dict[str, Any]:
     """Return the certificate of an audit as Python's form of JSON, dated now."""
-    cells = [cell for probed in audit.probes for cell in probed.cells]
-    found = counts(cells)
+    found = [counts(probed) for probed in audit.probes]
     return {
         "schema": SCHEMA,
         "tool": {"name": "cellgrad", "version": __version__},
@@ -47,9 +46,9 @@ def certificate(audit: Audit) -> dict[str, Any]:
                 status: sum(p.status == status for p in audit.probes)
                 for status in (AGREES, DIFFERS, UNSUPPORTED, FAILED)
             },
-            "numbers": found.cells,
-            "agreeing": found.agree,
-            "same_bits": found.same,
+            "numbers": sum(one.cells for one in found),
+            "agreeing": sum(one.agree for one in found),
+            "same_bits": sum(one.same for one in found),
         },
         "probes": [
             {

@@ -89,7 +89,7 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _probe(probed: Probed, audit: Audit) -> dict[str, Any]:
-    found, where = counts(probed.cells), origin(probed.case, audit.declared)
+    found, where = counts(probed), origin(probed.case, audit.declared)
     wrong = [cell for cell in probed.cells if not cell.agrees]
     return {
         "id": probed.case.id,

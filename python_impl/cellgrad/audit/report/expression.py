@@ -411,3 +411,11 @@ def cells_in(tree: Expression) -> Iterator[Any]:
         yield tree.cell
     for part in tree.parts():
         yield from cells_in(part)
+
+
+def exponents(tree: Expression) -> Iterator[Expression]:
+    """Yield what stands within EXP in a formula."""
+    if isinstance(tree, Call) and tree.name == "EXP":
+        yield tree.arguments[0]
+    for part in tree.parts():
+        yield from exponents(part)

@@ -7,7 +7,7 @@ formulas of its own to become a sheet that computes it.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from cellgrad.audit.report.expression import (
     Reference,
     cells_in,
     evaluated,
+    exponents,
     expression,
     written,
 )
@@ -34,6 +35,12 @@ MOST_CELLS = 15_000
 """Formulas that a sheet of an audit may have; a longer run is shown as far as that."""
 
 MOST_PARAMETERS = 3_000
+
+LARGEST_EXPONENT = 709.0
+"""EXP of more is an error in a spreadsheet, and infinite in a program."""
+
+_MORE = 10_000
+"""A mistaken run may make more updates than the case asks for."""
 
 GIVEN = -1
 """The number of the update that givens have: they stand before all."""
@@ -77,6 +84,9 @@ class LiveCell:
         """What it is called in every program that has it."""
         block = self.block
         return f"{block.update}:{block.key}:{block.nth}:{self.index}"
+
+
+Values = Mapping[LiveCell, float]
 
 
 @dataclass(eq=False, slots=True)
@@ -235,25 +245,32 @@ class Live:
         program: right or mistaken.
         givens: what it starts from.
         last: the update after which it ends; all of the case's by default.
+        final: whether the pass after the run belongs to it.
 
     Raises:
         NotLiveError: it cannot be written as formulas.
     """
 
-    def __init__(self, program: type[Program], givens: Givens, last: int | None = None) -> None:
+    def __init__(
+        self,
+        program: type[Program],
+        givens: Givens,
+        last: int | None = None,
+        *,
+        final: bool = True,
+    ) -> None:
         self.program, self.case, self.update = program, givens.case, 0
+        case = self.case
         self.blocks: list[Block] = []
         self._counts: dict[tuple[int, Key], int] = {}
         structure = self.case.structure_of(self.case.batch())
         self._quantities = table(structure)
         self.whole = last is None or last >= self.case.updates()
-        keep: bool | Container[int] = True
-        if not self.whole:
-            last = program.shown(cast("int", last))
-            keep = range(1, last + 1)
+        shown = program.shown(case.updates() if last is None else last)
+        keep = range(0 if final and self.whole else 1, max(shown, case.updates()) + _MORE)
         writing = type(program.__name__, (_Writing, program), {})
         arithmetic = cast("Arithmetic", Formulas(self))
-        run = writing(self.case, arithmetic, keep=keep, last=None if self.whole else last)
+        run = writing(self.case, arithmetic, keep=keep, last=None if self.whole else shown)
         self.record: Record = run.run()
         self._tables = dict(zip(self.record.numbers, self.record.steps, strict=True))
         self._epochs = self._epoch_errors() if self.whole else None
@@ -361,6 +378,20 @@ class Live:
                         found[cell] = evaluated(cell.formula, value_of)
         return {cell: float(value) for cell, value in found.items()}
 
+    def beyond(self, values: Values) -> set[LiveCell]:
+        """Return the cells whose EXP leaves the range of a double."""
+
+        def value_of(cell: LiveCell) -> np.float64:
+            return np.float64(cell.value if cell.formula is None else values[cell])
+
+        with np.errstate(all="ignore"):
+            return {
+                cell
+                for cell in values
+                if cell.formula is not None
+                and any(evaluated(x, value_of) > LARGEST_EXPONENT for x in exponents(cell.formula))
+            }
+
     def formulas(self) -> dict[str, str]:
         """Return every formula by its cell's place, cells named by their places."""
         return {
@@ -407,14 +438,23 @@ def live_pair(
     """
     givens = Givens(case)
     last = _updates_shown(case, slots)
-    first = Live(right, givens, last)
+    final = any(not s.step and s.name not in (*_AFTER, "epoch_errors") for s in slots)
+    first = _within_range(Live(right, givens, last, final=final))
     if wrong is None:
         return Pair(givens, first, None, "", frozenset())
     try:
-        other = Live(wrong, givens, last)
+        other = _within_range(Live(wrong, givens, last, final=final))
     except NotLiveError as error:
         return Pair(givens, first, None, str(error), frozenset())
     return Pair(givens, first, other, "", frozenset(_parted(first, other)))
+
+
+def _within_range(live: Live) -> Live:
+    if live.beyond(live.values()):
+        raise NotLiveError(
+            f"an exponent exceeds {LARGEST_EXPONENT:.0f}, where EXP is an error in a sheet"
+        )
+    return live
 
 
 def _updates_shown(case: Case, slots: Sequence[Slot]) -> int:
@@ -495,6 +535,3 @@ def _columns(structure: Any, name: str, layer: int, count: int, *, per_sample: b
         word = "update" if name == "learning_rate" else "epoch"
         return [f"{word} {n + 1}" for n in range(count)]
     return [node_name(structure, layer, j) for j in range(count)]
-
-
-Values = Mapping[LiveCell, float]

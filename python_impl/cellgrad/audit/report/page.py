@@ -219,7 +219,7 @@ def _case(probed: Probed, audit: Audit) -> Listed:
         cells = [c for c in cells if id(c) in kept]
     return Listed(
         probed,
-        sentences.counts(probed.cells),
+        sentences.counts(probed),
         sentences.origin(probed.case, audit.declared),
         cells,
         len(probed.cells) - len(cells),

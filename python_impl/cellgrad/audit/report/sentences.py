@@ -225,13 +225,18 @@ class Counts:
     where: str
 
 
-def counts(cells: Sequence[Cell]) -> Counts:
-    """Return how many numbers agree."""
+def counts(probed: Probed) -> Counts:
+    """Return how many numbers of a case agree.
+
+    Certified values are the nearest doubles to the exact ones: where the whole case is what
+    the definition computes, every bit counts as the same.
+    """
+    cells = probed.cells
     worst = max(cells, key=share, default=None)
     return Counts(
         len(cells),
         sum(cell.agrees for cell in cells),
-        sum(cell.found == cell.right for cell in cells),
+        len(cells) if probed.identical else sum(cell.found == cell.right for cell in cells),
         None if worst is None else share(worst),
         "" if worst is None else worst.label,
     )

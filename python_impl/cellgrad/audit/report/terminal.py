@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -75,6 +76,14 @@ def print_audit(audit: Audit, console: Console) -> None:
         console.print()
     _print_probes(console, audit)
     _print_scope(console, audit)
+
+
+def audit_text(audit: Audit, width: int = 80) -> str:
+    """Return what ``print_audit`` prints, without colours."""
+    console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False)
+    with console.capture() as captured:
+        print_audit(audit, console)
+    return captured.get()
 
 
 def _item(console: Console, name: str, text: str | Text) -> None:
@@ -186,7 +195,7 @@ def _print_probes(console: Console, audit: Audit) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for probed in audit.probes:
-        found = counts(probed.cells)
+        found = counts(probed)
         worst = "" if found.worst is None else _share(found.worst)
         numbers = [f"{n:,}" for n in (found.cells, found.agree, found.same)]
         style = {AGREES: "green", "differs": "bold red"}.get(probed.status, "yellow")

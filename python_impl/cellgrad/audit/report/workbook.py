@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from openpyxl import Workbook
 from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Font, PatternFill
@@ -53,6 +54,9 @@ from cellgrad.xlsx.map_sheet import Claim
 MOST_ROWS = 5_000
 """So many numbers stand on the sheet; those that are wrong come before others are left out."""
 
+_WIDEST = {"float64": 1e-7, "float32": 1e-3}
+"""A mistaken run may leave all bounds behind; what rounding explains counts as no more."""
+
 AUDIT, GIVENS, RIGHT, MISTAKEN = "Audit", "Givens", "Right", "Mistaken"
 _HEAD_ROW = 6
 _FIRST_ROW = _HEAD_ROW + 1
@@ -90,10 +94,11 @@ def audit_workbook_bytes(audit: Audit) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A number of the sheet ``Audit``: the cell, and where it is computed."""
+    """A number of the sheet ``Audit``: the cell, where it is computed, what rounding explains."""
 
     cell: Cell
     right: LiveCell | None
+    right_bound: float | None
     wrong: LiveCell | None
     wrong_bound: float | None
 
@@ -226,7 +231,7 @@ class _Writer:
             found.append(
                 ("this case", f"{printable(self.probed.case.id)}: {file}SHA-256 {where.sha256}")
             )
-        cells = [counts(p.cells) for p in audit.probes if p.cells]
+        cells = [counts(p) for p in audit.probes if p.cells]
         cases, numbers = (
             counted(len(cells), "case"),
             counted(sum(c.cells for c in cells), "number"),
@@ -300,35 +305,35 @@ class _AuditSheet:
             good = [cell for cell in cells if cell.agrees][: MOST_ROWS - len(wrong)]
             kept = {id(cell) for cell in (*wrong, *good)}
             cells = [cell for cell in cells if id(cell) in kept]
-        bounds = self._bounds()
+        bounds = self._bounds(right_program(self.probed.case, self.audit.declared))
+        wrong_bounds = {}
+        if self.mistaken and self.diagnosis is not None:
+            wrong_bounds = self._bounds(self.diagnosis.program)
         right = None if self.pair is None else self.pair.right
         wrong_live = None if self.pair is None else self.pair.wrong
-        found = []
-        for cell in cells:
-            bound = bounds.get(cell.slot)
-            fits = bound is not None and bound.shape != () and len(cell.index) == bound.ndim
-            found.append(
-                _Row(
-                    cell,
-                    None if right is None else right.cell(cell.slot, cell.index),
-                    None if wrong_live is None else wrong_live.cell(cell.slot, cell.index),
-                    None if bound is None else float(bound[cell.index] if fits else bound.max()),
-                )
+        return [
+            _Row(
+                cell,
+                None if right is None else right.cell(cell.slot, cell.index),
+                _at(bounds, cell),
+                None if wrong_live is None else wrong_live.cell(cell.slot, cell.index),
+                _at(wrong_bounds, cell),
             )
-        return found
+            for cell in cells
+        ]
 
-    def _bounds(self) -> dict[Slot, Vector]:
-        """Return how far a number may lie from what the mistake predicts."""
-        if not self.mistaken or self.diagnosis is None:
-            return {}
+    def _bounds(self, program: type[Program]) -> dict[Slot, Vector]:
+        """Return how far the numbers may lie from what a program computes."""
         answer: Answer = self.probed.answer
-        hypothesis = Hypothesis(self.diagnosis.program, [answer], self.audit.tolerance or 0.0)
-        found = hypothesis.bounds(0, self.audit.precision)
-        return {
-            slot: bound + answer.numbers[slot].half_units * (1 + 2.0**-50) + hypothesis.tolerance
-            for slot, bound in found.items()
-            if bound.shape == answer.numbers[slot].half_units.shape
-        }
+        hypothesis = Hypothesis(program, [answer], self.audit.tolerance or 0.0)
+        found = {}
+        for slot, bound in hypothesis.bounds(0, self.audit.precision).items():
+            printed = answer.numbers[slot].half_units
+            if bound.shape == printed.shape:
+                widest = _WIDEST[self.audit.precision] * (1 + np.abs(hypothesis.values(0)[slot]))
+                limit = np.fmin(bound, widest) + hypothesis.tolerance
+                found[slot] = limit + printed * (1 + 2.0**-50)
+        return found
 
     def _row(self, row: int, numbers: _Row) -> None:
         canvas, cell = self.canvas, numbers.cell
@@ -340,7 +345,9 @@ class _AuditSheet:
             where = self.places.seen_from(canvas.title, numbers.right)
             canvas.formula(row, 3, f"={where}", "forward")
         self._typed(row, 4, cell.found, "given")
-        self._compared(row, 3, 5, cell.bound, "✗")
+        # a certified value that is typed in is nearer to the exact one than a computed one
+        bound = cell.bound if numbers.right is None else numbers.right_bound
+        self._compared(row, 3, 5, bound, "✗")
         if self.mistaken and numbers.wrong is not None:
             where = self.places.seen_from(canvas.title, numbers.wrong)
             canvas.formula(row, 9, f"={where}", "error")
@@ -417,6 +424,13 @@ class _AuditSheet:
         if self.mistaken:
             canvas.text(4, 11, "reproduced", "term right")
             canvas.formula(4, 12, f'=SUMPRODUCT((L{first}:L{last}="✓")*1)', "count")
+
+
+def _at(bounds: dict[Slot, Vector], cell: Cell) -> float | None:
+    bound = bounds.get(cell.slot)
+    if bound is None or len(cell.index) != bound.ndim:
+        return None
+    return float(bound[cell.index])
 
 
 def _number_in(canvas: Canvas, row: int, column: int) -> float:

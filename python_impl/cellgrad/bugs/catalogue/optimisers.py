@@ -160,6 +160,7 @@ class MomentumFake(Program):
     first="new_weights",
     why="A library's switch is on by default (scikit-learn's is).",
     fix="Switch it off, or say so.",
+    kind=CONVENTION,
     needs="momentum",
     seen=(
         Seen(
@@ -234,6 +235,7 @@ class WeightDecayDoubled(Program):
     first="weight_gradient",
     why="The penalty is averaged with the samples' errors (scikit-learn's alpha is).",
     fix="Add the decay after the mean, or hand over N · λ.",
+    kind=CONVENTION,
     needs="weight decay; several samples in an update",
     seen=(
         Seen(

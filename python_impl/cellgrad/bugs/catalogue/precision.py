@@ -46,7 +46,7 @@ _ROUNDED = {
     "post": ("S_postA", "post_activation"),
     "all": ("every value", "pre_activation"),
     "weights": ("new weights", "new_weights"),
-    "gradients": ("gradients", "weight_gradient"),
+    "gradients": ("gradients, before decay,", "weight_gradient"),
     "post alone": ("S_postA, not in fA′,", "post_activation"),
 }
 """What is rounded, in words, and what shows it first."""
