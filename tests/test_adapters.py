@@ -162,7 +162,8 @@ BUILDERS = {
                 return {"unsupported": "identity and softmax only"}
             n, rate = len(case["samples"]), case["learning_rate"]
             return kinds[network["activations"][-1]](
-                hidden_layer_sizes=network["nodes"][1:-1], activation=network["activations"][0], solver="sgd",
+                hidden_layer_sizes=network["nodes"][1:-1], solver="sgd",
+                activation=network["activations"][0],
                 alpha=rule["weight_decay"] * n, batch_size=n, momentum=rule["momentum"],
                 nesterovs_momentum=nesterov, learning_rate_init=0.5)
 

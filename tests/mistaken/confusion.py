@@ -99,10 +99,23 @@ def entry_of(name):
 
 def line(row):
     """Return a row as a line of the page's table."""
-    entry, _, variant = row.name.partition("/")
+    entry, _, way = row.name.partition("/")
     said = f"`{row.first}`" if row.first else "nothing"
     ties = ", ".join(f"`{tie}`" for tie in row.ties)
-    return f"| `{entry}` | {variant} | {row.verdict.replace('_', ' ')} | {said} | {ties} |"
+    return f"| `{entry}` | {way} | {row.verdict.replace('_', ' ')} | {said} | {ties} |"
+
+
+def rows_of(page):
+    """Return the rows that a page shows."""
+    table = page.split("|---|---|---|---|---|\n")[1].split("\n\n")[0]
+    rows = []
+    for text in table.splitlines():
+        entry, way, verdict, said, ties = (cell.strip() for cell in text.strip("|").split(" | "))
+        name = f"{entry.strip('`')}/{way}" if way else entry.strip("`")
+        first = "" if said == "nothing" else said.strip("`")
+        told = tuple(tie.strip("`") for tie in ties.split(", ")) if ties else ()
+        rows.append(Row(name, verdict.replace(" ", "_"), first, told))
+    return rows
 
 
 def markdown(rows):

@@ -4,42 +4,18 @@ _DIGITS = ("2 decimals", "3 decimals", "4 decimals", "5 decimals", "6 decimals")
 
 OPEN = {
     **{
-        f"leaky-slope-ignored/slope {slope}": "the other slope stands in fA′ too"
-        for slope in ("0", "0.01", "0.1", "0.2", "0.3")
-    },
-    **{
-        f"bias-after-activation/{where}, fA′ from that S_postA": "of ReLU nodes too"
-        for where in ("every layer", "hidden layers")
-    },
-    "loss-value-for-error/E of the sample for every output": "E of the case's own loss",
-    "last-output-skipped-backward": "of a single output nothing is left: the sum is 0",
-    "hidden-uses-output-derivative/fA′ of each output, inside the sum, of a softmax y · (1 − y)": (
-        "a softmax has an fA′, y · (1 − y)"
-    ),
-    "one-gradient-for-both/summed over the outputs, in every layer that of the layer above": (
-        "every hidden layer, not only the last, gets the gradient of the layer above"
-    ),
-    **{
-        f"layer-frozen/second layer{more}": "of two layers, the output layer"
-        for more in ("", ", biases too")
-    },
-    **{
-        f"last-node-skipped/the last hidden node, {which}": "in every hidden layer, not the first only"
-        for which in ("outgoing", "incoming", "both", "incoming weights")
+        f"last-node-skipped/the last hidden node, {which}": "the last node of the last hidden layer"
+        for which in ("outgoing", "incoming", "both", "incoming weights", "both, weights only")
     },
     "update-in-inner-loop/each input's gradient through the weight as it is then": (
         "the inputs are the network's; the velocity is updated every time"
     ),
     **{
-        f"online-for-batch/each with LR / N{more}": "the rate is divided, of sums too, not the gradient"
+        f"online-for-batch/each gradient divided by N{more}": "where the sum is asked for, too"
         for more in ("", ", and the rate by sample")
     },
     **{
         f"low-precision/every value to {digits}": "every number of a trace; halves to even"
-        for digits in (*_DIGITS, "float16", "bfloat16")
-    },
-    **{
-        f"low-precision/gradients to {digits}": "rounded with the decay in them"
         for digits in (*_DIGITS, "float16", "bfloat16")
     },
 }

@@ -184,11 +184,16 @@ def frozen(net, key, wrong):
             return True
         if wrong.how("bias-missing") == "and not updated":
             return True
-    elif wrong.makes("one-gradient-for-both") and k == net.last:
-        return True
-    elif wrong.makes("stuck-weight") and key[1:] == (0, 1, 1):
+    elif _stands_still(net, key, wrong):
         return True
     return _skipped(net, key, wrong.how("last-node-skipped"))
+
+
+def _stands_still(net, key, wrong):
+    """Whether a mistake leaves this one weight, or the output's, without an update."""
+    if wrong.makes("stuck-weight"):
+        return key[1:] == (0, 1, 1)
+    return wrong.makes("one-gradient-for-both") and key[1] == net.last
 
 
 def _skipped(net, key, how):
