@@ -14,7 +14,7 @@ static REAL inputs[SAMPLES][NODES], targets[SAMPLES][NODES], rates[UPDATES];
 static REAL momentum, weight_decay, leaky_slope;
 static char activation[LAYERS][32], loss[32], update[32], optimizer[32];
 
-static char text[1 << 20], *at; /* the case, and how far it has been read */
+static char text[1 << 20], *at = text; /* the case, and how far it has been read */
 
 static void unsupported(const char *why) {
   printf("{\"unsupported\": \"%s\"}\n", why);
@@ -56,6 +56,7 @@ static void read_network(void) {
     if (layers >= 0 && nodes[layers] > NODES) unsupported("a layer is too wide");
     if (++layers > LAYERS) unsupported("too many layers");
   }
+  if (layers < 1) fputs("there is no case on standard input\n", stderr), exit(1);
   if (nodes[layers] > NODES) unsupported("a layer is too wide");
   find(text, "\"activations\":");
   for (int k = 0; k < layers; k++) word(activation[k]);

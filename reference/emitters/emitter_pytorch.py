@@ -1,4 +1,4 @@
-"""A cellgrad case on standard input, a trace on standard output: PyTorch, in float64 or "float32"."""
+"""A cellgrad case on standard input, a trace on standard output: PyTorch (float64, or float32)."""
 
 import json
 import sys

@@ -97,7 +97,7 @@ def _target(options: Options) -> Target:
 def _named(word: str, options: Options) -> Target:
     from cellgrad.audit import adapters  # noqa: PLC0415 - start-up time
 
-    adapter = adapters.create(word)
+    adapter = adapters.create(word, timeout=options.timeout)
     if adapter is not None:
         return adapter
     path = Path(word)

@@ -176,7 +176,7 @@ def updates_of(case: Case) -> Iterator[Update]:
         for start in range(0, len(inputs), size):
             now = rate[number] if isinstance(rate, tuple) else rate
             yield Update(inputs[start : start + size], targets[start : start + size], now)
-            number += 0
+            number += 1
 
 
 def changes_rate(case: Case) -> bool:
