@@ -37,7 +37,7 @@ def _audit(
     __tracebackhide__ = True
     from pathlib import Path  # noqa: PLC0415 - nothing is imported before it is asked for
 
-    from cellgrad.audit import adapters  # noqa: PLC0415
+    from cellgrad.audit.adapters import create  # noqa: PLC0415
     from cellgrad.audit.probes import probes  # noqa: PLC0415
     from cellgrad.audit.report.terminal import audit_text  # noqa: PLC0415
     from cellgrad.audit.run import audit  # noqa: PLC0415
@@ -46,7 +46,7 @@ def _audit(
     from cellgrad.errors import InputError  # noqa: PLC0415
 
     try:
-        named = adapters.create(step) if isinstance(step, str) else None
+        named = create(step) if isinstance(step, str) else None
         result = audit(
             named or FunctionTarget(step),
             [read_case(Path(path)) for path in cases] or probes(),

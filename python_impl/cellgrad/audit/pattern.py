@@ -13,6 +13,8 @@ from cellgrad.bugs.entry import ALTERNATIVE, PRECISION
 from cellgrad.case.quantities import layer_letter
 
 _CLOSE = 1e-6
+_SEVERAL = 3
+"""A pattern of fewer numbers says nothing."""
 
 
 def remarks(answers: Sequence[Answer], reference: Hypothesis, precision: str) -> list[str]:
@@ -44,6 +46,8 @@ def _pattern(answer: Answer, slot: Slot, found: Vector, right: Vector | None) ->
         return ""
     if not np.abs(theirs).max():
         return "never move"
+    if theirs.size < _SEVERAL:
+        return ""  # one number is always a multiple of another
     ratio = float((theirs.ravel() @ ours.ravel()) / (ours.ravel() @ ours.ravel()))
     if (
         abs(ratio - 1) > _CLOSE

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from cellgrad.audit.answer import Slot, Vector
-from cellgrad.bugs.arithmetic import Array, Doubles, RunningBounds
+from cellgrad.bugs.arithmetic import Array, Doubles, RunningBounds, total
 from cellgrad.bugs.program import Program, Record, Turn
 from cellgrad.case.model import Case
-from cellgrad.certify.running import Running, bounds_of, given
+from cellgrad.certify.running import UNIT, Running, bounds_of
 
 SPAN = 5
 """Updates over which a bound is carried, at most (reference/equations.md)."""
@@ -63,12 +63,11 @@ class _Spans(Program):
         arithmetic = self.math
         if not isinstance(arithmetic, RunningBounds):
             raise TypeError("bounds need numbers that carry them")
-        fresh = np.empty(values.shape, dtype=object)
-        for index, number in np.ndenumerate(values):
+        unit, fresh = UNIT[arithmetic.precision], np.empty(values.size, dtype=object)
+        for place, number in enumerate(values.ravel()):
             value = number.value if isinstance(number, Running) else float(number)
-            fresh[index] = given(value, "float64")
-            fresh[index].unit = number.unit
-        return fresh
+            fresh[place] = Running(value, 0.0, unit, abs(value))
+        return fresh.reshape(values.shape)
 
 
 def _spans(program: type[Program], case: Case, slot: Slot) -> int:
@@ -121,8 +120,8 @@ def _epoch_errors(case: Case, record: Record) -> Array | None:
     if not each or len(errors) % case.epochs:
         return None
     sums = [errors[start : start + each] for start in range(0, len(errors), each)]
-    if isinstance(errors[0], Running):
-        array = np.empty(len(sums), dtype=object)
-        array[:] = [sum(part[1:], part[0]) for part in sums]
-        return array
-    return np.array([math.fsum(map(float, part)) for part in sums])
+    if np.asarray(errors[0]).dtype != object:
+        return np.array([math.fsum(map(float, part)) for part in sums])
+    array = np.empty(len(sums), dtype=object)
+    array[:] = [total(part) for part in sums]
+    return array

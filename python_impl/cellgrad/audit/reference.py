@@ -15,6 +15,7 @@ from cellgrad.audit.probes import probes
 from cellgrad.bugs.certified import certified_final
 from cellgrad.case.model import Case
 from cellgrad.mlp import Update, training_run
+from cellgrad.mlp.activations import Array
 from cellgrad.mlp.step import Forward, forward
 from cellgrad.verify.expected import step_numbers
 
@@ -106,31 +107,26 @@ def _value(
     last: Update | None,
     final: Forward | None,
     errors: list[float],
-) -> Vector | None:
+) -> Array | None:
+    if slot.name in _AFTER:
+        return _layer(kept.get(slot.step) if slot.step else last, slot)
     if slot.step:
         update = kept.get(slot.step)
-        if update is None:
-            return None
-        if slot.name in _AFTER:
-            return _layer(update, slot)
-        return step_numbers(update.step).get((slot.name, slot.layer))
+        table = {} if update is None else step_numbers(update.step)
+        return table.get((slot.name, slot.layer))
     if slot.name == "epoch_errors":
         each = max(len(errors) // case.epochs, 1)
         return np.array(
             [math.fsum(errors[start : start + each]) for start in range(0, len(errors), each)]
         )
-    if slot.name in _AFTER:
-        return None if last is None else _layer(last, slot)
-    if final is None:
-        return None
     if slot.name == "error":
-        return np.asarray(final.error)
+        return None if final is None else final.error
     layers = getattr(final, slot.name, None)
     return None if layers is None or slot.layer is None else layers[slot.layer]
 
 
-def _layer(update: Update, slot: Slot) -> Vector | None:
-    layers = getattr(update.after, slot.name)
+def _layer(update: Update | None, slot: Slot) -> Array | None:
+    layers = None if update is None else getattr(update.after, slot.name)
     return None if layers is None or slot.layer is None else layers[slot.layer]
 
 

@@ -27,12 +27,16 @@ from cellgrad.audit.result import (
     UNSUPPORTED,
     WITHIN_BOUND,
     Audit,
+    Diagnosis,
     Probed,
 )
 from cellgrad.audit.targets.interface import Target
 from cellgrad.bugs import entry as kinds
 from cellgrad.bugs.catalogue import entries
+from cellgrad.bugs.entry import Variant
 from cellgrad.case.model import Case
+
+_FINAL = ("weights", "biases")
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -78,7 +82,9 @@ def audit(
     finding = diagnose(answers, beyond, tolerance or 0.0, progress)
     _judge_probes(used, finding)
     result.precision, result.diagnoses = finding.precision, finding.diagnoses
-    result.verdict = _verdict(used, finding)
+    if not finding.right and not finding.diagnoses:
+        _by_final_numbers(result, answers, beyond, progress)
+    result.verdict = _verdict(used, finding) if not result.diagnoses else _named(result.diagnoses)
     _first_divergence(result, used)
     result.unseen = _unseen(answers, finding.reference)
     if result.verdict == UNKNOWN_DIFFERENCE:
@@ -111,7 +117,40 @@ def _verdict(used: Sequence[Probed], finding: Finding) -> str:
         return BIT_IDENTICAL if all(p.identical for p in used) else WITHIN_BOUND
     if not finding.diagnoses:
         return UNKNOWN_DIFFERENCE
-    found = {entry.kind for entry in finding.diagnoses[0].entries}
+    return _named(finding.diagnoses)
+
+
+def _by_final_numbers(
+    result: Audit, answers: Sequence[Answer], beyond: Sequence[Variant], progress: Progress | None
+) -> None:
+    """Where a trace contradicts every entry, let the final weights and biases speak alone.
+
+    A trace may be written down otherwise than it was calculated with: offering one must not
+    make the answer poorer.
+    """
+    finals = [
+        Answer(a.case, {s: x for s, x in a.numbers.items() if s.step == 0 and s.name in _FINAL})
+        for a in answers
+    ]
+    if not all(f.numbers for f in finals) or all(
+        len(f.numbers) == len(a.numbers) for f, a in zip(finals, answers, strict=True)
+    ):
+        return
+    finding = diagnose(finals, beyond, result.tolerance or 0.0, progress)
+    if finding.right:
+        result.notes.append("the final weights are right; numbers of the trace are not")
+    elif finding.diagnoses:
+        result.diagnoses = finding.diagnoses
+        names = " + ".join(entry.id for entry in finding.diagnoses[0].entries)
+        result.notes.append(
+            f"the final weights are those of {names} to the last digit; not every number of the "
+            "trace is"
+        )
+
+
+def _named(diagnoses: Sequence[Diagnosis]) -> str:
+    """Return the verdict that goes with what explains the numbers."""
+    found = {entry.kind for entry in diagnoses[0].entries}
     if found == {kinds.ALTERNATIVE}:
         return ALTERNATIVE_FORMULA
     return CONVENTION if found == {kinds.CONVENTION} else KNOWN_BUG
@@ -146,7 +185,7 @@ def _unseen(answers: Sequence[Answer], reference: Hypothesis) -> list[str]:
 
 
 def _explain_apart(
-    result: Audit, used: Sequence[Probed], beyond: Sequence[object], progress: Progress | None
+    result: Audit, used: Sequence[Probed], beyond: Sequence[Variant], progress: Progress | None
 ) -> None:
     """Explain the numbers of each answer one by one, where nothing explains them together."""
 
@@ -156,7 +195,7 @@ def _explain_apart(
 
     groups = []
     for probed in used:
-        reference = reference_for([probed.answer], beyond, result.tolerance or 0.0)  # type: ignore[arg-type]
+        reference = reference_for([probed.answer], beyond, result.tolerance or 0.0)
         groups += grouped(probed.answer, reference, result.precision, searching)
     if not any(group.diagnosis for group in groups):
         return

@@ -46,7 +46,7 @@ def parting(program: type[Program], other: type[Program], case: Case) -> Slot | 
     return None
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
     if a.shape != b.shape:
         return False
     with np.errstate(all="ignore"):

@@ -55,7 +55,6 @@ def pairs() -> Iterator[tuple[int, int]]:
                 yield j, i
 
 
-@cache
 def _seams(program: type[Program]) -> frozenset[str]:
     """Return the names of what a program replaces."""
     found: set[str] = set()
@@ -68,7 +67,8 @@ def _seams(program: type[Program]) -> frozenset[str]:
 
 def direction(length: int) -> Vector:
     """Return the fixed direction that vectors of this length are projected on."""
-    return np.cos(np.arange(1, length + 1) * 1.7) + 1.25
+    found: Vector = np.cos(np.arange(1, length + 1) * 1.7) + 1.25
+    return found
 
 
 def projected(program: type[Program], case: Case) -> float:

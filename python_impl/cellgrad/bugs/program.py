@@ -11,7 +11,7 @@ Source: reference/equations.md.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -203,19 +203,16 @@ class Program:
 
     def function(self, name: str, x: Array) -> Array:
         """Return fA by its name in the case format, softmax included."""
-        if name == "logistic":
-            return self.logistic(x)
-        if name == "tanh":
-            return self.math.tanh(x)
-        if name == "softmax":
-            return self.softmax(x)
-        if name == "relu":
-            return self.math.choose(x, x, 0.0)
-        if name == "leaky_relu":
-            return self.math.choose(x, x, self.slope_below_zero * x)
-        if name == "unit_step":
-            return self.math.choose(-x, 0.0, 1.0)
-        return x
+        functions: dict[str, Callable[[], Array]] = {
+            "logistic": lambda: self.logistic(x),
+            "tanh": lambda: self.math.tanh(x),
+            "softmax": lambda: self.softmax(x),
+            "relu": lambda: self.math.choose(x, x, 0.0),
+            "leaky_relu": lambda: self.math.choose(x, x, self.slope_below_zero * x),
+            "unit_step": lambda: self.math.choose(-x, 0.0, 1.0),
+            "identity": lambda: x,
+        }
+        return functions[name]()
 
     def logistic(self, x: Array) -> Array:
         """Eq. 2: 1 / (1 + EXP(−x))."""
@@ -368,7 +365,7 @@ class Program:
         """Eq. 19: the sum over the update's samples."""
         return total(terms)
 
-    def averaged(self, gradient: Array, parameter: Parameter) -> Array:
+    def averaged(self, gradient: Array, parameter: Parameter) -> Array:  # noqa: ARG002 - a seam
         """Eq. 19: divide by the number of samples, where the batch's mean is asked for."""
         return gradient / float(self.size) if self.case.update == "batch_mean" else gradient
 
@@ -377,7 +374,8 @@ class Program:
         if not self.case.optimizer.weight_decay or not self.decays(parameter):
             return gradient
         decay = self.sign * self.weight_decay
-        return gradient + decay * self.value(parameter)
+        result: Array = gradient + decay * self.value(parameter)
+        return result
 
     def decays(self, parameter: Parameter) -> bool:
         """Whether a parameter decays."""
@@ -431,9 +429,10 @@ class Program:
             return self.with_momentum(parameter, gradient)
         return self.scaled(parameter, gradient)
 
-    def scaled(self, parameter: Parameter, step: Array) -> Array:
+    def scaled(self, parameter: Parameter, step: Array) -> Array:  # noqa: ARG002 - a seam
         """Return LR · gradient, or LR · velocity."""
-        return self.rate * step
+        result: Array = self.rate * step
+        return result
 
     def with_momentum(self, parameter: Parameter, gradient: Array) -> Array:
         """Eq. 21: v ← μ · v + gradient; the change is LR · v."""
@@ -448,7 +447,8 @@ class Program:
 
     def new_velocity(self, last: Array, gradient: Array) -> Array:
         """Eq. 21: μ · v + gradient."""
-        return self.momentum * last + gradient
+        result: Array = self.momentum * last + gradient
+        return result
 
     def adam(self, parameter: Parameter, gradient: Array) -> Array:
         """Eq. 22 to 24: LR · m̂ / (√ŝ + ε)."""
@@ -459,7 +459,8 @@ class Program:
         self.remember("second", parameter, second)
         m_hat = first / (1.0 - self.power(b1))
         s_hat = second / (1.0 - self.power(b2))
-        return self.scaled(parameter, m_hat) / (self.math.sqrt(s_hat) + self.epsilon)
+        result: Array = self.scaled(parameter, m_hat) / (self.math.sqrt(s_hat) + self.epsilon)
+        return result
 
     def power(self, beta: Any) -> Any:
         """Eq. 23: β to the number of the update, one product at a time."""

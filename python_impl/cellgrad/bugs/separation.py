@@ -61,9 +61,11 @@ def unseparated(
     apart, found = separation(table), []
     everything = variants()
     for i, a in enumerate(everything):
-        for j in range(i + 1, len(everything)):
-            if a.entry != everything[j].entry and apart[i, j] <= distance:
-                found.append((a, everything[j]))
+        found += [
+            (a, b)
+            for j, b in enumerate(everything)
+            if j > i and a.entry != b.entry and apart[i, j] <= distance
+        ]
     return unseen, found
 
 

@@ -252,7 +252,7 @@ def _audit_class() -> type[click.Command]:
     help="Write a certificate (JSON): verdict, scope, checksums.",
 )
 @click.pass_context
-def audit(context: click.Context, **options: Any) -> int:
+def audit(context: click.Context, /, **options: Any) -> int:
     """Audit TARGET: is its training step right, and if not, which mistake is it?
 
     TARGET is a command behind "--" (a case on its standard input, a trace on its standard

@@ -82,11 +82,13 @@ class WorkbookTarget:
         InputError: the map or the workbook cannot be used.
     """
 
+    declared: tuple[str, ...] = ()
+
     def __init__(self, path: Path, *, engine: str | None = None, count: int = DRAWS) -> None:
         workbook = workbook_of(path)
         self.foreign: Foreign = read_foreign(workbook)
         self.map: WorkbookMap = read_map(path, self.foreign.book.sheets)
-        self.name, self.declared = str(workbook), ()
+        self.name = str(workbook)
         self._count = count
         self._refuse_circle()
         self.typed = list(self._typed())

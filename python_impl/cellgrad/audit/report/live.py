@@ -34,6 +34,8 @@ from cellgrad.case.quantities import Index, Key, layer_letter, node_name, table
 MOST_CELLS = 15_000
 """Formulas that a sheet of an audit may have; a longer run is shown as far as that."""
 
+MOST_UPDATES = 24
+
 MOST_PARAMETERS = 3_000
 
 LARGEST_EXPONENT = 709.0
@@ -461,9 +463,10 @@ def _updates_shown(case: Case, slots: Sequence[Slot]) -> int:
     """Return how many updates are written: those asked for, at most what a sheet holds."""
     structure = case.structure_of(case.batch())
     cells = 4 * structure.parameters + 8 * structure.samples * sum(structure.nodes)
-    whole = any(slot.step == 0 for slot in slots)
-    asked = case.updates() if whole else max((slot.step for slot in slots), default=1)
-    return max(min(asked, MOST_CELLS // max(cells, 1)), 1)
+    most = max(min(MOST_UPDATES, MOST_CELLS // cells), 1)
+    if case.updates() <= most and any(slot.step == 0 for slot in slots):
+        return case.updates()
+    return max((slot.step for slot in slots if 0 < slot.step <= most), default=1)
 
 
 def _parted(right: Live, wrong: Live) -> Iterator[LiveCell]:

@@ -275,11 +275,15 @@ class MeanTwice(Program):
     needs="several samples in an update",
     variants={
         "each with the full LR": {"share": False},
-        "each gradient divided by N": {"share": True},
+        "each gradient divided by N, where the mean is asked for": {"share": True},
+        "each gradient divided by N": {"share": True, "always": True},
         "each with LR / N": {"rate_shared": True},
         "each with LR / N, where the mean is asked for": {"rate_shared": True, "mean": True},
         "each with the full LR, and the rate by sample": {"share": False, "by_sample": True},
-        "each gradient divided by N, and the rate by sample": {"share": True, "by_sample": True},
+        "each gradient divided by N, where the mean is asked for, and the rate by sample": {
+            "share": True,
+            "by_sample": True,
+        },
         "each with LR / N, and the rate by sample": {"rate_shared": True, "by_sample": True},
     },
     seen=(
@@ -292,7 +296,7 @@ class MeanTwice(Program):
 class OnlineForBatch(Program):
     """One update a sample."""
 
-    __share, __by_sample, __rate_shared, __mean = False, False, False, False
+    __share, __always, __by_sample, __rate_shared, __mean = False, False, False, False, False
 
     def turns(self) -> Iterator[Turn]:
         number = 0
@@ -307,7 +311,7 @@ class OnlineForBatch(Program):
                 number += 1
 
     def averaged(self, gradient: Array, parameter: Parameter) -> Array:
-        share = self.__share and self.case.update == "batch_mean"
+        share = self.__share and (self.__always or self.case.update == "batch_mean")
         return gradient / float(self.whole) if share else gradient
 
 

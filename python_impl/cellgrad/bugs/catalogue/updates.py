@@ -61,17 +61,32 @@ class LayerFrozen(InLayers):
     fix="Let the loop run over every node.",
     variants={
         "the last input": {"rows": (0,), "columns": ()},
-        "the last hidden node, outgoing": {"rows": (1,), "columns": ()},
-        "the last hidden node, incoming": {"rows": (), "columns": (0,)},
+        "the last node of the first hidden layer, outgoing": {"rows": (1,), "columns": ()},
+        "the last node of the first hidden layer, incoming": {"rows": (), "columns": (0,)},
         "the last output": {"rows": (), "columns": (-1,)},
-        "the last hidden node, both": {"rows": (1,), "columns": (0,)},
+        "the last node of the first hidden layer, both": {"rows": (1,), "columns": (0,)},
         "every last incoming node": {"rows": "all", "columns": ()},
         "every last node": {"rows": (), "columns": "all"},
         "every loop": {"rows": "all", "columns": "all"},
-        "the last hidden node, incoming weights": {"columns": (0,), "biases_too": False},
-        "the last hidden node, both, weights only": {
+        "the last node of the first hidden layer, incoming weights": {
+            "columns": (0,),
+            "biases_too": False,
+        },
+        "the last node of the first hidden layer, both, weights only": {
             "rows": (1,),
             "columns": (0,),
+            "biases_too": False,
+        },
+        "the last hidden node, outgoing": {"rows": "output"},
+        "the last hidden node, incoming": {"columns": "last hidden"},
+        "the last hidden node, incoming weights": {
+            "columns": "last hidden",
+            "biases_too": False,
+        },
+        "the last hidden node, both": {"rows": "output", "columns": "last hidden"},
+        "the last hidden node, both, weights only": {
+            "rows": "output",
+            "columns": "last hidden",
             "biases_too": False,
         },
         "the last node of every hidden layer, outgoing": {"rows": "above"},
@@ -111,7 +126,14 @@ class LastNodeSkipped(Program):
     def hit(self, which: tuple[int, ...] | str, k: int) -> bool:
         """Whether a layer is among those whose loop is short."""
         if isinstance(which, str):
-            return {"all": True, "above": k > 0, "hidden": k < self.layers - 1}[which]
+            last = self.layers - 1
+            return {
+                "all": True,
+                "above": k > 0,
+                "hidden": k < last,
+                "output": k == last > 0,
+                "last hidden": k == last - 1,
+            }[which]
         return k in which or (k == self.layers - 1 and -1 in which)
 
     def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
