@@ -3,17 +3,9 @@
 _DIGITS = ("2 decimals", "3 decimals", "4 decimals", "5 decimals", "6 decimals")
 
 OPEN = {
-    **{
-        f"last-node-skipped/the last hidden node, {which}": "the last node of the last hidden layer"
-        for which in ("outgoing", "incoming", "both", "incoming weights", "both, weights only")
-    },
     "update-in-inner-loop/each input's gradient through the weight as it is then": (
         "the inputs are the network's; the velocity is updated every time"
     ),
-    **{
-        f"online-for-batch/each gradient divided by N{more}": "where the sum is asked for, too"
-        for more in ("", ", and the rate by sample")
-    },
     **{
         f"low-precision/every value to {digits}": "every number of a trace; halves to even"
         for digits in (*_DIGITS, "float16", "bfloat16")

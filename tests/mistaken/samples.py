@@ -26,20 +26,20 @@ def turns(case, wrong):
 def _numbers(case, each, wrong):
     """Return the number of every update, from 0, and its rate; an epoch has so many."""
     count = case["epochs"] * each
-    plain = [(n, _rate(case, n, count, wrong)) for n in range(count)]
+    plain = [(n, _rate(case, n, wrong)) for n in range(count)]
     how = wrong.how("step-count-off-by-one")
     if how is None:
         return plain
     return {
         "one too few": plain[:-1],
-        "one too many": [*plain, (count, _rate(case, count, count, wrong))],
-        "one too many, at the first rate": [*plain, (count, _rate(case, 0, count, wrong))],
+        "one too many": [*plain, (count, _rate(case, count, wrong))],
+        "one too many, at the first rate": [*plain, (count, _rate(case, 0, wrong))],
         "the last one again": [*plain, plain[-1]],
         "the first is left out": plain[1:],
         "one epoch too few": plain[:-each],
         "one epoch too many": [
             *plain,
-            *((n, _rate(case, n, count, wrong)) for n in range(count, count + each)),
+            *((n, _rate(case, n, wrong)) for n in range(count, count + each)),
         ],
     }[how]
 
@@ -49,21 +49,18 @@ def _one_by_one(case, batch, n, rate, wrong):
     how = wrong.how("online-for-batch")
     if how is None or case["update"] == "online":
         return [Turn(batch, rate)]
+    divides = case["update"] == "batch_mean" or "where the mean" not in how
     found = []
     for s, row in enumerate(batch):
         if "the rate by sample" in how:
-            rate = _scheduled(case, n * len(batch) + s)
-        found.append(_turn(row, rate, len(batch), how, mean=case["update"] == "batch_mean"))
+            rate = _rate(case, n * len(batch) + s, wrong)
+        turn = Turn([row], rate)
+        if divides and "LR / N" in how:
+            turn.rate = rate / len(batch)
+        if divides and "gradient divided" in how:
+            turn.shares = len(batch)
+        found.append(turn)
     return found
-
-
-def _turn(row, rate, count, how, *, mean):
-    """Return the update of one sample of so many."""
-    if "gradient divided" in how:
-        return Turn([row], rate, count)
-    if "LR / N" in how and (mean or "where the mean" not in how):
-        return Turn([row], rate / count)
-    return Turn([row], rate)
 
 
 def _batches(case, wrong):
@@ -102,14 +99,14 @@ def _shifted(s, count, how):
     return (other, s) if "input" in how else (other, other)
 
 
-def _rate(case, n, count, wrong):
+def _rate(case, n, wrong):
     if wrong.makes("rate-halves-each-time"):
         return _scheduled(case, n) / 2**n
     how = wrong.how("learning-rate-constant")
     if how == "the first":
         return _scheduled(case, 0)
     if how == "the last":
-        return _scheduled(case, count - 1)
+        return _scheduled(case, -1)
     if how == "one update late":
         return _scheduled(case, max(n - 1, 0))
     if how == "one update early":
@@ -118,6 +115,6 @@ def _rate(case, n, count, wrong):
 
 
 def _scheduled(case, n):
-    """Return the rate of update n; past the end of the list it stays as it is there."""
+    """Return the rate of update n, or of the last; past the end it stays as it is there."""
     rate = case["learning_rate"]
     return rate[min(n, len(rate) - 1)] if isinstance(rate, list) else rate

@@ -206,9 +206,10 @@ def _skipped(net, key, how):
     reached = key[-1] == net.nodes[k + 1] - 1
     what, _, which = how.partition(", ")
     if "hidden" in what:
-        one = what == "the last hidden node"
-        out = left and (k == last if one else k > 0) and last > 0
-        into = reached and (k == last - 1 if one else k < last)
+        # layer k leads to hidden layer k + 1, and layer k + 1 leads from it
+        meant = {"every": range(last), "first": range(min(last, 1))}
+        layers = meant.get(what.split()[-3], range(last - 1, last))
+        out, into = left and k - 1 in layers, reached and k in layers
         which = which.split(",")[0].split()[0]
         return {"outgoing": out, "incoming": into, "both": out or into}[which]
     return {

@@ -21,7 +21,7 @@ from cellgrad.audit.answer import Answer, Slot, Vector
 from cellgrad.audit.hypothesis import Hypothesis
 from cellgrad.audit.probes import declare
 from cellgrad.audit.report.expression import NotLiveError
-from cellgrad.audit.report.live import LiveCell, Pair, live_pair
+from cellgrad.audit.report.live import Live, LiveCell, Pair, live_pair
 from cellgrad.audit.report.sentences import (
     again,
     bug,
@@ -301,30 +301,33 @@ class _AuditSheet:
     def _rows(self) -> list[_Row]:
         cells = self.probed.cells
         if len(cells) > MOST_ROWS:
-            wrong = [cell for cell in cells if not cell.agrees][:MOST_ROWS]
-            good = [cell for cell in cells if cell.agrees][: MOST_ROWS - len(wrong)]
-            kept = {id(cell) for cell in (*wrong, *good)}
+            bad = [cell for cell in cells if not cell.agrees][:MOST_ROWS]
+            good = [cell for cell in cells if cell.agrees][: MOST_ROWS - len(bad)]
+            kept = {id(cell) for cell in (*bad, *good)}
             cells = [cell for cell in cells if id(cell) in kept]
-        bounds = self._bounds(right_program(self.probed.case, self.audit.declared))
-        wrong_bounds = {}
-        if self.mistaken and self.diagnosis is not None:
-            wrong_bounds = self._bounds(self.diagnosis.program)
         right = None if self.pair is None else self.pair.right
-        wrong_live = None if self.pair is None else self.pair.wrong
+        wrong = None if self.pair is None else self.pair.wrong
+        own = right_program(self.probed.case, self.audit.declared)
+        bounds = {} if right is None else self._bounds(own, right)
+        wrong_bounds = {}
+        if wrong is not None and self.diagnosis is not None:
+            wrong_bounds = self._bounds(self.diagnosis.program, wrong)
         return [
             _Row(
                 cell,
                 None if right is None else right.cell(cell.slot, cell.index),
                 _at(bounds, cell),
-                None if wrong_live is None else wrong_live.cell(cell.slot, cell.index),
+                None if wrong is None else wrong.cell(cell.slot, cell.index),
                 _at(wrong_bounds, cell),
             )
             for cell in cells
         ]
 
-    def _bounds(self, program: type[Program]) -> dict[Slot, Vector]:
-        """Return how far the numbers may lie from what a program computes."""
-        answer: Answer = self.probed.answer
+    def _bounds(self, program: type[Program], live: Live) -> dict[Slot, Vector]:
+        """Return how far the numbers that are live may lie from what a program computes."""
+        whole = self.probed.answer
+        written = {slot: x for slot, x in whole.numbers.items() if live.at(slot) is not None}
+        answer = Answer(whole.case, written)
         hypothesis = Hypothesis(program, [answer], self.audit.tolerance or 0.0)
         found = {}
         for slot, bound in hypothesis.bounds(0, self.audit.precision).items():
