@@ -15,7 +15,7 @@ RANKS = [
     {"compare", "build", "train"},
     {"verify", "bugs"},
     {"report"},
-    {"audit"},
+    {"audit", "coursework"},
     {"cli", "pytest_plugin"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}

@@ -15,8 +15,9 @@ def main(words):
     """Write the page, or check it; return the exit code."""
     sys.path[:0] = [str(ROOT / "python_impl"), str(ROOT / "tests")]
     from mistaken.confusion import confusion, markdown  # noqa: PLC0415 - the path is set above
+    from mistaken.pairs import drawn, judged, section  # noqa: PLC0415
 
-    text = markdown(confusion())
+    text = markdown(confusion()) + section(judged(drawn()))
     if "--check" not in words:
         PAGE.write_text(text, encoding="utf-8")
         return 0

@@ -27,6 +27,9 @@ from cellgrad.errors import InputError
 SAME = 1e-9
 """Projections that differ by no more, relative to their size, are the same mathematics."""
 
+_LARGEST = float(np.finfo(np.float32).max) / 2
+"""Projections from about here on are infinite in the index."""
+
 _FRAME = ("__init__",)
 
 
@@ -104,7 +107,9 @@ class Index:
         fits = np.ones(len(self.first), dtype=bool)
         for probe, value in projections.items():
             column = self.values[:, self.probes.index(probe)].astype(np.float64)
-            fits &= np.abs(column - value) <= near * (1 + np.abs(value))
+            beyond = np.isinf(column) & (column * value > 0) & (np.abs(value) > _LARGEST)
+            with np.errstate(invalid="ignore"):
+                fits &= beyond | (np.abs(column - value) <= near * (1 + np.abs(value)))
         everything = paired()
         return [
             (everything[self.first[row]], everything[self.second[row]])
