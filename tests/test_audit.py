@@ -240,6 +240,7 @@ def test_another_formula_for_the_same_function_is_no_mistake(entry):
     assert first_ids(result) == [entry]
 
 
+@pytest.mark.slow
 def test_a_tolerance_is_the_users_word_and_stays_in_the_result():
     def coarse(case):
         answer = of(Program).answer(case)
@@ -459,8 +460,8 @@ def test_the_command_names_a_mistake_and_exits_with_one(tmp_path):
         (["a:b", "c:d"], "one target"),
     ],
 )
-def test_what_is_no_target_is_refused_on_one_line(words, says, tmp_path):
-    answer = cellgrad(tmp_path, "audit", *words)
+def test_what_is_no_target_is_refused_on_one_line(words, says, command):
+    answer = command("audit", *words)
     assert answer.code == 2
     assert answer.err.count("\n") == 1
     assert says in answer.err
@@ -486,6 +487,7 @@ def test_wrong(cellgrad_audit):
 """
 
 
+@pytest.mark.slow
 def test_the_pytest_fixture_fails_with_the_diagnosis(tmp_path):
     import subprocess  # noqa: PLC0415
     import sys  # noqa: PLC0415

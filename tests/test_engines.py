@@ -493,6 +493,7 @@ def test_a_hung_libreoffice_is_ended_and_reported_within_the_limit(workbook, eng
         engine.open(workbook)
 
 
+@pytest.mark.slow
 @on_proc
 @pytest.mark.libreoffice
 def test_a_crashed_libreoffice_is_reported_at_once(workbook, engine_or_skip):

@@ -27,6 +27,7 @@ STEPS = [path for path in WORKBOOKS if path.parent.name != "series"]
 BIT_BY_BIT = ("formualizer", "ironcalc", "libreoffice", "saved")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_shipped_workbook_agrees(name, engine_or_skip):
     engine_or_skip(name)

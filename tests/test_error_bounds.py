@@ -80,6 +80,7 @@ def test_a_function_of_one_number_stays_inside(formula, function):
         assert abs(Decimal(value) - function(Decimal(x))) <= Decimal(bound_of(book)), x
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(cases())
 def test_no_cell_of_any_right_step_exceeds_its_bound(document):

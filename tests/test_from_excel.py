@@ -184,6 +184,7 @@ def test_several_outputs_take_several_columns(sheet):
     assert plain == found
 
 
+@pytest.mark.slow
 @pytest.mark.libreoffice
 def test_a_file_that_libreoffice_saved_is_read(tmp_path, sheet, engine_or_skip):
     engine_or_skip("libreoffice")

@@ -158,6 +158,7 @@ def test_every_gradient_is_counted():
     assert report.gradients == 12 * 16 + 16
 
 
+@pytest.mark.slow
 def test_a_small_and_a_larger_network_are_proved_in_time(tmp_path):
     larger = written(big_case([8, 16, 4]), tmp_path)
     for path, limit in ((FIRST, 1.0), (larger, 5.0)):

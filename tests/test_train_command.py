@@ -528,6 +528,7 @@ def test_a_picture_is_drawn_the_same_every_time(kind, tmp_path, command, written
     assert b"Software" not in one
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_matplotlib")
 @pytest.mark.parametrize(
     ("ending", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89")]

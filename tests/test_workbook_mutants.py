@@ -345,6 +345,7 @@ def without_map_row(parts, row):
     return {**parts, part: text.encode()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("row", "words"), map_rows(BY_HAND).items())
 def test_a_row_deleted_from_the_map_is_missed(command, tmp_path, row, words):
     answer = verified(command, tmp_path, zipped(without_map_row(parts_of(BY_HAND), row)))

@@ -111,6 +111,7 @@ def test_a_file_holds_no_date_no_path_and_no_macro(path):
         assert set(re.findall(r"\d{4}-\d\d-\d\dT[\d:]+Z", core)) == {"2026-01-01T00:00:00Z"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CASES[:4], ids=name_of)
 def test_writing_twice_gives_the_same_bytes(path):
     case = read_case(path)

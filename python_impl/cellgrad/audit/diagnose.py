@@ -207,7 +207,11 @@ def _candidates(
     tolerance: float,
     progress: Progress | None,
 ) -> Iterator[tuple[tuple[Variant, ...], Hypothesis]]:
-    """Yield the pairs worth trying: from the index for probes as shipped, else all of them."""
+    """Yield the pairs worth trying.
+
+    From the index for probes as shipped; on other cases the pairs of each entry's first
+    variant, one by one. Printed numbers are explained each by itself instead.
+    """
     known = {case.id: case for case in probes()}
     indexed = {
         a.case.id: projection
@@ -215,17 +219,19 @@ def _candidates(
         if known.get(a.case.id) == a.case and (projection := _projection(a)) is not None
     }
     if indexed and not beyond:
-        near = max(_PAIR_NEAR, 50 * tolerance)
+        near = max(_PAIR_NEAR, 20 * tolerance)
         for chosen in pairs.shipped_index().candidates(indexed, near):
             yield chosen, Hypothesis(pairs.combined(*chosen), answers, tolerance)
         return
-    if sum(a.case.updates() for a in answers) > MOST_UPDATES:
+    printed = any(np.any(x.half_units > 0) for a in answers for x in a.numbers.values())
+    if printed or sum(a.case.updates() for a in answers) > MOST_UPDATES:
         return
     everything, shortest = (
         pairs.paired(),
         min(range(len(answers)), key=lambda n: answers[n].case.updates()),
     )
-    orders = list(pairs.pairs())
+    first = {v for v in everything if v == by_id()[v.entry].variants[0]}
+    orders = [(i, j) for i, j in pairs.pairs() if everything[i] in first and everything[j] in first]
     for count, (i, j) in enumerate(orders):
         if progress is not None:
             progress("trying pairs of mistakes", count, len(orders))

@@ -3,7 +3,8 @@
 The same rules as in ``bounds``, for a computation instead of a workbook: a value and how
 far any correct floating-point computation of it may lie from the exact one. Terms may be
 added in any order, a constant factor may be distributed over a sum (the mean of gradients is
-the sum of their shares), a product and a sum may be fused; EXP, LN and TANH are within 2 ulp. First order, for a few updates only.
+the sum of their shares), a product and a sum may be fused; EXP, LN and TANH are within
+2 ulp. First order, for a few updates only.
 Source: reference/equations.md, "Error bounds".
 """
 
