@@ -66,6 +66,8 @@ def diagnose(
     beyond: Sequence[Variant] = (),
     tolerance: float = 0.0,
     progress: Progress | None = None,
+    *,
+    single: bool = True,
 ) -> Finding:
     """Find what explains every number of every answer.
 
@@ -77,16 +79,17 @@ def diagnose(
         beyond: declared conventions that a case cannot state.
         tolerance: how far numbers may lie from a prediction beyond their bounds.
         progress: told how the search for pairs goes.
+        single: whether the target may compute in single precision at all.
     """
     reference = reference_for(answers, beyond, tolerance)
-    single = {
+    held = {
         v: Hypothesis(_with((v,), beyond), answers, tolerance)
         for v in variants()
         if v not in beyond
     }
-    alternatives = {v: h for v, h in single.items() if by_id()[v.entry].kind == ALTERNATIVE}
-    others = {v: h for v, h in single.items() if v not in alternatives}
-    precisions = _possible_precisions(answers)
+    alternatives = {v: h for v, h in held.items() if by_id()[v.entry].kind == ALTERNATIVE}
+    others = {v: h for v, h in held.items() if v not in alternatives}
+    precisions = _possible_precisions(answers) if single else PRECISIONS[:1]
     for precision in precisions:
         if reference.explains_all(precision):
             return Finding(precision, right=True, reference=reference)

@@ -79,7 +79,8 @@ def audit(
     answers = [probed.answer for probed in used]
 
     printed = any(np.any(x.half_units > 0) for a in answers for x in a.numbers.values())
-    finding = diagnose(answers, beyond, tolerance or 0.0, progress)
+    single = getattr(target, "single_precision", True)
+    finding = diagnose(answers, beyond, tolerance or 0.0, progress, single=single)
     _judge_probes(used, finding)
     result.precision, result.diagnoses = finding.precision, finding.diagnoses
     if not finding.right and not finding.diagnoses:

@@ -35,6 +35,7 @@ from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.formula import Place
 
 _CLOSE = 1e-8
+_ROUNDING = 1e-13
 _AWAKE, _OTHER = 2, 3
 _MATRIX = 2
 _SKIPPED = frozenset(("penalty",))
@@ -350,7 +351,12 @@ class Matcher:
             values = self.values[places[n]]
             if all(_close(values[d], numbers[d]) for d in range(count)):
                 found.append(places[n])
-        return found
+        exact = [
+            place
+            for place in found
+            if all(_exact(self.values[place][d], numbers[d]) for d in range(count))
+        ]
+        return exact or found  # a difference quotient beside a gradient is close, no more
 
     def _score(self, structure: Structure, rate: float) -> int:
         """Return how many numbers of a structure are found on the sheet."""
@@ -556,6 +562,10 @@ class Matcher:
 def _constant(arrays: Sequence[Vector]) -> bool:
     """Tell whether a quantity is the same in every draw, such as the slope of the identity."""
     return all(np.array_equal(array, arrays[0]) for array in arrays)
+
+
+def _exact(value: float, number: float) -> bool:
+    return abs(value - number) <= _ROUNDING * max(1.0, abs(number))
 
 
 def _close(found: float, wanted: float) -> bool:

@@ -83,6 +83,7 @@ class WorkbookTarget:
     """
 
     declared: tuple[str, ...] = ()
+    single_precision = False  # a spreadsheet has none
 
     def __init__(self, path: Path, *, engine: str | None = None, count: int = DRAWS) -> None:
         workbook = workbook_of(path)
