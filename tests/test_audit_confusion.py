@@ -142,11 +142,19 @@ def test_every_way_to_make_this_mistake_is_told_as_the_page_has_it(entry):
         assert line(row) in page, f"{name}: run tests/mistaken/confusion_page.py"
 
 
+def traced(entry):
+    """Return the ways whose traces are looked at: of roundings, not every number of digits."""
+    ways = names(entry)
+    if entry == "low-precision":
+        return [name for name in ways if name.endswith(("4 decimals", "bfloat16"))]
+    return ways
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", MISTAKES)
 def test_the_first_wrong_number_of_a_trace_is_where_this_mistake_begins(entry):
     variants = {variant.name: variant for variant in by_id()[entry].variants}
-    for name in names(entry):
+    for name in traced(entry):
         variant = variants.get(name.partition("/")[2])
         expected = by_id()[entry].first if variant is None else variant.first
         expected = FIRSTS.get(name, FIRSTS.get(entry, (expected, "")))[0]
@@ -160,6 +168,7 @@ def test_the_first_wrong_number_of_a_trace_is_where_this_mistake_begins(entry):
         named = {e.id for diagnosis in result.diagnoses[:1] for e in diagnosis.entries}
         allowed = {entry, TIES[entry][0]} if entry in TIES else {entry}
         assert named <= allowed, name
+        assert named or name in OPEN, name
 
 
 @pytest.mark.slow

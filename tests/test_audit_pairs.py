@@ -15,12 +15,6 @@ from mistaken.pairs import COUNT, both, drawn, judged, outcome, section
 LEAST = 0.95
 
 
-@pytest.fixture(scope="module")
-def found():
-    """Return what came of the drawn pairs."""
-    return judged(drawn())
-
-
 def test_at_least_a_hundred_different_pairs_of_two_entries_are_drawn():
     pairs = drawn()
     assert len(set(pairs)) == COUNT >= 100
@@ -43,19 +37,13 @@ def test_two_mistakes_in_one_process_are_both_named():
 
 
 @pytest.mark.slow
-def test_both_mistakes_are_named_in_nearly_all_pairs_that_the_numbers_can_tell(found):
+def test_both_mistakes_are_named_in_nearly_all_pairs_and_the_page_lists_the_others():
+    found = judged(drawn())
     possible = [one for one in found if not one.same]
     missed = [(one.pair, one.named) for one in possible if not one.told]
     assert len(possible) >= 100
     assert len(missed) <= (1 - LEAST) * len(possible), missed
-
-
-@pytest.mark.slow
-def test_a_pair_that_changes_the_numbers_is_never_called_right(found):
+    # only a pair whose two mistakes undo each other may be called right
     right = ("bit_identical", "within_bound", "alternative_formula")
     assert [one for one in found if one.verdict in right and "without" not in one.same] == []
-
-
-@pytest.mark.slow
-def test_the_pairs_that_cannot_be_told_are_listed_on_the_page(found):
     assert PAGE.read_text(encoding="utf-8").endswith(section(found))

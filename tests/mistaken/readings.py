@@ -46,7 +46,12 @@ FIRSTS = {
             "error_signal",
             "no fA′ of the hidden layer is written down",
         )
-        for which in ("output of the same number", "first output", "last output")
+        for which in (
+            "output of the same number",
+            "first output",
+            "last output",
+            "node of the same number above, in every hidden layer",
+        )
     },
 }
 """Where a trace of this program first differs, if not in the catalogue's first quantity."""

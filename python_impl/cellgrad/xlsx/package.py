@@ -16,8 +16,6 @@ from typing import NoReturn
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
-import numpy as np
-
 from cellgrad.errors import WorkbookError
 from cellgrad.files import read_limited
 
@@ -79,30 +77,7 @@ class Directory:
             if lower.endswith("vbaproject.bin") or lower.startswith("xl/macrosheets/"):
                 self.refuse("holds macros", "save it as .xlsx without macros")
 
-
-class Package(Directory):
-    """The checked parts of an .xlsx file.
-
-    Raises:
-        WorkbookError: the file is no workbook, or is not safe to read.
-    """
-
-    def __init__(self, data: bytes, file: object) -> None:
-        super().__init__(data, file)
-        self._parts = {entry.filename: self._inflated(entry) for entry in self.entries}
-        for name in self.names:
-            if name.lower().endswith((".xml", ".rels", ".vml")):
-                self._refuse_document_type(name)
-        if "xl/workbook.xml" not in self.names:
-            self.refuse("a zip archive, but no workbook in it", "save it as .xlsx")
-
-    def read(self, name: str) -> bytes:
-        """Return one part, inflated."""
-        if name not in self._parts:
-            self.refuse(f"{name} is missing", "save it again in a spreadsheet program")
-        return self._parts[name]
-
-    def _inflated(self, entry: zipfile.ZipInfo) -> bytes:
+    def inflated(self, entry: zipfile.ZipInfo) -> bytes:
         """Return one part; it must have the size and the checksum that the archive states."""
         longer = copy.copy(entry)
         longer.file_size += 1  # what goes beyond the stated size would be cut off in silence
@@ -115,6 +90,29 @@ class Package(Directory):
         if data is None or len(data) != entry.file_size:
             self.refuse(f"{entry.filename} is damaged", "save it again in a spreadsheet program")
         return data
+
+
+class Package(Directory):
+    """The checked parts of an .xlsx file.
+
+    Raises:
+        WorkbookError: the file is no workbook, or is not safe to read.
+    """
+
+    def __init__(self, data: bytes, file: object) -> None:
+        super().__init__(data, file)
+        self._parts = {entry.filename: self.inflated(entry) for entry in self.entries}
+        for name in self.names:
+            if name.lower().endswith((".xml", ".rels", ".vml")):
+                self._refuse_document_type(name)
+        if "xl/workbook.xml" not in self.names:
+            self.refuse("a zip archive, but no workbook in it", "save it as .xlsx")
+
+    def read(self, name: str) -> bytes:
+        """Return one part, inflated."""
+        if name not in self._parts:
+            self.refuse(f"{name} is missing", "save it again in a spreadsheet program")
+        return self._parts[name]
 
     def xml(self, name: str) -> ET.Element:
         """Return one part, parsed; it declares no document type, so it has no entities."""
@@ -139,6 +137,8 @@ def too_marked(data: bytes) -> bool:
     """Tell whether a part has more tags and attributes than may be parsed."""
     if len(data) <= MAX_MARKUP:
         return False
+    import numpy as np  # noqa: PLC0415 - rarely needed, and large
+
     signs = np.frombuffer(data, dtype=np.uint8)
     return sum(int(np.count_nonzero(signs == ord(sign))) for sign in "<=") > MAX_MARKUP
 

@@ -1,0 +1,128 @@
+"""``cellgrad assign``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellgrad.coursework.assign import MOODLE, Assigned, assign
+from cellgrad.coursework.assignment import read_assignment
+from cellgrad.coursework.init import ASSIGNMENT, ROSTER, write_example
+from cellgrad.coursework.roster import read_roster
+from cellgrad.errors import InputError, printable
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says; None where it says nothing."""
+
+    assignment: Path | None
+    roster: Path | None = None
+    output: Path | None = None
+    init: Path | None = None
+    secret: Path | None = None
+    layout_for: str | None = None
+    worksheet: bool = True
+
+
+def assign_command(options: Options) -> int:
+    """Write an example, or the handouts of an assignment; return the exit code.
+
+    Raises:
+        InputError: something asked for is missing, cannot be read or cannot be written.
+    """
+    if options.init is not None:
+        return _init(options)
+    for place, value, remedy in (
+        ("ASSIGNMENT", options.assignment, "name it, or begin with cellgrad assign --init DIR"),
+        ("--roster", options.roster, "name the list of students, such as --roster roster.csv"),
+        ("-o", options.output, "name the folder to write, such as -o handouts"),
+    ):
+        if value is None:
+            raise InputError("is missing", place=place, remedy=remedy)
+    if options.assignment is None or options.roster is None or options.output is None:
+        return 2  # never: refused above
+    layout_for = options.layout_for or ""
+    if layout_for not in ("", MOODLE):
+        raise InputError(f"{layout_for!r} is not known", place="--for", remedy=f"use {MOODLE}")
+    assignment = read_assignment(options.assignment)
+    students = read_roster(options.roster)
+    with _progress(len(students), show=sys.stderr.isatty()) as advance:
+        try:
+            done = assign(
+                assignment, students, options.output,
+                secret=options.secret, layout_for=layout_for, worksheet=options.worksheet,
+                advance=advance,
+            )  # fmt: skip
+        except InputError as error:
+            if error.file == "the roster":
+                raise InputError(
+                    error.problem, file=options.roster, place=error.place, remedy=error.remedy
+                ) from error
+            raise error.within(options.assignment) from error
+    _say(done, options.output)
+    return 0
+
+
+def _init(options: Options) -> int:
+    if options.init is None or options.assignment is not None:
+        raise InputError(
+            "writes an example and reads nothing",
+            place="--init",
+            remedy="leave out the assignment",
+        )
+    write_example(options.init)
+    command = [
+        "cellgrad", "assign", str(options.init / ASSIGNMENT),
+        "--roster", str(options.init / ROSTER), "-o", "handouts",
+    ]  # fmt: skip
+    sys.stdout.write(
+        printable(f"wrote {options.init / ASSIGNMENT} and {options.init / ROSTER}")
+        + "\nnow: "
+        + printable(shlex.join(command))
+        + "\n"
+    )
+    return 0
+
+
+def _say(done: Assigned, output: Path) -> None:
+    count = len(done.manifest.handouts)
+    cells, points = len(done.manifest.cells), done.manifest.points
+    lines = [
+        (
+            f"wrote {count} workbook{'s' * (count != 1)} to {output}: "
+            f"{cells} cells to fill in, {points:g} points"
+        ),
+        *done.notes,
+    ]
+    if done.secret_is_new:
+        lines.append(
+            f"made the secret {done.secret}: keep it to yourself, with a copy; the same "
+            "numbers can be made from it alone"
+        )
+    lines.append(f"{output / 'README.txt'} says what to hand out and what to keep")
+    sys.stdout.write("".join(printable(line) + "\n" for line in lines))
+
+
+@contextmanager
+def _progress(total: int, *, show: bool) -> Iterator[Callable[[], None] | None]:
+    if not show:
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415 - start-up time
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.update(task, advance=1)

@@ -1,0 +1,1 @@
+"""Course assignments: individual workbooks, and fair grades for what comes back."""

@@ -1,0 +1,454 @@
+"""Handing out: from an assignment and a roster to a folder of individual workbooks."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import multiprocessing
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cellgrad.case.model import Case
+from cellgrad.coursework.assignment import Assignment
+from cellgrad.coursework.discriminate import Discrimination, judge_of
+from cellgrad.coursework.givens import drawn, unfit
+from cellgrad.coursework.handout.cells import fixed_cells, given_cells, graded_cells, names_of
+from cellgrad.coursework.handout.workbook import box_of, handout_bytes, key_bytes
+from cellgrad.coursework.manifest_file import KEPT, NAME, manifest_bytes, version_of
+from cellgrad.coursework.model import VALUE, GradedCell, Handout, Manifest, Student
+from cellgrad.coursework.roster import last_name_first, participant, safe_name
+from cellgrad.coursework.secret import (
+    Stream,
+    derived,
+    new_secret,
+    read_secret,
+    secret_beside,
+    token_of,
+    write_secret,
+)
+from cellgrad.coursework.worksheet import worksheet_pdf
+from cellgrad.coursework.written_folder import written_folder
+from cellgrad.engines import apart
+from cellgrad.errors import InputError
+from cellgrad.workbook.layout import StepLayout
+from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.xlsx.book import read_book
+
+HANDOUTS = "students"
+KEYS = "keys"
+ATTEMPTS = 2_000
+MOODLE = "moodle"
+WORTH_SHARING = 8
+"""From so many students on, further processes pay."""
+
+_ZIP_DATE = (2026, 1, 1, 0, 0, 0)
+_RISKY = ("=", "+", "-", "@", "\t", "\r")
+_FOLDER_NAME = 80
+
+Advance = Callable[[], None]
+Row = tuple[str, str]
+"""The formula of a graded cell and its value, as texts."""
+
+
+@dataclass(slots=True)
+class Assigned:
+    """What was written.
+
+    Attributes:
+        manifest: what grading needs.
+        secret: where the secret lies.
+        secret_is_new: whether it was made now.
+        notes: what the lecturer should know, a line each.
+    """
+
+    manifest: Manifest
+    secret: Path
+    secret_is_new: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def assign(
+    assignment: Assignment,
+    students: Sequence[Student],
+    output: Path,
+    *,
+    secret: Path | None = None,
+    layout_for: str = "",
+    worksheet: bool = True,
+    advance: Advance | None = None,
+) -> Assigned:
+    """Write the folder of an assignment: workbooks, keys, manifest; all of it or nothing.
+
+    Args:
+        assignment: what is handed out.
+        students: to whom.
+        output: the folder; it must not exist, or be empty.
+        secret: where the secret lies or will lie; beside the output by default.
+        layout_for: ``moodle`` for a zip as it takes feedback files, or nothing.
+        worksheet: whether the printable worksheet is made, where that is possible.
+        advance: called after each student.
+
+    Raises:
+        InputError: numbers that tell mistakes apart cannot be found, an id cannot be used, or
+            a place cannot be written.
+    """
+    place = secret or secret_beside(output, assignment.id)
+    _check_place(place, output)
+    is_new = not place.exists()
+    key = new_secret() if is_new else read_secret(place)
+    names = {student.id: f"{safe_name(student.id)}.xlsx" for student in students}
+    packed = moodle_names(students) if layout_for == MOODLE else {}
+    cells = graded_cells(assignment, StepLayout(assignment.structure))
+    made_secret = False
+    try:
+        with written_folder(output) as folder:
+            for inner in (HANDOUTS, KEPT, f"{KEPT}/{KEYS}"):
+                (folder / inner).mkdir()
+            maker = _Maker(assignment, key, folder)
+            handouts: dict[str, Handout] = {}
+            with _table(folder / KEPT / "key.csv") as write:
+                work = [(student, names[student.id]) for student in students]
+                for student, (case, token, rows) in zip(students, _made(maker, work), strict=True):
+                    handouts[token] = Handout(student, token, case, names[student.id])
+                    write(student, cells, rows)
+                    if advance is not None:
+                        advance()
+            manifest = _manifest(assignment, cells, handouts)
+            (folder / KEPT / NAME).write_bytes(manifest_bytes(manifest))
+            notes = _further(maker, assignment, folder, worksheet=worksheet)
+            if packed:
+                _pack(folder, names, packed)
+            text = readme(assignment, place, layout_for)
+            (folder / "README.txt").write_text(text, "utf-8", newline="\n")
+            if is_new:
+                write_secret(place, key)
+                made_secret = True
+    except BaseException as error:
+        if made_secret:
+            place.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise InputError(
+                f"cannot be written ({error.strerror or error})",
+                file=output,
+                remedy="choose another place with -o, or make room",
+            ) from error
+        raise
+    return Assigned(manifest, place, is_new, notes)
+
+
+def _check_place(secret: Path, output: Path) -> None:
+    absolute, folder = Path(os.path.abspath(secret)), Path(os.path.abspath(output))  # noqa: PTH100 - links stay
+    if absolute.is_relative_to(folder):
+        raise InputError(
+            "the secret must not lie among the handouts",
+            file=secret,
+            remedy="name a place outside of the output with --secret",
+        )
+
+
+def moodle_names(students: Sequence[Student]) -> dict[str, str]:
+    """Return where each workbook lies in a zip of Moodle's feedback files, by student.
+
+    Moodle splits a folder's name at underscores: name, participant's number, and the plugin
+    of the submissions, ``Lovelace Ada_4711_assignsubmission_file_/s1.xlsx``.
+
+    Raises:
+        InputError: the roster lacks Moodle's numbers.
+    """
+    found: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for student in students:
+        number = participant(student)
+        if not number:
+            raise InputError(
+                f"{student.id!r} has no number in a column Identifier",
+                file="the roster",
+                remedy="take Moodle's grading worksheet as the roster (Identifier: Participant "
+                "123), or leave out --for moodle",
+            )
+        if number in seen:
+            raise InputError(
+                f"{seen[number]!r} and {student.id!r} are both participant {number}",
+                file="the roster",
+                remedy="correct the column Identifier",
+            )
+        seen[number] = student.id
+        name = moodle_name(last_name_first(student))
+        found[student.id] = f"{name}_{number}_assignsubmission_file_/{safe_name(student.id)}.xlsx"
+    return found
+
+
+def moodle_name(name: str) -> str:
+    """Return a name as Moodle's folders have it: without its separator, safe as a folder."""
+    kept = "".join(c if c.isalnum() or c in " .'-" else " " for c in name)
+    return " ".join(kept.split()).lstrip(".~ ")[:_FOLDER_NAME].strip() or "Student"
+
+
+# numbers
+
+
+class Numbers:
+    """Finds every student's own numbers.
+
+    Args:
+        assignment: what is handed out.
+        secret: what they are made from.
+    """
+
+    def __init__(self, assignment: Assignment, secret: bytes) -> None:
+        self.assignment, self.secret = assignment, secret
+        self.judge = judge_of(assignment)
+
+    def of(self, student_id: str, attempts: int = ATTEMPTS) -> Case:
+        """Return a student's case: fit, and telling every mistake from what is right.
+
+        Raises:
+            InputError: there are no such numbers among so many draws.
+        """
+        reasons: Counter[str] = Counter()
+        for attempt in range(attempts):
+            case = self.draw(student_id, attempt)
+            reason = unfit(case)
+            if not reason:
+                unseen = self.judge.unseen(case)
+                if unseen is None:
+                    return case
+                reason = unseen.words()
+            reasons[reason] += 1
+        (reason, _), *_ = reasons.most_common(1)
+        raise InputError(
+            f"no numbers were found that tell every mistake apart: mostly, {reason}",
+            place=_blamed(self.assignment, reason),
+            remedy=self._remedy(student_id),
+        )
+
+    def draw(self, student_id: str, attempt: int) -> Case:
+        """Return a student's numbers at an attempt, fit or not."""
+        key = derived(self.secret, "givens", self.assignment.id, student_id, attempt)
+        return drawn(self.assignment, Stream(key))
+
+    def _remedy(self, student_id: str) -> str:
+        """Return what would help: more decimals, if some number of them does."""
+        for decimals in range(5, 13):
+            blanks = tuple(
+                replace(blank, decimals=max(decimals, blank.decimals))
+                for blank in self.assignment.blanks
+            )
+            if blanks == self.assignment.blanks:
+                continue
+            judge = judge_of(replace(self.assignment, blanks=blanks))
+            cases = (self.draw(student_id, attempt) for attempt in range(100))
+            if any(not unfit(case) and judge.unseen(case) is None for case in cases):
+                return f"ask for {decimals} decimals, or for formulas"
+        return "let samples be drawn, take a smaller network, or blank fewer quantities"
+
+
+def _blamed(assignment: Assignment, reason: str) -> str:
+    if "would pass" in reason and any(blank.takes == VALUE for blank in assignment.blanks):
+        return "blanks.decimals"
+    return "training.samples" if assignment.samples is not None else "network"
+
+
+def without_a_trace(assignment: Assignment, judge: Discrimination) -> list[str]:
+    """Return the mistakes that the assignment's own fixed numbers hide in every workbook."""
+    open_one = replace(assignment, learning_rate=0.37, samples=None)
+    return [name for name in judge_of(open_one).mistakes if name not in judge.mistakes]
+
+
+# workbooks
+
+
+class _Maker:
+    """Makes one student's files."""
+
+    def __init__(self, assignment: Assignment, secret: bytes, folder: Path) -> None:
+        self.assignment, self.secret, self.folder = assignment, secret, folder
+        self.place = StepLayout(assignment.structure)
+        self.numbers = Numbers(assignment, secret)
+        self.cells = graded_cells(assignment, self.place)
+
+    def make(self, student: Student, name: str) -> tuple[Case, str, list[Row]]:
+        """Write a student's workbook and key; return the case, the token, the key's rows."""
+        case = self.numbers.of(student.id)
+        token = token_of(self.secret, self.assignment.id, student.id)
+        path = self.folder / HANDOUTS / name
+        path.write_bytes(handout_bytes(self.assignment, student, token, case, self.place))
+        key = self.folder / KEPT / KEYS / f"{safe_name(student.id)}.xlsx"
+        key.write_bytes(key_bytes(self.assignment, student, case, self.place))
+        return case, token, self._rows(key)
+
+    def _rows(self, key: Path) -> list[Row]:
+        """Return formulas and values as the key has them: the values are an engine's."""
+        book = read_book(key)
+        found = []
+        for cell in self.cells:
+            sheet, at = book.sheets[cell.sheet], parse_a1(cell.address)
+            value = sheet.values.get(at)
+            if not isinstance(value, float):
+                raise InputError(
+                    f"{cell.label} comes to {value} for these numbers",
+                    file=key.name,
+                    place=cell.address,
+                    remedy="take smaller inputs or another activation",
+                )
+            found.append((sheet.formulas[at], repr(value)))
+        return found
+
+
+_maker: list[_Maker] = []
+"""The maker of a further process, which is forked with it."""
+
+
+def _make(work: tuple[Student, str]) -> tuple[Case, str, list[Row]]:
+    return _maker[0].make(*work)
+
+
+def _made(
+    maker: _Maker, work: Sequence[tuple[Student, str]]
+) -> Iterator[tuple[Case, str, list[Row]]]:
+    """Make all files, in the roster's order, on all cores where that is possible."""
+    if len(work) < WORTH_SHARING or not apart.possible():
+        for student, name in work:
+            yield maker.make(student, name)
+        return
+    _maker[:] = [maker]
+    context = multiprocessing.get_context("fork")
+    workers = min(len(os.sched_getaffinity(0)), len(work))
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        try:
+            yield from pool.map(_make, work, chunksize=4)
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a process that writes workbooks was ended from outside",
+                remedy="close other programs and try again",
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            _maker.clear()
+
+
+# what stands beside the workbooks
+
+
+def _manifest(
+    assignment: Assignment, cells: tuple[GradedCell, ...], handouts: dict[str, Handout]
+) -> Manifest:
+    place = StepLayout(assignment.structure)
+    givens, fixed = given_cells(assignment, place), fixed_cells(assignment, place)
+    names = names_of(assignment, place)
+    case = next(iter(handouts.values())).case
+    return Manifest(
+        id=assignment.id,
+        title=assignment.title,
+        version=version_of(cells, givens, fixed, names, assignment.policy, case),
+        cells=cells,
+        givens=givens,
+        policy=assignment.policy,
+        handouts=handouts,
+        box=box_of(place),
+        fixed=fixed,
+        names=names,
+    )
+
+
+@contextlib.contextmanager
+def _table(path: Path) -> Iterator[Callable[[Student, Sequence[GradedCell], list[Row]], None]]:
+    """Write the key table: one row a cell of each student."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(
+            ["id", "name", "cell", "quantity", "equation", "takes", "points", "formula", "value"]
+        )
+
+        def write(student: Student, cells: Sequence[GradedCell], rows: list[Row]) -> None:
+            for cell, (formula, value) in zip(cells, rows, strict=True):
+                shown = value if cell.takes != VALUE else f"{float(value):.{cell.decimals}f}"
+                writer.writerow(
+                    [student.id, plain_cell(student.name), f"{cell.sheet}!{cell.address}",
+                     cell.label, cell.equation, cell.takes, f"{cell.points:g}",
+                     plain_cell(formula), shown]
+                )  # fmt: skip
+
+        yield write
+
+
+def plain_cell(text: str) -> str:
+    """Return a text that no spreadsheet program takes for a formula."""
+    return f"'{text}" if text.startswith(_RISKY) else text
+
+
+def _further(
+    maker: _Maker,
+    assignment: Assignment,
+    folder: Path,
+    *,
+    worksheet: bool,
+) -> list[str]:
+    """Write the worksheet; return what the lecturer should know."""
+    notes = []
+    hidden = without_a_trace(assignment, maker.numbers.judge)
+    if hidden:
+        cause = f"learning_rate = {assignment.learning_rate:g}"
+        if assignment.samples is not None:
+            cause += " or with these samples"
+        notes.append(f"with {cause} these mistakes leave no trace: {', '.join(hidden)}")
+    if worksheet:
+        case = maker.numbers.draw("worksheet", 0)
+        pdf = worksheet_pdf(assignment, case, maker.place)
+        if isinstance(pdf, bytes):
+            (folder / "worksheet.pdf").write_bytes(pdf)
+        else:
+            notes.append(pdf)
+    return notes
+
+
+def _pack(folder: Path, names: dict[str, str], packed_as: dict[str, str]) -> None:
+    """Pack the handouts as Moodle takes feedback files."""
+    with zipfile.ZipFile(folder / "moodle-handouts.zip", "w", zipfile.ZIP_STORED) as packed:
+        for student, name in names.items():
+            info = zipfile.ZipInfo(packed_as[student], _ZIP_DATE)
+            info.external_attr = 0o644 << 16
+            info.create_system = 3  # the same on every system
+            packed.writestr(info, (folder / HANDOUTS / name).read_bytes())
+
+
+def readme(assignment: Assignment, secret: Path, layout_for: str) -> str:
+    """Return what stands in the folder: what is what, and what to keep from whom."""
+    moodle = (
+        "\nmoodle-handouts.zip   the same for Moodle: make an assignment with the feedback type\n"
+        "                      'Feedback files', open its submissions, and choose 'Upload\n"
+        "                      multiple feedback files in a zip'\n"
+        if layout_for == MOODLE
+        else ""
+    )
+    return f"""\
+{assignment.title}
+{"=" * len(assignment.title)}
+
+{HANDOUTS}/             to hand out: a workbook for each student, with numbers of their own
+worksheet.pdf         to print: the empty frames, for work on paper (if it could be made)
+{moodle}
+{KEPT}/             FOR YOU ALONE
+  manifest.json       what grading needs: keep it, with a copy
+  key.csv             the answers, one row a cell of each student
+  keys/               each student's workbook with the right formulas in it
+
+Beside this folder lies {secret.name}, the secret that the numbers were made from.
+Keep it where only those who set the course can read it, with a copy in a safe place. With
+it, the same command makes the same handouts again (and those of students who come late);
+whoever has it can work out anybody's numbers beforehand.
+
+Now:  cellgrad rehearse FOLDER                        does it grade as you intend?
+Then: cellgrad grade SUBMISSIONS --assignment FOLDER -o OUT
+
+FOLDER is this folder, SUBMISSIONS what your students handed in: a folder, a zip, or your
+LMS's download.
+"""

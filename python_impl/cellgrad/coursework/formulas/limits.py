@@ -1,0 +1,45 @@
+"""How much of a submission is looked at: a short formula can ask for endless work.
+
+Counts, not seconds, so that a submission gets the same grade on every machine.
+"""
+
+from __future__ import annotations
+
+MAX_CHARACTERS = 8_192
+"""Of a formula, as in Excel."""
+
+MAX_DEPTH = 64
+"""Of nested brackets and calls."""
+
+MAX_NODES = 4_000
+"""Of a formula's tree."""
+
+MAX_AREA = 20_000
+"""Cells of one range."""
+
+MAX_WORK = 500_000
+"""Cells read, and elements of rectangles worked through, in one submission."""
+
+MAX_REACHED = 20_000
+"""Cells of a submission that graded cells read, directly or not."""
+
+
+class FormulaProblemError(Exception):
+    """A formula that is not evaluated; a person has to look at it."""
+
+
+class Budget:
+    """What may still be done for one submission."""
+
+    def __init__(self, work: int = MAX_WORK) -> None:
+        self.left = work
+
+    def spend(self, count: int) -> None:
+        """Count work.
+
+        Raises:
+            FormulaProblemError: it is too much.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise FormulaProblemError("the workbook asks for too many calculations")

@@ -1,0 +1,96 @@
+"""A formula as a tree, relative to the cell in which it stands.
+
+Two cells with the same relative formula have equal trees, so a tree is both what is evaluated
+and how repeated formulas are recognised. A node is a tuple:
+
+``("number", x)``, ``("text", s)``, ``("logical", b)``, ``("error", code)``, ``("missing",)``,
+``("cell", sheet, row, column)``, ``("area", sheet, row, column, row, column)``,
+``("name", name)``, ``("op", sign, left, right)``, ``("sign", sign, operand)``,
+``("percent", operand)``, ``("call", name, args)``, ``("array", rows)``.
+
+``sheet`` is None for the formula's own. A row or column is ``(fixed, number)``: a number counted
+from 1 where it is fixed, and the distance from the formula's cell where it is not; None stands
+for the open side of a whole row or column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Node = tuple[Any, ...]
+Axis = tuple[bool, int] | None
+Place = tuple[str, int, int]
+"""Sheet, row, column."""
+
+
+def resolved(axis: tuple[bool, int], at: int) -> int:
+    """Return the row or column, counted from 1, that an axis means in a cell."""
+    fixed, number = axis
+    return number if fixed else at + number
+
+
+def nodes(tree: Node) -> Iterator[Node]:
+    """Yield every node of a tree."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        kind = node[0]
+        if kind == "op":
+            stack += (node[3], node[2])
+        elif kind == "sign":
+            stack.append(node[2])
+        elif kind == "percent":
+            stack.append(node[1])
+        elif kind == "call":
+            stack += reversed(node[2])
+        elif kind == "array":
+            stack += [item for row in node[1] for item in row]
+
+
+def text_of(node: Node) -> str:
+    """Return a tree as a formula in relative (R1C1) notation, for reading and comparing."""
+    return _WRITERS[node[0]](node)
+
+
+def _area(node: Node) -> str:
+    return f"{_sheet(node[1])}{_r1c1(node[2], node[3])}:{_r1c1(node[4], node[5])}"
+
+
+def _array(node: Node) -> str:
+    return "{" + ";".join(",".join(text_of(x) for x in row) for row in node[1]) + "}"
+
+
+_WRITERS: dict[str, Callable[[Node], str]] = {
+    "number": lambda node: f"{node[1]:.15g}",
+    "text": lambda node: '"' + str(node[1]).replace('"', '""') + '"',
+    "logical": lambda node: "TRUE" if node[1] else "FALSE",
+    "error": lambda node: str(node[1]),
+    "name": lambda node: str(node[1]),
+    "missing": lambda _: "",
+    "cell": lambda node: _sheet(node[1]) + _r1c1(node[2], node[3]),
+    "area": _area,
+    "op": lambda node: f"({text_of(node[2])}{node[1]}{text_of(node[3])})",
+    "sign": lambda node: f"{node[1]}{text_of(node[2])}",
+    "percent": lambda node: f"{text_of(node[1])}%",
+    "array": _array,
+    "call": lambda node: f"{node[1]}({','.join(text_of(arg) for arg in node[2])})",
+}
+
+
+def _sheet(name: str | None) -> str:
+    return f"'{name}'!" if name is not None else ""
+
+
+def _r1c1(row: Axis, column: Axis) -> str:
+    return _axis("R", row) + _axis("C", column)
+
+
+def _axis(letter: str, axis: Axis) -> str:
+    if axis is None:
+        return ""
+    fixed, number = axis
+    if fixed:
+        return f"{letter}{number}"
+    return f"{letter}[{number}]" if number else letter

@@ -1,0 +1,150 @@
+"""A student's workbook as a file, and the lecturer's with the formulas in it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+from openpyxl import Workbook
+from openpyxl.workbook.properties import CalcProperties
+from openpyxl.worksheet.worksheet import Worksheet
+
+from cellgrad.case.model import Case
+from cellgrad.case.quantities import Key
+from cellgrad.coursework.assignment import Assignment, Blank
+from cellgrad.coursework.handout import step
+from cellgrad.coursework.handout.container import without_triangles
+from cellgrad.coursework.handout.guide import write_guide
+from cellgrad.coursework.handout.step import HandoutStep
+from cellgrad.coursework.model import Student
+from cellgrad.engines.formualizer import store_values
+from cellgrad.workbook import layout, style
+from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.container import finish
+from cellgrad.workbook.diagram import network_drawing
+from cellgrad.xlsx.map_sheet import Claim
+
+GUIDE, STEP, SCRATCH = "Guide", layout.SHEET, "Scratch"
+SCRATCH_BOX = (500, 60)
+_ROOM_ROWS, _ROOM_COLUMNS = 200, 60
+_GUIDE_ROWS = 400
+
+
+def box_of(place: layout.StepLayout) -> dict[str, tuple[int, int]]:
+    """Return, sheet by sheet, the last row and column that a submission may use.
+
+    Rows may be inserted and helper cells may stand beside the calculation.
+    """
+    return {
+        GUIDE: (_GUIDE_ROWS, _ROOM_COLUMNS),
+        STEP: (place.last_row + _ROOM_ROWS, place.last_column + _ROOM_COLUMNS),
+        SCRATCH: SCRATCH_BOX,
+    }
+
+
+def handout_bytes(
+    assignment: Assignment, student: Student, token: str, case: Case, place: layout.StepLayout
+) -> bytes:
+    """Return a student's workbook.
+
+    What is blank was never written into it, nor calculated; the other formulas have the
+    values that an engine gives them while the blanks are blank.
+    """
+    book, canvases = _book(assignment, (GUIDE, STEP, SCRATCH))
+    sheet = HandoutStep(
+        canvases[STEP],
+        case,
+        place,
+        assignment.blank_of(),
+        title=assignment.title,
+        caption=caption_of(student),
+        equations=assignment.show_equations,
+    )
+    sheet.write()
+    if assignment.policy.feedback != "none":
+        sheet.say_what_is_filled(assignment.policy.feedback)
+    anchor, _ = write_guide(canvases[GUIDE], assignment, student, token, place)
+    _scratch(canvases[SCRATCH])
+    for name in (GUIDE, STEP):
+        _protect(canvases[name].sheet)
+    drawing = network_drawing(assignment.structure, anchor)
+    return store_values(without_triangles(_saved(book, assignment.title, drawing)))
+
+
+def key_bytes(
+    assignment: Assignment, student: Student, case: Case, place: layout.StepLayout
+) -> bytes:
+    """Return the lecturer's workbook of a student: the same Step with every formula."""
+    book, canvases = _book(assignment, (STEP,))
+    nothing: Mapping[Key, Blank] = {}
+    HandoutStep(
+        canvases[STEP],
+        case,
+        place,
+        nothing,
+        title=f"Answer key: {assignment.title}",
+        caption=caption_of(student),
+    ).write()
+    return store_values(_saved(book, f"Answer key: {assignment.title}", None))
+
+
+def worksheet_bytes(assignment: Assignment, case: Case, place: layout.StepLayout) -> bytes:
+    """Return the sheet to print: the frames of Step alone, with room for everybody's numbers."""
+    book, canvases = _book(assignment, (STEP,))
+    HandoutStep(
+        canvases[STEP],
+        case,
+        place,
+        {blank.quantity.key: blank for blank in assignment.blanks},
+        title=assignment.title,
+        caption="Name:                                             Id:",
+        equations=assignment.show_equations,
+        givens=False,
+    ).write()
+    return _saved(book, assignment.title, None)
+
+
+def caption_of(student: Student) -> str:
+    """Return the line that says whose sheet it is."""
+    return f"{student.name}  ·  {student.id}" if student.name else student.id
+
+
+def _book(assignment: Assignment, names: tuple[str, ...]) -> tuple[Workbook, dict[str, Canvas]]:
+    book = Workbook()
+    book.remove(book.active)
+    style.register(book)
+    step.register(book)
+    claims: list[Claim] = []
+    book.properties.title = assignment.title
+    book.properties.creator = "cellgrad"
+    book.calculation = CalcProperties(fullCalcOnLoad=True)
+    return book, {name: Canvas(book, name, claims) for name in names}
+
+
+def _saved(book: Workbook, title: str, drawing: str | None) -> bytes:
+    book.properties.title = title
+    book.active = 0
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return finish(buffer.getvalue(), drawing)
+
+
+def _scratch(canvas: Canvas) -> None:
+    canvas.text(1, 1, "Scratch", "title")
+    canvas.text(
+        2,
+        1,
+        "For helper cells and notes: this sheet is not locked, and nothing on it is graded. "
+        "Formulas on Step may refer to it.",
+        "subtitle",
+    )
+    canvas.heights({1: 24})
+    canvas.sheet.sheet_view.showGridLines = True
+
+
+def _protect(sheet: Worksheet) -> None:
+    """Lock everything but the blanks, without a password; columns and rows may be resized."""
+    sheet.protection.sheet = True
+    sheet.protection.formatColumns = False  # False: it is allowed
+    sheet.protection.formatRows = False
+    sheet.protection.formatCells = False

@@ -1,0 +1,977 @@
+"""Handing out: individual workbooks, fair numbers, and no answer in any of them."""
+
+import csv
+import io
+import json
+import math
+import re
+import shutil
+import stat
+import struct
+import subprocess
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from xml.sax.saxutils import unescape
+
+import numpy as np
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cellgrad.bugs.catalogue import by_id, variants
+from cellgrad.bugs.program import Program
+from cellgrad.cli.assign import Options, assign_command
+from cellgrad.coursework.assign import Numbers, assign, moodle_name, moodle_names
+from cellgrad.coursework.assignment import parse_assignment, read_assignment
+from cellgrad.coursework.discriminate import Discrimination
+from cellgrad.coursework.givens import drawn, few_digits, unfit
+from cellgrad.coursework.handout.workbook import handout_bytes
+from cellgrad.coursework.init import write_example
+from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
+from cellgrad.coursework.model import Student
+from cellgrad.coursework.roster import read_roster, safe_name
+from cellgrad.coursework.secret import TOKEN, Stream, read_secret, token_of, write_secret
+from cellgrad.errors import InputError
+from cellgrad.workbook.layout import StepLayout
+from cellgrad.xlsx.addresses import Range, parse_a1
+from cellgrad.xlsx.book import read_book
+
+EXAMPLE = Path(__file__).parent.parent / "python_impl" / "cellgrad" / "coursework" / "templates"
+STUDENTS = [
+    Student("s1001", "Amara Okafor"),
+    Student("s1002", '=HYPERLINK("http://x","y")'),
+    Student("../../etc/passwd", "Chiara"),
+]  # fmt: skip
+SECRET = bytes(range(32))
+
+
+def text_of(network="nodes = [2, 2, 1]\nactivations = ['logistic', 'logistic']", **more):
+    """Return an assignment; ``more`` are further lines of its tables."""
+    training = more.pop("training", "loss = 'half_squared_error'\nlearning_rate = 0.4")
+    rest = "\n".join(f"[{name}]\n{lines}" for name, lines in more.items())
+    head = "schema = 'cellgrad-assignment/1'\nid = 'ex-1'\ntitle = 'An exercise'\n"
+    return f"{head}[network]\n{network}\n[training]\n{training}\n{rest}\n"
+
+
+def assignment_of(**parts):
+    return parse_assignment(text_of(**parts).encode())
+
+
+NETWORKS = [
+    ("[3, 4, 1]", "['logistic', 'logistic']", "half_squared_error", 1, "", ""),
+    ("[2, 3, 2]", "['tanh', 'tanh']", "squared_error", 1, "", "biases = true"),
+    ("[2, 3, 2]", "['relu', 'identity']", "mean_squared_error", 2, "batch_mean", "biases = true"),
+    ("[3, 2, 2, 1]", "['leaky_relu', 'tanh', 'logistic']", "binary_cross_entropy", 2,
+     "batch_sum", ""),
+    ("[2, 3, 3]", "['logistic', 'softmax']", "categorical_cross_entropy", 3, "batch_mean",
+     "biases = true"),
+    ("[3, 2]", "['unit_step']", "perceptron", 1, "", "biases = true"),
+    ("[2, 2]", "['identity']", "half_squared_error", 1, "", ""),
+]  # fmt: skip
+
+
+def of_network(nodes, activations, loss, samples, update, more, *, style="decimal", **parts):
+    training = f"loss = '{loss}'\nlearning_rate = 0.3\nsamples = {samples}"
+    if update:
+        training += f"\nupdate = '{update}'"
+    return assignment_of(
+        network=f"nodes = {nodes}\nactivations = {activations}\n{more}",
+        training=training,
+        numbers=f"style = '{style}'",
+        **parts,
+    )
+
+
+def kept_secret(folder, secret=SECRET):
+    write_secret(folder / "ex.secret", secret)
+    return folder / "ex.secret"
+
+
+@pytest.fixture(scope="module")
+def handed_out(tmp_path_factory):
+    """Return the example handed out to three students: the folder, and what was written."""
+    folder = tmp_path_factory.mktemp("handed out")
+    assignment = read_assignment(EXAMPLE / "assignment.toml")
+    done = assign(
+        assignment, STUDENTS, folder / "out", secret=kept_secret(folder), worksheet=False
+    )  # fmt: skip
+    return folder / "out", done
+
+
+def workbooks(folder):
+    return sorted((folder / "students").iterdir())
+
+
+def key_of(folder, student_id):
+    """Return formula and value of every graded cell, as the key table has them."""
+    text = (folder / "lecturer" / "key.csv").read_text("utf-8")
+    return [row for row in csv.DictReader(io.StringIO(text)) if row["id"] == student_id]
+
+
+# no answer anywhere
+
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.])")
+
+
+def parts_of(data):
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        return {name: book.read(name).decode("utf-8") for name in book.namelist()}
+
+
+def forms(value):
+    """Return a number as it may be written, with 2 to 17 digits."""
+    found = {repr(value), str(value)}
+    for digits in range(2, 18):
+        found |= {f"{value:.{digits}g}", f"{value:.{digits - 1}e}"}
+        if digits <= 15:
+            found.add(f"{value:.{digits}f}")
+    return found | {text.rstrip("0") for text in found if "e" not in text and "." in text}
+
+
+def leaks(data, other, values, formulas, givens):
+    """Return what of a key stands in a file, as words.
+
+    Args:
+        data: the file.
+        other: another student's file: what both have says nothing of this one's numbers.
+        values: the key's values.
+        formulas: the key's formulas.
+        givens: the student's own numbers, which must be there.
+    """
+    found = []
+    parts, others = parts_of(data), parts_of(other)
+    allowed = {float(g) for g in givens} | {
+        float(n) for text in others.values() for n in NUMBER.findall(text)
+    }
+    secrets = {}
+    for value in values:
+        for form in forms(value):
+            if float(form) not in allowed:
+                secrets[form] = value
+                secrets[form.lstrip("-").replace(".", ",")] = value
+    for name, text in parts.items():
+        plain = unescape(text)
+        tokens = set(NUMBER.findall(plain)) | set(re.findall(r"\d+,\d{3,}", plain))
+        found += [
+            f"{name}: the number {token}"
+            for token in tokens
+            if token in secrets or near_a_secret(token, values, allowed)
+        ]
+        bare = re.sub(r"[\s$]", "", plain)
+        for formula in set(formulas) - {"1"}:  # the derivative of the identity
+            wanted = re.sub(r"[\s$]", "", formula)
+            if f">{wanted}<" in bare or (len(wanted) > 4 and wanted in bare):
+                found.append(f"{name}: the formula {formula}")
+    return found + leftovers(data)
+
+
+def near_a_secret(token, values, allowed):
+    """Tell whether a number that may not be there lies within a hundredth of an answer."""
+    number = float(token.replace(",", "."))
+    return number not in allowed and any(math.isclose(number, v, rel_tol=1e-2) for v in values)
+
+
+def leftovers(data):
+    """Return what a file holds beside its listed parts, and parts that it should not have."""
+    found = []
+    with zipfile.ZipFile(io.BytesIO(data)) as book:
+        entries = sorted(book.infolist(), key=lambda entry: entry.header_offset)
+        if book.comment or any(entry.comment for entry in entries):
+            found.append("a comment of the archive")
+        at = 0
+        for entry in entries:
+            if entry.header_offset != at:
+                found.append(f"{entry.header_offset - at} bytes before {entry.filename}")
+            name, extra = struct.unpack("<HH", data[entry.header_offset + 26 :][:4])
+            at = entry.header_offset + 30 + name + extra + entry.compress_size
+        if book.start_dir != at:
+            found.append("bytes before the directory")
+        tail = data[book.start_dir :]
+        if len(tail) != 22 + sum(
+            46 + len(entry.filename.encode()) + len(entry.extra) for entry in entries
+        ):
+            found.append("bytes behind the directory")
+        for name in book.namelist():
+            if re.search(
+                r"comment|custom|calcChain|external|vba|persons|thread", name, re.IGNORECASE
+            ):
+                found.append(f"the part {name}")
+            if b'state="hidden"' in book.read(name) or b"veryHidden" in book.read(name):
+                found.append("a hidden sheet")
+    return found
+
+
+def numbers_of(case):
+    network = case.network
+    return [
+        *(w for layer in network.weights for row in layer for w in row),
+        *(b for layer in network.biases or () for b in layer),
+        *(v for sample in case.samples for v in (*sample.input, *sample.target)),
+        case.learning_rate,
+    ]
+
+
+def checked(folder, done):
+    """Yield, student by student, what leaks takes."""
+    handouts = list(done.manifest.handouts.values())
+    for n, handout in enumerate(handouts):
+        data = (folder / "students" / handout.file).read_bytes()
+        other = (folder / "students" / handouts[n - 1].file).read_bytes()
+        key = key_of(folder, handout.student.id)
+        keys = read_book(folder / "lecturer" / "keys" / handout.file)
+        values = [
+            keys.sheets["Step"].values[parse_a1(cell.address)] for cell in done.manifest.cells
+        ]
+        assert len(key) == len(values) == len(done.manifest.cells)
+        yield data, other, values, [row["formula"] for row in key], numbers_of(handout.case)
+
+
+def test_no_answer_stands_anywhere_in_a_handout(handed_out):
+    for arguments in checked(*handed_out):
+        assert leaks(*arguments) == []
+
+
+def planted(data, name, change):
+    """Return a file with one part changed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for part in old.namelist():
+            text = old.read(part)
+            new.writestr(part, change(text.decode()).encode() if part == name else text)
+        if name not in old.namelist():
+            new.writestr(name, change(""))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("digits", [4, 9, 17])
+def test_the_search_finds_an_answer_that_was_planted(handed_out, digits):
+    data, other, values, formulas, givens = next(checked(*handed_out))
+    value = values[-1]
+    text = f"{value:.{digits}g}"
+    sheet, book = "xl/worksheets/sheet2.xml", "xl/workbook.xml"
+    for name, change in (
+        (sheet, lambda s: s.replace('<c r="R8"', f'<c r="R9"><v>{text}</v></c><c r="R8"')),
+        (sheet, lambda s: s.replace("</worksheet>", f"<!--{text}--></worksheet>")),
+        (book, lambda s: s.replace("</definedNames>",
+                                   f'<definedName name="k">{text}</definedName></definedNames>')),
+        ("docProps/core.xml", lambda s: s.replace("<dc:title>", f"<dc:title>{text} ")),
+        ("xl/comments1.xml", lambda _: f"<t>{text}</t>"),
+        (sheet, lambda s: s.replace("</sheetData>", f"<f>{formulas[0]}</f></sheetData>")),
+        (book, lambda s: s.replace('state="visible"', 'state="hidden"', 1)),
+    ):  # fmt: skip
+        assert leaks(planted(data, name, change), other, values, formulas, givens), name
+    assert leftovers(data + b"answer")
+    assert leftovers(b"answer" + data)
+
+
+def test_nothing_of_the_answers_is_in_a_handout_that_shows_the_forward_pass(tmp_path):
+    assignment = assignment_of(
+        network="nodes = [3, 2, 2]\nactivations = ['tanh', 'logistic']\nbiases = true",
+        blanks="quantities = ['S_ERROR_O', 'S_ERROR_H', 'weight_gradient', 'new_weights']",
+    )
+    done = assign(
+        assignment, STUDENTS[:2], tmp_path / "out", secret=kept_secret(tmp_path), worksheet=False
+    )  # fmt: skip
+    shown = read_book(workbooks(tmp_path / "out")[0]).sheets["Step"]
+    names = done.manifest.names
+    for name in ("S_preA_H", "S_postA_O", "FE", "E"):
+        area = Range.parse("Step", names[name].split("!")[1].replace("$", ""))
+        assert isinstance(shown.values[area.top, area.left], float)
+        assert (area.top, area.left) in shown.formulas
+    data, other, values, formulas, givens = next(checked(tmp_path / "out", done))
+    shown_values = [v for v in shown.values.values() if isinstance(v, float)]
+    assert leaks(data, other, values, formulas, [*givens, *shown_values]) == []
+
+
+# the file
+
+
+def test_blanks_are_unlocked_and_everything_else_is_locked(handed_out):
+    folder, done = handed_out
+    blanks = {cell.address for cell in done.manifest.cells}
+    for path in workbooks(folder):
+        book = openpyxl.load_workbook(path)
+        assert book.sheetnames == ["Guide", "Step", "Scratch"]
+        for name in ("Guide", "Step"):
+            assert book[name].protection.sheet
+            assert not book[name].protection.password
+            assert not book[name].protection.formatColumns  # that is: allowed
+        assert not book["Scratch"].protection.sheet
+        unlocked = {
+            cell.coordinate for row in book["Step"].iter_rows() for cell in row
+            if not cell.protection.locked
+        }  # fmt: skip
+        assert unlocked == blanks
+        assert all(cell.protection.locked for row in book["Guide"].iter_rows() for cell in row)
+        assert all(book["Step"][address].value is None for address in blanks)
+
+
+def test_the_givens_are_where_the_manifest_says(handed_out):
+    folder, done = handed_out
+    for handout in done.manifest.handouts.values():
+        values = read_book(folder / "students" / handout.file).sheets["Step"].values
+        network, sample = handout.case.network, handout.case.samples[0]
+        told = {
+            "weights": lambda g, n=network: n.weights[g.layer][g.index[0]][g.index[1]],
+            "input": lambda g, s=sample: s.input[g.index[1]],
+            "target": lambda g, s=sample: s.target[g.index[1]],
+            "learning_rate": lambda g, c=handout.case: c.learning_rate,
+        }
+        for cell in done.manifest.givens:
+            assert values[parse_a1(cell.address)] == told[cell.quantity](cell)
+
+
+def test_excel_is_told_not_to_flag_formulas_in_unlocked_cells(handed_out):
+    for path in workbooks(handed_out[0]):
+        sheet = parts_of(path.read_bytes())["xl/worksheets/sheet2.xml"]
+        assert re.search(r'<ignoredError [^>]*unlockedFormula="1"[^>]*/></ignoredErrors>', sheet)
+        assert sheet.index("<sheetProtection") < sheet.index("<conditionalFormatting")
+        assert sheet.index("<pageSetup") < sheet.index("<ignoredErrors")
+
+
+def test_the_token_is_in_the_guide_and_says_nothing(handed_out):
+    folder, done = handed_out
+    for token, handout in done.manifest.handouts.items():
+        assert TOKEN.fullmatch(token)
+        book = openpyxl.load_workbook(folder / "students" / handout.file)
+        sheet, at = book.defined_names["cellgrad_token"].attr_text.split("!")
+        assert book[sheet][at.replace("$", "")].value == token
+    assert len(done.manifest.handouts) == len(STUDENTS)
+    assert token_of(SECRET, "a", "x") != token_of(SECRET, "b", "x") != token_of(SECRET, "b", "y")
+
+
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc"])
+def test_a_handout_filled_with_the_key_comes_to_the_key(
+    handed_out, tmp_path, engine_or_skip, engine
+):
+    folder, done = handed_out
+    engine = engine_or_skip(engine)
+    handout = next(iter(done.manifest.handouts.values()))
+    compare_filled(folder, done, handout, tmp_path, engine)
+
+
+def compare_filled(folder, done, handout, tmp_path, engine):
+    """Write the key's formulas into a handout as a student would; compare with the key."""
+    path = tmp_path / "filled.xlsx"
+    book = openpyxl.load_workbook(folder / "students" / handout.file)
+    for cell in done.manifest.cells:
+        book[cell.sheet][cell.address] = f"={cell.formula}"
+    book.save(path)
+    keys = read_book(folder / "lecturer" / "keys" / handout.file).sheets["Step"].values
+    areas = [Range.parse("Step", cell.address) for cell in done.manifest.cells]
+    with engine.open(path) as open_book:
+        values = [block[0][0] for block in open_book.read(areas)]
+    record = Program(handout.case).run().steps[0]
+    for cell, value in zip(done.manifest.cells, values, strict=True):
+        assert value == keys[parse_a1(cell.address)], cell.label
+        own = record[cell.quantity, cell.layer]
+        assert math.isclose(value, own[cell.index] if cell.index else own, rel_tol=1e-12), (
+            cell.label
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("feedback", ["none", "filled", "number"])
+def test_every_shape_is_handed_out_without_answers_and_comes_to_its_key(
+    tmp_path, engine_or_skip, network, feedback
+):
+    assignment = of_network(*network, grading=f"feedback = '{feedback}'")
+    done = assign(
+        assignment, STUDENTS[:2], tmp_path / "out", secret=kept_secret(tmp_path), worksheet=False
+    )  # fmt: skip
+    for arguments in checked(tmp_path / "out", done):
+        assert leaks(*arguments) == []
+    for handout in done.manifest.handouts.values():
+        compare_filled(tmp_path / "out", done, handout, tmp_path, engine_or_skip("formualizer"))
+
+
+@pytest.mark.parametrize("engine", ["formualizer", "ironcalc"])
+def test_a_blank_handout_says_that_nothing_is_filled_in(handed_out, engine_or_skip, engine):
+    """Styled empty cells must count as empty in every engine."""
+    blank_state(handed_out, engine_or_skip(engine))
+
+
+def blank_state(handed_out, engine):
+    folder, _ = handed_out
+    path = workbooks(folder)[0]
+    with engine.open(path) as book:
+        (block,) = book.read([Range("Step", 1, 1, 1, 30)])
+        (copies,) = book.read([Range.parse("Step", "B18:B21")])
+    assert "filled in: 0 of 59" in block[0]
+    assert copies == [[0.0]] * 4
+    assert "filled in: 0 of 59" in read_book(path).sheets["Step"].values.values()
+
+
+@pytest.mark.slow
+@pytest.mark.libreoffice
+def test_libreoffice_opens_a_handout_and_the_filled_one_comes_to_the_key(
+    handed_out, tmp_path, engine_or_skip
+):
+    folder, done = handed_out
+    engine = engine_or_skip("libreoffice")
+    blank_state(handed_out, engine)
+    compare_filled(folder, done, next(iter(done.manifest.handouts.values())), tmp_path, engine)
+
+
+@pytest.mark.slow
+@pytest.mark.libreoffice
+def test_the_worksheet_is_printed_and_is_the_same_every_time(tmp_path):
+    if shutil.which("soffice") is None:
+        pytest.skip("LibreOffice is not installed")
+    secret = kept_secret(tmp_path)
+    for name in ("a", "b"):
+        assert assign(assignment_of(), STUDENTS[:1], tmp_path / name, secret=secret).notes == []
+    first, second = ((tmp_path / name / "worksheet.pdf").read_bytes() for name in ("a", "b"))
+    assert first.startswith(b"%PDF")
+    assert first == second
+    words = subprocess.run(
+        ["pdftotext", tmp_path / "a" / "worksheet.pdf", "-"], capture_output=True, check=False
+    ).stdout.decode()
+    assert not words or "S_ERROR_H" in words
+
+
+def test_without_libreoffice_one_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("CELLGRAD_LIBREOFFICE", str(tmp_path / "none"))
+    done = assign(
+        assignment_of(blanks="quantities = ['new_weights']"),
+        STUDENTS[:1], tmp_path / "a", secret=kept_secret(tmp_path),
+    )  # fmt: skip
+    assert done.notes == ["no printable worksheet: LibreOffice is not installed"]
+    assert not (tmp_path / "a" / "worksheet.pdf").exists()
+
+
+# numbers
+
+
+def test_the_same_secret_gives_the_same_bytes(handed_out, tmp_path):
+    folder, _ = handed_out
+    assignment = read_assignment(EXAMPLE / "assignment.toml")
+    again = assign(
+        assignment, STUDENTS, tmp_path / "out", secret=kept_secret(tmp_path), worksheet=False
+    )  # fmt: skip
+    assert not again.secret_is_new
+    inside = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    assert inside == sorted(
+        p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file()
+    )
+    for name in inside:
+        assert (folder / name).read_bytes() == (tmp_path / "out" / name).read_bytes() or (
+            name.name == "README.txt"
+        ), name
+
+
+def test_numbers_are_nobody_elses_and_need_the_secret():
+    assignment = assignment_of()
+    ours, theirs = Numbers(assignment, SECRET), Numbers(assignment, SECRET[::-1])
+    cases = [ours.of(f"s{n}") for n in range(5)]
+    assert len({tuple(numbers_of(case)) for case in cases}) == 5
+    assert ours.of("s3") == cases[3]
+    for n, case in enumerate(cases):
+        other = theirs.of(f"s{n}")
+        same = sum(a == b for a, b in zip(numbers_of(case), numbers_of(other), strict=True))
+        assert same <= 4  # the learning rate, and chance
+    renamed = Numbers(replace(assignment, id="ex-2"), SECRET)
+    assert renamed.of("s3") != replace(cases[3], id="ex-2")
+
+
+def test_a_stream_is_fair():
+    stream = Stream(b"key")
+    counts = np.bincount([stream.below(7) for _ in range(7_000)], minlength=7)
+    assert counts.min() > 880  # five standard deviations
+    assert counts.max() < 1_120
+
+
+drawn_for = given(
+    network=st.sampled_from(NETWORKS),
+    style=st.sampled_from(["decimal", "dyadic"]),
+    student=st.text(min_size=1, max_size=8),
+)
+
+
+@settings(max_examples=4, deadline=None)
+@drawn_for
+def test_drawn_numbers_are_fit_and_an_unchanged_weight_never_passes(network, style, student):
+    check_drawn(network, style, student)
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
+@drawn_for
+def test_many_drawn_numbers_are_fit_and_an_unchanged_weight_never_passes(network, style, student):
+    check_drawn(network, style, student)
+
+
+def check_drawn(network, style, student):
+    assignment = of_network(*network, style=style)
+    case = Numbers(assignment, SECRET).of(student)
+    assert few_digits(case)
+    assert not unfit(case)
+    record = Program(case).run().steps[0]
+    for k, old in enumerate(case.network.weights):
+        new = record["new_weights", k]
+        gap, largest = np.abs(new - np.array(old)), np.maximum(np.abs(new), np.abs(old))
+        assert np.all(gap > 10 * (1e-12 + 1e-9 * largest))
+
+
+def test_an_unchanged_weight_is_off_in_typed_decimals_too():
+    assignment = assignment_of(
+        training="loss = 'half_squared_error'\nlearning_rate = 2.3",
+        blanks="quantities = ['new_weights']\ntakes = 'value'\ndecimals = 6",
+    )
+    numbers = Numbers(assignment, SECRET)
+    for n in range(6):
+        case = numbers.of(f"s{n}")
+        record = Program(case).run().steps[0]
+        for k, old in enumerate(case.network.weights):
+            gap = np.abs(record["new_weights", k] - np.array(old))
+            assert np.all(gap > 10 * 0.5e-6)
+
+
+def test_no_mistake_that_shows_elsewhere_hides_in_a_students_numbers():
+    """Judged again, in another way: what shows with any numbers must show with these."""
+    assignment = read_assignment(EXAMPLE / "assignment.toml")
+    numbers = Numbers(assignment, SECRET)
+    mine = [numbers.of(f"s{n}") for n in range(2)]
+    others = [
+        case for n in range(6) if not unfit(case := drawn(assignment, Stream(bytes([n]))))
+    ]  # fmt: skip
+    compared = 0
+    for variant in variants():
+        if by_id()[variant.entry].kind != "mistake":
+            continue
+        with np.errstate(all="ignore"):
+            shown = [gaps(variant.program, case) for case in others]
+            if None in shown:
+                continue
+            for case in mine:
+                for place, gap in gaps(variant.program, case).items():
+                    if all(s[place][0] > 1e-6 * s[place][1] for s in shown):
+                        compared += 1
+                        half = 0.5e-6 if place[0] == ("error", None) else 0
+                        assert gap[0] > 10 * max(half, 1e-12 + 1e-9 * gap[1]), (variant, place)
+    assert compared > 1_000
+
+
+def gaps(program, case):
+    """Return, cell by cell, how far a program is from the right one, and the larger value."""
+    right = Program(case, keep={1}).run().steps[0]
+    try:
+        wrong = program(case, keep={1}).run().steps[0]
+    except IndexError:
+        return None
+    return {
+        (key, index): (abs(value - (other := wrong[key][index])), max(abs(value), abs(other)))
+        for key, values in right.items()
+        if key in wrong and np.shape(wrong[key]) == np.shape(values)
+        for index, value in np.ndenumerate(values)
+    }
+
+
+def with_numbers(case, weights=None, samples=None):
+    network = case.network if weights is None else replace(case.network, weights=weights)
+    return replace(case, network=network, samples=samples or case.samples)
+
+
+def test_numbers_under_which_a_mistake_hides_are_rejected():
+    assignment = assignment_of(network="nodes = [2, 2, 2]\nactivations = ['logistic', 'logistic']")
+    judge = Discrimination(assignment)
+    good = Numbers(assignment, SECRET).of("s1")
+    assert judge.unseen(good) is None
+    ((a, b), (_, d)), outer = good.network.weights[0], good.network.weights[1]
+    symmetric = (((a, b), (b, d)), outer)  # transposed, it is the same
+    assert judge.unseen(with_numbers(good, symmetric)) is not None
+    alike = (good.network.weights[0], ((outer[0][0],) * 2, outer[1]))
+    assert judge.unseen(with_numbers(good, alike)) is not None
+    sample = good.samples[0]
+    for samples in (
+        (replace(sample, input=(1.0, sample.input[1])),),  # a missing factor hides
+        (replace(sample, input=(0.0, sample.input[1])),),  # its weights do not change
+    ):
+        assert judge.unseen(with_numbers(good, samples=samples)) is not None, samples
+    zero = judge.unseen(with_numbers(good, samples=(replace(sample, input=(0.0, 0.37)),)))
+    assert not zero.mistake
+    assert "unchanged" in zero.words()
+
+
+def test_a_mistake_too_small_for_the_decimals_asked_for_is_rejected():
+    """The hidden gradients of this case are of the order of a thousandth."""
+    typed = assignment_of(blanks="takes = 'value'\ndecimals = 4")
+    finer = assignment_of(blanks="takes = 'value'\ndecimals = 12")
+    coarse, fine = Discrimination(typed), Discrimination(finer)
+    cases = [c for n in range(12) if not unfit(c := drawn(typed, Stream(bytes([n]))))]
+    assert all(coarse.unseen(case) is not None for case in cases)
+    assert any(fine.unseen(case) is None for case in cases)
+
+
+def test_where_no_numbers_will_do_the_line_says_how_many_decimals_would():
+    assignment = assignment_of(blanks="takes = 'value'\ndecimals = 4")
+    with pytest.raises(InputError, match=r"ask for [5-9] decimals, or for formulas") as refused:
+        Numbers(assignment, SECRET).of("s1", attempts=20)
+    assert refused.value.place == "blanks.decimals"
+
+
+def test_a_rate_that_hides_mistakes_is_noted(tmp_path):
+    done = assign(
+        assignment_of(
+            training="loss = 'half_squared_error'\nlearning_rate = 1",
+            blanks="quantities = ['new_weights']",
+        ),
+        STUDENTS[:1], tmp_path / "a", secret=kept_secret(tmp_path), worksheet=False,
+    )  # fmt: skip
+    assert len(done.notes) == 1
+    assert done.notes[0].startswith("with learning_rate = 1 these mistakes leave no trace: ")
+
+
+# assignments
+
+
+def test_the_example_works_as_it_is(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert assign_command(Options(None, init=Path("course"))) == 0
+    line = capfd.readouterr().out.splitlines()[-1]
+    assert line == (
+        "now: cellgrad assign course/assignment.toml --roster course/roster.csv -o handouts"
+    )
+    options = Options(
+        Path("course/assignment.toml"), Path("course/roster.csv"), Path("handouts"),
+        worksheet=False,
+    )  # fmt: skip
+    assert assign_command(options) == 0
+    said = capfd.readouterr()
+    assert said.out.startswith("wrote 6 workbooks to handouts: 59 cells to fill in, 57 points")
+    assert "made the secret" in said.out
+    assert said.err == ""
+    manifest = read_manifest(Path("handouts"))
+    assert manifest.points == 57
+    assert [h.student.late for h in manifest.handouts.values()] == [0, 0, 0, 0, 0, 0.1]
+    secret = tmp_path / "training-step.secret"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert len(read_secret(secret)) == 32
+    everything = b"".join(p.read_bytes() for p in Path("handouts").rglob("*") if p.is_file())
+    assert read_secret(secret).hex().encode() not in everything
+    with pytest.raises(InputError, match="not empty"):
+        assign_command(options)
+    with pytest.raises(InputError, match="not empty"):
+        assign_command(Options(None, init=Path("course")))
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ("id = 'a b'", "id"),
+        ("points = -1", "blanks.points"),
+        ("decimals = 3", "blanks.decimals"),
+        ("nodes = [2]", "network.nodes"),
+        ("nodes = [2, 2, 1.5]", "network.nodes[2]"),
+        ("activations = ['logistic', 'softmax']", "network.activations"),
+        ("activations = ['logistic']", "network.activations"),
+        ("samples = 2", "training.update"),
+        ("learning_rate = nan", "training.learning_rate"),
+        ("samples = [{input = [1.0], target = [1.0]}]", "training.samples[0].input"),
+        ("quantities = ['S_ERROR_X']", "blanks.quantities[0]"),
+        ("quantities = ['weights']", "blanks.quantities[0]"),
+        ("quantities = ['E', 'E']", "blanks.quantities[1]"),
+        ("conventions = ['swapped-weights']", "grading.conventions[0]"),
+        ("unknown = 1", "the assignment"),
+        ("nodes = [2, 2", "not TOML"),
+    ],
+)
+def test_what_cannot_be_used_is_named_in_one_line_with_its_key(tmp_path, change, place):
+    text = text_of(blanks="points = 1", grading="ecf_penalty = 0")
+    key = change.split(" = ")[0]
+    table = next(
+        (name for name, keys in {
+            "network": ("nodes", "activations"), "training": ("samples", "learning_rate"),
+            "blanks": ("points", "decimals", "quantities"), "grading": ("conventions",),
+        }.items() if key in keys), "",
+    )  # fmt: skip
+    text = re.sub(rf"(?m)^{key} = .*\n", "", text)
+    text = text.replace(f"[{table}]\n", f"[{table}]\n{change}\n") if table else f"{change}\n{text}"
+    path = tmp_path / "a.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError) as refused:
+        read_assignment(path)
+    line = refused.value.line()
+    assert "\n" not in line
+    assert line.startswith(f"{path}: {place}")
+    assert len(line) < 600
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (Options(None), "ASSIGNMENT: is missing"),
+        (Options(Path("a.toml")), "--roster: is missing"),
+        (Options(Path("a.toml"), Path("r.csv")), "-o: is missing"),
+        (Options(Path("a.toml"), Path("r.csv"), Path("o"), layout_for="x"), "--for: 'x'"),
+        (Options(Path("a.toml"), Path("r.csv"), Path("o")), "a.toml: no such file"),
+        (Options(Path("a.toml"), init=Path("d")), "--init: writes an example"),
+    ],
+)
+def test_what_the_command_lacks_is_said_in_one_line(tmp_path, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as refused:
+        assign_command(options)
+    assert refused.value.line().startswith(words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_points_are_given_a_cell_or_together():
+    rules = (
+        "[[quantity]]\nname = 'new_weight_ItoH'\npoints_together = 3\n"
+        "[[quantity]]\nname = 'error_signal'\ntakes = 'value'\n"
+    )
+    assignment = parse_assignment((text_of(blanks="points = 2") + rules).encode())
+    blanks = {blank.quantity.defined_name: blank for blank in assignment.blanks}
+    assert blanks["new_weight_ItoH"].points == 0.75
+    assert blanks["S_ERROR_H"].takes == blanks["S_ERROR_O"].takes == "value"
+    assert blanks["E"].points == 2
+
+
+def test_the_guide_says_what_counts(handed_out):
+    guide = openpyxl.load_workbook(workbooks(handed_out[0])[1])["Guide"]
+    words = "\n".join(str(c.value) for row in guide.iter_rows() for c in row if c.value)
+    for part in (
+        "Amara Okafor", "s1001", "Friday, 27 November, 18:00", "57 points in all",
+        "a number with 6 decimals", "values that the file shows are not read",
+        "Work alone.", "earns nothing", "charged once",
+    ):  # fmt: skip
+        assert part in words, part
+
+
+def test_without_equations_none_is_shown():
+    assignment = replace(assignment_of(), show_equations=False)
+    case = drawn(assignment, Stream(b"x"))
+    place = StepLayout(assignment.structure)
+    data = handout_bytes(assignment, STUDENTS[0], "CG-AAAA-BBBB-CCCC-DDDD", case, place)
+    assert "Eq. 1 " not in " ".join(parts_of(data).values())
+
+
+# manifest and folder
+
+
+def test_the_manifest_reads_back_as_it_was(handed_out):
+    folder, done = handed_out
+    data = (folder / "lecturer" / "manifest.json").read_bytes()
+    assert read_manifest(folder) == done.manifest == parse_manifest(data)
+    assert manifest_bytes(done.manifest) == data
+    schema = json.loads(
+        (Path(__file__).parent.parent / "reference/schema/manifest.schema.json").read_text()
+    )
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
+
+    Draft202012Validator(schema).validate(json.loads(data))
+    assert SECRET.hex().encode() not in data
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.pop("cells"),
+        lambda d: d["cells"][0].update(formula="1"),
+        lambda d: d["policy"].update(ecf_penalty=0.5),
+        lambda d: d["handouts"][1].pop("weights"),
+        lambda d: d["handouts"][1]["weights"][0].pop(),
+        lambda d: d["handouts"][1]["student"].update(late="x"),
+        lambda d: d["handouts"].append(d["handouts"][0]),
+        lambda d: d.update(handouts=[]),
+        lambda d: d.update(handouts=3),
+    ],
+)
+def test_a_damaged_manifest_is_refused_in_one_line(handed_out, change):
+    document = json.loads((handed_out[0] / "lecturer" / "manifest.json").read_bytes())
+    change(document)
+    with pytest.raises(InputError) as refused:
+        parse_manifest(json.dumps(document).encode())
+    assert "\n" not in refused.value.line()
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no assignment"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["assign.readme", "written_folder._plain_mode"])
+def test_what_goes_wrong_leaves_nothing_behind(tmp_path, monkeypatch, place):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"cellgrad.coursework.{place}", fail)
+    with pytest.raises(InputError, match="No space left"):
+        assign(assignment_of(), STUDENTS[:1], tmp_path / "out", worksheet=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_secret_never_lies_among_the_handouts(tmp_path):
+    with pytest.raises(InputError, match="must not lie among the handouts"):
+        assign(
+            assignment_of(), STUDENTS[:1], tmp_path / "out", secret=tmp_path / "out" / "x.secret"
+        )  # fmt: skip
+
+
+def test_a_damaged_secret_is_no_reason_to_make_another(tmp_path):
+    path = tmp_path / "ex-1.secret"
+    path.write_text("00ff")
+    with pytest.raises(InputError, match="holds no secret"):
+        assign(assignment_of(), STUDENTS[:1], tmp_path / "out", worksheet=False)
+    assert path.read_text() == "00ff"
+
+
+# rosters
+
+OWN = "id,name,email,section,late\ns1,Ada,a@x.org,A,\ns2,Björn,b@x.org,B,10%\n"
+CANVAS = (
+    "Student,ID,SIS User ID,SIS Login ID,Section,Essay (12)\n"
+    "    Points Possible,,,,,10\n"
+    '"Lovelace, Ada",77,s1,ada,"A, morning",\n'
+    '"Ny, Björn",78,s2,bjorn,B,\n'
+    '"Student, Test",79,,x,B,\n'
+)
+MOODLE = (
+    "Identifier,Full name,Email address,Status,Grade,Maximum grade\n"
+    "Participant 4711,Ada Lovelace,a@x.org,No submission,,100\n"
+    "Participant 4712,Björn Ny,b@x.org,No submission,,100\n"
+)
+PEOPLE = "First name,Last name,ID number,Email address\nAda,Lovelace,s1,a@x.org\nBjörn,Ny,s2,b\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "ids", "names"),
+    [
+        (OWN, ["s1", "s2"], ["Ada", "Björn"]),
+        (CANVAS, ["s1", "s2"], ["Lovelace, Ada", "Ny, Björn"]),
+        (CANVAS.replace("77,s1", "77,").replace(",ada,", ",ada@x,"), ["ada@x", "bjorn"], None),
+        (MOODLE, ["4711", "4712"], ["Ada Lovelace", "Björn Ny"]),
+        (PEOPLE, ["s1", "s2"], ["Ada Lovelace", "Björn Ny"]),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["plain", "bom", "semicolon", "tab", "utf16", "excel", "crlf"])
+def test_rosters_of_every_dialect_are_read(tmp_path, text, ids, names, dialect):
+    rows = list(csv.reader(io.StringIO(text)))
+    buffer = io.StringIO(newline="")
+    mark = {"semicolon": ";", "excel": ";", "tab": "\t"}.get(dialect, ",")
+    csv.writer(buffer, delimiter=mark, lineterminator="\r\n").writerows(rows)
+    written = buffer.getvalue() if dialect != "plain" else text
+    data = {
+        "bom": written.encode("utf-8-sig"),
+        "utf16": written.encode("utf-16"),
+        "excel": b"sep=;\r\n" + written.encode("cp1252"),
+    }.get(dialect, written.encode())
+    path = tmp_path / "roster.csv"
+    path.write_bytes(data)
+    students = read_roster(path)
+    assert [student.id for student in students] == ids
+    assert names is None or [student.name for student in students] == names
+    assert dict(students[0].other).keys() == set(rows[0])
+
+
+def test_a_roster_may_be_a_workbook_with_numbers_for_ids(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["ID", "Name", "Late"], [1001, "Ada", None], [1002, "Bo", 0.25]):
+        book.active.append(row)
+    book.save(tmp_path / "roster.xlsx")
+    students = read_roster(tmp_path / "roster.xlsx")
+    assert [(s.id, s.name, s.late) for s in students] == [("1001", "Ada", 0), ("1002", "Bo", 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("id,name\n", "names no students"),
+        ("name,mail\nAda,x\n", "names no column id"),
+        ("id,name\ns1,Ada\n,Bo\n", "line 3: the column 'id' is empty"),
+        ("id,name\ns1,Ada\ns2,Bo\ns1,Cy\n", "line 4: the id 's1' stands twice, in line 2"),
+        ("id\na/b\na:b\n", "files of the same name"),
+        ("id\nSAM\nsam\n", "files of the same name"),
+        ("id,late\ns1,yes\n", "no share of the grade"),
+        ("id,late\ns1,140%\n", "no share of the grade"),
+        ("id\n" + "9" * 101 + "\n", "an id of 101 characters"),
+        ("id\na\x00b\n", "NUL"),
+    ],
+)
+def test_a_roster_that_cannot_be_used_is_refused_in_one_line(tmp_path, text, words):
+    path = tmp_path / "roster.csv"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError) as refused:
+        read_roster(path)
+    assert words in refused.value.line()
+    assert refused.value.line().startswith(str(path))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(min_size=1, max_size=200))
+def test_a_file_name_is_safe_whatever_the_id(student_id):
+    name = safe_name(student_id)
+    assert name
+    assert len(name) <= 90
+    assert not set(name) & set('/\\:*?"<>|\n\r\t\0 ')
+    assert not name.startswith((".", "~", "-"))
+    assert name.casefold() not in {"con", "nul", "aux", "prn", "com1"}
+
+
+def test_hostile_names_stay_texts_and_ids_stay_in_the_folder(handed_out):
+    folder, done = handed_out
+    names = {handout.student.id: handout.file for handout in done.manifest.handouts.values()}
+    assert names["../../etc/passwd"] == "etc-passwd.xlsx"
+    assert {path.name for path in workbooks(folder)} == set(names.values())
+    book = openpyxl.load_workbook(folder / "students" / "s1002.xlsx")
+    cells = [c for name in book.sheetnames for row in book[name].iter_rows() for c in row]
+    assert [c for c in cells if c.data_type == "f" and "HYPERLINK" in str(c.value)] == []
+    assert any(str(c.value).startswith("=HYPERLINK") for c in cells)
+    for row in key_of(folder, "s1002"):
+        assert row["name"].startswith("'=")
+
+
+def test_moodles_folders_are_named_as_it_reads_them(tmp_path):
+    """Moodle splits at underscores: the second part must be the participant's number."""
+    path = tmp_path / "grades.csv"
+    path.write_text(MOODLE.replace("Björn Ny", "Bj/örn_Ny"), "utf-8")
+    students = read_roster(path)
+    names = moodle_names(students)
+    for student, number in zip(students, ("4711", "4712"), strict=True):
+        folder, _, file = names[student.id].partition("/")
+        parts = folder.split("_", 4)
+        assert parts[1:4] == [number, "assignsubmission", "file"]
+        assert file == f"{student.id}.xlsx"
+    path.write_text(PEOPLE, "utf-8")
+    with pytest.raises(InputError, match="no number in a column Identifier"):
+        moodle_names(read_roster(path))
+    assert moodle_name("../x_y\n") == "x y"
+    done_in = tmp_path / "out"
+    path.write_text(MOODLE, "utf-8")
+    assign(
+        assignment_of(blanks="quantities = ['new_weights']"), read_roster(path), done_in,
+        secret=kept_secret(tmp_path), layout_for="moodle", worksheet=False,
+    )  # fmt: skip
+    with zipfile.ZipFile(done_in / "moodle-handouts.zip") as packed:
+        assert packed.namelist() == [
+            "Ada Lovelace_4711_assignsubmission_file_/4711.xlsx",
+            "Björn Ny_4712_assignsubmission_file_/4712.xlsx",
+        ]
+        first = packed.namelist()[0]
+        assert packed.read(first) == (done_in / "students" / "4711.xlsx").read_bytes()
+
+
+@pytest.mark.slow
+def test_many_students_are_written_on_several_cores_as_on_one(tmp_path, monkeypatch):
+    students = [Student(f"s{n}") for n in range(9)]
+    secret = kept_secret(tmp_path)
+    small = assignment_of(blanks="quantities = ['new_weights']")
+    ticks = []
+    assign(small, students, tmp_path / "a", secret=secret, worksheet=False,
+           advance=lambda: ticks.append(1))  # fmt: skip
+    monkeypatch.setattr("cellgrad.coursework.assign.WORTH_SHARING", 1_000)
+    assign(small, students, tmp_path / "b", secret=secret, worksheet=False)
+    assert len(ticks) == 9
+    for path in (tmp_path / "a").rglob("*"):
+        other = tmp_path / "b" / path.relative_to(tmp_path / "a")
+        assert path.is_dir() or path.read_bytes() == other.read_bytes()
+
+
+def test_the_example_is_the_template(tmp_path):
+    write_example(tmp_path / "x")
+    assert (tmp_path / "x" / "roster.csv").read_bytes() == (EXAMPLE / "roster.csv").read_bytes()
