@@ -66,6 +66,7 @@ bench: $(VENV)/.bench
 	@"$(BIN)/python" tests/benchmarks/recalculation.py
 	@"$(BIN)/python" tests/benchmarks/epochs.py
 	@"$(BIN)/python" tests/benchmarks/training.py
+	@"$(BIN)/python" tests/benchmarks/grading.py
 
 clean:
 	rm -rf "$(VENV)" dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -412,6 +412,12 @@ def a_relation_to_a_file(parts):
     return zipped(related(parts, "worksheet", "file:///etc/passwd"))
 
 
+@shape("another workbook is hidden")
+def a_second_workbook(parts):
+    other = {"xl/other.xml": parts[WORKBOOK]}
+    return zipped(with_text({**parts, **other}, "_rels/.rels", "xl/workbook.xml", "xl/other.xml"))
+
+
 # what is dear to parse
 
 

@@ -93,8 +93,10 @@ def package(parts, defined, stored, main):
                          for n, t in defined.items())  # fmt: skip
         archive.writestr("xl/workbook.xml", f'<workbook {ns} xmlns:r="{ref}"><sheets>{tabs}'
                          f"</sheets><definedNames>{listed}</definedNames></workbook>")  # fmt: skip
-        links = "".join(f'<Relationship Id="r{k}" Type="{ref}/worksheet" '
-                        f'Target="worksheets/sheet{k}.xml"/>' for k in range(1, len(parts) + 1))  # fmt: skip
+        links = "".join(
+            f'<Relationship Id="r{k}" Type="{ref}/worksheet" Target="worksheets/sheet{k}.xml"/>'
+            for k in range(1, len(parts) + 1)
+        )
         archive.writestr(
             "xl/_rels/workbook.xml.rels",
             "<Relationships xmlns="

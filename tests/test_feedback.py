@@ -208,6 +208,38 @@ def test_only_one_sheet_is_selected_and_print_areas_stay_with_their_sheets(marke
     assert selected == ["Feedback"]
 
 
+def test_the_sheet_that_was_open_last_is_no_longer_selected():
+    book = opened(handout())
+    book.active = 1
+    book["Step"].sheet_view.tabSelected = True
+    book["Check"].sheet_view.tabSelected = True
+    data = saved(book)
+    assert [s.title for s in opened(data) if s.sheet_view.tabSelected] == ["Step", "Check"]
+    after = opened(workbook_bytes(manifest(), mixed(), data))
+    assert [s.title for s in after if s.sheet_view.tabSelected] == ["Feedback"]
+    assert after.active.title == "Feedback"
+
+
+def test_the_fill_is_switched_on_and_parts_keep_their_dates(marked):
+    styles = parts_of(marked)["xl/styles.xml"].decode()
+    formats = re.findall(r"<xf [^>]*>", re.search(r"<cellXfs.*?</cellXfs>", styles, re.DOTALL)[0])
+    used = {opened(marked)["Step"][v.cell.address]._style.xfId for v in mixed().verdicts}
+    assert used
+    new = [f for f in formats if 'applyFill="1"' in f and 'applyFont="1"' not in f]
+    assert len(new) >= len(set(VERDICTS))
+    for old in zipfile.ZipFile(io.BytesIO(handout())).infolist():
+        entry = zipfile.ZipFile(io.BytesIO(marked)).getinfo(old.filename)
+        assert entry.date_time == old.date_time
+
+
+def test_signs_that_excel_reads_as_an_escape_come_back_as_they_were_written():
+    at = manifest().cells[0].address
+    one = grade({at: {"verdict": WRONG, "formula": "_x0041_", "message": "a_x000D_b"}})
+    sheet = parts_of(workbook_bytes(manifest(), one, handout()))["xl/worksheets/feedback1.xml"]
+    assert b"_x005F_x0041_" in sheet
+    assert b"a_x005F_x000D_b" in sheet
+
+
 def test_no_text_goes_back_as_a_formula(marked):
     parts = parts_of(marked)
     sheet = ET.fromstring(parts["xl/worksheets/feedback1.xml"])  # noqa: S314 - our own
@@ -388,6 +420,8 @@ def test_libreoffice_shows_the_chart_the_image_and_the_feedback(tmp_path):
 
 def test_a_change_in_place_keeps_every_other_byte():
     data = b"""<?xml version='1.0'?><a x = '1>2' ><!-- <b> --><b s='3'/><b s="4">t</b ></a >"""
+    whole = tags(data, lambda name, _: name == "a")[0]
+    assert data[whole.start : whole.inner] == b"<a x = '1>2' >"
     found = tags(data, lambda name, _: name == "b")
     assert [tag.attributes["s"] for tag in found] == ["3", "4"]
     patch = Patch(data)
@@ -438,7 +472,15 @@ def test_a_repeated_mistake_is_told_once_and_consequences_of_consequences_follow
     cause = told.causes[0]
     assert [v.cell.address for v in cause.cells] == [a, b]
     assert [v.cell.address for v in cause.follows] == [c, d]
-    assert cause.reach == "2 cells, charged once; 2 cells after it follow from it"
+    assert cause.reach == "in 2 cells, charged once; 2 cells after it follow from it"
+
+
+def test_one_mistake_throughout_a_quantity_is_told_once_and_in_another_again():
+    bug = {"verdict": WRONG, "bug": "updated-output-weights"}
+    told = summary(grade({"I10": dict(bug), "J10": dict(bug), "I12": dict(bug)}))
+    assert [[v.cell.address for v in c.cells] for c in told.causes] == [["I12"], ["I10", "J10"]]
+    assert told.causes[1].lost == 2
+    assert "once" not in told.causes[1].reach
 
 
 def test_causes_in_a_circle_end():
@@ -548,6 +590,14 @@ def test_the_class_page_counts_mistakes_once_a_student(tmp_path):
     assert f"4 {title} {manifest_label('I10')} (4)" in text
     assert "1 student handed nothing in" in text
     assert "which counts" in text
+
+
+def test_a_mistake_that_a_student_makes_twice_counts_once(tmp_path):
+    bug = {"verdict": WRONG, "bug": "updated-output-weights"}
+    write_all(tmp_path, manifest(), [grade({"I10": bug, "J10": bug})], roster(1))
+    seen = Seen((tmp_path / "class.html").read_text("utf-8"))
+    title = by_id()["updated-output-weights"].title
+    assert f"1 {title} " in " ".join(" ".join(seen.text).split())
 
 
 def manifest_label(address):

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from cellgrad import shipped
 from cellgrad.coursework.kits import git, gradescope, prairielearn
+from cellgrad.coursework.kits.__main__ import main as kits_command
 from cellgrad.coursework.kits.wheel import wheel_bytes, wheel_name
 from cellgrad.coursework.kits.write import KINDS, MANIFEST, WHEEL, write_kit
 from cellgrad.coursework.manifest_file import manifest_bytes, version_of
@@ -280,6 +281,14 @@ def test_a_participant_is_known_from_a_downloaded_file_where_the_roster_knows_no
     assert "1 without an identifier" in remarks[0]
 
 
+def test_a_course_that_knows_no_moodle_gets_no_worksheet_unless_it_asks(tmp_path):
+    students = [renamed(s, other=()) for s in roster(2)]
+    assert write_all(tmp_path, manifest(), [grade(student=students[0])], students) == []
+    assert not (tmp_path / "moodle.csv").exists()
+    remarks = write_all(tmp_path, manifest(), [], students, ["moodle"])
+    assert "2 without an identifier" in remarks[0]
+
+
 def test_moodle_gets_grades_on_its_own_scale(tmp_path):
     students = [renamed(s, other=(("Identifier", "Participant 5"), ("Maximum Grade", "100")))
                 for s in roster(1)]  # fmt: skip
@@ -454,7 +463,7 @@ def test_a_line_of_a_table_reads_back_and_holds_no_formula(fields):
         elif field is None:
             assert text == ""
         elif field == field:  # noqa: PLR0124 - not a NaN
-            assert float(text) == field
+            assert type(field)(text) == field
 
 
 def _number(text):
@@ -506,6 +515,15 @@ def test_the_wheel_of_a_kit_is_a_wheel_of_what_is_running(tmp_path):
     assert "cellgrad/data/reference/schema/gradebook.schema.json" in names
     assert "cellgrad/coursework/feedback/templates/student.html.jinja" in names
     assert not any("__pycache__" in name for name in names)
+
+
+def test_one_line_writes_a_kit(kits, tmp_path, capsys):
+    words = ["write", "gradescope", str(kits / "git" / "lecturer"), str(tmp_path / "kit")]
+    assert kits_command(words) == 0
+    assert "README.md" in capsys.readouterr().out
+    assert {p.name for p in (tmp_path / "kit").iterdir()} == {
+        "README.md", "manifest.json", "run_autograder", "setup.sh", wheel_name(),
+    }  # fmt: skip
 
 
 def test_an_unknown_kit_is_refused(tmp_path):
@@ -713,7 +731,14 @@ def test_a_kit_without_its_assignment_ends_with_one_line(tmp_path):
         "CELLGRAD_AUTOGRADER": str(tmp_path),
         "PYTHONPATH": str(ROOT / "python_impl"),
     }
-    for arguments in (["gradescope"], ["git", str(tmp_path)], ["blackboard"], []):
+    for arguments in (
+        ["gradescope"],
+        ["git", str(tmp_path)],
+        ["blackboard"],
+        [],
+        ["write", "git", str(tmp_path), str(tmp_path / "kit")],
+        ["write", "blackboard", str(tmp_path), str(tmp_path / "kit")],
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "cellgrad.coursework.kits", *arguments],
             env=env, capture_output=True, text=True, timeout=60, check=False,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ from cellgrad.coursework.precheck import sheet as limits
 from cellgrad.coursework.precheck.sheet import area_of, nesting_of
 from cellgrad.errors import InputError
 from hostile import ROOT, environment, parts_of, with_formula, with_given, with_text, zipped
-from hostile_submissions import SHAPES, in_sheet
+from hostile_submissions import SHAPES, in_sheet, related
 
 MEMORY = 256 << 20
 SECONDS = 2
@@ -124,6 +126,51 @@ def test_an_ordinary_hyperlink_is_fine():
         check(zipped(with_text(parts, name, "</Relationships>", link + "</Relationships>")), {})
         == []
     )
+
+
+HARMLESS = {
+    "names as LibreOffice writes them": lambda parts: with_text(
+        parts, "xl/workbook.xml", "<definedName ", '<definedName function="false" vbProcedure="0" '
+    ),
+    "what Google Sheets keeps": lambda parts: related(
+        {**parts, "xl/metadata": b"\x08\x01"}, "workbookmetadata", "metadata"
+    ),
+    "settings of a printer": lambda parts: {
+        **parts, "xl/printerSettings/printerSettings1.bin": bytes(3000)
+    },
+    "a label of a company": lambda parts: {**parts, "docMetadata/LabelInfo.xml": b"<labelList/>"},
+    "comments as Excel draws them": lambda parts: {
+        **parts, "xl/drawings/vmlDrawing1.vml": b"<xml><br>not closed</xml>"
+    },
+    "a picture": lambda parts: {**parts, "xl/media/image1.png": b"\x89PNG" + bytes(3000)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HARMLESS)
+def test_what_spreadsheet_programs_leave_in_files_passes(what):
+    assert check(zipped(HARMLESS[what](parts_of())), {}) == []
+
+
+@pytest.mark.libreoffice
+@pytest.mark.slow
+def test_workbooks_that_libreoffice_saved_pass(tmp_path):
+    engine = libreoffice_or_skip()
+    for path in sorted((ROOT / "spreadsheets" / "more").glob("*.xlsx"))[:4]:
+        subprocess.run(
+            [engine, "--headless", f"-env:UserInstallation=file://{tmp_path}/profile",
+             "--convert-to", "xlsx", "--outdir", str(tmp_path), str(path)],
+            check=True, capture_output=True, timeout=120,
+        )  # fmt: skip
+        assert check((tmp_path / path.name).read_bytes(), {}) == []
+
+
+def libreoffice_or_skip():
+    """Return LibreOffice's command."""
+    command = shutil.which("soffice") or shutil.which("libreoffice")
+    if command is None:
+        assert not os.environ.get("CELLGRAD_REQUIRE_ENGINES")
+        pytest.skip("needs LibreOffice")
+    return command
 
 
 @pytest.mark.parametrize("number", ["1", "-0.5", "1E-300", "+.5", "0." + "0" * 320 + "1", "7."])

@@ -151,8 +151,8 @@ def by_openpyxl(path):
 
 
 PEERS = {
-    "formulas: recalculate once": by_formulas,
-    "formualizer: recalculate once": by_formualizer,
+    "formulas: recalculate": by_formulas,
+    "formualizer: recalculate": by_formualizer,
     "openpyxl: read only": by_openpyxl,
 }
 
@@ -204,8 +204,8 @@ def tell(console, runs):
     """Print the table."""
     one_core = next(run for run in runs if run.name.startswith("cellgrad, one core"))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("", "files", "cores", "files/s", "peak MiB", "time, cellgrad = 1"):
-        table.add_column(title, justify="right" if title else "left")
+    for title in ("", "files", "cores", "files/s", "peak MiB", "time, ours = 1"):
+        table.add_column(title, justify="right" if title else "left", no_wrap=not title)
     for run in runs:
         ratio = f"{one_core.rate / run.rate:.1f}" if run.jobs == 1 else ""
         memory = f"{run.memory:.0f}" if run.memory else ""

@@ -31,11 +31,11 @@ from cellgrad.coursework.judge import (
     Judged,
 )
 from cellgrad.coursework.model import Manifest
-from cellgrad.errors import CellgradError
+from cellgrad.errors import CellgradError, InputError
 
 _HEAD = struct.Struct("<IIIB")
 _ASK = struct.Struct("<III")
-_READY, _DONE, _MEMORY = 0, 1, 2
+_READY, _DONE, _MEMORY, _REFUSED = 0, 1, 2, 3
 _START_SECONDS = 120.0
 
 
@@ -111,7 +111,7 @@ class Child:
         assignment: what it is started with.
 
     Raises:
-        CellgradError: it could not be started.
+        InputError: it could not be started.
     """
 
     def __init__(self, assignment: Assignment) -> None:
@@ -134,14 +134,17 @@ class Child:
         try:
             self._deadline = time.monotonic() + _START_SECONDS
             self._send(_ASK.pack(len(assignment.blob), len(rest), 0), assignment.blob, rest)
-            status, _ = self._answer()
+            status, said = self._answer()
         except (OSError, EOFError) as error:
             self.close()
-            raise CellgradError("the process that grades could not be started") from error
+            raise InputError(
+                "the process that grades could not be started",
+                remedy="close other programs, or ask for fewer with --jobs",
+            ) from error
         self._deadline = math.inf
         if status != _READY:
             self.close()
-            raise CellgradError("the process that grades could not be started")
+            raise InputError(said.grade.decode("utf-8", "replace"))
 
     def judge(self, name: str, named: str, data: bytes) -> Judged:
         """Judge a file.
@@ -266,7 +269,11 @@ def serve() -> None:
         first, second, _ = _ASK.unpack(_exactly(given, _ASK.size))
         manifest = pickle.loads(_exactly(given, first))  # noqa: S301 - from our own parent
         feedback, grader, limits = pickle.loads(_exactly(given, second))  # noqa: S301
-        judge = Judge(manifest, feedback=feedback, grader=grader)
+        try:
+            judge = Judge(manifest, feedback=feedback, grader=grader)
+        except InputError as error:
+            _reply(answers, _REFUSED, Judged(error.line().encode("utf-8", "replace")))
+            return
         _limit_memory(limits)
         gc.collect()
         gc.freeze()

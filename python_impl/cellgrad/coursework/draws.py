@@ -33,7 +33,10 @@ _CLEAR = 2.0**-6
 
 _KINKED = ("relu", "leaky_relu", "unit_step")
 _AWAKE = 3
-_POOL = 12
+_POOL = 24
+_POSITIVE = (0.5, 0.65, 0.8)
+"""Shares of positive weights and inputs: with many, most nodes are awake together."""
+
 _TRIES = 400
 
 Givens = dict[Key, Array]
@@ -51,21 +54,30 @@ def draw_givens(structure: Structure, seed: str, count: int = COUNT) -> list[Giv
     rng = random.Random(f"cellgrad coursework {seed}")  # noqa: S311
     if not set(_KINKED) & set(structure.activations):
         return [_fit(structure, rng)[0] for _ in range(count)]
-    found = [_fit(structure, rng, awake=True) for _ in range(min(_AWAKE, count))]
+    found = [_fit(structure, rng, positive=1.0) for _ in range(min(_AWAKE, count))]
     seen = sum((view for _, view in found), start=np.zeros(1, dtype=np.int64))
-    while len(found) < count:  # the one, among a pool, that shows the sides seen least
-        pool = [_fit(structure, rng) for _ in range(_POOL)]
+    while len(found) < count:  # the one, among a pool, that shows what was seen least
+        pool = [_fit(structure, rng, positive=_POSITIVE[n % 3]) for n in range(_POOL)]
         best = max(pool, key=lambda item: float(np.sum(item[1] / (1.0 + seen) ** 2)))
         found.append(best)
         seen = seen + best[1]
     return [givens for givens, _ in found]
 
 
-def _fit(structure: Structure, rng: random.Random, *, awake: bool = False) -> tuple[Givens, Array]:
-    """Return givens inside the domain, and which side of each node's kink they show."""
+def _fit(
+    structure: Structure, rng: random.Random, *, positive: float | None = None
+) -> tuple[Givens, Array]:
+    """Return givens inside the domain, and what they show of nodes with a kink.
+
+    Args:
+        structure: what is drawn for.
+        rng: the source.
+        positive: the share of inputs, weights and biases that are made positive; None leaves
+            their signs alone.
+    """
     shrink = 1.0
     for attempt in range(_TRIES):
-        givens = _drawn(structure, rng, shrink, awake=awake)
+        givens = _drawn(structure, rng, shrink, positive)
         view = _view(structure, givens, lenient=attempt > _TRIES // 2)
         if view is not None:
             return givens, view
@@ -73,13 +85,17 @@ def _fit(structure: Structure, rng: random.Random, *, awake: bool = False) -> tu
     return givens, np.zeros(1)
 
 
-def _drawn(structure: Structure, rng: random.Random, shrink: float, *, awake: bool) -> Givens:
+def _drawn(
+    structure: Structure, rng: random.Random, shrink: float, positive: float | None
+) -> Givens:
     found: Givens = {}
     for quantity in quantities(structure):
         if quantity.given:
             found[quantity.key] = _numbers(quantity, structure, rng, shrink)
-            if awake and quantity.name in ("input", "weights", "biases"):
-                found[quantity.key] = np.abs(found[quantity.key])
+            if positive is not None and quantity.name in ("input", "weights", "biases"):
+                sizes = np.abs(found[quantity.key])
+                signs = [1.0 if rng.random() < positive else -1.0 for _ in range(sizes.size)]
+                found[quantity.key] = sizes * np.array(signs).reshape(sizes.shape)
     return found
 
 
@@ -98,7 +114,14 @@ def _numbers(quantity: Quantity, structure: Structure, rng: random.Random, shrin
 
 
 def _view(structure: Structure, givens: Givens, *, lenient: bool) -> Array | None:
-    """Return which sides are shown; None where a pre-activation is out of bounds."""
+    """Return which sides of kinks are shown, each beside which error signals that are not 0.
+
+    A mistake at a sleeping node shows only where an error still flows past it.
+
+    Returns:
+        a mark for every side, and for every side with every signal; None where a
+        pre-activation is out of bounds.
+    """
     step = step_of(structure, givens)
     sides = []
     for name, pre in zip(structure.activations, step.pre_activation, strict=True):
@@ -110,7 +133,11 @@ def _view(structure: Structure, givens: Givens, *, lenient: bool) -> Array | Non
             if not lenient and float(sizes.min()) < _CLEAR:
                 return None
             sides += [(pre > 0).ravel(), (pre <= 0).ravel()]
-    return np.concatenate(sides).astype(np.int64) if sides else np.zeros(1, dtype=np.int64)
+    if not sides:
+        return np.zeros(1, dtype=np.int64)
+    side = np.concatenate(sides)
+    flowing = np.concatenate([signal.ravel() != 0 for signal in step.error_signal])
+    return np.concatenate((side, np.outer(side, flowing).ravel())).astype(np.int64)
 
 
 def case_with(case: Case, givens: Givens) -> Case:

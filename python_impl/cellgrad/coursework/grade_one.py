@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -20,7 +21,7 @@ from cellgrad.coursework.formulas.cache import Formulas
 from cellgrad.coursework.formulas.limits import FormulaProblemError
 from cellgrad.coursework.formulas.tree import Node, Place, text_of
 from cellgrad.coursework.key import Key
-from cellgrad.coursework.messages import message
+from cellgrad.coursework.messages import message, reason
 from cellgrad.coursework.model import (
     EMBEDDED_CONSTANT,
     HARDCODED,
@@ -54,6 +55,7 @@ _FULL_PRECISION = 10
 
 _SAME_GIVEN = 1e-9
 _FORGED = 1e-6
+_SHOWN = 8
 
 
 class Grader:
@@ -197,8 +199,16 @@ class Grader:
         moves = Moves(self._names, submission)
         if moves.none:
             return list(self.key.places)
-        named = zip(self.key.places, self._cell_names, strict=True)
-        return [moves.to(place, name) for place, name in named]
+        found: list[Place | None] = []
+        taken: set[Place] = set()
+        for place, name in zip(self.key.places, self._cell_names, strict=True):
+            now = moves.to(place, name)
+            if now in taken:  # one cell never stands for two
+                now = None
+            if now is not None:
+                taken.add(now)
+            found.append(now)
+        return found
 
     def _givens_in(self, submission: Submission, where: list[Place | None] | None = None) -> Values:
         places = (where or self.places(submission))[: self.key.givens]
@@ -234,9 +244,9 @@ class _One:
         by_convention = self._conventions(findings)
         self._verdicts(findings, by_convention)
         untampered = self._givens(where)
-        if untampered:
+        untouched = self._fixed()
+        if untampered and untouched:
             self._forged()
-        self._fixed()
         late = min(max(self.handout.student.late, 0.0), 1.0)
         self.grade.score = sum(v.points for v in self.grade.verdicts) * (1.0 - late)
         if late:
@@ -322,7 +332,7 @@ class _One:
                 )
             )
             if finding.verdict == REVIEW:
-                self.grade.review.append(f"{cell.address} ({cell.label}): {finding.why}")
+                self.grade.review.append(f"{cell.address} ({cell.label}): {reason(finding.why)}")
         for convention in dict.fromkeys(by_convention.values()):
             self.grade.notes.append(f"judged by the convention {convention}")
 
@@ -395,39 +405,36 @@ class _One:
         if other is not None and other != self.handout.token:
             whose = grader.manifest.handouts[other].student.id
             self.grade.copying.append(f"the givens in the file are those of {whose}")
-        many = f" and {len(cells) - 8} more" if len(cells) > 8 else ""  # noqa: PLR2004
         self.grade.notes.append(
-            f"givens were changed in {', '.join(cells[:8])}{many}; graded with the handout's own"
+            f"givens were changed in {_some(cells)}; graded with the handout's own"
         )
         return False
 
     def _forged(self) -> None:
         """Compare stored values with what the formulas come to."""
-        key, forged = self.grader.key, []
+        key, own, forged = self.grader.key, self.judge.own, []
+        unknown = sum(1 << slot for slot in own.problems)
         for n, cell in enumerate(key.manifest.cells):
             slot = key.givens + n
-            entry = self._entry(self.book.where[slot])
-            own = self.judge.own.values.get(slot)
-            if entry is None or not entry.formula or own is None or slot in self.judge.own.problems:
+            place = self.book.where[slot]
+            entry = self._entry(place)
+            if place is None or entry is None or not entry.formula or slot not in own.values:
                 continue
-            stored, value = entry.value, float(own[-1])
-            if isinstance(stored, float) and not isinstance(stored, bool):
-                same = abs(stored - value) <= _FORGED * max(1.0, abs(value))
-                if not same and (np.isfinite(value) or self.book.where[slot] is not None):
-                    forged.append(cell.address)
-        if forged and not self._typed_upstream():
+            if own.reached.get(place, 0) & unknown or own.circular:
+                continue  # what a person looks at, and what iterates, is not known here
+            stored, value = entry.value, own.actual.get(slot, float(own.values[slot][-1]))
+            if isinstance(stored, bool) or not isinstance(stored, float):
+                continue
+            if not abs(stored - value) <= _FORGED * max(1.0, abs(value)):
+                forged.append(cell.address)
+        if forged:
             self.grade.notes.append(
-                "stored values differ from what the formulas come to in "
-                f"{', '.join(forged[:8])}{' …' if len(forged) > 8 else ''}"  # noqa: PLR2004
-                "; the formulas were graded"
+                f"stored values differ from what the formulas come to in {_some(forged)}; "
+                "the formulas were graded"
             )
 
-    def _typed_upstream(self) -> bool:
-        """Tell whether typed values stand in for the key's, so that values differ anyway."""
-        return any(cell.takes == "value" for cell in self.grader.manifest.cells)
-
-    def _fixed(self) -> None:
-        """Note formulas of the handout that were changed."""
+    def _fixed(self) -> bool:
+        """Note formulas of the handout that were changed; return whether none were."""
         key, changed = self.grader.key, []
         for n, cell in enumerate(key.manifest.fixed):
             slot = key.givens + key.graded + n
@@ -440,8 +447,9 @@ class _One:
                 changed.append(cell.address)
         if changed:
             self.grade.notes.append(
-                f"formulas of the handout were changed in {', '.join(changed[:8])}; restored"
+                f"formulas of the handout were changed in {_some(changed)}; restored"
             )
+        return not changed
 
     def _evidence(self) -> None:
         """Keep what is compared between submissions."""
@@ -463,6 +471,12 @@ class _One:
                     typed[where] = verdict.value
         self.grade.evidence["formulas"] = unusual
         self.grade.evidence["typed"] = typed
+
+
+def _some(addresses: Sequence[str]) -> str:
+    """Return the first of many addresses, and how many more there are."""
+    more = len(addresses) - _SHOWN
+    return ", ".join(addresses[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _as_number(entry: Entry | None) -> float:

@@ -90,6 +90,9 @@ class Here:
                     for thread in self._threads:
                         thread.start()
                 self._waiting.put(task)
+        except BaseException as error:
+            self._failures.append(error)  # what still waits is not judged any more
+            raise
         finally:
             self._end()
         if self._failures:

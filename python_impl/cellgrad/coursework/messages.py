@@ -35,7 +35,7 @@ def message(
         OK_ECF: "Right in itself: it follows correctly from "
         + (f"the mistake in {cause}." if cause else "what you had before."),
         BLANK: f"Nothing stands here; {cell.label} is asked for ({cell.equation}).",
-        REVIEW: f"A person will look at this cell: {_why(finding.why)}.",
+        REVIEW: f"A person will look at this cell: {reason(finding.why)}.",
     }.get(finding.verdict)
     if said is not None:
         return said
@@ -79,7 +79,8 @@ def _title(convention: str) -> str:
     return f"by the convention: {entry.title}" if entry is not None else "by a convention"
 
 
-def _why(why: str) -> str:
+def reason(why: str) -> str:
+    """Return in words why a person should look at a cell."""
     if why == NOT_FOUND:
         return "it was moved, and cannot be found by its name"
     return why or "it could not be judged"

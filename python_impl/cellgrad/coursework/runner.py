@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -30,6 +31,10 @@ from cellgrad.errors import InputError
 
 FEEDBACK = "feedback"
 _LATE = "late: "
+_BEGUN = re.compile(
+    r"\.(?:gradebook|cells|review|class|canvas|moodle)\.\w+\.(?:\w{8}|\d+\.part)", re.ASCII
+)
+"""A file of the output that was not yet whole, beside its place."""
 Progress = Callable[[int, int], None]
 
 
@@ -109,6 +114,7 @@ class _Run:
         self._roster = roster
         self._names = ByName(roster.values())
         self.store = Store(output, manifest)
+        _tidy(output)
         self._codec = Codec(manifest, students)
         self._keys: dict[str, str] = {}
         self._problems: dict[str, str] = {}
@@ -228,6 +234,14 @@ class _Run:
         if late and not grade.problem:
             grade.notes.append(f"{_LATE}{late:.0%} taken off")
         return replace(grade, of=self.manifest.points, score=points * (1.0 - late))
+
+
+def _tidy(output: Path) -> None:
+    """Remove what a killed run had begun to write; nobody else is writing there."""
+    begun = [path for path in output.glob(".*") if _BEGUN.fullmatch(path.name)]
+    for path in (*begun, *(output / FEEDBACK).rglob(".*.part")):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _write(path: Path, data: bytes) -> None:

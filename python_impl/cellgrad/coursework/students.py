@@ -13,8 +13,14 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape, unescape
 
+from cellgrad.coursework.formulas.evaluate import Bounds, evaluate
+from cellgrad.coursework.formulas.limits import Budget, FormulaProblemError
+from cellgrad.coursework.formulas.parser import parse
+from cellgrad.coursework.formulas.tree import Node
+from cellgrad.coursework.formulas.values import Area
 from cellgrad.coursework.grade_one import Grader
 from cellgrad.coursework.model import (
     BLANK,
@@ -31,11 +37,15 @@ from cellgrad.coursework.model import (
 )
 from cellgrad.errors import InputError
 from cellgrad.files import read_limited
+from cellgrad.xlsx.addresses import a1, parse_a1
 
 Place = tuple[str, str]
 """A sheet and an address."""
 
 _MOST_BYTES = 64 << 20
+_SHOWS = 1e-6
+"""A mistake that makes no larger difference is none that a student could be taught from."""
+
 _REFERENCE = re.compile(r"(?<![\w$.!'])(\$?)([A-Z]{1,3})(\$?)(\d+)(?![\w(.])")
 _CELL = r'<c r="{}"(?P<a>[^>]*?)(?:/>|>(?P<inside>.*?)</c>)'
 _STORED = re.compile(r"<v\s*>([^<]*)</v>")
@@ -81,10 +91,10 @@ class Classroom:
         self._grader = Grader(manifest)
         self._cells = {(cell.sheet, cell.address): cell for cell in manifest.cells}
         self._formulas = {place: cell.formula for place, cell in self._cells.items()}
-        fixed = {(cell.sheet, cell.address): cell.formula for cell in manifest.fixed}
+        self.fixed = {(cell.sheet, cell.address): cell.formula for cell in manifest.fixed}
         self._reads = {
             place: {(place[0], address) for address in references(formula)}
-            for place, formula in {**fixed, **self._formulas}.items()
+            for place, formula in {**self.fixed, **self._formulas}.items()
         }
         self._handouts = [one for _, one in sorted(manifest.handouts.items())]
 
@@ -190,7 +200,7 @@ class Work:
             for cell in self.formulas()
             if quantity in ("", cell.quantity)
             for wrong in mistakes_of(self.room.manifest, cell)
-            if flips or not _flips(cell, wrong)
+            if (flips or not _flips(cell, wrong)) and self._shows(cell, wrong)
         ]
         if not chances:
             return ""
@@ -222,6 +232,28 @@ class Work:
             for place, verdict in self.intended().items()
         )
 
+    def _shows(self, cell: GradedCell, wrong: str) -> bool:
+        """Tell whether a mistake makes another number here: a factor of 1 can be forgotten."""
+        right = self.key[cell.sheet, cell.address]
+        try:
+            number = float(self._comes_to(cell.sheet, cell.address, wrong))
+        except (FormulaProblemError, TypeError, ValueError):
+            return False
+        return not abs(number - right) <= _SHOWS * max(1.0, abs(right))
+
+    def _comes_to(self, sheet: str, address: str, formula: str) -> Any:
+        """Return what a formula comes to with the right numbers in the cells that it reads."""
+        row, column = parse_a1(address)
+        tree = parse(formula, row, column)
+        return evaluate(tree, (sheet, row, column), _RightNumbers(self))
+
+    def seen(self, place: Place) -> Any:
+        """Return the right number of any cell of the handout."""
+        formula = self.room.fixed.get(place)
+        if formula is not None and place not in self.key:
+            return self._comes_to(*place, formula)
+        return self.number_at(place)
+
     def number_at(self, place: Place) -> float | None:
         """Return the number that stands on the screen in a cell of the handout."""
         if place in self.key:
@@ -249,6 +281,30 @@ class Work:
                     parts["xl/workbook.xml"].decode(), sheet, self.rows
                 ).encode()
         return _zipped(parts)
+
+
+class _RightNumbers:
+    """The world that a mistaken formula is tried in; it reads cells only."""
+
+    def __init__(self, work: Work) -> None:
+        self._work, self.budget = work, Budget()
+
+    def cell(self, place: tuple[str, int, int]) -> Any:
+        """Return the number in a cell."""
+        return self._work.seen((place[0], a1(place[1], place[2])))
+
+    def area(self, bounds: Bounds) -> Area:
+        """Refuse: our own mistakes name single cells."""
+        raise FormulaProblemError(f"an area is read: {bounds}")
+
+    def bounds(self, tree: Node, at: tuple[str, int, int]) -> Bounds:
+        """Refuse, as above."""
+        raise FormulaProblemError(f"an area is read: {tree} {at}")
+
+    def named(self, name: str) -> Node | None:
+        """Return nothing: no names are used."""
+        del name
+        return None
 
 
 # kinds of students

@@ -270,7 +270,7 @@ class Sight:
             raise FormulaProblemError(self.problems[place])
         entry = self.book.entry(place)
         if entry is None:
-            return None
+            return None if place[0] in self.book.submission.titles else np.full(self.draws, np.nan)
         if entry.formula or entry.problem:
             raise FormulaProblemError(entry.problem or "a cell is read before it is known")
         value = self._constant(entry)

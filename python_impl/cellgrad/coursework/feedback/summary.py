@@ -127,7 +127,7 @@ class Cause:
         if self.also:
             charged = sum(v.points < v.cell.points for v in self.cells)
             once = ", charged once" if self.first.verdict == WRONG and charged == 1 else ""
-            parts.append(f"{counted(len(self.cells), 'cell')}{once}")
+            parts.append(f"in {counted(len(self.cells), 'cell')}{once}")
         if self.follows:
             parts.append(f"{counted(len(self.follows), 'cell')} after it follow from it")
         return "; ".join(parts)
@@ -201,17 +201,30 @@ def summary(grade: Grade) -> Summary:
             continue
         place = (verdict.cell.sheet, verdict.cell.address)
         cause = _found(owner, verdict.cell.sheet, verdict.repeats)
-        if cause is None and verdict.verdict in _TOGETHER:
-            cause = together.get(verdict.verdict)
+        if cause is None:
+            cause = together.get(_kind(verdict))
         if cause is None:
             cause = Cause(verdict)
             causes.append(cause)
-            together.setdefault(verdict.verdict, cause)
+            if kind := _kind(verdict):
+                together[kind] = cause
         else:
             cause.also.append(verdict)
         owner[place] = cause
     follow(grade.verdicts, owner)
     return Summary(grade, causes, sum(v.points for v in grade.verdicts))
+
+
+def _kind(verdict: CellVerdict) -> str:
+    """Return what cells that are told of together have in common; empty for a cell by itself.
+
+    Empty cells and typed numbers are told of together, and so is one mistake of the catalogue
+    throughout a quantity.
+    """
+    if verdict.verdict in _TOGETHER:
+        return verdict.verdict
+    cell = verdict.cell
+    return f"{verdict.bug} {cell.quantity} {cell.layer}" if verdict.bug else ""
 
 
 def follow(verdicts: Sequence[CellVerdict], owner: dict[tuple[str, str], Cause]) -> None:

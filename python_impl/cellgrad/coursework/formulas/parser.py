@@ -25,7 +25,8 @@ _TOKEN = re.compile(
   | (?P<text>"(?:[^"]|"")*")
   | (?P<error>\#(?:NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A|SPILL!|CALC!))
   | (?P<cells>(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?
-        (?:\$?[A-Za-z]{1,3}\$?\d{1,7}(?::\$?[A-Za-z]{1,3}\$?\d{1,7})?(?![\w.(!])
+        (?:\$?[A-Za-z]{1,3}\$?\d{1,7}
+            (?::(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?\$?[A-Za-z]{1,3}\$?\d{1,7})?(?![\w.(!])
          | \$?[A-Za-z]{1,3}:\$?[A-Za-z]{1,3}(?![\w.(!])))
   | (?P<call>[^\W\d][\w.]*)\s*\(
   | (?P<name>[^\W\d][\w.\\]*)(?!!)
@@ -33,6 +34,11 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_PLACE = re.compile(
+    r"(?:(?P<sheet>'(?:[^']|'')+'|[^!':]+)!)?(?P<first>[^!':]+)"
+    r"(?::(?:(?P<again>'(?:[^']|'')+'|[^!':]+)!)?(?P<second>[^!':]+))?"
+)
+"""A reference; ``Step!A1:Step!A3`` names the sheet again."""
 _CELL = re.compile(r"(\$?)([A-Za-z]{1,3})(\$?)(\d{1,7})")
 _COLUMNS = re.compile(r"(\$?)([A-Za-z]{1,3}):(\$?)([A-Za-z]{1,3})")
 _ROWS = re.compile(r"(\$?)(\d{1,7}):(\$?)(\d{1,7})")
@@ -187,9 +193,12 @@ class _Parser:
         return self.made("array", tuple(rows))
 
     def reference(self, text: str) -> Node:
-        sheet, bang, area = text.rpartition("!")
+        match = _PLACE.fullmatch(text)
+        if match is None or (match["again"] and match["again"] != match["sheet"]):
+            raise FormulaProblemError(f"{text!r} is no reference")
+        sheet, area = match["sheet"], ":".join(filter(None, (match["first"], match["second"])))
         where: str | None = None
-        if bang:
+        if sheet:
             where = sheet[1:-1].replace("''", "'") if sheet.startswith("'") else sheet
             where = where.casefold()
         if whole := _COLUMNS.fullmatch(area):

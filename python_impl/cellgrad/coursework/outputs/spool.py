@@ -42,7 +42,7 @@ class Spool:
 
     def pieces(self) -> Iterable[bytes]:
         """Yield the pieces, sorted by their keys."""
-        for _, start, length in self._index:
+        for _, start, length in sorted(self._index):
             self._file.seek(start)
             yield self._file.read(length)
         self._file.seek(self._end)

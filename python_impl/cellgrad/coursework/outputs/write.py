@@ -97,9 +97,10 @@ def write_all(
     remarks = []
     if "canvas" in formats:
         _write(folder / "canvas.csv", canvas_csv(manifest, records))
-    if "moodle" in formats:
+    left = without_identifier(records)
+    # without a single identifier there is nothing to write, and who has no Moodle asks for none
+    if "moodle" in formats and (left < len(roster) or set(formats) != set(USUAL)):
         _write(folder / "moodle.csv", moodle_csv(manifest, records))
-        left = without_identifier(records)
         if left:
             remarks.append(
                 f"moodle.csv leaves out {left} without an identifier: use Moodle's grading "

@@ -27,6 +27,9 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _DRIVE = re.compile(r"[A-Za-z]:")
 _FINE_BINARY = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".emf", ".wmf", ".wdp",
                 ".svg")  # fmt: skip
+_GOOGLE = "xl/metadata"
+"""What Google Sheets keeps of its own in the files that it exports."""
+
 _XML = (".xml", ".rels", ".vml")
 _UNWANTED = (
     ("xl/externallinks/", "links to another workbook", "break the link and save"),
@@ -110,7 +113,7 @@ class Archive(Directory):
             if lower.startswith(where):
                 self.refuse(problem, remedy)
         settings = lower.startswith("xl/printersettings/") and lower.endswith(".bin")
-        if not (lower.endswith((*_XML, *_FINE_BINARY, "/")) or settings):
+        if not (lower.endswith((*_XML, *_FINE_BINARY, "/")) or settings or name == _GOOGLE):
             self.refuse(f"{name} is no part of a plain workbook", _SAVE)
 
     def part(self, entry: zipfile.ZipInfo) -> bytes:

@@ -141,6 +141,8 @@ class RelationsPass(Pass):
         place = posixpath.normpath(place.lstrip("/"))
         if ".." in place.split("/") or "\\" in target or ":" in target.partition("#")[0]:
             self.refuse(f"refers to a place outside the file: {target[:60]}")
+        if kind == "officeDocument" and place != "xl/workbook.xml":
+            self.refuse("another workbook is hidden in the file", _XLSX)
         self.found[attributes.get("Id", "")] = (kind, place)
 
     def strings(self) -> str:
@@ -193,7 +195,8 @@ class WorkbookPass(Pass):
             self._text = []
             if self._names > MAX_NAMES:
                 self.refuse(f"more than {MAX_NAMES:,} defined names", "delete what is not needed")
-            if {"xlm", "function", "vbProcedure"} & {k for k, v in attributes.items() if v != "0"}:
+            told = {key for key, value in attributes.items() if value in ("1", "true")}
+            if {"xlm", "function", "vbProcedure"} & told:
                 self.refuse("holds macros", "save it as .xlsx without macros")
         elif tag == f"{MAIN}externalReference":
             self.refuse("links to another workbook", "break the link and save")
