@@ -174,3 +174,15 @@ def test_a_mistake_costs_its_cell_and_a_blank_its_own(course, tmp_path):
     found = {r["student"]: r for r in csv.DictReader(io.StringIO(text)) if r["score"]}
     assert {name: float(row["score"]) for name, row in found.items()} == pytest.approx(wanted)
     assert wanted["s000"] == sum(cell["points"] for cell in cells_of(manifest))
+
+
+def test_the_kits_come_with_the_handouts_and_an_unknown_one_writes_nothing(course, tmp_path):
+    words = ("assign", course / "start/assignment.toml", "--roster", course / "start/roster.csv")
+    refused = cellgrad(tmp_path, *words, "-o", "one", "--kit", "blackboard")
+    assert refused.code == 2
+    assert "gradescope" in refused.err
+    assert not refused.new_files
+    done = cellgrad(tmp_path, *words, "-o", "two", "--no-worksheet", "--kit", "gradescope")
+    assert done.code == 0, done.err
+    kit = tmp_path / "two" / "kits" / "gradescope"
+    assert {"setup.sh", "run_autograder", "manifest.json"} <= {p.name for p in kit.iterdir()}

@@ -45,6 +45,7 @@ from hostile_submissions import SHAPES
 
 FAKE = "fake_grader:Grader"
 QUICK = Limits(memory=256 << 20, cpu=1, seconds=3)
+PATIENT = Limits(memory=256 << 20, cpu=1, seconds=600)
 
 
 @pytest.fixture(scope="module")
@@ -425,6 +426,18 @@ def test_every_file_has_a_row_whatever_it_does(tmp_path, manifest, handouts):
 
 
 @pytest.mark.slow
+def test_endless_work_is_ended_by_the_time_that_it_takes_not_by_the_clock(
+    tmp_path, manifest, handouts
+):
+    folder = filled(tmp_path / "in", {"s1001-endless.xlsx": handouts["s1001"]})
+    grades = graded(
+        manifest, folder, tmp_path / "out", feedback=False, jobs=1, grader=FAKE, limits=PATIENT
+    )
+    assert grades["s1001-endless.xlsx"].problem == TOO_LONG
+    assert grades["s1001-endless.xlsx"].student.id == "s1001"
+
+
+@pytest.mark.slow
 def test_a_file_beyond_its_limits_costs_nobody_else_anything(tmp_path, manifest, handouts):
     files = {}
     for n in range(12):
@@ -595,7 +608,7 @@ def test_simulated_students_are_graded_as_intended(course, manifest):
 def test_a_grader_that_grades_otherwise_is_found_out(course, manifest):
     result = rehearse(manifest, course, 2, settings=Settings(feedback=False, jobs=1, grader=FAKE))
     assert not result.as_intended
-    assert any("instead of" in line for line in result.surprises)
+    assert any("wrong instead of ok" in line for line in result.surprises)
 
 
 @pytest.mark.slow

@@ -576,7 +576,6 @@ def test_formulas_come_to_what_engines_compute(name, engine_or_skip, tmp_path):
         ("IF(A1>0,1)", 1), ("IF(A1<0,1)", 0), ("SUM({1,2;3,4})", 10), ("XOR(TRUE,TRUE)", 0),
         ("SUMPRODUCT({1,2},{3,4})", 11), ("INDEX(A1:B3,2,2)", 0), ("ROWS(A1:B3)", 3),
         ("COLUMNS(A1:B3)", 2), ("MAX(A1:B3)", 3.5), ("MIN(A1:C9)", -1.25), ("COUNT(A1:C9)", 6),
-        
         ("SUM(s!A1:s!A3)", 1.25), ("SUM('s'!A1:A3)", 1.25),
         ("SUM(A1:A3;B1)", 4.75), ("PI()-3", 0.14159265358979312), ("+A1", 0.5), ("A1--A2", -0.75),
         ("SUM(MMULT(A1:B1,A1:A2))", -4.125), ("IFS(A1<0,1,A1>0,2)", 2), ("1E3/1e2", 10),

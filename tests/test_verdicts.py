@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from cellgrad.bugs.catalogue import by_id
+from cellgrad.case.structure import Structure
 from cellgrad.coursework import patterns, verdict, world
+from cellgrad.coursework.draws import COUNT, draw_givens
 from cellgrad.coursework.grade_one import Grader
 from cellgrad.coursework.mistaken_formulas import mistaken_formulas
 from cellgrad.coursework.model import (
@@ -217,6 +219,11 @@ def test_empty_gestures_are_charged_every_time(manifest, grader, formula):
     assert grader.grade(workbook(manifest, cells), "x").score == 55
 
 
+def test_a_mere_copy_is_charged_every_time(manifest, grader):
+    cells = {"C12": "=C10", "D12": "=D10", "E12": "=E10", "F12": "=F10"}
+    assert grader.grade(workbook(manifest, cells), "x").score == 55
+
+
 # exploits
 
 
@@ -309,6 +316,13 @@ def test_a_changed_given_is_restored_and_named(manifest, grader, changed):
     assert any("givens were changed in B6" in note for note in found.notes)
     found = grader.grade(workbook(manifest, {"B6": changed, "C10": "=B6*C6"}), "x")
     assert found.score == 58
+
+
+def test_a_changed_formula_of_the_handout_is_restored_and_named(manifest, grader):
+    for changed in (0.9, None, "=C12*2"):
+        found = grader.grade(workbook(manifest, {"B18": changed}), "x")
+        assert {v.verdict for v in found.verdicts} == {OK}
+        assert any("formulas of the handout were changed in B18" in n for n in found.notes)
 
 
 def test_a_given_changed_and_changed_back_earns_nothing(manifest, grader):
@@ -411,6 +425,18 @@ def test_a_typed_value_may_follow_from_an_earlier_one():
     assert verdicts(grader.grade(workbook(manifest, values), "x"))["C12"].verdict == WRONG
 
 
+def test_a_typed_value_does_not_follow_from_an_early_zero():
+    case = replace(STEP, samples=(replace(STEP.samples[0], target=(0.75,)),))
+    manifest = assignment(case, typed)
+    values = {
+        a.split("!")[1]: round(v, 5) for a, v in grader_of(manifest).key_values(TOKEN).items()
+    }
+    values |= {"C25": 0.0, "C33": -0.75}
+    assert verdicts(grade(manifest, values))["C33"].verdict == WRONG
+    values |= {"C25": 0.25, "C33": -0.5}
+    assert verdicts(grade(manifest, values))["C33"].verdict == OK_ECF
+
+
 @pytest.mark.parametrize("number", [0.0, 1.0, 0.5])
 def test_typed_zeros_earn_nothing(number):
     manifest = assignment(STEP, typed)
@@ -508,6 +534,49 @@ def test_inserted_rows_and_a_renamed_sheet_are_followed(manifest, grader):
     assert not found.notes
 
 
+def test_cells_that_no_name_covers_move_with_their_neighbours(manifest):
+    few = {name: manifest.names[name] for name in ("weight_ItoH", "S_preA_H")}
+    manifest = replace(manifest, names=few)
+
+    def moved(text):
+        return REFERENCE.sub(
+            lambda m: m[0].replace(m[2], str(int(m[2]) + 2 * (int(m[2]) > 8))), text
+        )
+
+    base = {
+        moved(address): moved(value) if isinstance(value, str) else value
+        for address, value in right_cells(manifest).items()
+    }
+    names = {name: moved(text.replace("$", "")) for name, text in few.items()}
+    found = Grader(manifest).grade(workbook(manifest, base=base, names=names), "x")
+    assert (found.score, found.notes) == (59, [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["series-3-4-1", "relu-2-3-3-2", pytest.param("leaky-3-4-2", marks=pytest.mark.slow)],
+)
+def test_draws_are_steep_short_and_see_both_sides_of_every_kink(name):
+    case = case_of(name)
+    structure = case.structure()
+    drawn = draw_givens(structure, "v1")
+    assert len(drawn) == COUNT == 16
+    passes = [step_of(structure, givens).pre_activation for givens in drawn]
+    for k, activation in enumerate(structure.activations):
+        pre = np.stack([each[k] for each in passes])
+        if activation in ("logistic", "tanh"):
+            assert np.abs(pre).max() <= 3
+        else:
+            assert ((pre > 0).sum(axis=0) >= 2).all()
+            assert ((pre < 0).sum(axis=0) >= 2).all()
+    numbers = np.concatenate([array.ravel() for givens in drawn for array in givens.values()])
+    assert (numbers * 2.0**32 == np.round(numbers * 2.0**32)).all()
+    again = draw_givens(structure, "v1")
+    assert all((a[key] == b[key]).all() for a, b in zip(drawn, again, strict=True) for key in a)
+    other = draw_givens(structure, "v2")
+    assert (drawn[0]["weights", 0] != other[0]["weights", 0]).any()
+
+
 def test_whose_it_is_is_told_by_token_by_numbers_or_not_at_all():
     other = case_of("series-3-4-1-dyadic")
     manifest = assignment(STEP, others=(other,))
@@ -548,11 +617,32 @@ def test_what_is_no_workbook_is_a_row_with_a_reason(grader, data):
 def test_formulas_that_ask_for_endless_work_go_to_a_person(manifest, grader):
     scratch = {f"A{n}": "=SUM($B$1:$Z$700)" for n in range(1, 400)}
     for formula in ("=" + "(" * 500 + "B6" + ")" * 500, "=SUM(A1:XFD1048576)", "=SUM(A:XFD)*B6",
-                    "=SUM(Big!A1:A399)+B6", "=" + "-" * 4000 + "B6", "=2^9999999^B6"):  # fmt: skip
+                    "=SUM(Big!A1:A399)+B6", "=" + "-" * 4000 + "B6",
+                    "=SUM(A1:Z700" + "%" * 3000 + ")+B6", "=SUM(" + "-" * 60 + "A1:Z700)+B6",
+                    "=SUM(A1:Z700" + "*A1:Z700" * 60 + ")+B6",
+                    "=SUM(MMULT(A1:EZ120,A1:EZ156))", "=2^9999999^B6"):  # fmt: skip
         data = workbook(manifest, {"C10": formula}, sheets={"Big": scratch})
         found = grader.grade(data, "x")
         assert not found.problem
         assert verdicts(found)["C10"].verdict in (REVIEW, WRONG)
+
+
+def test_work_on_rectangles_is_counted(manifest, grader):
+    formula = "=SUM(" + "-" * 60 + "Guide!A1:Z700)+B6"
+    said = verdicts(grader.grade(workbook(manifest, {"C10": formula}), "x"))["C10"]
+    assert said.verdict == REVIEW
+    assert "too many calculations" in said.message
+
+
+def test_draws_of_wide_layers_stay_where_an_activation_is_steep():
+    wide = Structure((16, 3, 1), ("logistic", "tanh"), "half_squared_error", biases=True)
+    for givens in draw_givens(wide, "v1"):
+        assert max(np.abs(pre).max() for pre in step_of(wide, givens).pre_activation) <= 3
+
+
+def test_a_long_sum_is_added_up_without_recursion(manifest, grader):
+    long = "=B6*C6+B7*C7+B8*C8" + "+B6-B6" * 600
+    assert grader.grade(workbook(manifest, {"C10": long}), "x").score == 59
 
 
 def test_a_long_chain_of_cells_is_followed_without_recursion(manifest, grader):

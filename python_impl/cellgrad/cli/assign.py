@@ -12,6 +12,7 @@ from pathlib import Path
 from cellgrad.coursework.assign import MOODLE, Assigned, assign
 from cellgrad.coursework.assignment import read_assignment
 from cellgrad.coursework.init import ASSIGNMENT, ROSTER, write_example
+from cellgrad.coursework.kits.write import KINDS, write_kit
 from cellgrad.coursework.roster import read_roster
 from cellgrad.errors import InputError, printable
 
@@ -27,6 +28,7 @@ class Options:
     secret: Path | None = None
     layout_for: str | None = None
     worksheet: bool = True
+    kits: tuple[str, ...] = ()
 
 
 def assign_command(options: Options) -> int:
@@ -49,6 +51,9 @@ def assign_command(options: Options) -> int:
     layout_for = options.layout_for or ""
     if layout_for not in ("", MOODLE):
         raise InputError(f"{layout_for!r} is not known", place="--for", remedy=f"use {MOODLE}")
+    if unknown := [kind for kind in options.kits if kind not in KINDS]:
+        remedy = f"use {', '.join(KINDS)}"
+        raise InputError(f"{unknown[0]!r} is no kit", place="--kit", remedy=remedy)
     assignment = read_assignment(options.assignment)
     students = read_roster(options.roster)
     with _progress(len(students), show=sys.stderr.isatty()) as advance:
@@ -65,6 +70,10 @@ def assign_command(options: Options) -> int:
                 ) from error
             raise error.within(options.assignment) from error
     _say(done, options.output)
+    for kind in options.kits:
+        folder = options.output / "kits" / kind
+        write_kit(kind, options.output, folder)
+        sys.stdout.write(printable(f"wrote the {kind} kit to {folder}: see its README") + "\n")
     return 0
 
 

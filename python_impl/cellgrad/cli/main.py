@@ -342,6 +342,13 @@ def locate(workbook: Path, output: Path | None, nodes: str | None, *, yes: bool)
     help="Lay the workbooks out as the LMS takes them: moodle.",
 )
 @click.option("--worksheet/--no-worksheet", default=True, help="A sheet to print (LibreOffice).")
+@click.option(
+    "--kit",
+    "kits",
+    multiple=True,
+    metavar="NAME",
+    help="An autograder's kit too: gradescope, prairielearn or git; repeat for several.",
+)
 def assign(**options: Any) -> int:
     """Hand out an ASSIGNMENT: a workbook for each student, with numbers of their own.
 

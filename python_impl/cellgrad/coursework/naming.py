@@ -38,8 +38,7 @@ class _PutRight(Program):
 
     def keep(self, name: str, layer: int | None, value: Array) -> Array:
         """Record what was computed and return what is right."""
-        if self.keeping:  # not in the forward pass after the update
-            self.computed[name, layer] = value
+        self.computed[name, layer] = value
         return self.right.get((name, layer), value)
 
 

@@ -56,11 +56,11 @@ class Formulas:
     def _read(self, text: str, row: int, column: int) -> Formula:
         try:
             tree = parse(text, row, column)
+            found = self._by_tree.get(tree)
         except FormulaProblemError as problem:
             return Formula(None, problem=str(problem))
         except RecursionError:
             return Formula(None, problem="the formula is nested too deeply")
-        found = self._by_tree.get(tree)
         if found is None:
             found = self._by_tree[tree] = _looked_over(tree)
         return found

@@ -170,8 +170,17 @@ class _Evaluation:
             self.naming -= 1
 
     def operation(self, node: Node) -> Value:
-        sign = node[1]
-        left, right = self.single(node[2]), self.single(node[3])
+        """Return a chain of operations from left to right; sums can be long."""
+        chain = []
+        while node[0] == "op":
+            chain.append(node)
+            node = node[2]
+        found = self.single(node)
+        for link in reversed(chain):
+            found = self.combined(link[1], found, self.single(link[3]))
+        return found
+
+    def combined(self, sign: str, left: Value, right: Value) -> Value:
         if type(left) is np.ndarray and type(right) is np.ndarray:  # the plain case, quickly
             plain = _PLAIN.get(sign)
             if plain is not None:

@@ -126,6 +126,8 @@ class _Parser:
         node = self.primary()
         while True:
             if self.accept("%"):
+                if node[0] == "percent":
+                    raise FormulaProblemError("the formula takes a percentage of a percentage")
                 node = self.made("percent", node)
             elif self.accept("#"):
                 raise FormulaProblemError("a reference to a spilled range (#) is not evaluated")

@@ -58,6 +58,15 @@ def _area(node: Node) -> str:
     return f"{_sheet(node[1])}{_r1c1(node[2], node[3])}:{_r1c1(node[4], node[5])}"
 
 
+def _operation(node: Node) -> str:
+    chain = []
+    while node[0] == "op":
+        chain.append(node)
+        node = node[2]
+    rest = "".join(f"{link[1]}{text_of(link[3])})" for link in reversed(chain))
+    return "(" * len(chain) + text_of(node) + rest
+
+
 def _array(node: Node) -> str:
     return "{" + ";".join(",".join(text_of(x) for x in row) for row in node[1]) + "}"
 
@@ -71,7 +80,7 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
     "missing": lambda _: "",
     "cell": lambda node: _sheet(node[1]) + _r1c1(node[2], node[3]),
     "area": _area,
-    "op": lambda node: f"({text_of(node[2])}{node[1]}{text_of(node[3])})",
+    "op": _operation,
     "sign": lambda node: f"{node[1]}{text_of(node[2])}",
     "percent": lambda node: f"{text_of(node[1])}%",
     "array": _array,

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet program may take for the start of a formula (the last four: full width)."""
@@ -15,10 +16,16 @@ _INVISIBLE = {code: None for code in range(32) if chr(code) not in "\t\r\n"} | {
 Field = str | float | int | None
 
 
+@lru_cache(maxsize=20_000)
 def disarmed(text: str) -> str:
     """Return a text that no spreadsheet program takes for a formula: led by an apostrophe."""
     text = text.translate(_INVISIBLE)
     return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
+
+
+def visible(text: str) -> str:
+    """Return an id that a program matches: as it is, but for what cannot be seen."""
+    return text.translate(_INVISIBLE)
 
 
 def number(value: float | None) -> str:
@@ -35,17 +42,22 @@ def csv_line(fields: Iterable[Field], raw: Sequence[bool] | None = None) -> str:
         fields: texts are disarmed; numbers are written in full.
         raw: which fields are ids that a program matches, and stay as they are.
     """
-    out = io.StringIO()
     cells = []
     for place, value in enumerate(fields):
         if isinstance(value, str):
             exempt = raw is not None and raw[place]
-            cells.append(value.translate(_INVISIBLE) if exempt else disarmed(value))
+            cells.append(visible(value) if exempt else disarmed(value))
         elif value is None:
             cells.append("")
         else:
             cells.append(repr(value))
-    csv.writer(out).writerow(cells)
+    return csv_text([cells])
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """Return lines of a CSV file whose fields are already texts, and disarmed."""
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
     return out.getvalue()
 
 

@@ -6,15 +6,14 @@ import json
 import math
 from typing import Any
 
-from cellgrad.coursework.model import CellVerdict, Grade, Manifest
-from cellgrad.coursework.outputs.text import csv_line, number
+from cellgrad.coursework.model import CellVerdict, Grade, GradedCell, Manifest
+from cellgrad.coursework.outputs.text import csv_line, csv_text, disarmed, number, visible
 from cellgrad.coursework.record import Record
 
 COLUMNS = {
     "assignment": "the assignment's id",
     "student": "the student's id; empty where it could not be told",
     "file": "the submitted file",
-    "sha256": "of the file",
     "status": "graded, unreadable, missing (nothing handed in) or excused",
     "number": "the cell's place in the flow, from 1; empty for a row without a cell",
     "sheet": "where the cell lies in the handout",
@@ -25,9 +24,9 @@ COLUMNS = {
     "index": "its 0-based place in the quantity, such as 1,0",
     "equation": "the equation's number",
     "takes": "formula or value",
+    "max_points": "what it is worth",
     "verdict": "ok, ok-ecf, wrong, embedded-constant, hardcoded, blank or review",
     "points": "what it earns, before anything is taken off for lateness",
-    "max_points": "what it is worth",
     "formula": "what the student wrote, as text",
     "value": "what it comes to with the student's own givens",
     "right": "the number of the key",
@@ -37,18 +36,42 @@ COLUMNS = {
     "message": "what the student is told; of a row without a cell, the reason",
 }
 
-_IDS = [name in ("student", "sha256") for name in COLUMNS]
+_IDS = [name == "student" for name in COLUMNS]
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def row(manifest: Manifest, grade: Grade, place: int, verdict: CellVerdict) -> dict[str, Any]:
-    """Return the row of one cell."""
-    cell = verdict.cell
+class TidyRows:
+    """Writes the rows of submissions; what every submission has in common is written once."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._about = [_about(place, cell) for place, cell in enumerate(manifest.cells)]
+        self._texts = [
+            [disarmed(_text(value)) for value in about.values()] for about in self._about
+        ]
+        for texts, cell in zip(self._texts, manifest.cells, strict=True):
+            texts[-1] = number(cell.points)
+        self._objects = [_JSON(about)[1:-1] for about in self._about]
+
+    def of(self, grade: Grade) -> tuple[str, str]:
+        """Return the rows of a graded submission: lines of CSV, and objects of JSON."""
+        student = grade.student.id if grade.student else ""
+        head = {"assignment": self._manifest.id, "student": student, "file": grade.file,
+                "status": "graded"}  # fmt: skip
+        left = [disarmed(self._manifest.id), visible(student), disarmed(grade.file), "graded"]
+        opening, lines, objects = _JSON(head)[:-1], [], []
+        for place, verdict in enumerate(grade.verdicts):
+            told = _told(verdict)
+            cells = [disarmed(v) if isinstance(v, str) else _text(v) for v in told.values()]
+            cells[1] = number(verdict.points)
+            lines.append([*left, *self._texts[place], *cells])
+            objects.append(f"{opening}, {self._objects[place]}, {_JSON(told)[1:]}")
+        return csv_text(lines), ",\n  ".join(objects)
+
+
+def _about(place: int, cell: GradedCell) -> dict[str, Any]:
+    """Return what is said of a cell whatever a student did in it."""
     return {
-        "assignment": manifest.id,
-        "student": grade.student.id if grade.student else "",
-        "file": grade.file,
-        "sha256": grade.sha256,
-        "status": "graded",
         "number": place + 1,
         "sheet": cell.sheet,
         "cell": cell.address,
@@ -58,9 +81,15 @@ def row(manifest: Manifest, grade: Grade, place: int, verdict: CellVerdict) -> d
         "index": ",".join(map(str, cell.index)),
         "equation": cell.equation,
         "takes": cell.takes,
+        "max_points": cell.points,
+    }
+
+
+def _told(verdict: CellVerdict) -> dict[str, Any]:
+    """Return what is said of a cell of one student."""
+    return {
         "verdict": verdict.verdict,
         "points": verdict.points,
-        "max_points": cell.points,
         "formula": verdict.formula,
         "value": _finite(verdict.value),
         "right": _finite(verdict.right),
@@ -78,24 +107,19 @@ def bare_row(manifest: Manifest, record: Record) -> dict[str, Any]:
         "assignment": manifest.id,
         "student": record.student.id if record.student else "",
         "file": record.file,
-        "sha256": record.sha256,
         "status": record.status,
         "message": record.problem or reason.get(record.status, ""),
     }
 
 
 def csv_row(cells: dict[str, Any]) -> str:
-    """Return a row as a line of the CSV file."""
-    fields = [
-        _Points(cells[name]) if name in ("points", "max_points") else cells[name]
-        for name in COLUMNS
-    ]
-    return csv_line(fields, _IDS)
+    """Return a row without a cell as a line of the CSV file."""
+    return csv_line([cells[name] for name in COLUMNS], _IDS)
 
 
 def json_row(cells: dict[str, Any]) -> str:
-    """Return a row as an object of the JSON file, on a line of its own."""
-    return json.dumps(cells, ensure_ascii=False, allow_nan=False)
+    """Return a row without a cell as an object of the JSON file."""
+    return _JSON(cells)
 
 
 def header() -> str:
@@ -103,15 +127,8 @@ def header() -> str:
     return csv_line(COLUMNS)
 
 
-class _Points(float):
-    """A number of points: written without the noise of binary sums."""
-
-    def __new__(cls, value: float | None) -> _Points | None:  # type: ignore[misc]
-        """Return it, or None for none."""
-        return None if value is None else super().__new__(cls, value)
-
-    def __repr__(self) -> str:
-        return number(float(self))
+def _text(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else repr(value)
 
 
 def _finite(value: float | None) -> float | None:

@@ -70,7 +70,7 @@ def write_all(
             remedy=f"choose from {', '.join(FORMATS)}",
         )
     _make(folder)
-    places = places_of(manifest)
+    places, rows = places_of(manifest), tidy.TidyRows(manifest)
     roster = list(students)
     known = {student.id: student for student in roster}
     with Spool() as csv, Spool() as lines:
@@ -80,7 +80,8 @@ def write_all(
             record = record_of(grade, places)
             record.student = _as_in_the_roster(grade.student, known)
             records.append(record)
-            _spool(csv, lines, manifest, grade, record)
+            if "tidy" in formats:
+                _spool(csv, lines, rows, tidy.bare_row(manifest, record), (grade, record))
             _write_results(folder, grade, formats)
         records = _with_the_roster(manifest, records, roster)
         for record in records:
@@ -119,13 +120,16 @@ def file_name(grade: Grade) -> str:
     return f"{plain}-{mark.hexdigest()[:8]}"
 
 
-def _spool(csv: Spool, lines: Spool, manifest: Manifest, grade: Grade, record: Record) -> None:
-    if record.status == GRADED:
-        rows = [tidy.row(manifest, grade, place, v) for place, v in enumerate(grade.verdicts)]
-    else:
-        rows = [tidy.bare_row(manifest, record)]
-    csv.add(record.key, "".join(map(tidy.csv_row, rows)))
-    lines.add(record.key, ",\n  ".join(map(tidy.json_row, rows)))
+def _spool(
+    csv: Spool, lines: Spool, rows: tidy.TidyRows, bare: dict[str, Any], made: tuple[Grade, Record]
+) -> None:
+    """Keep the rows of a submission until all are there."""
+    grade, record = made
+    table, objects = (
+        rows.of(grade) if record.status == GRADED else (tidy.csv_row(bare), tidy.json_row(bare))
+    )
+    csv.add(record.key, table)
+    lines.add(record.key, objects)
 
 
 def _as_in_the_roster(student: Student | None, roster: dict[str, Student]) -> Student | None:
