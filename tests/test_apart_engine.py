@@ -150,6 +150,7 @@ def test_what_is_begun_is_opened_and_what_is_not_opened_is_ended(tmp_path):
         (fail, "it was refused"),
     ],
 )
+@pytest.mark.slow
 def test_whatever_happens_to_the_engine_is_one_line(step, begun, does, says, tmp_path, capfd):
     path = tmp_path / "made.xlsx"
     with ApartEngine(Made(step, does), seconds=0.2) as engine:
@@ -261,6 +262,7 @@ def test_verify_says_the_same_of_large_workbooks(tmp_path, command, monkeypatch)
 
 @pytest.mark.parametrize("does", [crash, hang, stumble])
 @pytest.mark.usefixtures("everything_is_large")
+@pytest.mark.slow
 def test_verify_refuses_in_one_line_when_its_engine_fails(does, tmp_path, command, monkeypatch):
     monkeypatch.setenv("CELLGRAD_ENGINE_TIMEOUT", "1")
     monkeypatch.setattr(FormualizerEngine, "open", lambda *_: does())

@@ -493,6 +493,7 @@ drawn_for = given(
 
 @settings(max_examples=4, deadline=None)
 @drawn_for
+@pytest.mark.slow
 def test_drawn_numbers_are_fit_and_an_unchanged_weight_never_passes(network, style, student):
     check_drawn(network, style, student)
 

@@ -263,6 +263,7 @@ def test_a_tolerance_is_the_users_word_and_stays_in_the_result():
     [e for e in entries() if e.kind == "convention" and e.id != "error-sign-convention"],
     ids=lambda entry: entry.id,
 )
+@pytest.mark.slow
 def test_a_convention_counts_as_right_once_it_is_declared(entry):
     program = entry.variants[0].program
     undeclared = audit(of(program), probes())

@@ -99,6 +99,7 @@ def test_a_process_with_a_mistake_gets_exit_code_1_and_its_name(command):
     assert json.loads(told.out)["diagnoses"][0]["bug"] == "updated-output-weights"
 
 
+@pytest.mark.slow
 def test_a_trace_shows_where_a_mistake_begins():
     cell = audited("derivative-of-post-activation", "--trace").first_divergence
     assert (cell.slot.name, cell.slot.step) == ("activation_derivative", 1)

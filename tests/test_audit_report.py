@@ -826,6 +826,7 @@ def books(audits):
 
 
 @pytest.mark.parametrize("name", AUDITS)
+@pytest.mark.slow
 def test_a_workbook_holds_only_functions_that_every_program_has_and_no_error(name, books):
     used = Counter()
     with zipfile.ZipFile(io.BytesIO(books[name])) as archive:

@@ -515,6 +515,7 @@ def test_a_program_that_answers_in_its_own_way_is_read(what):
 
 @posix
 @pytest.mark.parametrize("what", ENDLESS)
+@pytest.mark.slow
 def test_a_program_that_never_ends_is_ended(what, monkeypatch):
     body, answers = ENDLESS[what]
     mark = uuid.uuid4().hex

@@ -165,6 +165,7 @@ def first_difference(program, case, *, exact):
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_first_wrong_quantity_of_every_variant_is_the_one_that_the_words_name(every):
     order = list(LABELS)
     cases = [case for case in probes() if every or case.id not in LIKE_OTHERS]
@@ -223,6 +224,7 @@ def test_a_declared_convention_is_what_the_right_program_then_does():
 # what the probes tell apart
 
 
+@pytest.mark.slow
 def test_the_probes_show_every_entry_but_those_that_nothing_can_show():
     gaps = measured().programs()[0]
     unseen = {

@@ -395,6 +395,7 @@ def test_another_version_of_a_library_is_no_change(tmp_path):
         ("C10", "B6*C6+B7*C7+B8*C8+1E-40"),  # far below what any double shows
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_formula_cannot_be_certified(cell, formula, tmp_path):
     book = changed(read_book(FIRST), "Step", **{cell: formula})
     result = agreement(certify(book))

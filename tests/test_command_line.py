@@ -202,6 +202,7 @@ def test_every_trace_fits_its_schema(path, command):
     ]
 
 
+@pytest.mark.slow
 def test_build_says_what_it_wrote_and_the_result_verifies(tmp_path):
     shutil.copy(SMALL_CASE, tmp_path / "case.json")
     done = cellgrad(tmp_path, "build", "case.json", "-o", "out.xlsx")
@@ -275,6 +276,7 @@ def test_a_trace_holds_the_numbers_substituted(command):
         ["build", SMALL_CASE, "-o", "out.xlsx"],
     ],
 )
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error_of_ours(arguments, tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
@@ -302,6 +304,7 @@ def test_the_first_line_can_be_read_alone(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full")  # noqa: PTH110
 @pytest.mark.parametrize("arguments", [["verify", SMALL], ["build", SMALL_CASE, "-o", "o.xlsx"]])
+@pytest.mark.slow
 def test_an_answer_that_finds_no_room_is_an_error_of_one_line(arguments, tmp_path):
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         done = subprocess.run(

@@ -120,6 +120,7 @@ def agree(name, got, want):
 
 
 @every_engine
+@pytest.mark.slow
 def test_numbers_are_the_doubles_that_python_computes(name, workbook, engine_or_skip):
     with engine_or_skip(name).open(workbook) as book:
         got = read(book, "B1", "B2", "B3", "B4", "B5")
@@ -568,6 +569,7 @@ def test_libreoffice_does_not_outlive_us(blow, workbook, engine_or_skip):
 
 @on_proc
 @pytest.mark.gnumeric
+@pytest.mark.slow
 def test_a_hung_gnumeric_is_ended_and_reported(tmp_path, workbook, engine_or_skip, monkeypatch):
     engine_or_skip("gnumeric")
     sleeper = tmp_path / "ssconvert"

@@ -78,6 +78,7 @@ def test_every_hostile_shape_is_refused_in_two_seconds_and_256_mebibytes(names):
 
 
 @pytest.mark.parametrize("hog", ["bytearray(MEMORY)", "list(iter(int, 1))", "sum(iter(int, 1))"])
+@pytest.mark.slow
 def test_the_limits_of_that_test_bite(hog):
     done = ran(["nothing"], CHILD.replace("check(data, {})", hog), seconds=0.2)
     assert done.returncode == -signal.SIGPROF or "MemoryError" in done.stderr

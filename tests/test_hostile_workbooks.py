@@ -95,6 +95,7 @@ BOMBS = {
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits as POSIX has them")
 @pytest.mark.parametrize("kind", BOMBS)
+@pytest.mark.slow
 def test_a_zip_bomb_is_refused_in_little_time_and_memory(kind, tmp_path):
     resource = pytest.importorskip("resource")
     (tmp_path / "bomb.xlsx").write_bytes(bomb(kind))
@@ -442,6 +443,7 @@ def test_a_damaged_archive_is_refused_or_verified_and_never_crashes(tmp_path, en
 
 @FUZZED
 @given(name=st.sampled_from(sorted(parts_of())), changes=CHANGES)
+@pytest.mark.slow
 def test_a_damaged_part_is_refused_or_verified_and_never_crashes(tmp_path, engine, name, changes):
     path = tmp_path / "fuzz.xlsx"
     parts = parts_of()

@@ -201,6 +201,7 @@ def assert_as_the_reference(document, case, errors, parameters, name):
 
 @QUICK
 @given(seeds)
+@pytest.mark.slow
 def test_every_exact_kernel_has_the_bits_of_the_scalar_reference(seed):
     document, case = drawn(seed)
     found = set()
@@ -213,6 +214,7 @@ def test_every_exact_kernel_has_the_bits_of_the_scalar_reference(seed):
 @QUICK
 @given(seeds)
 @example(390)  # the sign of a zero shows where a batch's sum begins
+@pytest.mark.slow
 def test_the_compiled_loops_have_the_bits_of_the_plain_kernel(numba, seed):
     from cellgrad.kernels import loops  # noqa: PLC0415 - needs numba
 

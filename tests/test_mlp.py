@@ -154,6 +154,7 @@ def complex_error(case, weights, biases):
 
 @settings(max_examples=120, deadline=None)
 @given(cases(activations=SMOOTH))
+@pytest.mark.slow
 def test_every_gradient_is_the_derivative_of_the_error_by_a_complex_step(case):
     # f′(x) = Im f(x + ih) / h has no cancellation: exact to rounding at h = 1e-30
     h = 1e-30

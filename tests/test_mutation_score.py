@@ -208,6 +208,7 @@ def test_a_number_in_place_of_a_formula_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("path", QUICK, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_prove_says_of_whole_files_what_was_said_locally(path, tmp_path):
     mutants = drawn(path, random.Random(path.stem), 6)
     assert disagreements(path, mutants, tmp_path) == []

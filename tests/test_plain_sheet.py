@@ -128,6 +128,7 @@ def sheet_of(rows):
 
 @settings(max_examples=200, deadline=None)
 @given(ROWS)
+@pytest.mark.slow
 def test_a_plain_sheet_is_read_as_the_general_reader_reads_it(rows):
     data = sheet_of(rows)
     quick, slow = agreed(data)
@@ -398,6 +399,7 @@ def tally(count, seed):
     return Counter(agreed(mutated(rng, WHOLE)) for _ in range(count))
 
 
+@pytest.mark.slow
 def test_mutants_of_a_sheet_are_read_alike_or_left_to_the_general_reader():
     found = tally(2500, "plain")
     assert found[True, True] > 120

@@ -127,6 +127,7 @@ def written(source, folder):
     ],
     ids=lambda path: path.stem,
 )
+@pytest.mark.slow
 def test_every_shipped_workbook_is_proved(path):
     report = prove_workbook(path)
     assert holds(report)
@@ -185,6 +186,7 @@ def test_of_a_unit_step_it_is_said_that_nothing_is_differentiated():
 
 @settings(max_examples=6, deadline=None)
 @given(document=cases())
+@pytest.mark.slow
 def test_any_step_is_proved(document, tmp_path_factory):
     assert holds(prove_workbook(written(as_case(document), tmp_path_factory.mktemp("step"))))
 
@@ -437,6 +439,7 @@ _SLOWER = {"start", "corrected", "penalty", "moment", "comparison", "surface"}
     "what",
     [pytest.param(name, marks=pytest.mark.slow if name in _SLOWER else ()) for name in ROWS],
 )
+@pytest.mark.slow
 def test_a_mistake_in_one_row_is_named_and_no_other_row(what):
     stem, part, quantity, index, layer, template = ROWS[what]
     book = opened(SPREADSHEETS / "series" / f"{stem}.xlsx")
@@ -592,6 +595,7 @@ def check_mutants(path, sheets, step):
     return refuted, len(survivors)
 
 
+@pytest.mark.slow
 def test_mutants_of_the_step_are_refuted_or_equivalent():
     check_mutants(BY_HAND, ["Step"], step=16)
 
@@ -637,6 +641,7 @@ COPIED = ["training-step-3-4-1", "more/softmax-3-4-3", "more/leaky-3-4-2",
 @pytest.mark.parametrize(
     "name", [COPIED[0], *(pytest.param(name, marks=pytest.mark.slow) for name in COPIED[1:])]
 )
+@pytest.mark.slow
 def test_a_copy_saved_by_libreoffice_is_proved(name, tmp_path):
     copy = resaved(SPREADSHEETS / f"{name}.xlsx", "soffice", tmp_path)
     assert holds(prove_workbook(copy))

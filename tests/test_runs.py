@@ -127,6 +127,7 @@ def check_random_run(document, folder, engine=None):
 
 @settings(max_examples=12, deadline=None, phases=UNSHRUNK)
 @given(document=run_cases())
+@pytest.mark.slow
 def test_any_run_agrees_to_the_last_bit(document, tmp_path_factory):
     check_random_run(document, tmp_path_factory.mktemp("run"))
 
@@ -260,6 +261,7 @@ def test_one_update_of_a_run_is_written_out(command):
     assert is_refusal(command("trace", case, "--update", 13), "--update", "12 updates")
 
 
+@pytest.mark.slow
 def test_a_step_in_which_biases_decay_agrees(tmp_path, command):
     document = json.loads((CASES / "weight-decay-2-3-2.json").read_text("utf-8"))
     document.pop("published", None)
@@ -395,6 +397,7 @@ QUICK = {
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in FAULTS]
 )
+@pytest.mark.slow
 def test_a_planted_fault_is_named(name, tmp_path):
     stem, part, quantity, index, layer, fault = FAULTS[name]
     described, book = saved(stem)
@@ -639,6 +642,7 @@ def with_map(source, target, change):
     [("updates", "13"), ("data", "9"), ("nodes", "3-5-1"), ("optimizer", "adam"), ("kind", "walk"),
      ("momentum", "maybe"), ("samples", "2"), ("evaluated", "-1")],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_description_that_does_not_fit_is_a_disagreement(fact, value, tmp_path, command):
     def change(sheet):
         row = next(r for r in range(1, 60) if sheet.cell(r, 1).value == fact)
@@ -650,6 +654,7 @@ def test_a_description_that_does_not_fit_is_a_disagreement(fact, value, tmp_path
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.slow
 def test_every_row_of_a_map_of_parts_is_needed(tmp_path):
     source = SERIES / "12-training-program.xlsx"
     rows = openpyxl.load_workbook(source)["Map"].max_row

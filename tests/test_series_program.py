@@ -57,6 +57,7 @@ def series_program(case):
 
 
 @pytest.mark.parametrize("kernel", ["auto", "plain"])
+@pytest.mark.slow
 def test_5000_samples_reach_what_the_series_program_reaches_bit_for_bit(kernel, command):
     case = json.loads(CASE.read_text("utf-8"))
     hidden, output, right = series_program(case)

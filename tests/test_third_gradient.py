@@ -182,6 +182,7 @@ def check_rows(path, every):
 
 
 @pytest.mark.parametrize("path", SERIES, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_gradients_of_runs_row_by_row(path):
     if path.stat().st_size > 500_000:
         pytest.skip("in the slow part")

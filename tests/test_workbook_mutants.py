@@ -184,6 +184,7 @@ def some_mutants(bench, count, sheet=None):
     return random.Random(f"mutants of {bench.path.stem}").sample(straight, count)
 
 
+@pytest.mark.slow
 def test_a_mutated_file_gets_the_same_answer(bench, tmp_path):
     opened = bench(BY_HAND)
     assert_files_say_the_same(opened, some_mutants(opened, 6), tmp_path)
@@ -206,6 +207,7 @@ def test_mutants_tried_together_get_the_answer_they_get_alone(bench):
         assert alone == (mutant not in {*together.equivalent, *together.survivors}), mutant
 
 
+@pytest.mark.slow
 def test_a_mutated_file_that_runs_in_a_circle_is_refused_with_the_cell(bench, tmp_path):
     opened = bench(BY_HAND)
     circular = [m for m in opened.mutants("Step") if opened.algebra.circular(m)]
@@ -263,6 +265,7 @@ CHANGED_FORMULAS = {
 
 
 @pytest.mark.parametrize("fault", CHANGED_FORMULAS)
+@pytest.mark.slow
 def test_a_changed_formula_is_named(command, tmp_path, fault):
     name, change = CHANGED_FORMULAS[fault]
     parts = parts_of(DEFAULT)

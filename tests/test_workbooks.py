@@ -91,6 +91,7 @@ def test_the_sheets_stand_in_order_and_open_on_the_guide(path):
 
 
 @pytest.mark.parametrize("path", WORKBOOKS, ids=name_of)
+@pytest.mark.slow
 def test_no_defined_name_looks_like_a_cell_or_a_reserved_word(path):
     for name in read_book(path).names:
         if name.startswith("_xlnm."):
@@ -146,6 +147,7 @@ def test_every_bit_of_a_given_reads_back(tmp_path):
     assert sheet.values[area.top, area.left] == numbers[4]
 
 
+@pytest.mark.slow
 def test_the_middle_panel_stands_beside_the_left_in_the_same_shape():
     for path in WORKBOOKS:
         book = read_book(path)
@@ -201,6 +203,7 @@ UNHURRIED = {"deadline": None, "suppress_health_check": [HealthCheck.function_sc
 
 @settings(max_examples=8, **UNHURRIED)
 @given(document=cases())
+@pytest.mark.slow
 def test_any_case_becomes_a_workbook_that_verifies(document, tmp_path, engine_or_skip):
     verifies(document, tmp_path / "drawn.xlsx", engine_or_skip("formualizer"))
 
@@ -248,6 +251,7 @@ def big_case(nodes, activation="logistic", samples=1):
     )
 
 
+@pytest.mark.slow
 def test_long_sums_use_the_sheets_own_functions_and_agree_within_bound(tmp_path, engine_or_skip):
     path = tmp_path / "big.xlsx"
     build(big_case([17, 4, 18]), path)
@@ -265,6 +269,7 @@ def test_a_large_networks_check_covers_a_stated_selection(tmp_path):
 
 
 @pytest.mark.parametrize(("nodes", "limit"), [([1, 8_200], "16,384"), ([2_000, 1, 1], "8,192")])
+@pytest.mark.slow
 def test_a_network_beyond_a_sheet_is_refused_with_the_limit_named(nodes, limit):
     with pytest.raises(WorkbookError, match=limit):
         write_workbook(big_case(nodes))
