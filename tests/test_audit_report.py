@@ -640,6 +640,7 @@ def schemas():
 
 
 @pytest.mark.parametrize("name", AUDITS)
+@pytest.mark.slow
 def test_the_document_and_the_certificate_follow_their_schemas(name, audits, schemas):
     for kind, made in (("audit", document), ("certificate", certificate)):
         found = json.loads(json.dumps(made(audits[name]), allow_nan=False))

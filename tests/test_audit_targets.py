@@ -299,6 +299,7 @@ def damaged(draw):
 
 @given(damaged())
 @settings(QUICK, max_examples=35)
+@pytest.mark.slow
 def test_what_the_schema_refuses_the_reader_refuses(document):
     data = json.dumps(document).encode()
     refused = []

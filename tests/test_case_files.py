@@ -402,6 +402,7 @@ FUZZED = settings(
 
 @FUZZED
 @given(document=mutants())
+@pytest.mark.slow
 def test_a_mutant_of_a_case_is_traced_or_refused(document, tmp_path, command):
     data = json.dumps(document).encode()
     case = None

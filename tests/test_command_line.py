@@ -249,6 +249,7 @@ def test_every_case_is_traced(path, command):
     assert done.out.count("\n") > 20
 
 
+@pytest.mark.slow
 def test_every_trace_fits_the_terminal(command):
     wide = []
     for path in ALL_CASES:

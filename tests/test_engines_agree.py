@@ -62,6 +62,7 @@ def test_larger_networks_and_other_structures_agree(name, engine_or_skip, tmp_pa
         assert report.agrees, report.mismatches[0].line()
 
 
+@pytest.mark.slow
 def test_the_readmes_counts_are_those_of_the_workbooks():
     text = (TOP / "README.md").read_text("utf-8")
     steps = sum(

@@ -344,6 +344,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("kind", UNREADABLE)
 @pytest.mark.parametrize("which", ["training", "validation"])
+@pytest.mark.slow
 def test_what_cannot_be_read_is_named(kind, which, sheet, command):
     rows, *words = UNREADABLE[kind]
     good = [row[:3] for row in PLAIN]
