@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -24,6 +23,7 @@ from cellgrad.case.quantities import Index, Key, quantities
 from cellgrad.case.read import read_case
 from cellgrad.case.selection import Parameter
 from cellgrad.case.structure import Structure
+from cellgrad.case.toml_document import toml_document
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 
@@ -52,14 +52,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def _load(data: bytes) -> Document:
-    try:
-        document = tomllib.loads(data.decode("utf-8-sig"))
-    except tomllib.TOMLDecodeError as error:
-        raise CaseError(f"not TOML ({error})") from error
-    except UnicodeDecodeError as error:
-        raise CaseError("not a UTF-8 text", remedy="save it as UTF-8") from error
-    except RecursionError as error:
-        raise CaseError("nested too deeply") from error
+    document = toml_document(data, CaseError)
     from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
 
     wrong = best_match(_validator().iter_errors(document))

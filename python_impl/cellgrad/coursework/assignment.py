@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,6 +31,7 @@ from cellgrad.case.model import (
 from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.read import parse_case
 from cellgrad.case.structure import Structure
+from cellgrad.case.toml_document import toml_document
 from cellgrad.case.write import case_document
 from cellgrad.coursework.model import FORMULA, Policy
 from cellgrad.errors import CaseError, InputError
@@ -175,16 +175,7 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
 
 
 def _load(data: bytes) -> dict[str, Any]:
-    try:
-        document = tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"not TOML ({error})", remedy="correct that line") from error
-    except UnicodeDecodeError as error:
-        raise InputError("not a UTF-8 text", remedy="save it as UTF-8") from error
-    except RecursionError as error:
-        raise InputError("nested too deeply") from error
-    except ValueError as error:
-        raise InputError("holds a whole number of thousands of digits") from error
+    document = toml_document(data)
     from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
 
     try:

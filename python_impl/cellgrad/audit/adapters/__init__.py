@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from cellgrad.audit.adapters.adapter import Adapter
-from cellgrad.audit.adapters.builder import load
-from cellgrad.audit.targets.function import SECONDS
+from cellgrad.audit.adapters.adapter import Adapter, Builder
+from cellgrad.audit.targets.function import SECONDS, found_function
 from cellgrad.errors import InputError
 
 _KINDS = {
@@ -51,5 +50,13 @@ def create(text: str, timeout: float = SECONDS) -> Adapter | None:
     # the framework first: Keras needs a backend by the time the user's module imports it
     adapter = make(name=text, timeout=timeout)
     if rest:
-        adapter.builder = load(rest)
+        adapter.builder = _builder(rest)
     return adapter
+
+
+def _builder(text: str) -> Builder:
+    found = found_function(text)
+    if not callable(found):
+        raise InputError("holds no function", file=text, remedy="check the name behind the colon")
+    builder: Builder = found
+    return builder

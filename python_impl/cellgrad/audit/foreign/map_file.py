@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +18,7 @@ from cellgrad.audit.foreign.placement import Placement, place_of, placement
 from cellgrad.case.model import DEFAULT_LEAKY_SLOPE, Conventions
 from cellgrad.case.quantities import Key, Quantity, table
 from cellgrad.case.structure import Structure
+from cellgrad.case.toml_document import toml_document
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 from cellgrad.xlsx.addresses import Range
@@ -136,16 +136,7 @@ def _workbook(path: Path, document: dict[str, Any]) -> Path:
 
 
 def _load(data: bytes) -> dict[str, Any]:
-    try:
-        document = tomllib.loads(data.decode("utf-8-sig"))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"not TOML ({error})", remedy="correct that line") from error
-    except UnicodeDecodeError as error:
-        raise InputError("not a UTF-8 text", remedy="save it as UTF-8") from error
-    except RecursionError as error:
-        raise InputError("nested too deeply") from error
-    except ValueError as error:
-        raise InputError("holds a whole number of thousands of digits") from error
+    document = toml_document(data)
     from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
 
     try:

@@ -58,7 +58,7 @@ class FunctionTarget:
     def __init__(self, function: str | Callable[..., object], timeout: float = SECONDS) -> None:
         if isinstance(function, str):
             self.name = printable(shortened(function))
-            self._function = _found(function)
+            self._function = found_function(function)
         else:
             self.name, self._function = _name_of(function), function
         if not callable(self._function):
@@ -100,8 +100,12 @@ def _name_of(function: object) -> str:
     return printable(":".join(map(str, names)) if all(names) else type(function).__name__)
 
 
-def _found(text: str) -> Callable[..., object]:
-    """Import a function; the present folder is looked in first."""
+def found_function(text: str) -> Callable[..., object]:
+    """Import what ``module:function`` names; the present folder is looked in first.
+
+    Raises:
+        InputError: it cannot be imported, or the module has no such name.
+    """
     shown = printable(shortened(text))
     if not _NAME.fullmatch(text):
         raise InputError("is not of the form module:function", file=shown)
