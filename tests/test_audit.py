@@ -509,3 +509,13 @@ def _plugin_is_installed():
     from importlib.metadata import entry_points  # noqa: PLC0415
 
     return any(e.value == "cellgrad.pytest_plugin" for e in entry_points(group="pytest11"))
+
+
+def test_a_quantity_that_the_case_lacks_may_stand_as_nulls_beside_right_numbers():
+    case = read_case(CASES / "softmax-3-4-3.json")
+    right = of(Program).answer(case)
+    right.numbers[Slot(1, "error_derivative", None)] = Numbers(
+        np.full((1, 3), np.nan), np.zeros((1, 3))
+    )
+    result = audit(Made(lambda _: right), [case])
+    assert (result.verdict, result.code()) == ("bit_identical", 0)
