@@ -1,0 +1,220 @@
+"""Laws of fair grading over any network: what holds whichever cells are wrong, and how."""
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from cellgrad.case.model import Case, Network, Optimizer, Sample
+from cellgrad.coursework.mistaken_formulas import mistaken_formulas
+from cellgrad.coursework.model import OK, OK_ECF
+from cellgrad.coursework.template_cells import Terms
+from cellgrad.report.trace import step_of_case
+from cellgrad.verify.expected import step_numbers
+from grading_oracle import differs
+from plain_submission import (
+    HIDDEN,
+    OUTPUTS,
+    REFERENCE,
+    assignment,
+    grader_of,
+    right_cells,
+    verdicts,
+    workbook,
+)
+
+GOOD = (OK, OK_ECF)
+hundredths = st.integers(11, 99).map(lambda n: n / 100)
+signed = st.builds(lambda size, sign: sign * size, hundredths, st.sampled_from((1, -1)))
+
+
+def laws(examples):
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+        phases=(Phase.explicit, Phase.generate),  # making an example smaller takes minutes
+    )
+
+
+@st.composite
+def networks(draw, rates=(0.5, 0.25, 1.5)):
+    """Draw a case of a small network, of any kind that an assignment may have."""
+    loss = draw(st.sampled_from(sorted(OUTPUTS)))
+    nodes = draw(st.lists(st.integers(1, 3), min_size=2, max_size=4))
+    if loss == "categorical_cross_entropy":
+        nodes[-1] = max(2, nodes[-1])
+    layers = range(len(nodes) - 1)
+    hidden = [draw(st.sampled_from(HIDDEN)) for _ in layers[1:]]
+    biases = draw(st.booleans())
+    samples = draw(st.integers(1, 2))
+
+    def row(count, numbers=signed):
+        return tuple(draw(numbers) for _ in range(count))
+
+    def target():
+        if loss == "categorical_cross_entropy":
+            return (1.0, *[0.0] * (nodes[-1] - 1))
+        return row(nodes[-1], hundredths)
+
+    return Case(
+        id="drawn", title="Drawn",
+        network=Network(
+            tuple(nodes),
+            (*hidden, draw(st.sampled_from(OUTPUTS[loss]))),
+            tuple(tuple(row(nodes[k + 1]) for _ in range(nodes[k])) for k in layers),
+            tuple(row(count) for count in nodes[1:]) if biases else None,
+        ),
+        loss=loss,
+        samples=tuple(Sample(row(nodes[0]), target()) for _ in range(samples)),
+        update="online" if samples == 1 else draw(st.sampled_from(("batch_sum", "batch_mean"))),
+        learning_rate=draw(st.sampled_from(rates)),
+        optimizer=Optimizer(weight_decay=draw(st.sampled_from((0.0, 0.25)))),
+    )  # fmt: skip
+
+
+def catalogued(manifest):
+    """Return the catalogue's wrong formulas, by cell."""
+    case = next(iter(manifest.handouts.values())).case
+    found = {}
+    for each in mistaken_formulas(manifest, case):
+        found.setdefault(manifest.cells[each.cell].address, {})[each.formula] = None
+    return {address: sorted(formulas) for address, formulas in found.items()}
+
+
+@st.composite
+def slips(draw, manifest, cell):
+    """Draw a formula that a slip of the pen makes of the right one: it need not be wrong."""
+    formula = cell.formula
+    before = [c.address for c in manifest.cells[: manifest.cells.index(cell)]]
+    known = [*(g.address for g in manifest.givens), *before]
+    places = [m.span() for m in REFERENCE.finditer(formula)]
+    signs = [m.start() for m in re.finditer(r"(?<=[\dA-Z)])[-+*/](?=[\dA-Z($])", formula)]
+    kind = draw(st.sampled_from(["operand", "sign", "factor", "shift"]))
+    if kind == "operand" and places:
+        start, end = draw(st.sampled_from(places))
+        return formula[:start] + draw(st.sampled_from(known)) + formula[end:]
+    if kind == "sign" and signs:
+        at = draw(st.sampled_from(signs))
+        return formula[:at] + draw(st.sampled_from("-+*/")) + formula[at + 1 :]
+    if kind == "factor":
+        return f"({formula})*{draw(st.sampled_from([2, -1, 0.5, 1]))}"
+    return f"({formula})+{draw(st.sampled_from(known))}"
+
+
+def wrong_for(data, manifest, cell):
+    """Draw a formula for a cell: one of the catalogue's, or a slip."""
+    known = catalogued(manifest).get(cell.address, [])
+    if known and data.draw(st.booleans(), "catalogued"):
+        return data.draw(st.sampled_from(known), cell.label)
+    return data.draw(slips(manifest, cell), cell.label)
+
+
+def one_wrong_cell(case, data):
+    manifest = assignment(case)
+    cell = data.draw(st.sampled_from(manifest.cells), "cell")
+    formula = wrong_for(data, manifest, cell)
+    found = grader_of(manifest).grade(workbook(manifest, {cell.address: f"={formula}"}), "x")
+    said = verdicts(found)
+    wrong = differs(manifest, cell, formula)
+    assert (said[cell.address].verdict in GOOD) is not wrong
+    assert all(v.verdict in GOOD for address, v in said.items() if address != cell.address)
+    assert found.score == manifest.points - wrong
+
+
+@laws(15)
+@given(networks(), st.data())
+def test_one_wrong_cell_costs_exactly_itself(case, data):
+    one_wrong_cell(case, data)
+
+
+@pytest.mark.slow
+@laws(400)
+@given(networks(), st.data())
+def test_one_wrong_cell_costs_exactly_itself_in_many_networks(case, data):
+    one_wrong_cell(case, data)
+
+
+@pytest.mark.slow
+@laws(150)
+@given(networks(), st.data())
+def test_however_many_cells_are_wrong_the_others_keep_their_credit(case, data):
+    manifest = assignment(case)
+    chosen = data.draw(st.lists(st.sampled_from(manifest.cells), unique=True, max_size=8), "cells")
+    changes = {}
+    for cell in chosen:
+        content = data.draw(st.sampled_from(["formula", "number", "text", "nothing"]), "content")
+        changes[cell.address] = {
+            "formula": "=" + wrong_for(data, manifest, cell),
+            "number": data.draw(signed), "text": "?", "nothing": None,
+        }[content]  # fmt: skip
+    found = grader_of(manifest).grade(workbook(manifest, changes), "x")
+    for address, said in verdicts(found).items():
+        if address not in changes:
+            assert said.verdict in GOOD
+            assert said.points == said.cell.points
+        elif not isinstance(changes[address], str) or changes[address] == "?":
+            assert not said.points
+    assert found.score >= manifest.points - len(changes)
+
+
+@pytest.mark.slow
+@laws(60)
+@given(networks(rates=(0.5, 1e-3, 1e-6)), st.data())
+def test_an_unchanged_weight_never_passes(case, data):
+    decimals = data.draw(st.integers(0, 12), "decimals")
+    updates = ("new_weights", "new_biases")
+    ask = _ask_for(decimals)
+    manifest = assignment(case, ask)
+    old = {
+        (f"new_{given.quantity}", given.layer, given.index): given.address
+        for given in manifest.givens
+    }
+    right, numbers_of = right_cells(manifest), step_numbers(step_of_case(case))
+    cells = [
+        cell for cell in manifest.cells
+        if cell.quantity in updates
+        # where hardly anything changes nobody can tell: no handout has such numbers
+        and abs(
+            float(numbers_of[cell.quantity, cell.layer][cell.index])
+            - right[old[cell.quantity, cell.layer, cell.index]]
+        ) > 1e-11
+    ]  # fmt: skip
+    formulas, numbers = {}, {}
+    for cell in cells:
+        address = old[cell.quantity, cell.layer, cell.index]
+        formulas[cell.address], numbers[cell.address] = f"={address}", right[address]
+    for changes in (formulas, numbers, {a: round(x, max(decimals, 1)) for a, x in numbers.items()}):
+        said = verdicts(grader_of(manifest).grade(workbook(manifest, changes), "x"))
+        for cell in cells:
+            assert said[cell.address].verdict not in GOOD, cell.label
+            assert not said[cell.address].points
+
+
+_TERMS = {n: Terms("value", n) for n in range(13)}
+
+
+def _ask_for(decimals):
+    return _ASKS.setdefault(decimals, lambda _key, _index: _TERMS[decimals])
+
+
+_ASKS = {}
+
+
+@pytest.mark.slow
+@laws(60)
+@given(networks(), st.data())
+def test_stored_values_change_no_verdict(case, data):
+    manifest = assignment(case)
+    cell = data.draw(st.sampled_from(manifest.cells), "cell")
+    changes = {cell.address: "=" + wrong_for(data, manifest, cell)}
+    addresses = [c.address for c in (*manifest.cells, *manifest.fixed)]
+    stored = data.draw(st.dictionaries(st.sampled_from(addresses), st.floats(-1e9, 1e9)), "stored")
+    grader = grader_of(manifest)
+    plain = verdicts(grader.grade(workbook(manifest, changes), "x"))
+    forged = verdicts(grader.grade(workbook(manifest, changes, stored=stored), "x"))
+    assert {a: (v.verdict, v.points) for a, v in plain.items()} == {
+        a: (v.verdict, v.points) for a, v in forged.items()
+    }
