@@ -360,6 +360,20 @@ AREAS = [
     ("C35", "SUMXMY2(S_postA_O,target)/2"),
     ("C12", "1/(1+EXP(-S_preA_H))"),
     ("O6", "INDEX(weight_ItoH,1,1)-learning_rate*INDEX(gradient_ItoH,1,1)"),
+    ("C10", "SUMPRODUCT(input,INDEX(weight_ItoH,0,COLUMNS($C10:C10)))"),
+    ("I6", "INDEX(input,ROWS(I$6:I6))*I$10"),
+    ("I7", "INDEX(input,ROWS($I$6:$I7))*INDEX(S_ERROR_H,COLUMN(I7)-8)"),
+    ("I7", "INDEX(input,ROW(I7)-5)*I$10"),
+    ("C10", "LET(x,B6:B8,w,C6:C8,SUMPRODUCT(x,w))"),
+    ("C12", "LET(z,C10,e,EXP(-z),1/(1+e))"),
+    ("C12", "_xlfn.LET(_xlpm.z,C10,_xlpm.z2,-_xlpm.z,1/(1+EXP(_xlpm.z2)))"),
+    ("C12", "CHOOSE(1,1/(1+EXP(-C10)),0)"),
+    ("C12", "IF(ISNUMBER(C10),1/(1+EXP(-C10)),0)"),
+    ("C12", 'IF(ISBLANK(C10),"",1/(1+EXP(-C10)))'),
+    ("C10", 'SUMIF(B6:B8,">0",B6:B8)*0+SUMPRODUCT(B6:B8,C6:C8)'),
+    ("C10", "SUMPRODUCT(B6:B8,C6:C8)+SUM(Z1:Z)"),
+    ("C10", "MEDIAN(B6*C6+B7*C7+B8*C8)"),
+    ("C10", "SUMPRODUCT(Step!input,Step!C6:C8)"),
 ]
 
 
@@ -380,6 +394,13 @@ def test_array_formulas_fill_their_cells(manifest):
     assert grader_of(manifest).grade(workbook(manifest, cells), "x").score == 59
     cells["I6"] = '<f t="array" ref="I6:L8">B6:B8*I10:L10</f>'
     assert grader_of(manifest).grade(workbook(manifest, cells), "x").score == 59
+    spilled = {
+        "C10": '<f t="array" ref="C10:F10">MMULT(TRANSPOSE(B6:B8),C6:F8)</f>',
+        "C12": '<f t="array" ref="C12:F12">1/(1+EXP(-_xlfn.ANCHORARRAY(C10)))</f>',
+        "C23": "=SUMPRODUCT(TRANSPOSE(C12#),C18:C21)",
+    }
+    spilled |= dict.fromkeys(f"{column}{row}" for column in "DEF" for row in (10, 12))
+    assert grader_of(manifest).grade(workbook(manifest, spilled), "x").score == 59
     wrong = cells | {"I6": '<f t="array" ref="I6:L8">B6:B8+I10:L10</f>'}
     assert grader_of(manifest).grade(workbook(manifest, wrong), "x").score <= 58
 
@@ -579,6 +600,14 @@ def test_formulas_come_to_what_engines_compute(name, engine_or_skip, tmp_path):
         ("SUM(s!A1:s!A3)", 1.25), ("SUM('s'!A1:A3)", 1.25),
         ("SUM(A1:A3;B1)", 4.75), ("PI()-3", 0.14159265358979312), ("+A1", 0.5), ("A1--A2", -0.75),
         ("SUM(MMULT(A1:B1,A1:A2))", -4.125), ("IFS(A1<0,1,A1>0,2)", 2), ("1E3/1e2", 10),
+        ("MAX(-3,)", 0), ("PRODUCT(5,)", 0), ("AVERAGE(4,)", 2), ("COUNT(4,)", 2),
+        ("MEDIAN(1,3,9)", 3), ("MEDIAN(1,3)", 2), ("CHOOSE(2,5,6)", 6), ('VALUE("1.5")', 1.5),
+        ("SWITCH(3,1,10,3,30,40)", 30), ("SWITCH(4,1,10,3,30,40)", 40), ("ISNUMBER(A1)", 1),
+        ('ISNUMBER("a")', 0), ('ISTEXT("a")', 1), ("ISBLANK(Z9)", 1), ("ISBLANK(A1)", 0),
+        ("ISERROR(1/0)", 1), ("ISERROR(1)", 0), ("LET(a,2,b,a*3,a+b)", 8), ("ROWS(A1:A3)", 3),
+        ("LET(a,1,LET(a,2,a)+a)", 3), ('SUMIF({1,2,3},">1")', 5), ('SUMIF({1,2,3},"<>2")', 4),
+        ("SUMIF({1,2,3},2,{10,20,30})", 20), ("COLUMNS(MMULT({1;2},{1,2,3}))", 3),
+        ("ROW(A7)+COLUMN(C1)", 10),
         (".5*2", 1), ("IFERROR(1/0,7)", 7), ("POWER(4,0.5)", 2), ('"2"*3', 6), ("D7+1", 1),
     ],
 )  # fmt: skip
@@ -589,7 +618,7 @@ def test_formulas_come_to_what_they_say(formula, value):
 @pytest.mark.parametrize(
     "formula", ["1/0", "LN(0)", "LN(-1)", "SQRT(-1)", "0^0", "EXP(800)", '"a"+1', "#REF!+1",
                 "1/(1/0)", "IF(1/0>0,1,2)", "MAX(1,1/0)", "SUM(1/0)", "MMULT(A1:A2,A1:A2)",
-                "INDEX(A1:B3,9,9)"],
+                "INDEX(A1:B3,9,9)", "CHOOSE(3,1,2)", "SWITCH(4,1,2,3,4)", 'VALUE("a")'],
 )  # fmt: skip
 def test_errors_stay_errors(formula):
     assert np.isnan(ours(formula))

@@ -49,7 +49,7 @@ class Limits:
         seconds: seconds on the clock; generous, since the machine may be busy.
     """
 
-    memory: int = 512 << 20
+    memory: int = 256 << 20
     cpu: int = 10
     seconds: float = 60.0
 

@@ -199,8 +199,8 @@ def _one(place: Place) -> Bounds:
 
 
 def _bounds(node: Node, at: Place) -> Bounds:
-    if None in node[2:]:
-        raise FormulaProblemError("a whole row or column")
+    if node[0] == "spill" or None in node[2:]:
+        raise FormulaProblemError("a spilled range, or a whole row or column")
     top, bottom = axis_range(node[2], node[4], at[1], 0)
     left, right = axis_range(node[3], node[5], at[2], 0)
     return at[0] if node[1] is None else node[1], top, left, bottom, right

@@ -45,6 +45,7 @@ class Entry:
         formula: without its equals sign, as its author wrote it; empty for a constant.
         base: the cell that the text is written for (another one in shared formulas).
         anchor: the first cell of the array formula or spill that fills this cell.
+        fills: of such a first cell, the last row and column that it fills.
         array: whether the formula may come to several values.
         problem: why the cell cannot be read.
     """
@@ -53,6 +54,7 @@ class Entry:
     formula: str = ""
     base: tuple[int, int] = (0, 0)
     anchor: tuple[int, int] | None = None
+    fills: tuple[int, int] | None = None
     array: bool = False
     problem: str = ""
 
@@ -304,6 +306,7 @@ class _SheetReader:
         """Give every cell of an array formula, or of a spill, its anchor."""
         for anchor, area in self.arrays:
             formula = self.cells[anchor].formula
+            self.cells[anchor].fills = area.bottom, area.right
             for row in range(area.top, area.bottom + 1):
                 for column in range(area.left, area.right + 1):
                     entry = self.cells.setdefault((row, column), Entry())

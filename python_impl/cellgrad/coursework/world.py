@@ -95,6 +95,8 @@ class StudentBook:
     def bounds(self, tree: Node, at: Place) -> Bounds:
         """Return which cells an ``area`` node means; whole columns end with the sheet's cells."""
         sheet = at[0] if tree[1] is None else tree[1]
+        if tree[0] == "spill":
+            return self._spilled(place_of(tree, at))
         if None in tree[2:]:
             bottom, right = self.submission.box(sheet)
             top, bottom = axis_range(tree[2], tree[4], at[1], bottom)
@@ -105,6 +107,14 @@ class StudentBook:
         if (bottom - top + 1) * (right - left + 1) > MAX_AREA:
             raise FormulaProblemError(f"a range has more than {MAX_AREA:,} cells")
         return sheet, top, left, bottom, right
+
+    def _spilled(self, place: Place) -> Bounds:
+        """Return the cells that the array formula in a cell fills, as the file says."""
+        entry = self.entry(place)
+        if entry is None or not entry.array or entry.fills is None:
+            raise FormulaProblemError("# stands behind a cell that fills no other")
+        bottom, right = entry.fills
+        return place[0], place[1], place[2], bottom, right
 
     def reads(self, place: Place) -> list[Place]:
         """Return the cells that a cell reads directly, if they hold anything or are slots.
@@ -133,21 +143,23 @@ class StudentBook:
         if entry is not None and entry.anchor is not None:
             place = (place[0], *entry.anchor)
         try:
-            yield from self._nodes_read(formula.reads, place, 0)
+            yield from self._nodes_read(formula.reads, place, set())
         except FormulaProblemError:
             return  # found again, and told, when the cell is evaluated
 
-    def _nodes_read(self, reads: Iterable[Node], at: Place, depth: int) -> Iterator[Place]:
+    def _nodes_read(self, reads: Iterable[Node], at: Place, seen: set[str]) -> Iterator[Place]:
+        """Yield the cells of some nodes; names that stand for names are followed once each."""
         for node in reads:
             if node[0] == "cell":
                 other = place_of(node, at)
                 if other in self.slot_at or self.entry(other) is not None:
                     yield other
-            elif node[0] == "area":
+            elif node[0] in ("area", "spill"):
                 yield from self._filled(self.bounds(node, at))
-            elif depth < 16 and self.named(node[1]) is not None:  # noqa: PLR2004 - names of names
+            elif node[1] not in seen and self.named(node[1]) is not None:
+                seen.add(node[1])
                 found = self.formulas.of(self.submission.names[node[1]].removeprefix("="), 1, 1)
-                yield from self._nodes_read(found.reads, (at[0], 1, 1), depth + 1)
+                yield from self._nodes_read(found.reads, (at[0], 1, 1), seen)
 
     def _filled(self, bounds: Bounds) -> Iterator[Place]:
         sheet, top, left, bottom, right = bounds
@@ -327,7 +339,7 @@ class Sight:
             return self.cell(place)
         if formula.problem or formula.tree is None:
             raise FormulaProblemError(formula.problem)
-        self.budget.spend(len(formula.reads) + 1)
+        self.budget.spend(formula.size)
         if entry.anchor is None and not (entry.array or formula.array):
             return settled(evaluate(formula.tree, place, self), self.draws)
         anchor = (place[0], *entry.anchor) if entry.anchor is not None else place

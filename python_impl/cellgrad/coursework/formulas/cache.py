@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from cellgrad.coursework.formulas.functions import FUNCTIONS, VOLATILE
 from cellgrad.coursework.formulas.limits import FormulaProblemError
 from cellgrad.coursework.formulas.parser import parse
-from cellgrad.coursework.formulas.tree import Node, nodes
+from cellgrad.coursework.formulas.tree import PLACES, REFERENCES, Node, nodes, text_of
 
 MAX_KEPT = 500_000
 """Characters of formulas kept; beyond it everything is forgotten and read anew."""
 
-_POSITIONAL = ("ROW", "COLUMN", "SINGLE")
+_BY_NODE = PLACES | {"SINGLE", "LET"}
+"""Functions of what is written in their brackets, rather than of its value."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,23 +22,27 @@ class Formula:
 
     Attributes:
         tree: relative to its cell; None where it cannot be read.
-        reads: the ``cell``, ``area`` and ``name`` nodes in it.
+        text: the same as text: equal for equal formulas.
+        size: how many parts it has.
+        reads: the nodes in it whose cells it reads.
         problem: why it is not evaluated, or empty.
         array: whether it may come to several values by its own words.
     """
 
     tree: Node | None
+    text: str = ""
+    size: int = 0
     reads: tuple[Node, ...] = ()
     problem: str = ""
     array: bool = False
 
 
 class Formulas:
-    """The formulas met so far, by text and cell, and by tree."""
+    """The formulas met so far, by their text and cell, and by their relative text."""
 
     def __init__(self) -> None:
         self._by_text: dict[tuple[str, int, int], Formula] = {}
-        self._by_tree: dict[Node, Formula] = {}
+        self._by_relative: dict[str, Formula] = {}
         self._characters = 0
 
     def of(self, text: str, row: int, column: int) -> Formula:
@@ -48,7 +53,7 @@ class Formulas:
             self._characters += len(text)
             if self._characters > MAX_KEPT:
                 self._by_text.clear()
-                self._by_tree.clear()
+                self._by_relative.clear()
                 self._characters = len(text)
             found = self._by_text[key] = self._read(text, row, column)
         return found
@@ -56,25 +61,29 @@ class Formulas:
     def _read(self, text: str, row: int, column: int) -> Formula:
         try:
             tree = parse(text, row, column)
-            found = self._by_tree.get(tree)
+            relative = text_of(tree)
         except FormulaProblemError as problem:
             return Formula(None, problem=str(problem))
         except RecursionError:
             return Formula(None, problem="the formula is nested too deeply")
+        found = self._by_relative.get(relative)
         if found is None:
-            found = self._by_tree[tree] = _looked_over(tree)
+            found = self._by_relative[relative] = _looked_over(tree, relative)
         return found
 
 
-def _looked_over(tree: Node) -> Formula:
-    reads, problem = [], ""
+def _looked_over(tree: Node, text: str) -> Formula:
+    size, problem, local = 0, "", set[Node]()
     for node in nodes(tree):
-        if node[0] in ("cell", "area", "name"):
-            reads.append(node)
-        elif node[0] == "call" and node[1] not in FUNCTIONS and node[1] not in _POSITIONAL:
+        size += 1
+        if node[0] == "call" and node[1] == "LET":
+            local |= set(node[2][:-1:2])  # names that stand for no cells
+        if node[0] == "call" and node[1] not in FUNCTIONS and node[1] not in _BY_NODE:
             why = "may come out differently each time"
             if node[1] not in VOLATILE:
                 why = "is not one that is evaluated here"
             problem = problem or f"the function {node[1][:40]} {why}"
     array = tree[0] == "call" and tree[1] in ("ARRAYFORMULA", "ARRAY_CONSTRAIN")
-    return Formula(tree, tuple(reads), problem, array)
+    found = (node for node in nodes(tree, read=True) if node[0] in REFERENCES)
+    reads = tuple(node for node in found if node[0] != "name" or node not in local)
+    return Formula(tree, text, size, reads, problem, array)

@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from cellgrad.coursework.formulas.functions import FUNCTIONS, RANGES, VOLATILE, divided, power
-from cellgrad.coursework.formulas.limits import Budget, FormulaProblemError
-from cellgrad.coursework.formulas.tree import Axis, Node, Place, resolved
+from cellgrad.coursework.formulas.limits import MAX_TEXT, Budget, FormulaProblemError
+from cellgrad.coursework.formulas.tree import Axis, Node, Place, nodes, resolved
 from cellgrad.coursework.formulas.values import (
     Area,
     Logical,
@@ -37,7 +37,7 @@ class World(Protocol):
         """Return the values of a rectangle."""
 
     def bounds(self, tree: Node, at: Place) -> Bounds:
-        """Return which cells an ``area`` node means in a formula at a place."""
+        """Return which cells an ``area`` or ``spill`` node means in a formula at a place."""
 
     def named(self, name: str) -> Node | None:
         """Return what a defined name stands for, written for A1; None for nothing."""
@@ -91,6 +91,7 @@ class _Evaluation:
     def __init__(self, at: Place, world: World, *, intersecting: bool) -> None:
         self.at, self.world, self.intersecting = at, world, intersecting
         self.naming = 0
+        self.local: dict[str, Value] = {}
 
     def value(self, node: Node) -> Value:
         """Return what a node comes to."""
@@ -141,7 +142,7 @@ class _Evaluation:
 
     def intersected(self, node: Node) -> Value:
         if node[0] == "name":
-            tree = self.world.named(node[1])
+            tree = None if node[1] in self.local else self.world.named(node[1])
             if tree is None or tree[0] != "area":
                 return self.named(node[1])
             node = tree
@@ -156,17 +157,21 @@ class _Evaluation:
         return float("nan")
 
     def named(self, name: str) -> Value:
+        if name in self.local:
+            return self.local[name]
         tree = self.world.named(name)
         if tree is None:
             raise FormulaProblemError(f"the name {name!r} is not defined")
         self.naming += 1
         if self.naming > 16:  # noqa: PLR2004 - names that stand for names
             raise FormulaProblemError(f"the name {name!r} leads in a circle")
+        self.world.budget.spend(sum(1 for _ in nodes(tree)))
         at, self.at = self.at, (self.at[0], 1, 1)
+        local, self.local = self.local, {}
         try:
             return self.value(tree)
         finally:
-            self.at = at
+            self.at, self.local = at, local
             self.naming -= 1
 
     def operation(self, node: Node) -> Value:
@@ -191,6 +196,10 @@ class _Evaluation:
         name, args = node[1], node[2]
         if name in ("ROW", "COLUMN"):
             return self.position(name, args)
+        if name in ("ROWS", "COLUMNS") and len(args) == 1:
+            return self.extent(name, args[0])
+        if name == "LET":
+            return self.let(args)
         if name == "SINGLE" and len(args) == 1:
             one: Node = args[0]
             return self.intersected(one) if one[0] in ("area", "name") else self.value(one)
@@ -206,7 +215,8 @@ class _Evaluation:
     @staticmethod
     def argument(value: Value, node: Node) -> Value:
         """Return an argument; an only cell counts as a range for functions that skip texts."""
-        if node[0] == "cell" and (isinstance(value, (str, Logical)) or value is None):
+        single = isinstance(value, (str, Logical)) or value is None
+        if single and node[0] in ("cell", "name"):
             return Area([[value]], reference=True)
         return value
 
@@ -218,6 +228,30 @@ class _Evaluation:
             return float(place_of(args[0], self.at)[axis])
         raise FormulaProblemError(f"{name} of a range is not evaluated")
 
+    def extent(self, name: str, node: Node) -> Value:
+        """Return how many rows or columns a range has: what stands in it is not read."""
+        if node[0] == "cell":
+            return 1.0
+        if node[0] in ("area", "spill"):
+            _, top, left, bottom, right = self.world.bounds(node, self.at)
+            return float(bottom - top + 1 if name == "ROWS" else right - left + 1)
+        found = self.value(node)
+        if not isinstance(found, Area):
+            return 1.0
+        return float(found.height if name == "ROWS" else found.width)
+
+    def let(self, args: Sequence[Node]) -> Value:
+        """Return what LET comes to: names for parts of a formula, then the formula."""
+        if len(args) < 3 or len(args) % 2 == 0 or any(n[0] != "name" for n in args[:-1:2]):  # noqa: PLR2004
+            raise FormulaProblemError("LET lacks a name, a value or a formula")
+        before = self.local
+        try:
+            for name, value in zip(args[:-1:2], args[1::2], strict=True):
+                self.local = {**self.local, name[1]: self.value(value)}
+            return self.value(args[-1])
+        finally:
+            self.local = before
+
 
 _READERS: dict[str, Callable[[_Evaluation, Node], Value]] = {
     "cell": _Evaluation.cell,
@@ -227,6 +261,7 @@ _READERS: dict[str, Callable[[_Evaluation, Node], Value]] = {
     "call": _Evaluation.call,
     "sign": _Evaluation.signed,
     "area": _Evaluation.area,
+    "spill": _Evaluation.area,
     "name": _Evaluation.name,
     "percent": _Evaluation.percent,
     "logical": _Evaluation.logical,
@@ -259,7 +294,8 @@ def _combined(sign: str, left: Value, right: Value) -> Value:
         return _compared(sign, left, right)
     if sign == "&":
         if isinstance(left, str) and isinstance(right, str):
-            return left + right
+            joined = left + right
+            return joined if len(joined) <= MAX_TEXT else float("nan")
         raise FormulaProblemError("texts are joined with &")
     a, b = number(left), number(right)
     if sign == "+":
@@ -318,9 +354,10 @@ def axis_range(first: Axis, last: Axis, at: int, most: int) -> tuple[int, int]:
     Raises:
         FormulaProblemError: it lies outside a sheet.
     """
-    if first is None or last is None:
+    if first is None:
         return 1, most
-    a, b = resolved(first, at), resolved(last, at)
+    a = resolved(first, at)
+    b = max(a, most) if last is None else resolved(last, at)
     if a < 1 or b < 1:
         raise FormulaProblemError("a reference points outside the sheet (#REF!)")
     return min(a, b), max(a, b)

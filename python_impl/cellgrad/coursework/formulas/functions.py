@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -30,7 +31,10 @@ _EXP_LIMIT = 709.782712893384
 
 
 def _numbers(args: Sequence[Value]) -> Iterator[Number]:
-    """Yield what SUM and its kin count: of cells only the numbers, of arguments all."""
+    """Yield what SUM and its kin count: of cells only the numbers, of arguments all.
+
+    An argument that is left out is 0: MAX(C14,) is never below it.
+    """
     for arg in args:
         if isinstance(arg, Area):
             for value in arg.values():
@@ -38,7 +42,7 @@ def _numbers(args: Sequence[Value]) -> Iterator[Number]:
                     yield value
                 elif not arg.reference and isinstance(value, (str, Logical)):
                     continue
-        elif arg is not None:
+        else:
             yield number(arg)
 
 
@@ -326,6 +330,90 @@ def _iferror(args: Sequence[Value]) -> Value:
     return elementwise(instead, *args)
 
 
+def _median(args: Sequence[Value]) -> Value:
+    found = list(_numbers(args))
+    if not found:
+        return math.nan
+    return _plain(np.median(np.broadcast_arrays(*found), axis=0)[()])
+
+
+_CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+
+
+def _sumif(args: Sequence[Value]) -> Value:
+    """SUMIF with a criterion about numbers, such as ``">0"``."""
+    _demand(args, 2, 3)
+    told = args[1]
+    match = _CRITERION.fullmatch(told) if isinstance(told, str) else None
+    if isinstance(told, str) and match is None:
+        raise FormulaProblemError("SUMIF with a criterion about texts")
+    compare = _COMPARE[match[1] or "=" if match else "="]
+    limit = float(match[2]) if match else number(told)
+    tested, summed = _areas((args[0], args[-1] if len(args) > 2 else args[0]), 2)  # noqa: PLR2004
+    total: Number = 0.0
+    for value, counted in zip(tested.values(), summed.values(), strict=True):
+        if isinstance(value, (float, np.ndarray)) and isinstance(counted, (float, np.ndarray)):
+            total = total + np.where(compare(value, limit), counted, 0.0)[()]
+    return _plain(total)
+
+
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "=": np.equal,
+    "<>": np.not_equal,
+    "<": np.less,
+    ">": np.greater,
+    "<=": np.less_equal,
+    ">=": np.greater_equal,
+}
+
+
+def _choose(args: Sequence[Value]) -> Value:
+    _demand(args, 2, 255)
+    wanted = args[0]
+    result: Value = math.nan
+    for place, value in reversed(list(enumerate(args[1:], 1))):
+        hit = elementwise(lambda x, n: Logical(_plain((np.trunc(number(x)) == n)[()])), wanted,
+                          float(place))  # fmt: skip
+        result = _if((hit, 0.0 if value is None else value, result))
+    return result
+
+
+def _switch(args: Sequence[Value]) -> Value:
+    _demand(args, 3, 254)
+    cases = list(args[1:])
+    result: Value = cases.pop() if len(cases) % 2 else math.nan
+    for value, answer in reversed(list(zip(cases[::2], cases[1::2], strict=True))):
+        hit = elementwise(lambda x, y: Logical(_plain((number(x) == number(y)) * 1.0)), args[0],
+                          value)  # fmt: skip
+        result = _if((hit, answer, result))
+    return result
+
+
+def _test(of_number: Callable[[Any], Any], of_text: float, of_nothing: float) -> Function:
+    """Return a function that says what kind of value an argument is."""
+
+    def asked(value: Value) -> Value:
+        if value is None or isinstance(value, str):
+            return Logical(of_nothing if value is None else of_text)
+        if isinstance(value, Logical) and of_number is np.isfinite:
+            return Logical(0.0 * np.asarray(value.data)[()])
+        return Logical(_plain(np.asarray(of_number(number(value)), dtype=np.float64)[()]))
+
+    def tested(args: Sequence[Value]) -> Value:
+        _demand(args, 1, 1)
+        return elementwise(asked, args[0])
+
+    return tested
+
+
+def _bad(x: Any) -> Any:
+    return ~np.isfinite(x)
+
+
+def _never(x: Any) -> Any:
+    return np.zeros_like(x)
+
+
 def _n(args: Sequence[Value]) -> Value:
     _demand(args, 1, 1)
     value = args[0]
@@ -347,14 +435,6 @@ def _nothing(value: Value) -> Function:
     return made
 
 
-def _size(which: str) -> Function:
-    def counted(args: Sequence[Value]) -> Value:
-        _demand(args, 1, 1)
-        return float(getattr(args[0], which)) if isinstance(args[0], Area) else 1.0
-
-    return counted
-
-
 FUNCTIONS: dict[str, Function] = {
     "SUM": _sum,
     "PRODUCT": _product,
@@ -371,8 +451,8 @@ FUNCTIONS: dict[str, Function] = {
     "COUNTA": _counta,
     "MAX": _extreme(np.maximum),
     "MIN": _extreme(np.minimum),
-    "ROWS": _size("height"),
-    "COLUMNS": _size("width"),
+    "MEDIAN": _median,
+    "SUMIF": _sumif,
     "EXP": _scalar(_exp),
     "LN": _each(np.log),
     "LOG": _scalar(_log, 1, 2),
@@ -409,6 +489,14 @@ FUNCTIONS: dict[str, Function] = {
     "OR": _or,
     "XOR": _xor,
     "NOT": _not,
+    "CHOOSE": _choose,
+    "SWITCH": _switch,
+    "ISNUMBER": _test(np.isfinite, 0.0, 0.0),
+    "ISBLANK": _test(_never, 0.0, 1.0),
+    "ISTEXT": _test(_never, 1.0, 0.0),
+    "ISERROR": _test(_bad, 0.0, 0.0),
+    "ISERR": _test(_bad, 0.0, 0.0),
+    "VALUE": _each(lambda x: x),
     "N": _n,
     "PI": _nothing(math.pi),
     "TRUE": _nothing(Logical(1.0)),
@@ -421,7 +509,7 @@ FUNCTIONS: dict[str, Function] = {
 RANGES = frozenset(
     {
         *("SUM", "PRODUCT", "SUMSQ", "SUMPRODUCT", "SUMXMY2", "SUMX2MY2", "SUMX2PY2", "AVERAGE"),
-        *("MMULT", "TRANSPOSE", "INDEX", "COUNT", "COUNTA", "MAX", "MIN", "ROWS", "COLUMNS"),
+        *("MMULT", "TRANSPOSE", "INDEX", "COUNT", "COUNTA", "MAX", "MIN", "MEDIAN", "SUMIF"),
         *("AND", "OR", "XOR", "ARRAYFORMULA", "ARRAY_CONSTRAIN"),
     }
 )

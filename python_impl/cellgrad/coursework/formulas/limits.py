@@ -14,11 +14,15 @@ MAX_DEPTH = 64
 MAX_NODES = 4_000
 """Of a formula's tree."""
 
+MAX_TEXT = 32_767
+"""Characters of a text, as in Excel."""
+
 MAX_AREA = 20_000
 """Cells of one range."""
 
-MAX_WORK = 500_000
-"""Cells read, and elements of rectangles worked through, in one submission."""
+MAX_WORK = 1_000_000
+"""Parts of formulas evaluated, cells read, and elements of rectangles worked through, in one
+submission."""
 
 MAX_REACHED = 20_000
 """Cells of a submission that graded cells read, directly or not."""

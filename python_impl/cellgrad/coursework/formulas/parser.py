@@ -26,10 +26,10 @@ _TOKEN = re.compile(
   | (?P<error>\#(?:NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A|SPILL!|CALC!))
   | (?P<cells>(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?
         (?:\$?[A-Za-z]{1,3}\$?\d{1,7}
-            (?::(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?\$?[A-Za-z]{1,3}\$?\d{1,7})?(?![\w.(!])
+            (?::(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?\$?[A-Za-z]{1,3}(?:\$?\d{1,7})?)?(?![\w.(!])
          | \$?[A-Za-z]{1,3}:\$?[A-Za-z]{1,3}(?![\w.(!])))
   | (?P<call>[^\W\d][\w.]*)\s*\(
-  | (?P<name>[^\W\d][\w.\\]*)(?!!)
+  | (?P<name>(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?[^\W\d][\w.\\]*)(?!!)
   | (?P<sign><=|>=|<>|[-+*/^&=<>%(){},;@\#])
     )""",
     re.VERBOSE,
@@ -40,6 +40,9 @@ _PLACE = re.compile(
 )
 """A reference; ``Step!A1:Step!A3`` names the sheet again."""
 _CELL = re.compile(r"(\$?)([A-Za-z]{1,3})(\$?)(\d{1,7})")
+_OPEN = re.compile(r"(\$?)([A-Za-z]{1,3})")
+"""The end of a range that is open below, as in Google's ``B6:B``."""
+
 _COLUMNS = re.compile(r"(\$?)([A-Za-z]{1,3}):(\$?)([A-Za-z]{1,3})")
 _ROWS = re.compile(r"(\$?)(\d{1,7}):(\$?)(\d{1,7})")
 _LOOKALIKES = {"−": "-", "×": "*", "÷": "/", "\u00a0": " "}
@@ -130,9 +133,15 @@ class _Parser:
                     raise FormulaProblemError("the formula takes a percentage of a percentage")
                 node = self.made("percent", node)
             elif self.accept("#"):
-                raise FormulaProblemError("a reference to a spilled range (#) is not evaluated")
+                node = self.spill(node)
             else:
                 return node
+
+    def spill(self, node: Node) -> Node:
+        """Return what ``C10#`` means: all cells that the array formula in C10 fills."""
+        if node[0] != "cell":
+            raise FormulaProblemError("# stands behind something other than a cell")
+        return self.made("spill", *node[1:])
 
     def primary(self) -> Node:
         kind, text = self.take()
@@ -154,7 +163,7 @@ class _Parser:
         upper = text.upper()
         if upper in ("TRUE", "FALSE"):
             return self.made("logical", upper == "TRUE")
-        return self.made("name", text.casefold())
+        return self.made("name", text.rpartition("!")[2].casefold())
 
     def bracket(self, _: str) -> Node:
         node = self.expression(0)
@@ -173,7 +182,10 @@ class _Parser:
                     break
                 if not self.accept(",", ";"):
                     raise FormulaProblemError(f"{name} lacks a closing bracket")
-        return self.made("call", function_name(name), tuple(args))
+        function = function_name(name)
+        if function == "ANCHORARRAY" and len(args) == 1:  # what files write for C10#
+            return self.spill(args[0])
+        return self.made("call", function, tuple(args))
 
     def array(self, _: str) -> Node:
         rows: list[tuple[Node, ...]] = []
@@ -215,6 +227,8 @@ class _Parser:
         row, column = self.cell(first_cell)
         if not last_cell:
             return self.made("cell", where, row, column)
+        if open_end := _OPEN.fullmatch(last_cell):
+            return self.made("area", where, row, column, None, self.along(*open_end.groups()))
         return self.made("area", where, row, column, *self.cell(last_cell))
 
     def cell(self, text: str) -> tuple[Axis, Axis]:

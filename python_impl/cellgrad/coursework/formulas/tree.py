@@ -1,10 +1,12 @@
 """A formula as a tree, relative to the cell in which it stands.
 
-Two cells with the same relative formula have equal trees, so a tree is both what is evaluated
-and how repeated formulas are recognised. A node is a tuple:
+Two cells with the same relative formula have equal trees, and the same text of it (`text_of`).
+Texts are what is compared: trees of long sums are too deep for Python's own comparison. A node
+is a tuple:
 
 ``("number", x)``, ``("text", s)``, ``("logical", b)``, ``("error", code)``, ``("missing",)``,
 ``("cell", sheet, row, column)``, ``("area", sheet, row, column, row, column)``,
+``("spill", sheet, row, column)`` for all that the array formula in a cell fills (``C10#``),
 ``("name", name)``, ``("op", sign, left, right)``, ``("sign", sign, operand)``,
 ``("percent", operand)``, ``("call", name, args)``, ``("array", rows)``.
 
@@ -30,8 +32,20 @@ def resolved(axis: tuple[bool, int], at: int) -> int:
     return number if fixed else at + number
 
 
-def nodes(tree: Node) -> Iterator[Node]:
-    """Yield every node of a tree."""
+REFERENCES = frozenset({"cell", "area", "spill", "name"})
+"""The kinds of nodes that stand for cells."""
+
+PLACES = frozenset({"ROW", "COLUMN", "ROWS", "COLUMNS"})
+"""Functions that look at where cells are, and not at what they hold."""
+
+
+def nodes(tree: Node, *, read: bool = False) -> Iterator[Node]:
+    """Yield every node of a tree.
+
+    Args:
+        tree: the tree.
+        read: whether to leave out references that are not read: ``ROW(C10)`` reads nothing.
+    """
     stack = [tree]
     while stack:
         node = stack.pop()
@@ -44,7 +58,8 @@ def nodes(tree: Node) -> Iterator[Node]:
         elif kind == "percent":
             stack.append(node[1])
         elif kind == "call":
-            stack += reversed(node[2])
+            placed = read and node[1] in PLACES
+            stack += [arg for arg in reversed(node[2]) if not placed or arg[0] not in REFERENCES]
         elif kind == "array":
             stack += [item for row in node[1] for item in row]
 
@@ -72,13 +87,14 @@ def _array(node: Node) -> str:
 
 
 _WRITERS: dict[str, Callable[[Node], str]] = {
-    "number": lambda node: f"{node[1]:.15g}",
+    "number": lambda node: _number(node[1]),
     "text": lambda node: '"' + str(node[1]).replace('"', '""') + '"',
     "logical": lambda node: "TRUE" if node[1] else "FALSE",
     "error": lambda node: str(node[1]),
     "name": lambda node: str(node[1]),
     "missing": lambda _: "",
     "cell": lambda node: _sheet(node[1]) + _r1c1(node[2], node[3]),
+    "spill": lambda node: _sheet(node[1]) + _r1c1(node[2], node[3]) + "#",
     "area": _area,
     "op": _operation,
     "sign": lambda node: f"{node[1]}{text_of(node[2])}",
@@ -88,8 +104,14 @@ _WRITERS: dict[str, Callable[[Node], str]] = {
 }
 
 
+def _number(value: float) -> str:
+    """Return a number as short as it reads back exactly."""
+    short = f"{value:.15g}"
+    return short if float(short) == value else repr(value)
+
+
 def _sheet(name: str | None) -> str:
-    return f"'{name}'!" if name is not None else ""
+    return "" if name is None else "'" + name.replace("'", "''") + "'!"
 
 
 def _r1c1(row: Axis, column: Axis) -> str:
