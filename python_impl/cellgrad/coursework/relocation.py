@@ -1,12 +1,15 @@
 """Where the handout's cells lie in a submission: rows may have been inserted, sheets renamed.
 
 Defined names move with their cells in every spreadsheet program. From where they point now
-follows which rows and columns moved, and so where cells without a name of their own went.
+follows which rows and columns moved, and so where cells without a name of their own went. A name
+that grew had rows or columns inserted within it: they are those that hold nothing there. What
+cannot be told is not guessed: a person has to look.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cellgrad.coursework.formulas.tree import Place
 from cellgrad.coursework.submission import Submission
@@ -14,6 +17,19 @@ from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.book import parse_reference
 
 _Line = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Where rows, or columns, went.
+
+    Attributes:
+        known: each line's new number; None where two names do not agree.
+        doubtful: lines of a name that grew or shrank in a way that cannot be told.
+    """
+
+    known: dict[_Line, int | None] = field(default_factory=dict)
+    doubtful: set[_Line] = field(default_factory=set)
 
 
 def template_names(names: Mapping[str, str]) -> dict[str, tuple[str, Range]]:
@@ -38,9 +54,9 @@ class Moves:
     """
 
     def __init__(self, names: Mapping[str, tuple[str, Range]], submission: Submission) -> None:
+        self._submission = submission
         self._sheets: dict[str, str] = {}
-        self._rows: dict[_Line, int | None] = {}
-        self._columns: dict[_Line, int | None] = {}
+        self._rows, self._columns = _Lines(), _Lines()
         self._named: dict[str, tuple[Range, Range]] = {}
         self._present = set(submission.sheets())
         self.none = all(area.sheet.casefold() in self._present for _, area in names.values())
@@ -59,15 +75,49 @@ class Moves:
     def _learn(self, name: str, before: Range, now: Range) -> None:
         sheet = before.sheet.casefold()
         self._sheets.setdefault(sheet, now.sheet.casefold())
-        same = before.height == now.height and before.width == now.width
-        if same:
+        if before.height == now.height and before.width == now.width:
             self._named[name] = (before, now)
-        if before.height == now.height:
-            for n in range(before.height):
-                _agree(self._rows, (sheet, before.top + n), now.top + n)
-        if before.width == now.width:
-            for n in range(before.width):
-                _agree(self._columns, (sheet, before.left + n), now.left + n)
+        filled: list[tuple[int, int]] = []
+        if before.height < now.height or before.width < now.width:
+            cells = self._submission.cells(now.sheet.casefold())
+            filled = [at for at in cells if now.contains(*at)]
+        rows, columns = range(now.top, now.bottom + 1), range(now.left, now.right + 1)
+        self._learn_lines(
+            self._rows, (sheet, before.top), before.height, rows, {row for row, _ in filled}
+        )
+        self._learn_lines(
+            self._columns, (sheet, before.left), before.width, columns, {c for _, c in filled}
+        )
+
+    def _learn_lines(
+        self, lines: _Lines, first: _Line, size: int, now: range, filled: set[int]
+    ) -> None:
+        """Learn where the rows or columns of a name went.
+
+        Args:
+            lines: what is known of rows, or of columns.
+            first: the first one, in the handout.
+            size: how many there were.
+            now: those of the name now.
+            filled: which of them hold anything, where they are more.
+        """
+        kept = [line for line in now if line in filled] if len(now) > size else list(now)
+        sheet, start = first
+        for n in range(size):
+            if len(kept) == size:
+                _agree(lines, (sheet, start + n), kept[n])
+            else:
+                lines.doubtful.add((sheet, start + n))
+
+    def _title_of(self, sheet: str) -> str:
+        """Return what a sheet is called now that no name points to any more.
+
+        Numbers makes a sheet of each of its tables: ``Step - Table 1``.
+        """
+        if sheet in self._present:
+            return sheet
+        tables = sorted(title for title in self._present if title.startswith(f"{sheet} - "))
+        return tables[0] if tables else sheet
 
     def to(self, place: Place, name: str = "") -> Place | None:
         """Return where a cell of the handout lies now; None if that cannot be told.
@@ -87,7 +137,7 @@ class Moves:
                 now.top + row - before.top,
                 now.left + column - before.left,
             )
-        there = self._sheets.get(sheet, sheet)
+        there = self._sheets.get(sheet) or self._title_of(sheet)
         if there not in self._present:
             return None
         new_row = _moved(self._rows, sheet, row)
@@ -95,16 +145,18 @@ class Moves:
         return None if new_row is None or new_column is None else (there, new_row, new_column)
 
 
-def _agree(lines: dict[_Line, int | None], line: _Line, now: int) -> None:
+def _agree(lines: _Lines, line: _Line, now: int) -> None:
     """Note where a row or column went; None where two names do not agree."""
-    lines[line] = now if lines.get(line, now) == now else None
+    lines.known[line] = now if lines.known.get(line, now) == now else None
 
 
-def _moved(lines: Mapping[_Line, int | None], sheet: str, line: int) -> int | None:
+def _moved(lines: _Lines, sheet: str, line: int) -> int | None:
     """Return where a row or column went; one that no name covers goes with its neighbours."""
-    if (sheet, line) in lines:
-        return lines[sheet, line]
-    known = [(n, now) for (s, n), now in lines.items() if s == sheet and now is not None]
+    if (sheet, line) in lines.known:
+        return lines.known[sheet, line]
+    if (sheet, line) in lines.doubtful:
+        return None
+    known = [(n, now) for (s, n), now in lines.known.items() if s == sheet and now is not None]
     above = max((item for item in known if item[0] < line), default=None)
     below = min((item for item in known if item[0] > line), default=None)
     shifts = {now - n for n, now in (item for item in (above, below) if item is not None)}
