@@ -144,6 +144,14 @@ HARMLESS = {
         **parts, "xl/drawings/vmlDrawing1.vml": b"<xml><br>not closed</xml>"
     },
     "a picture": lambda parts: {**parts, "xl/media/image1.png": b"\x89PNG" + bytes(3000)},
+    "a picture of a telephone": lambda parts: {**parts, "xl/media/image1.heic": bytes(3000)},
+    "a property of a program": lambda parts: {**parts, "xl/customProperty1.bin": bytes(300)},
+    "what a program threw away": lambda parts: {**parts, "[trash]/0000.dat": bytes(300)},
+    "a column of a table called 1": lambda parts: with_formula("SUM(Table1[1])*2", "S_preA_H"),
+    "a column called No.": lambda parts: with_formula("Table1[No.]*Step!B6", "S_preA_H"),
+    "a formula on several lines": lambda parts: with_formula(
+        "B6*C6\n" + " " * 60 + "+B7*C7", "S_preA_H"
+    ),
 }  # fmt: skip
 
 

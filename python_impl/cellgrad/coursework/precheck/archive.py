@@ -27,6 +27,11 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _DRIVE = re.compile(r"[A-Za-z]:")
 _FINE_BINARY = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".emf", ".wmf", ".wdp",
                 ".svg")  # fmt: skip
+_NEVER_READ = re.compile(
+    r"xl/(?:printersettings/|customproperty)[^/]*\.bin|xl/media/[^/]*|\[trash\]/[^/]*"
+)
+"""Settings, pictures of whatever kind, and what a program left over: nobody opens them here."""
+
 _GOOGLE = "xl/metadata"
 """What Google Sheets keeps of its own in the files that it exports."""
 
@@ -112,8 +117,8 @@ class Archive(Directory):
         for where, problem, remedy in _UNWANTED:
             if lower.startswith(where):
                 self.refuse(problem, remedy)
-        settings = lower.startswith("xl/printersettings/") and lower.endswith(".bin")
-        if not (lower.endswith((*_XML, *_FINE_BINARY, "/")) or settings or name == _GOOGLE):
+        fine = lower.endswith((*_XML, *_FINE_BINARY, "/")) or name == _GOOGLE
+        if not fine and not _NEVER_READ.match(lower):
             self.refuse(f"{name} is no part of a plain workbook", _SAVE)
 
     def part(self, entry: zipfile.ZipInfo) -> bytes:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from cellgrad.coursework.precheck.archive import Archive
-from cellgrad.coursework.precheck.sheet import BEYOND, SheetPass, Totals
+from cellgrad.coursework.precheck.sheet import BEYOND, LINKED, SheetPass, Totals
 from cellgrad.coursework.precheck.xml import Pass, SeenBefore
 
 MAX_SHEETS = 64
@@ -39,7 +39,6 @@ _UNWANTED_KINDS = (
 """Words in a content type or a relation that no submission needs."""
 
 _seen = SeenBefore()
-_LINKED = re.compile(r"\[(?:\d+|[^\[\]]*\.[^\[\]]*)\]")
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -212,7 +211,7 @@ class WorkbookPass(Pass):
             text = "".join(self._text)
             if len(text) > MAX_NAME_TEXT:
                 self.refuse(f"a defined name of more than {MAX_NAME_TEXT:,} characters")
-            if "[" in text and _LINKED.search(_QUOTED.sub("", text)):
+            if "[" in text and LINKED.search(_QUOTED.sub("", text)):
                 self.refuse("a defined name links to another workbook", "break the link and save")
             self._text = None
 

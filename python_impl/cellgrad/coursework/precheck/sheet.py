@@ -47,9 +47,11 @@ _AREA = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7}):\$?([A-Z]{1,3})\$?(\d{1,7})", r
 _WHOLE_COLUMNS = re.compile(r"(?<![\w$.])\$?([A-Z]{1,3}):\$?([A-Z]{1,3})(?![\w(.])", re.IGNORECASE)
 _WHOLE_ROWS = re.compile(r"(?<![\w$.:])\$?(\d{1,7}):\$?(\d{1,7})(?![\w.:])")
 _QUOTED = re.compile(r'"[^"]*"')
-_LINKED = re.compile(r"\[(?:\d+|[^\[\]]*\.[^\[\]]*)\]")
+LINKED = re.compile(r"(?<![\w.)\]])\[(?:\d+|[^\[\]]*\.[^\[\]]*)\][^\[\]!]*!")
+"""A reference into another workbook, ``[1]Sheet1!A1``; ``Table1[1]`` names a column of a table."""
+
 _PROGRAM = re.compile(r"[\w.']\|'?[^'|]*'?!")
-_SIGNS = re.compile(rf"[-+@\s]{{{MAX_SIGNS},}}")
+_SIGNS = re.compile(rf"(?:[-+@]\s*){{{MAX_SIGNS},}}")
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*", re.ASCII).fullmatch
 _FETCHING = re.compile(
     r"\b(WEBSERVICE|FILTERXML|IMAGE|CALL|REGISTER(?:\.ID)?|EXEC|RTD|DDE"
@@ -95,7 +97,7 @@ class Totals:
     def _refuse_links(self, archive: Archive) -> None:
         for sheet, cell, formula in self.formulas:
             plain = _QUOTED.sub("", formula)
-            if _LINKED.search(plain):
+            if LINKED.search(plain):
                 archive.refuse(
                     "a formula links to another workbook", "break the link", f"{sheet}!{cell}"
                 )
