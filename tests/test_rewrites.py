@@ -666,3 +666,13 @@ def test_right_cells_are_what_the_engine_s_workbook_holds(manifest):
         assert value == pytest.approx(stored, rel=1e-13, abs=1e-16)
     assert right_cells(manifest)["O2"] == 1.0
     assert a1(2, 15) == "O2"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0.25", 0.25), (" 0,25 ", 0.25), ("−0.9067", -0.9067), ("–0.9067", -0.9067),
+     ("1 234.5", 1234.5), ("28.77%", 0.2877), ("1e-3", 1e-3), ("1,234.5", None), ("a", None),
+     ("", None), ("--1", None), ("nan", None), ("1e999", None), ("%", None)],
+)  # fmt: skip
+def test_numbers_that_became_texts_are_read_as_a_person_typed_them(text, number):
+    assert dialects.typed_number(text) == number

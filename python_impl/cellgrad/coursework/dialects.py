@@ -35,12 +35,18 @@ def unwrapped(text: str) -> tuple[str, bool]:
 
 def typed_number(text: str) -> float | None:
     """Return the number that a person typed into a cell that took it for a text."""
-    plain = text.strip().replace("−", "-").replace("\u00a0", "").replace(" ", "")
+    plain = text.translate(_TYPED).strip()
     if "," in plain and "." not in plain:
         plain = plain.replace(",", ".")
+    percent = plain.endswith("%")
+    plain = plain.removesuffix("%")
     if not _NUMBER.fullmatch(plain):
         return None
-    return float(plain)
+    return float(plain) / 100.0 if percent else float(plain)
+
+
+_TYPED = str.maketrans({"−": "-", "–": "-", "‑": "-", " ": "", "\u00a0": "", "\u202f": ""})
+"""Signs that people take for a minus, and blanks between digits."""
 
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,30}\.?\d{0,40}|\.\d{1,40})(?:[eE][-+]?\d{1,2})?", re.ASCII)
