@@ -24,14 +24,15 @@ from cellgrad.bugs.catalogue import by_id, variants
 from cellgrad.bugs.program import Program
 from cellgrad.cli.assign import Options, assign_command
 from cellgrad.coursework.assign import Numbers, assign, moodle_name, moodle_names
-from cellgrad.coursework.assignment import parse_assignment, read_assignment
+from cellgrad.coursework.assignment import computed, parse_assignment, read_assignment
 from cellgrad.coursework.discriminate import Discrimination
 from cellgrad.coursework.givens import drawn, few_digits, unfit
-from cellgrad.coursework.handout.workbook import handout_bytes
+from cellgrad.coursework.handout.workbook import handout_bytes, worksheet_bytes
 from cellgrad.coursework.init import write_example
 from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
 from cellgrad.coursework.model import Student
-from cellgrad.coursework.roster import read_roster, safe_name
+from cellgrad.coursework.record import excused
+from cellgrad.coursework.roster import read_roster, roster_of, safe_name
 from cellgrad.coursework.secret import TOKEN, Stream, read_secret, token_of, write_secret
 from cellgrad.errors import InputError
 from cellgrad.workbook.layout import StepLayout
@@ -339,7 +340,11 @@ def test_the_token_is_in_the_guide_and_says_nothing(handed_out):
         sheet, at = book.defined_names["cellgrad_token"].attr_text.split("!")
         assert book[sheet][at.replace("$", "")].value == token
     assert len(done.manifest.handouts) == len(STUDENTS)
-    assert token_of(SECRET, "a", "x") != token_of(SECRET, "b", "x") != token_of(SECRET, "b", "y")
+    made = {
+        token_of(SECRET, assignment, version, student)
+        for assignment in "ab" for version in "vw" for student in "xy"
+    }  # fmt: skip
+    assert len(made) == 8
 
 
 @pytest.mark.parametrize("engine", ["formualizer", "ironcalc"])
@@ -642,7 +647,8 @@ def test_the_example_works_as_it_is(tmp_path, monkeypatch, capfd):
     )  # fmt: skip
     assert assign_command(options) == 0
     said = capfd.readouterr()
-    assert said.out.startswith("wrote 6 workbooks to handouts: 59 cells to fill in, 57 points")
+    assert said.out.startswith("read 6 students from course/roster.csv\nwrote 6 workbooks to ")
+    assert "to handouts: 59 cells to fill in, 57 points" in said.out
     assert "made the secret" in said.out
     assert said.err == ""
     manifest = read_manifest(Path("handouts"))
@@ -666,16 +672,16 @@ def test_the_example_works_as_it_is(tmp_path, monkeypatch, capfd):
         ("points = -1", "blanks.points"),
         ("decimals = 3", "blanks.decimals"),
         ("nodes = [2]", "network.nodes"),
-        ("nodes = [2, 2, 1.5]", "network.nodes[2]"),
-        ("activations = ['logistic', 'softmax']", "network.activations"),
+        ("nodes = [2, 2, 1.5]", "network.nodes, number 3"),
+        ("activations = ['logistic', 'softmax']", "training.loss"),
         ("activations = ['logistic']", "network.activations"),
         ("samples = 2", "training.update"),
         ("learning_rate = nan", "training.learning_rate"),
-        ("samples = [{input = [1.0], target = [1.0]}]", "training.samples[0].input"),
-        ("quantities = ['S_ERROR_X']", "blanks.quantities[0]"),
-        ("quantities = ['weights']", "blanks.quantities[0]"),
-        ("quantities = ['E', 'E']", "blanks.quantities[1]"),
-        ("conventions = ['swapped-weights']", "grading.conventions[0]"),
+        ("samples = [{input = [1.0], target = [1.0]}]", "training.samples, number 1, input"),
+        ("quantities = ['S_ERROR_X']", "blanks.quantities, number 1"),
+        ("quantities = ['weights']", "blanks.quantities, number 1"),
+        ("quantities = ['E', 'E']", "blanks.quantities, number 2"),
+        ("conventions = ['swapped-weights']", "grading.conventions, number 1"),
         ("unknown = 1", "the assignment"),
         ("nodes = [2, 2", "not TOML"),
     ],
@@ -797,7 +803,7 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path):
 
 @pytest.mark.parametrize("place", ["assign.readme", "written_folder._plain_mode"])
 def test_what_goes_wrong_leaves_nothing_behind(tmp_path, monkeypatch, place):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(f"cellgrad.coursework.{place}", fail)
@@ -976,3 +982,305 @@ def test_many_students_are_written_on_several_cores_as_on_one(tmp_path, monkeypa
 def test_the_example_is_the_template(tmp_path):
     write_example(tmp_path / "x")
     assert (tmp_path / "x" / "roster.csv").read_bytes() == (EXAMPLE / "roster.csv").read_bytes()
+
+
+# what a first-time lecturer may stumble over
+
+EXAMPLE_TEXT = (EXAMPLE / "assignment.toml").read_text("utf-8")
+TRAINING = 'loss = "half_squared_error"'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("learning_rate = 0.4", "learning_rat = 0.4",
+         "training: learning_rat is no key here; did you mean learning_rate? allowed: loss, "),
+        ("learning_rate = 0.4", "learning_rate = 0,4",
+         "0,4 has a decimal comma; write a decimal point: learning_rate = 0.4"),
+        ("learning_rate = 0.4", 'learning_rate = "0,4"', "write a decimal point: learning_rate ="),
+        ("learning_rate = 0.4", 'learning_rate = "0.4"', "leave the quotes out: learning_rate ="),
+        ("learning_rate = 0.4", "", "training: says nothing of learning_rate; add learning_rate ="),
+        ("learning_rate = 0.4", "learning_rate = 0", "0 is too small; give a number of more than "),
+        ("biases = false", "learning_rate = 1", "it belongs below [training]"),
+        ("biases = false", 'biases = "no"', "write true or false without quotes, such as biases"),
+        ("one_file = false", "onefile = true", "did you mean one_file? allowed: schema, id"),
+        ("[grading]", "[grading]\none_file = true", "write it at the top"),
+        ('due = "Friday, 27 November, 18:00"', "due = 27", "write due in quotes, such as due ="),
+        ('title = "One training step by hand"', "title = 2026-11-27",
+         "the date or time 2026-11-27 is not a text; write title in quotes"),
+        ("nodes = [3, 4, 1]", 'nodes = "3-4-1"', "write a list, such as nodes = [3, 4, 1]"),
+        ('["logistic", "logistic"]', '["sigmoid", "logistic"]',
+         ("network.activations, number 1: 'sigmoid' is not known; did you mean logistic? use one "
+          "of logistic, tanh, relu, leaky_relu, identity, softmax, unit_step")),
+        (TRAINING, 'loss = "mse"', "did you mean mean_squared_error? use one of half_sq"),
+        (TRAINING, 'loss = "MSE"', "did you mean mean_squared_error?"),
+        (TRAINING, 'loss = "cross-entropy"',
+         "did you mean binary_cross_entropy or categorical_cross_entropy?"),
+        (TRAINING, 'loss = "half_square_error"', "did you mean half_squared_error?"),
+        ('"logistic"]', '"softmax"]',
+         ('training.loss: half_squared_error does not go with softmax outputs; write loss = '
+          '"categorical_cross_entropy"')),
+        ('name = "S_ERROR_H"', 'name = "S_EROR_H"',
+         ("[[quantity]] 2, name: 'S_EROR_H' is nothing that this step computes; did you mean "
+          "S_ERROR_H?")),
+        ('name = "S_ERROR_H"', 'name = "delta"', "did you mean error_signal?"),
+        ("points_together = 6", "points_together = 6\npoints = 1", "[[quantity]] 3: says both"),
+        ('name = "E"\ntakes', 'nam = "E"\ntakes', "[[quantity]] 1: nam is no key here"),
+        ('[[quantity]]\nname = "E"', '[quantity]\nname = "E"', "write [[quantity]]"),
+        ('quantities = "all"', 'quantities = "E"', 'write quantities = "all", or a list of names'),
+        ("conventions = []", 'conventions = ["error-sign"]', "did you mean error-sign-convention?"),
+        ("conventions = []", 'conventions = "error-sign-convention"', "write a list, such as"),
+        ("samples = 1\n", "samples = 0\n", "0 is too small; give a number of at least 1"),
+        ("samples = 1\n", "samples = [ { input = [1.0], targe = [2.0] } ]\n",
+         "training.samples, number 1: targe is no key here; did you mean target?"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_assignment_is_said_in_plain_words(old, new, said):
+    assert old in EXAMPLE_TEXT
+    with pytest.raises(InputError) as refused:
+        parse_assignment(EXAMPLE_TEXT.replace(old, new, 1).encode())
+    line = refused.value.line()
+    assert said in line
+    assert "\n" not in line
+    for jargon in ("is not of type", "Additional properties", "is a required property", "schema is",
+                   "under any of the given", "is not one of", "does not match"):  # fmt: skip
+        assert jargon not in line
+
+
+def test_all_names_that_fit_are_listed_however_many():
+    text = text_of(
+        network="nodes = [2, 2, 2, 2, 1]\nactivations = ['tanh', 'tanh', 'tanh', 'tanh']",
+        blanks="quantities = ['nothing']",
+    )
+    with pytest.raises(InputError) as refused:
+        parse_assignment(text.encode())
+    for quantity in computed(assignment_of(
+        network="nodes = [2, 2, 2, 2, 1]\nactivations = ['tanh', 'tanh', 'tanh', 'tanh']",
+    ).structure):  # fmt: skip
+        assert f"{quantity.defined_name}," in f"{refused.value.remedy},".replace(";", ",")
+
+
+def test_softmax_over_one_output_says_why_not():
+    with pytest.raises(InputError, match="softmax over one output is always 1"):
+        assignment_of(
+            network="nodes = [2, 1]\nactivations = ['softmax']",
+            training="loss = 'categorical_cross_entropy'\nlearning_rate = 0.4",
+        )
+
+
+@pytest.mark.parametrize(
+    ("due", "shown"),
+    [
+        ("2026-11-27", "2026-11-27"),
+        ("2026-11-27T18:00:00", "2026-11-27 18:00"),
+        ("2026-11-27 18:00:00+01:00", "2026-11-27 18:00 UTC+01:00"),
+        ("'Friday'", "Friday"),
+    ],
+)
+def test_a_due_date_may_be_written_without_quotes(due, shown):
+    assert parse_assignment(f"due = {due}\n{text_of()}".encode()).due == shown
+
+
+def test_folders_are_made_where_they_are_missing(tmp_path):
+    output = tmp_path / "a" / "b" / "out"
+    done = assign(assignment_of(), STUDENTS[:1], output, worksheet=False)
+    assert (output / "lecturer" / "manifest.json").is_file()
+    assert done.secret == tmp_path / "a" / "b" / "ex-1.secret"
+
+
+def test_folders_that_were_made_go_again_if_nothing_was_written(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cellgrad.coursework.assign.readme", fail)
+    with pytest.raises(InputError, match="No space left"):
+        assign(assignment_of(), STUDENTS[:1], tmp_path / "a" / "b" / "out", worksheet=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lost_secret_is_not_replaced_by_another(tmp_path):
+    done = assign(assignment_of(), STUDENTS[:1], tmp_path / "first", worksheet=False)
+    kept = done.secret.read_bytes()
+    done.secret.unlink()
+    with pytest.raises(InputError) as refused:
+        assign(assignment_of(), STUDENTS[:2], tmp_path / "second", worksheet=False)
+    line = refused.value.line()
+    assert line.startswith(f"{done.secret}: is missing, and first was made with it")
+    assert "put your copy of it back, or name it with --secret" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]
+    other = replace(assignment_of(), id="ex-2")
+    assert assign(other, STUDENTS[:1], tmp_path / "third", worksheet=False).secret_is_new
+    done.secret.write_bytes(kept)
+    assert not assign(
+        assignment_of(), STUDENTS[:1], tmp_path / "second", worksheet=False
+    ).secret_is_new
+
+
+def test_who_comes_late_changes_nobodys_file(tmp_path):
+    secret = kept_secret(tmp_path)
+    first = assign(
+        assignment_of(), STUDENTS[:2], tmp_path / "a", secret=secret, worksheet=False
+    )  # fmt: skip
+    longer = [Student("a000", "Early in the alphabet"), *STUDENTS]
+    second = assign(assignment_of(), longer, tmp_path / "b", secret=secret, worksheet=False)
+    for path in workbooks(tmp_path / "a"):
+        assert (tmp_path / "b" / "students" / path.name).read_bytes() == path.read_bytes()
+    assert first.manifest.handouts.items() <= second.manifest.handouts.items()
+    assert first.manifest.version == second.manifest.version
+    assert len(workbooks(tmp_path / "b")) == 4
+
+
+@pytest.mark.slow
+def test_a_workbook_is_of_its_assignment_even_under_the_same_id(tmp_path):
+    """What is asked counts; points and penalties may be put right after handing out."""
+    secret = kept_secret(tmp_path)
+    tokens = {}
+    for name, parts in {
+        "plain": {},
+        "fewer": {"blanks": "quantities = ['E', 'new_weights']"},
+        "typed": {"blanks": "takes = 'value'\ndecimals = 8"},
+        "larger": {"network": "nodes = [2, 3, 1]\nactivations = ['logistic', 'logistic']"},
+        "points": {"blanks": "points = 3", "grading": "ecf_penalty = 0.5"},
+    }.items():
+        done = assign(
+            assignment_of(**parts), STUDENTS[:1], tmp_path / name, secret=secret, worksheet=False
+        )  # fmt: skip
+        (tokens[name],) = done.manifest.handouts
+    assert len(set(tokens.values())) == 4
+    assert tokens["plain"] == tokens["points"]
+
+
+def test_the_readme_names_the_worksheet_only_if_there_is_one(tmp_path, monkeypatch):
+    kept_secret(tmp_path)
+    for made in (b"%PDF", "none: LibreOffice is not installed"):
+        monkeypatch.setattr("cellgrad.coursework.assign.worksheet_pdf", lambda *_, m=made: m)
+        folder = tmp_path / type(made).__name__
+        assign(assignment_of(), STUDENTS[:1], folder, secret=tmp_path / "ex.secret")
+        text = (folder / "README.txt").read_text("utf-8")
+        assert ("worksheet.pdf" in text) is isinstance(made, bytes)
+        assert "could be made" not in text
+
+
+def test_the_worksheet_names_course_and_due_and_its_own_colours_alone():
+    assignment = replace(read_assignment(EXAMPLE / "assignment.toml"), course="Nets & Co")
+    place = StepLayout(assignment.structure)
+    case = drawn(assignment, Stream(SECRET))
+    sheet = openpyxl.load_workbook(io.BytesIO(worksheet_bytes(assignment, case, place)))["Step"]
+    assert sheet.oddHeader.left.text == "Nets && Co"
+    assert sheet.oddHeader.right.text == "Due: Friday, 27 November, 18:00"
+    styles = [cell.style for row in sheet.iter_rows() for cell in row]
+    legend = [style.removeprefix("legend ") for style in styles if style.startswith("legend ")]
+    assert legend == ["given", "forward", "blank", "blank typed"]
+    assert set(legend) <= set(styles)
+    words = [cell.value for row in sheet.iter_rows() for cell in row if cell.value]
+    assert "room for your own numbers" in words
+    assert "forward pass" in words
+    assert "updated weight or bias" not in words
+
+
+@pytest.mark.slow
+def test_the_legend_of_a_handout_has_the_colours_that_it_uses(tmp_path):
+    assignment = assignment_of(blanks="quantities = ['new_weights']")
+    assign(assignment, STUDENTS[:1], tmp_path / "o", secret=kept_secret(tmp_path), worksheet=False)
+    book = openpyxl.load_workbook(workbooks(tmp_path / "o")[0])
+    for sheet in (book["Guide"], book["Step"]):
+        styles = [cell.style for row in sheet.iter_rows() for cell in row]
+        legend = [style.removeprefix("legend ") for style in styles if style.startswith("legend ")]
+        assert legend == ["given", "forward", "error", "gradient", "blank"]
+
+
+@pytest.mark.slow
+def test_points_together_are_said_as_they_were_given(tmp_path):
+    rules = "[[quantity]]\nname = 'new_weight_ItoH'\npoints_together = 5\n"
+    assignment = parse_assignment((text_of() + rules).encode())
+    assign(assignment, STUDENTS[:1], tmp_path / "o", secret=kept_secret(tmp_path), worksheet=False)
+    guide = openpyxl.load_workbook(workbooks(tmp_path / "o")[0])["Guide"]
+    words = [str(cell.value) for row in guide.iter_rows() for cell in row]
+    assert "4 cells, 5 points together: a formula" in words
+    assert "2 cells, 1 point each: a formula" in words
+
+
+def test_numbers_that_students_fill_in_have_one_format(handed_out):
+    folder, done = handed_out
+    sheet = openpyxl.load_workbook(workbooks(folder)[0])["Step"]
+    formats = {sheet[cell.address].number_format for cell in done.manifest.cells}
+    assert formats == {"[>=100]0.00_.;[<=-100]-0.00_.;0.000000_."}
+    rules = {
+        rule.formula[0].partition("<0.")[2]
+        for rules in sheet.conditional_formatting for rule in rules.rules
+        if "ABS" in rule.formula[0] and any(
+            cell.address in rules.cells for cell in done.manifest.cells
+        )
+    }  # fmt: skip
+    assert rules == {"00001)"}
+
+
+@pytest.mark.slow
+def test_the_command_says_who_was_read_and_who_was_left_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("a.toml").write_text(text_of(blanks="quantities = ['E']"), "utf-8")
+    Path("canvas.csv").write_text(CANVAS, "utf-8")
+    options = Options(Path("a.toml"), Path("canvas.csv"), Path("o"), worksheet=False)
+    assert assign_command(options) == 0
+    assert capsys.readouterr().out.splitlines()[:4] == [
+        "read 2 students from canvas.csv",
+        "  line 2 was left out: it says Points Possible",
+        "  line 5 was left out: it is the test student",
+        "wrote 2 workbooks to o: 1 cell to fill in, 1 point",
+    ]
+    Path("one.csv").write_text("id\ns1\n", "utf-8")
+    options = Options(Path("a.toml"), Path("one.csv"), Path("p"), worksheet=False)
+    assert assign_command(options) == 0
+    assert capsys.readouterr().out.startswith("read 1 student from one.csv\nwrote 1 workbook to p")
+
+
+def test_a_blank_id_in_a_moodle_list_is_said(tmp_path):
+    path = tmp_path / "roster.csv"
+    path.write_text(PEOPLE.replace("Ny,s2", "Ny,"), "utf-8")
+    roster = roster_of(path)
+    assert [student.id for student in roster.students] == ["a@x.org", "b"]
+    assert roster.notes == ["'ID number' is empty in line 3: 'Email address' is everybody's id"]
+    path.write_text(PEOPLE, "utf-8")
+    assert roster_of(path).notes == []
+    path.write_text(PEOPLE.replace("Ny,s2", "Ny,").replace("Lovelace,s1", "Lovelace,"), "utf-8")
+    assert roster_of(path).notes == []  # nobody has one: there is nothing to say
+
+
+@pytest.mark.parametrize(
+    ("word", "means"), [("yes", True), ("X", True), ("EX", True), ("", False), ("No", False)]
+)
+def test_excused_is_yes_or_no(tmp_path, word, means):
+    path = tmp_path / "roster.csv"
+    path.write_text(f"id,excused\ns1,{word}\n", "utf-8")
+    (student,) = read_roster(path)
+    assert excused(student) is means
+
+
+@pytest.mark.parametrize("word", ["maybe", "sick", "ill until May", "2"])
+def test_another_word_for_excused_is_refused(tmp_path, word):
+    path = tmp_path / "roster.csv"
+    path.write_text(f"id,excused\ns0,\ns1,{word}\n", "utf-8")
+    with pytest.raises(InputError) as refused:
+        read_roster(path)
+    assert refused.value.line().startswith(f"{path}: line 3: excused: {word!r} is neither yes nor")
+
+
+def test_ids_in_number_cells_keep_the_zeros_that_are_shown(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["ID", "Name"], [1001, "Ada"], [1002, "Bo"], ["007", "Cy"]):
+        book.active.append(row)
+    book.active["A2"].number_format = "0000000"
+    book.save(tmp_path / "roster.xlsx")
+    assert [s.id for s in read_roster(tmp_path / "roster.xlsx")] == ["0001001", "1002", "007"]
+
+
+@pytest.mark.parametrize("number", [12.5, 1e15, 12345678901234567])
+def test_ids_that_are_no_whole_numbers_of_few_digits_are_refused(tmp_path, number):
+    book = openpyxl.Workbook()
+    for row in (["ID", "Late"], [1001, 0.25], [number, None]):
+        book.active.append(row)
+    book.save(tmp_path / "roster.xlsx")
+    with pytest.raises(InputError) as refused:
+        read_roster(tmp_path / "roster.xlsx")
+    assert "Sheet, row 3: the id" in refused.value.line()
+    assert "format the column as text" in refused.value.line()

@@ -24,19 +24,24 @@ from openpyxl.styles import Font, PatternFill
 from cellgrad.bugs.catalogue import by_id
 from cellgrad.coursework.class_page import class_page
 from cellgrad.coursework.feedback import page, workbook_bytes
+from cellgrad.coursework.feedback.legend import MORE
 from cellgrad.coursework.feedback.parts import Parts
 from cellgrad.coursework.feedback.places import places
-from cellgrad.coursework.feedback.summary import COLOURS, MEANINGS, WORDS, summary
+from cellgrad.coursework.feedback.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
 from cellgrad.coursework.feedback.tags import Patch, tags, utf8, with_attributes
+from cellgrad.coursework.handout.step import BLANK_MEANING, GIVEN_MEANING
 from cellgrad.coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
     HARDCODED,
+    OK,
     OK_ECF,
+    REVIEW,
     VERDICTS,
     WRONG,
 )
 from cellgrad.coursework.outputs import write_all
+from cellgrad.coursework.outputs.gradescope import gradescope_results
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import read_book
@@ -484,6 +489,18 @@ def test_one_mistake_throughout_a_quantity_is_told_once_and_in_another_again():
     assert "once" not in told.causes[1].reach
 
 
+def test_what_follows_from_an_open_question_is_no_consequence_of_a_mistake():
+    a, b, c, d = (cell.address for cell in manifest().cells[:4])
+    told = summary(
+        grade({
+            a: REVIEW, b: {"verdict": OK_ECF, "cause": a}, c: {"verdict": WRONG},
+            d: {"verdict": OK_ECF, "cause": c},
+        })
+    )  # fmt: skip
+    assert told.sentence == "1 root cause, 1 consequence, 1 cell to be looked at"
+    assert told.causes[0].reach == "1 cell after it follows from it"
+
+
 def test_causes_in_a_circle_end():
     a, b = (cell.address for cell in manifest().cells[:2])
     told = summary(grade({a: {"verdict": OK_ECF, "cause": b}, b: {"verdict": OK_ECF, "cause": a}}))
@@ -577,6 +594,134 @@ def test_lateness_is_said_on_the_page_and_in_the_workbook():
     sheet = opened(workbook_bytes(manifest(), one, handout()))["Feedback"]
     assert words in [cell.value for row in sheet.iter_rows() for cell in row]
     assert "52.2 of 59 points" in [cell.value for row in sheet.iter_rows() for cell in row]
+
+
+def test_what_a_person_looks_at_costs_nothing_yet():
+    a, b, c = (cell.address for cell in manifest().cells[:3])
+    one = grade({a: REVIEW, b: {"verdict": REVIEW, "points": 0.5}, c: WRONG})
+    told = summary(one)
+    assert (told.open, [c.lost for c in told.causes], [c.open for c in told.causes]) == (
+        1.5, [0, 1], [1.5, 0],
+    )  # fmt: skip
+    text = " ".join("".join(Seen(page(manifest(), one)).text).split())
+    assert "To be looked at by a person (1.5 points open)" in text
+    assert "1.5 points open: a person will look at it, and the score may rise" in text
+    assert text.count("−") == 1  # the mistake's
+    texts = _texts(opened(workbook_bytes(manifest(), one, handout()))["Feedback"])
+    assert texts[texts.index("points") + 1] == "1.5 points open"
+    assert summary(grade({a: REVIEW})).open_words == "1 point open"
+    assert summary(grade()).open_words == ""
+
+
+def _texts(sheet):
+    return [str(cell.value) for row in sheet.iter_rows() for cell in row if cell.value is not None]
+
+
+def test_only_mistakes_have_numbers():
+    a, b, c, d = (cell.address for cell in manifest().cells[:8:2])
+    one = grade({a: BLANK, b: WRONG, c: REVIEW, d: HARDCODED})
+    told = summary(one)
+    assert told.sentence.startswith("2 root causes, ")
+    assert [number for number, _ in told.numbered] == [0, 1, 0, 2]
+    text = page(manifest(), one)
+    assert re.findall(r'<li class="([\w -]+)"(?: value="(\d)")?>', text) == [
+        ("blank apart", ""), ("wrong", "1"), ("review apart", ""), ("hardcoded", "2"),
+    ]  # fmt: skip
+    assert ".apart { list-style: none" in text
+    texts = _texts(opened(workbook_bytes(manifest(), one, handout()))["Feedback"])
+    heads = [text[:3] for text in texts if any(cause.title in text for cause in told.causes)]
+    labels = [cause.first.cell.label for cause in told.causes]
+    assert heads == [labels[0][:3], "1. ", labels[2][:3], "2. "]
+    output = gradescope_results(one)["output"]
+    assert f"\n1. {labels[1]}" in output
+    assert f"\n{labels[2]}" in output
+
+
+def test_no_two_verdicts_look_alike():
+    assert len(set(COLOURS.values())) == len(COLOURS)
+    signs = {MARKS[verdict] for verdict in VERDICTS if verdict not in (OK, OK_ECF)}
+    assert len(signs) == len(VERDICTS) - 2
+    text = class_page(manifest(), [])
+    fills = dict(re.findall(r"--c-([\w-]+): (#\w{6})", text.partition("@media")[0]))
+    used = dict(re.findall(r"\.s-([\w-]+) \{ fill: var\(--c-([\w-]+)\)", text))
+    assert set(used) == set(VERDICTS)
+    for verdict, name in used.items():
+        assert fills[name] == f"#{COLOURS[verdict].lower()}"
+
+
+def test_what_follows_is_not_called_right(tmp_path):
+    write_all(tmp_path, manifest(), [mistaken()], roster(1))
+    text = (tmp_path / "class.html").read_text("utf-8")
+    assert ">right or follows</th>" in text
+    assert ">right</th>" not in text
+
+
+LEGEND = {
+    "B40": "colours", "B41": "given", "C41": GIVEN_MEANING, "B42": "forward", "C42": "forward pass",
+    "B43": "error", "C43": "error", "B44": "blank", "C44": BLANK_MEANING["blank"],
+    "B45": "blank", "C45": "a line of the student's own",
+}  # fmt: skip
+
+
+def with_legend(kind, **texts):
+    """Return the handout with the legend that students get, its texts kept as a program may."""
+    book = opened(handout())
+    for at, text in (LEGEND | texts).items():
+        book["Step"][at] = text
+    data = saved(book)
+    if kind == "inline":
+        return data
+    parts, shared = parts_of(data), []
+
+    def moved(found):
+        shared.append(found[1])
+        return b't="s"><v>%d</v>' % (len(shared) - 1)
+
+    for name in parts:
+        if name.startswith("xl/worksheets/sheet"):
+            parts[name] = re.sub(rb't="inlineStr"><is><t[^>]*>([^<]*)</t></is>', moved, parts[name])
+    assert shared
+    items = b"".join(b"<si><t>" + text + b"</t></si>" for text in shared)
+    parts["xl/sharedStrings.xml"] = b'<sst xmlns="%s">%s</sst>' % (S[1:-1].encode(), items)
+    types = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    kind_of = b"http://schemas.openxmlformats.org/officeDocument/2006/relationships/sharedStrings"
+    override = b'<Override PartName="/xl/sharedStrings.xml" ContentType="%s"/>' % types
+    relation = b'<Relationship Id="rIdT" Type="%s" Target="/xl/sharedStrings.xml"/>' % kind_of
+    for part, end, added in (
+        ("[Content_Types].xml", b"</Types>", override),
+        ("xl/_rels/workbook.xml.rels", b"</Relationships>", relation),
+    ):
+        assert end in parts[part]
+        parts[part] = parts[part].replace(end, added + end)
+    return zipped(parts)
+
+
+@pytest.mark.parametrize("kind", ["shared", "inline"])
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (grade, ["ok"]),
+        (mistaken, ["ok", "ok-ecf", "wrong"]),
+        (mixed, ["ok", "ok-ecf", MORE]),  # there is room for three
+    ],
+)
+def test_the_handouts_legend_gives_way_to_the_verdicts(kind, made, expected):
+    after = opened(workbook_bytes(manifest(), made(), with_legend(kind)))["Step"]
+    for row, verdict in zip((42, 43, 44), [*expected, "", ""], strict=False):
+        words, meaning = after[f"B{row}"].value, after[f"C{row}"].value
+        assert words == WORDS.get(verdict)
+        told = MEANINGS.get(verdict, verdict)
+        assert meaning == (told if told and told != words else None)
+        if verdict in WORDS:
+            assert after[f"B{row}"].fill.fgColor.rgb == f"FF{COLOURS[verdict]}"
+    for at in ("B40", "B41", "C41", "B45", "C45"):
+        assert after[at].value == LEGEND[at]
+
+
+@pytest.mark.parametrize("own", [{"C41": "what I call given"}, {"B41": "mine"}])
+def test_a_legend_that_is_not_the_handouts_stays(own):
+    after = opened(workbook_bytes(manifest(), mixed(), with_legend("shared", **own)))["Step"]
+    assert {at: after[at].value for at in LEGEND} == LEGEND | own
 
 
 def test_the_class_page_counts_mistakes_once_a_student(tmp_path):

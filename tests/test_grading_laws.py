@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.coursework.mistaken_formulas import mistaken_formulas
-from cellgrad.coursework.model import OK, OK_ECF
+from cellgrad.coursework.model import OK, OK_ECF, REVIEW
 from cellgrad.coursework.template_cells import Terms
 from cellgrad.report.trace import step_of_case
 from cellgrad.verify.expected import step_numbers
@@ -158,6 +158,84 @@ def test_however_many_cells_are_wrong_the_others_keep_their_credit(case, data):
         elif not isinstance(changes[address], str) or changes[address] == "?":
             assert not said.points
     assert found.score >= manifest.points - len(changes)
+
+
+CONVENTIONS = (
+    "error-sign-convention",
+    "loss-doubled",
+    "sum-for-mean",
+    "mean-for-sum",
+    "bias-frozen",
+)
+
+
+def other_forms(cell):
+    """Return what a convention may have in a cell."""
+    right, kind = cell.formula, cell.quantity
+    forms = []
+    if kind == "final_error":
+        forms.append("-".join(reversed(right.split("-"))))
+    if kind in ("new_weights", "new_biases"):
+        forms.append(right.replace("-$", "+$"))
+    if kind == "new_biases":
+        forms.append(right.partition("-")[0])
+    if kind in ("weight_gradient", "bias_gradient", "error"):
+        forms.append(right.rpartition("/")[0])
+    return [form for form in forms if form and form != right]
+
+
+@pytest.mark.slow
+@laws(80)
+@given(networks(), st.data())
+def test_accepting_conventions_costs_nobody_anything(case, data):
+    penalty = data.draw(st.sampled_from((0.0, 0.5)), "penalty")
+    plain = assignment(case, ecf_penalty=penalty)
+    chosen = data.draw(st.lists(st.sampled_from(plain.cells), unique=True, max_size=2), "cells")
+    changes = {c.address: "=" + wrong_for(data, plain, c) for c in chosen}
+    by_convention = [(c.address, f"={f}") for c in plain.cells for f in other_forms(c)]
+    if by_convention:
+        changes |= dict(data.draw(st.lists(st.sampled_from(by_convention), max_size=8), "others"))
+    data_of = workbook(plain, changes)
+    accepting = assignment(case, ecf_penalty=penalty, conventions=CONVENTIONS)
+    key = grader_of(plain).grade(data_of, "x")
+    found = grader_of(accepting).grade(data_of, "x")
+    if not found.notes:
+        assert found.verdicts == key.verdicts
+        return
+    ranks = [(round(each.score, 9), -len(each.roots)) for each in (found, key)]
+    assert ranks[0] > ranks[1]
+    if len(changes) == 1:  # it was the convention's own formula: nothing else is held against it
+        assert {v.verdict for v in found.verdicts} <= set(GOOD)
+
+
+@pytest.mark.slow
+@laws(80)
+@given(networks(), st.data())
+def test_what_follows_from_an_open_question_counts_and_says_so(case, data):
+    manifest = assignment(case, ecf_penalty=0.5)
+    cell = data.draw(st.sampled_from(manifest.cells), "cell")
+    wrong = data.draw(st.none() | st.sampled_from(manifest.cells), "wrong")
+    changes = (
+        {} if wrong in (None, cell) else {wrong.address: "=" + wrong_for(data, manifest, wrong)}
+    )
+    known = verdicts(grader_of(manifest).grade(workbook(manifest, changes), "x"))
+    changes[cell.address] = f"={cell.formula}+0*RAND()"
+    found = grader_of(manifest).grade(workbook(manifest, changes), "x")
+    said = verdicts(found)
+    assert said[cell.address].verdict == REVIEW
+    reached, grown = {cell.address}, True
+    reads = {c.address: set(REFERENCE.findall(c.formula.replace("$", "")))
+             for c in (*manifest.cells, *manifest.fixed)}  # fmt: skip
+    while grown:
+        more = {a for a, r in reads.items() if any("".join(x) in reached for x in r)} - reached
+        grown, reached = bool(more), reached | more
+    for address, one in said.items():
+        if address in {*changes}:
+            continue
+        assert one.verdict == (OK_ECF if address in reached else known[address].verdict)
+        assert one.points == known[address].points  # neither better nor worse than without it
+        if address in reached and known[address].verdict == OK:
+            assert one.cause == cell.address
 
 
 @pytest.mark.slow

@@ -9,15 +9,21 @@ import random
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from cellgrad.bugs.catalogue import by_id
+from cellgrad.case.model import Case, Network, Sample
 from cellgrad.case.structure import Structure
-from cellgrad.coursework import patterns, verdict, world
+from cellgrad.coursework import manifest_file, patterns, verdict, world
+from cellgrad.coursework.assignment import parse_assignment
 from cellgrad.coursework.draws import COUNT, draw_givens
+from cellgrad.coursework.edits import count_edits
 from cellgrad.coursework.grade_one import Grader
+from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, version_of
 from cellgrad.coursework.mistaken_formulas import mistaken_formulas
 from cellgrad.coursework.model import (
     BLANK,
@@ -27,8 +33,11 @@ from cellgrad.coursework.model import (
     OK_ECF,
     REVIEW,
     WRONG,
+    Policy,
 )
+from cellgrad.coursework.submission import read_submission
 from cellgrad.coursework.template_cells import Terms
+from cellgrad.errors import InputError
 from cellgrad.verify.expected import step_of
 from grading_oracle import differs
 from plain_submission import (
@@ -46,7 +55,12 @@ from plain_submission import (
 
 NOBODY = "none"
 STEP = case_of("series-3-4-1")
+HALF = replace(STEP, learning_rate=0.5)
 GOOD = (OK, OK_ECF)
+
+
+def slow(*arguments):
+    return pytest.param(*arguments, marks=pytest.mark.slow)
 
 
 def grade(manifest, *args, **kwargs):
@@ -173,6 +187,121 @@ def test_empty_gestures_are_charged_every_time(manifest, grader, formula):
     places = [("O6", "C6", "I6"), ("P6", "D6", "J6"), ("Q6", "E6", "K6"), ("R6", "F6", "L6")]
     cells = {a: formula.format(w=w, g=g) for a, w, g in places}
     assert grader.grade(workbook(manifest, cells), "x").score == 55
+
+
+@pytest.mark.parametrize(
+    ("formula", "edits"),
+    [("C6-I6", 1), ("C6-$O$2", 1), ("$O$2*I6", 1), ("-$O$2*I6", 1), ("C6+$O$2*I6", 1),
+     ("C6-$O$2*J6", 1), ("C6-$O$2*3*I6", 1), ("C6-I6/$O$2", 1), ("C6-$O$2*I6", 0),
+     ("C6*I6", 2), ("C6+I6", 2), ("C6-J6", 2), ("C6+$O$2*J6", 2), ("C6-$O$2*3*I6+C7", 2),
+     ("C6*$O$2", 2), ("C6", 3), ("C6+$O$2+I6", 99)],
+)  # fmt: skip
+def test_operands_and_operators_count_together(manifest, grader, formula, edits):
+    key = grader.key
+    submission = read_submission(workbook(manifest, {"O6": f"={formula}"}), "x")
+    book = world.StudentBook(submission, key, grader.formulas, list(key.places))
+    assert count_edits(book, key.slot_at["step", 6, 15]) == edits
+
+
+@pytest.mark.parametrize(
+    ("formula", "edits"),
+    [("1/(1+EXP(C10))", 1), ("1/(1-EXP(-C10))", 1), ("1/(1+LN(-C10))", 1), ("1/(2+EXP(C10))", 2),
+     ("1/(1+EXP(-C10%))", 1), ("+1/(1+EXP(-$C$10))", 0)],
+)  # fmt: skip
+def test_signs_and_functions_count_too(manifest, grader, formula, edits):
+    key = grader.key
+    submission = read_submission(workbook(manifest, {"C12": f"={formula}"}), "x")
+    book = world.StudentBook(submission, key, grader.formulas, list(key.places))
+    assert count_edits(book, key.slot_at["step", 12, 3]) == edits
+
+
+@pytest.mark.parametrize(("formula", "score"), [("={w}*{g}", 55), ("={w}-{g}/$O$2", 58)])
+def test_two_slips_in_one_formula_are_charged_every_time(formula, score):
+    manifest = assignment(HALF)
+    places = [("O6", "C6", "I6"), ("P6", "D6", "J6"), ("Q6", "E6", "K6"), ("R6", "F6", "L6")]
+    cells = {a: formula.format(w=w, g=g) for a, w, g in places}
+    assert grade(manifest, cells).score == score
+
+
+def slips_everywhere(manifest):
+    """Return one mistake for each of four quantities, in all of their cells."""
+    changes = {}
+    for cell in manifest.cells:
+        right = cell.formula
+        wrong = {
+            "pre_activation": right.rpartition("+")[0] if "+B8" in right else right,
+            "post_activation": right.replace("EXP(-", "EXP("),
+            "activation_derivative": right.partition("*")[2].strip("()"),
+            "new_weights": right.replace("$O$2*", ""),
+        }.get(cell.quantity, right)
+        if wrong != right:
+            changes[cell.address] = f"={wrong}"
+    return changes
+
+
+@pytest.mark.parametrize(
+    ("policy", "repeats_charged"),
+    [({}, 15), slow({"repeats_forgiven": 4}, 0), slow({"repeats_forgiven": 2}, 4 + 15),
+     slow({"repeats_forgiven": 1}, 4 + 4 + 15), slow({"repeats_forgiven": 0}, 3 + 4 + 4 + 15),
+     slow({"repeats_forgiven": 4, "charge_repeats": True}, 3 + 4 + 4 + 15)],
+)  # fmt: skip
+def test_the_repeats_of_a_few_mistakes_are_forgiven(policy, repeats_charged):
+    manifest = assignment(HALF, **policy)
+    found = grade(manifest, slips_everywhere(manifest))
+    said = verdicts(found)
+    assert sum(bool(v.repeats) for v in said.values()) == 3 + 4 + 4 + 15
+    assert found.score == 59 - 4 - repeats_charged
+    again = said["R8"]  # the last of the updates
+    assert again.repeats == "O18"
+    assert again.points == (repeats_charged == 0)
+    assert ("where it was charged" in again.message) is (repeats_charged == 0)
+
+
+def test_how_many_mistakes_are_forgiven_is_read_and_kept():
+    text = (files("cellgrad.coursework") / "templates" / "assignment.toml").read_bytes()
+    assert parse_assignment(text).policy.repeats_forgiven == Policy().repeats_forgiven == 3
+    five = text.replace(b"repeats_forgiven = 3", b"repeats_forgiven = 5")
+    policy = parse_assignment(five).policy
+    assert policy.forgiven == 5
+    for wrong in (b"-1", b"true", b"2.5", b'"3"'):
+        with pytest.raises(InputError, match="repeats_forgiven"):
+            parse_assignment(five.replace(b"forgiven = 5", b"forgiven = " + wrong))
+    plain = assignment(STEP)
+    for kept in (policy, Policy(), Policy(charge_repeats=True)):
+        parts = plain.cells, plain.givens, plain.fixed, plain.names, kept, STEP
+        whole = replace(plain, policy=kept, version=version_of(*parts))
+        data = manifest_bytes(whole)
+        assert parse_manifest(data).policy == kept
+        with pytest.raises(InputError, match="changed"):
+            parse_manifest(data.replace(b'"repeats_forgiven": ', b'"repeats_forgiven": 1'))
+    older = data.replace(b', "repeats_forgiven": 3', b"")  # written before there was such a key
+    assert older != data
+    assert parse_manifest(older).policy == kept
+    assert manifest_file._policy_document(Policy()) == {
+        "ecf_penalty": 0.0, "hardcoded_credit": 0.0, "embedded_credit": 0.0,
+        "charge_repeats": False, "conventions": (), "feedback": "none",
+    }  # fmt: skip
+
+
+def test_a_mistake_made_once_uses_up_no_forgiveness():
+    manifest = assignment(HALF, repeats_forgiven=1)
+    wrong = slips_everywhere(manifest)
+    once = {a: wrong[a] for a in ("C10", "C12", "I27")}
+    found = grade(manifest, once | forgotten_rate(manifest))
+    assert found.score == 59 - 3 - 1
+
+
+@pytest.mark.parametrize("early", [{"C10": "=B6*C6"}, {"C10": None}, {"C10": 0.7}])
+def test_a_forgiven_repeat_earns_no_more_than_a_right_cell(early):
+    manifest = assignment(HALF, ecf_penalty=0.5)
+    rates = forgotten_rate(manifest)
+    right, wrong = grade(manifest, early), grade(manifest, early | rates)
+    assert sum(bool(v.repeats) for v in wrong.verdicts) == 15
+    assert wrong.score == right.score - right.verdicts[-1].points
+    for a, b in zip(right.verdicts, wrong.verdicts, strict=True):
+        assert b.points <= a.points
+    alone = grade(manifest, rates)  # nothing before them is wrong
+    assert alone.score == 59 - 1
 
 
 def test_a_mere_copy_is_charged_every_time(manifest, grader):
@@ -401,6 +530,100 @@ def test_typed_zeros_earn_nothing(number):
     assert found.score == right
 
 
+def typed_finely(key, _):
+    return Terms("value", 6)
+
+
+def typed_outputs(key, _):
+    return Terms("value", 6) if key[0] == "post_activation" else Terms()
+
+
+def test_what_is_worked_out_backwards_from_a_right_typed_number_earns_nothing():
+    manifest = assignment(STEP, typed_outputs, embedded_credit=1.0)
+    values = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    outputs = {a: round(values[a], 6) for a in ("C12", "D12", "E12", "F12", "C25")}
+    right = grade(manifest, outputs)
+    assert right.score == 59
+    assert {v.verdict for v in right.verdicts} == {OK}
+    said = verdicts(grade(manifest, outputs | {"C10": "=LN(C12/(1-C12))"}))
+    assert (said["C10"].verdict, said["C10"].points) == (WRONG, 0)
+    assert all(v.verdict == OK for a, v in said.items() if a != "C10")
+
+
+def test_a_formula_over_right_typed_numbers_is_right_however_their_rounding_adds_up():
+    manifest = assignment(STEP, typed_finely, ecf_penalty=0.5)
+    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    right = right_cells(manifest)
+    cells = {a: round(v, 6) for a, v in numbers.items()} | {"C23": right["C23"]}
+    for column, row in zip("CDEF", range(18, 22), strict=True):
+        off = math.copysign(4.9e-7, right[f"C{row}"])
+        cells[f"{column}12"] = numbers[f"{column}12"] + off
+    assert 4.9e-7 * sum(abs(right[f"C{row}"]) for row in range(18, 22)) > 5e-7
+    assert {v.verdict for v in grade(manifest, cells).verdicts} == {OK}
+
+
+def small_gradients(manifest, gradient):
+    """Return right typed numbers, but for gradients and what follows from them."""
+    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    cells, right = {a: round(v, 6) for a, v in numbers.items()}, right_cells(manifest)
+    gradients = [c.address for c in manifest.cells if c.quantity == "weight_gradient"]
+    for n, address in enumerate(gradients):
+        cells[address] = gradient(n)
+    for cell in manifest.cells:
+        if cell.quantity == "new_weights":
+            weight, rate, moved = re.split(r"[-*]", cell.formula)
+            follows = right[weight] - right[rate.replace("$", "")] * cells[moved]
+            cells[cell.address] = round(follows, 6)
+    return cells
+
+
+@pytest.mark.parametrize(
+    ("gradient", "follow"),
+    [(lambda _: 3e-6, False), (lambda n: 3e-6 + n * 1e-9, False),
+     (lambda n: 8e-6 + n * 1e-7, False), (lambda _: 0.25, False), (lambda n: 0.25 + n / 64, True)],
+)  # fmt: skip
+def test_an_update_follows_from_a_typed_gradient_that_moves_the_weight(gradient, follow):
+    manifest = assignment(HALF, typed_finely)
+    said = grade(manifest, small_gradients(manifest, gradient)).verdicts
+    updates = {v.verdict for v in said if v.cell.quantity == "new_weights"}
+    assert updates == {OK_ECF if follow else WRONG}
+    assert {v.verdict for v in said if v.cell.quantity == "weight_gradient"} == {WRONG}
+
+
+def test_typed_values_follow_through_the_handout_s_own_cells():
+    manifest = assignment(STEP, typed)
+    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    cells, right = {a: round(v, 5) for a, v in numbers.items()}, right_cells(manifest)
+    wrong = {"C12": cells["C12"] + 0.25}
+    outputs = [(cells | wrong)[f"{column}12"] for column in "CDEF"]  # B18 to B21 copy them
+    follows = sum(y * right[f"C{row}"] for y, row in zip(outputs, range(18, 22), strict=True))
+    said = verdicts(grade(manifest, cells | wrong | {"C23": round(follows, 5)}))
+    assert (said["C12"].verdict, said["C23"].verdict) == (WRONG, OK_ECF)
+    tiny = {"C12": 4e-6}  # as good as 0, and typed so that it is not
+    without = follows - wrong["C12"] * right["C18"]
+    said = verdicts(grade(manifest, cells | tiny | {"C23": round(without, 5)}))
+    assert said["C23"].verdict == WRONG
+    changed = grade(manifest, cells | {"B18": wrong["C12"], "C23": round(follows, 5)})
+    assert verdicts(changed)["C23"].verdict == WRONG
+    assert "B18" in changed.notes[0]
+
+
+def test_right_zeros_all_over_the_sheet_are_no_obstacle():
+    asleep = ((-0.5, -0.5, -0.5, 0.5), (-0.25, -0.5, -0.75, 0.25), (-0.5, -0.75, -0.5, 0.75))
+    network = replace(
+        STEP.network, activations=("relu", "logistic"), weights=(asleep, STEP.network.weights[1])
+    )
+    manifest = assignment(replace(HALF, network=network), typed)
+    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    cells = {a: round(v, 5) for a, v in numbers.items()}
+    assert Counter(cells.values())[0.0] > 59 // 4
+    assert verdicts(grade(manifest, cells))["C23"].verdict == OK
+    moved = 0.25 * right_cells(manifest)["C21"]  # the one node that is awake; C23 follows from it
+    cells |= {"F12": round(numbers["F12"] + 0.25, 5), "C23": round(numbers["C23"] + moved, 5)}
+    said = verdicts(grade(manifest, cells))
+    assert (said["F12"].verdict, said["C23"].verdict) == (WRONG, OK_ECF)
+
+
 def test_formulas_pass_where_typed_values_are_asked_for():
     manifest = assignment(STEP, typed)
     assert grade(manifest).score == 59
@@ -444,6 +667,167 @@ def test_conventions_combine():
     assert only.score == 58  # E is still halved: the group does not agree with itself
 
 
+BATCH = Case(
+    id="batch", title="Batch",
+    network=Network((2, 2, 1), ("logistic", "logistic"),
+                    (((0.5, -0.25), (0.75, 0.375)), ((-0.625,), (0.875,))),
+                    ((0.25, -0.5), (0.125,))),
+    loss="half_squared_error",
+    samples=(Sample((0.5, -0.75), (0.25,)), Sample((-0.25, 0.625), (0.75,))),
+    update="batch_mean", learning_rate=0.375,
+)  # fmt: skip
+SEVERAL = ("error-sign-convention", "loss-doubled", "sum-for-mean", "bias-frozen",
+           "loss-averaged-over-outputs")  # fmt: skip
+
+
+@cache
+def accepting(*names, **policy):
+    return assignment(BATCH, conventions=names, **policy)
+
+
+def written(manifest, *, sign=False, added=False, summed=(), frozen=(), doubled=False):
+    """Return cells that are written by conventions; ``summed`` and ``frozen`` say how many."""
+    cells, counts = {}, Counter()
+    for cell in manifest.cells:
+        kind, right = cell.quantity, cell.formula
+        counts[kind] += 1
+        new = right
+        if sign and kind == "final_error":
+            new = "-".join(reversed(right.split("-")))
+        if added and kind in ("new_weights", "new_biases"):
+            new = right.replace("-$", "+$")
+        if kind in ("weight_gradient", "bias_gradient", "error") and kind in summed:
+            new = right.rpartition("/")[0]
+        if kind == "new_biases" and counts[kind] in frozen:
+            new = right.partition("-")[0]
+        if doubled and kind == "error_derivative":
+            new = f"2*{right}"
+        if doubled and kind == "sample_error":
+            new = right.replace("0.5*", "")
+        if new != right:
+            cells[cell.address] = f"={new}"
+    return cells
+
+
+GRADIENTS = ("weight_gradient", "bias_gradient")
+
+
+@pytest.mark.parametrize(
+    ("how", "ids"),
+    [({"sign": True, "added": True}, {"error-sign-convention"}),
+     ({"summed": GRADIENTS}, {"sum-for-mean"}),
+     ({"summed": (*GRADIENTS, "error")}, {"sum-for-mean"}),
+     ({"frozen": (1, 2, 3)}, {"bias-frozen"}),
+     ({"doubled": True}, {"loss-doubled"}),
+     ({"doubled": True, "summed": GRADIENTS}, {"loss-doubled", "sum-for-mean"}),
+     ({"sign": True, "added": True, "summed": GRADIENTS, "frozen": (1, 2, 3)},
+      {"error-sign-convention", "sum-for-mean", "bias-frozen"})],
+)  # fmt: skip
+def test_accepted_conventions_used_throughout_are_right(how, ids):
+    manifest = accepting(*SEVERAL)
+    cells = written(manifest, **how)
+    assert cells
+    found = grade(manifest, cells)
+    assert found.score == manifest.points
+    assert {note.rpartition(" ")[2] for note in found.notes} == ids
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [{}, slow({"charge_repeats": True}), slow({"ecf_penalty": 0.25})],
+)
+@pytest.mark.parametrize(
+    "how",
+    [{"frozen": (1,)}, {"frozen": (2,)}, {"summed": ("bias_gradient",)}, {"added": True},
+     {"sign": True}, {"summed": ("bias_gradient",), "frozen": (1,)}],
+)  # fmt: skip
+def test_a_right_cell_is_never_called_wrong_by_a_convention_not_used_throughout(how, policy):
+    manifest = accepting(*SEVERAL[1:], **policy)
+    cells = written(manifest, **how)
+    found = grade(manifest, cells)
+    plain = grade(accepting(**policy), cells)
+    assert {v.cell.address for v in found.verdicts if v.verdict not in GOOD} == set(cells)
+    assert found.score == plain.score < manifest.points
+    assert not found.notes
+
+
+def test_a_convention_used_in_most_cells_is_told_of_the_others():
+    manifest = accepting(*SEVERAL)
+    cells = written(manifest, frozen=(1, 2))
+    found = grade(manifest, cells)
+    assert found.score == manifest.points - 1
+    wrong = [v for v in found.verdicts if v.verdict not in GOOD]
+    assert [v.cell.quantity for v in wrong] == ["new_biases"]
+    assert "as it stands, but not by the convention" in wrong[0].message
+    # cells that are right without the convention are no slip that is charged once
+    one = grade(manifest, written(manifest, frozen=(3,)))
+    assert one.score == manifest.points - 1
+    assert not one.notes
+
+
+@pytest.mark.slow
+def test_of_equal_points_the_fewest_mistakes_are_told():
+    plain = accepting(*SEVERAL)
+    last = [cell.address for cell in plain.cells if cell.quantity == "new_biases"][-1]
+    cells = tuple(replace(c, points=2.0) if c.address == last else c for c in plain.cells)
+    found = grade(replace(plain, cells=cells), written(plain, frozen=(1, 2)))
+    assert found.score == found.of - 2  # two by the key, one of two points by the convention
+    assert [v.cell.address for v in found.verdicts if v.verdict not in GOOD] == [last]
+
+
+@pytest.mark.slow
+def test_two_errors_that_cancel_are_no_convention():
+    # the updates are right whatever the sign of FE; delta has a wrong sign, and FE has not
+    manifest = assignment(STEP, conventions=("error-sign-convention",), ecf_penalty=0.5)
+    cells, error = {"I23": "=-I25*I27"}, "$O$2*(C25-C31)*C25*(1-C25)"
+    for row, hidden, new in zip((18, 19, 20, 21), "CDEF", "OPQR", strict=True):
+        cells[f"O{row}"] = f"=C{row}-{error}*B{row}"
+        for x in (6, 7, 8):
+            slope = f"{hidden}12*(1-{hidden}12)"
+            cells[f"{new}{x}"] = f"={hidden}{x}-{error}*C{row}*{slope}*B{x}"
+    found = grade(manifest, cells)
+    assert [v.cell.address for v in found.verdicts if v.verdict not in GOOD] == ["I23"]
+    assert not found.notes
+
+
+def test_repeats_count_when_a_convention_is_chosen():
+    # by the convention FE is wrong, by the key the updates: one mistake either way
+    manifest = assignment(STEP, conventions=("error-sign-convention",))
+    cells = flipped(manifest)
+    del cells["C33"]
+    found = grade(manifest, cells)
+    assert {v.cell.quantity for v in found.verdicts if v.verdict == WRONG} == {"new_weights"}
+    assert found.score == 58
+    assert not found.notes
+    # a right update among fifteen by the convention is the mistake, if what follows costs more
+    manifest = assignment(STEP, conventions=("error-sign-convention",), ecf_penalty=0.25)
+    cells = flipped(manifest)
+    del cells["O6"]
+    found = grade(manifest, cells)
+    assert [v.cell.address for v in found.verdicts if v.verdict not in GOOD] == ["O6"]
+    assert found.score == 58
+
+
+@pytest.mark.slow
+def test_a_slip_beside_a_convention_is_charged_once():
+    manifest = assignment(HALF, conventions=("error-sign-convention",))
+    cells = flipped(manifest)
+    for address, formula in cells.items():
+        cells[address] = formula.replace("+$O$2*", "+$O$2*3*")
+    assert grade(manifest, cells).score == 58
+
+
+@pytest.mark.slow
+def test_typed_numbers_by_a_convention_carry_on():
+    def ask(key, _):
+        return Terms("value", 6) if key[0] == "final_error" else Terms()
+
+    manifest = assignment(STEP, ask, conventions=("error-sign-convention",), ecf_penalty=0.5)
+    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    found = grade(manifest, flipped(manifest) | {"C33": round(-numbers["C33"], 6)})
+    assert {v.verdict for v in found.verdicts} == {OK}
+
+
 # review, blanks, layout
 
 
@@ -456,8 +840,46 @@ def test_what_is_not_evaluated_goes_to_a_person(manifest, grader, formula):
     found = grader.grade(workbook(manifest, {"C10": formula}), "x")
     assert verdicts(found)["C10"].verdict == REVIEW
     assert found.review
-    assert found.score == 58  # what follows is judged as if it were right
-    assert Counter(v.verdict for v in found.verdicts)[OK] == 58
+    assert found.score == 58  # what follows counts, until a person has looked
+    following = [v for v in found.verdicts if v.verdict == OK_ECF]
+    assert {v.cause for v in following} == {"C10"}
+    assert len(following) == 49
+    assert "49 cells follow from it" in found.review[0]
+    assert "which a person will look at" in following[0].message
+
+
+def test_what_follows_from_an_open_question_loses_no_penalty():
+    manifest = assignment(HALF, ecf_penalty=0.5)
+    assert grade(manifest, {"C10": "=RAND()"}).score == 58
+    said = verdicts(grade(manifest, {"C10": "=B6*C6", "C12": "=NOW()*0+1/(1+EXP(-C10))"}))
+    assert (said["C23"].verdict, said["C23"].cause, said["C23"].points) == (OK_ECF, "C10", 0.5)
+    assert said["C12"].verdict == REVIEW
+
+
+@pytest.mark.parametrize(
+    ("cells", "open_"),
+    [({"C12": "=RAND()", "C10": "=LN(C12/(1-C12))"}, {"C10", "C12"}),
+     ({"O18": "=NOW()", "I18": "=(C18-O18)/$O$2", "I23": "=I18/B18"}, {"O18", "I18", "I23"}),
+     ({"O18": "=NOW()", "I18": "=(C18-O18)/$O$2", "A50": "=I18", "I23": "=A50/B18"},
+      {"O18", "I18", "I23"})],
+)  # fmt: skip
+def test_what_is_worked_out_backwards_from_an_open_question_is_open_too(
+    manifest, grader, cells, open_
+):
+    found = grader.grade(workbook(manifest, cells), "x")
+    assert {v.cell.address for v in found.verdicts if v.verdict == REVIEW} == open_
+    assert found.score == 59 - len(open_)
+    assert all(address in found.review[0] for address in open_)
+
+
+def test_a_wrong_cell_behind_an_open_question_is_wrong(manifest, grader):
+    numbers = {a.split("!")[1]: v for a, v in grader.key_values(TOKEN).items()}
+    # right where C10 holds the key's number, and with these givens only
+    cells = {"C10": "=RAND()", "C12": f"=C10*{numbers['C12'] / numbers['C10']!r}"}
+    said = verdicts(grade(assignment(STEP, embedded_credit=1.0), cells))
+    assert said["C12"].verdict == EMBEDDED_CONSTANT
+    said = verdicts(grader.grade(workbook(manifest, cells | {"C12": "=1/(1+EXP(C10))"}), "x"))
+    assert said["C12"].verdict == WRONG
 
 
 def test_a_blank_is_a_blank(manifest, grader):
@@ -662,6 +1084,6 @@ def test_a_grader_with_a_loose_tolerance_is_caught(monkeypatch, manifest):
 
 
 def test_a_grader_that_forgives_every_repeat_is_caught(monkeypatch, manifest):
-    monkeypatch.setattr("cellgrad.coursework.grade_one.is_slip", lambda *a, **k: True)
+    monkeypatch.setattr("cellgrad.coursework.charging.is_slip", lambda *a, **k: True)
     assert grade(manifest, all_but_givens(manifest, "=$B$6")).score > 0
     assert patterns.is_slip is not None

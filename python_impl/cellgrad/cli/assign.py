@@ -13,7 +13,7 @@ from cellgrad.coursework.assign import MOODLE, Assigned, assign
 from cellgrad.coursework.assignment import read_assignment
 from cellgrad.coursework.init import ASSIGNMENT, ROSTER, write_example
 from cellgrad.coursework.kits.write import KINDS, write_kit
-from cellgrad.coursework.roster import read_roster
+from cellgrad.coursework.roster import Roster, roster_of
 from cellgrad.errors import InputError, printable
 
 
@@ -55,7 +55,8 @@ def assign_command(options: Options) -> int:
         remedy = f"use {', '.join(KINDS)}"
         raise InputError(f"{unknown[0]!r} is no kit", place="--kit", remedy=remedy)
     assignment = read_assignment(options.assignment)
-    students = read_roster(options.roster)
+    roster = roster_of(options.roster)
+    students = roster.students
     with _progress(len(students), show=sys.stderr.isatty()) as advance:
         try:
             done = assign(
@@ -69,7 +70,7 @@ def assign_command(options: Options) -> int:
                     error.problem, file=options.roster, place=error.place, remedy=error.remedy
                 ) from error
             raise error.within(options.assignment) from error
-    _say(done, options.output)
+    _say(done, options.output, roster, options.roster)
     for kind in options.kits:
         folder = options.output / "kits" / kind
         write_kit(kind, options.output, folder)
@@ -98,14 +99,17 @@ def _init(options: Options) -> int:
     return 0
 
 
-def _say(done: Assigned, output: Path) -> None:
+def _say(done: Assigned, output: Path, roster: Roster, read: Path) -> None:
     count = len(done.manifest.handouts)
     cells, points = len(done.manifest.cells), done.manifest.points
+    what = _counted(count, "workbook")
+    if done.manifest.one_file is not None:
+        what = f"one workbook for {_counted(count, 'student')}"
+    asked = f"{_counted(cells, 'cell')} to fill in, {_counted(points, 'point')}"
     lines = [
-        (
-            f"wrote {count} workbook{'s' * (count != 1)} to {output}: "
-            f"{cells} cells to fill in, {points:g} points"
-        ),
+        f"read {_counted(len(roster.students), 'student')} from {read}",
+        *(f"  {note}" for note in roster.notes),
+        f"wrote {what} to {output}: {asked}",
         *done.notes,
     ]
     if done.secret_is_new:
@@ -115,6 +119,10 @@ def _say(done: Assigned, output: Path) -> None:
         )
     lines.append(f"{output / 'README.txt'} says what to hand out and what to keep")
     sys.stdout.write("".join(printable(line) + "\n" for line in lines))
+
+
+def _counted(number: float, what: str) -> str:
+    return f"{number:g} {what}{'s' * (number != 1)}"
 
 
 @contextmanager

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cellgrad.coursework.feedback.summary import counted, plain_number
 from cellgrad.coursework.intake import Intake
 from cellgrad.coursework.manifest_file import read_manifest
-from cellgrad.coursework.model import Grade, Student
-from cellgrad.coursework.outputs import USUAL, write_all
+from cellgrad.coursework.matching import OTHER_ASSIGNMENT
+from cellgrad.coursework.model import REVIEW, Grade, Student
+from cellgrad.coursework.outputs import USUAL, check_formats, write_all
+from cellgrad.coursework.outputs.canvas_points import canvas_points
+from cellgrad.coursework.outputs.moodle_feedback import NAME as MOODLE_ZIP
+from cellgrad.coursework.results_folder import check_results, claim_results
 from cellgrad.coursework.roster import read_roster
 from cellgrad.coursework.runner import FEEDBACK, Settings, grade_all
 from cellgrad.errors import InputError, printable
+
+_NAMED = 3
+"""So many files that could not be read are named on the terminal."""
+
+_LONG = 70
 
 
 @dataclass(slots=True)
@@ -25,7 +37,11 @@ class _Counts:
 
     files: int = 0
     graded: int = 0
-    unreadable: int = 0
+    others: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    provisional: int = 0
+    open: float = 0.0
+    held: int = 0
     nobodys: int = 0
     superseded: int = 0
     review: int = 0
@@ -45,11 +61,14 @@ def grade_command(
 ) -> int:
     """Grade what was handed in; return the exit code.
 
+    That is 1 where most of the workbooks are of another assignment: everything is written, but
+    hardly what was asked for.
+
     Args:
         submissions: a folder, a zip, or one workbook.
         assignment_dir: what ``cellgrad assign`` wrote.
         output: the folder to write.
-        formats: which gradebooks.
+        formats: which gradebooks; one may hold several, with commas.
         scheduler: the address of a Dask scheduler; None for this machine.
         jobs: how many processes; None for all cores.
         feedback: whether feedback is written for each student.
@@ -58,47 +77,60 @@ def grade_command(
     Raises:
         InputError: an input cannot be read, or the output cannot be written.
     """
+    formats = _split(formats)
+    check_formats(formats)
     manifest = read_manifest(assignment_dir)
     newer = tuple(read_roster(roster)) if roster is not None else ()
     students = newer or tuple(handout.student for handout in manifest.handouts.values())
-    _make(output)
+    points = None if roster is None else canvas_points(roster, manifest)
+    check_results(output, submissions, assignment_dir, manifest)
     counts = _Counts()
     with (
-        closing(Intake(submissions, leave_out=output)) as intake,
+        closing(Intake(submissions)) as intake,
         _executor(scheduler) as (executor, width),
-        progress_bar(len(intake.submissions)) as progress,
     ):
         if not intake.submissions:
             raise InputError(
                 "holds no submissions", file=submissions, remedy="name the folder of submissions"
             )
+        claim_results(output, manifest)
         settings = Settings(feedback=feedback, jobs=jobs, executor=executor, width=width)
-        grades = grade_all(manifest, intake, output, newer, settings, progress)
-        remarks = write_all(output, manifest, _counted(grades, counts), students, formats)
+        with progress_bar(len(intake.submissions)) as progress:
+            grades = grade_all(manifest, intake, output, newer, settings, progress)
+            remarks = write_all(
+                output, manifest, _counted(grades, counts), students, formats, points
+            )
     _say(counts, output, students, remarks, feedback=feedback)
-    return 0
+    return 1 if _mostly_others(counts) else 0
 
 
-def _make(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot be made ({error.strerror or error})",
-            file=output,
-            remedy="choose another place with -o",
-        ) from error
+def _split(formats: Collection[str]) -> list[str]:
+    """Return formats one by one, also where several were written with commas."""
+    words = [word.strip() for text in formats for word in text.split(",")]
+    return list(dict.fromkeys(filter(None, words)))
+
+
+def _mostly_others(counts: _Counts) -> bool:
+    return counts.others > counts.graded
 
 
 def _counted(grades: Iterable[Grade], counts: _Counts) -> Iterator[Grade]:
     for grade in grades:
         counts.files += 1
-        counts.unreadable += bool(grade.problem)
+        if grade.problem == OTHER_ASSIGNMENT:
+            counts.others += 1
+        elif grade.problem:
+            counts.unreadable.append(grade.file)
         counts.graded += not grade.problem
-        counts.nobodys += grade.student is None
+        counts.nobodys += grade.student is None and grade.problem != OTHER_ASSIGNMENT
         counts.superseded += bool(grade.superseded)
-        counts.review += bool(grade.review)
         counts.copying += bool(grade.copying)
+        if not grade.superseded:
+            counts.review += bool(grade.review)
+            counts.held += "workbook_of" in grade.evidence
+            left = sum(v.cell.points - v.points for v in grade.verdicts if v.verdict == REVIEW)
+            counts.open += left
+            counts.provisional += bool(left)
         yield grade
 
 
@@ -110,21 +142,63 @@ def _say(
     *,
     feedback: bool,
 ) -> None:
-    lines = [f"{counts.files:,} files, {counts.graded:,} graded, {len(students):,} students"]
-    for count, what in (
-        (counts.unreadable, "could not be read"),
-        (counts.nobodys, "belong to nobody on the roster"),
-        (counts.superseded, "do not count: the student handed in another one later"),
-        (counts.review, "need a look by a person"),
-        (counts.copying, "show potential copying; the evidence is in review.csv"),
-    ):
+    files, people = counted(counts.files, "file"), counted(len(students), "student")
+    lines = [f"{files}, {counts.graded:,} graded, {people}"]
+    if counts.others:
+        of = counted(counts.others + counts.graded, "workbook")
+        verb = "is" if counts.others == 1 else "are"
+        lines.append(f"{counts.others:,} of {of} {verb} of another assignment")
+        if _mostly_others(counts):
+            lines[-1] += ": name the folder that they were handed out from with --assignment"
+    if counts.unreadable:
+        lines.append(f"{len(counts.unreadable):,} could not be read; review.csv says why:")
+        lines += [f"  {_shortened(name)}" for name in counts.unreadable[:_NAMED]]
+        if len(counts.unreadable) > _NAMED:
+            lines.append(f"  and {len(counts.unreadable) - _NAMED:,} more")
+    for count, one, several in (
+        (counts.nobodys, "belongs to nobody on the roster", "belong to nobody on the roster"),
+        (counts.superseded, "does not count: the student handed in another one later",
+         "do not count: the student handed in another one later"),
+        (counts.review, "needs a look by a person", "need a look by a person"),
+        (counts.copying, "shows potential copying; the evidence is in review.csv",
+         "show potential copying; the evidence is in review.csv"),
+        (counts.held, "is another student's workbook: no grade of it in the files for an LMS",
+         "are another student's workbooks: no grades of them in the files for an LMS"),
+    ):  # fmt: skip
         if count:
-            lines.append(f"{count:,} {what}")
+            lines.append(f"{count:,} {one if count == 1 else several}")
+    if counts.provisional:
+        verb = "grade is" if counts.provisional == 1 else "grades are"
+        more = f"{plain_number(counts.open)} point{'' if counts.open == 1 else 's'}"
+        lines.append(
+            f"{counts.provisional:,} {verb} provisional: {more} open until somebody has looked"
+        )
     lines += remarks
     lines.append(f"start with {output / 'class.html'} and {output / 'gradebook.csv'}")
     if feedback:
         lines.append(f"feedback for the students is in {output / FEEDBACK}")
-    sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
+        if (output / MOODLE_ZIP).is_file():
+            lines.append(
+                f"{output / MOODLE_ZIP} is for Moodle: Upload multiple feedback files in a zip"
+            )
+    sys.stdout.write("".join(f"{line}\n" for line in _fitted(map(printable, lines))))
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONG else f"{name[: _LONG // 2]} … {name[-_LONG // 2 :]}"
+
+
+def _fitted(lines: Iterable[str]) -> Iterator[str]:
+    """Break lines that are wider than the terminal; whoever reads from a pipe gets them whole."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for line in lines:
+        if not width or len(line) <= width:
+            yield line
+            continue
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        yield from textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
 
 
 @contextmanager

@@ -382,7 +382,7 @@ def assign(**options: Any) -> int:
     "formats",
     multiple=True,
     metavar="NAME",
-    help="tidy, canvas, moodle, gradescope or prairielearn; repeat for several.",
+    help="tidy, canvas, moodle, gradescope or prairielearn; several with commas.",
 )
 @click.option(
     "--roster",

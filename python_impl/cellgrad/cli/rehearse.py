@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cellgrad.cli.grade import progress_bar
-from cellgrad.coursework.manifest_file import read_manifest
+from cellgrad.coursework.manifest_file import KEPT, manifest_path, read_manifest
 from cellgrad.coursework.model import VERDICTS
-from cellgrad.coursework.rehearse import Rehearsal, rehearse
+from cellgrad.coursework.rehearse import AS_ANOTHER, AS_MADE, NOT_NAMED, Rehearsal, rehearse
 from cellgrad.coursework.runner import Settings
 from cellgrad.errors import InputError, printable
 
@@ -38,42 +38,64 @@ def rehearse_command(
     if count < 1:
         raise InputError("must be 1 or more", place="-n", remedy="try -n 100")
     manifest = read_manifest(assignment_dir)
+    inner = manifest_path(assignment_dir).parent
     with progress_bar(count) as progress:
         result = rehearse(
             manifest,
-            assignment_dir,
+            inner.parent if inner.name == KEPT else inner,
             count,
             seed=seed,
             settings=Settings(feedback=False, jobs=jobs),
             progress=progress,
         )
-    _print(result)
+    print_result(result, Console(highlight=False))
     return 0 if result.as_intended else 1
 
 
-def _print(result: Rehearsal) -> None:
-    console = Console(highlight=False)
+def print_result(result: Rehearsal, console: Console) -> None:
+    """Print what was meant beside what was said, and how mistakes were named."""
     console.print(_matrix(result))
     console.print(_kinds(result))
+    for line in _naming(result):
+        console.print(line, markup=False)
     for line in result.surprises[:_SHOWN]:
         console.print(printable(line), markup=False)
     if len(result.surprises) > _SHOWN:
         console.print(f"and {len(result.surprises) - _SHOWN:,} more")
-    cells = sum(result.verdicts.values())
     verdict = "as intended" if result.as_intended else "NOT as intended"
-    console.print(f"{result.students:,} students, {cells:,} cells: {verdict}")
+    cells = counted(sum(result.verdicts.values()), "cell")
+    console.print(f"{counted(result.students, 'student')}, {cells}: {verdict}")
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things in words: ``1 student``, ``2 students``."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def _naming(result: Rehearsal) -> list[str]:
+    """Say how many of the catalogue's mistakes were named, and as what."""
+    total = sum(result.named.values())
+    if not total:
+        return []
+    words = {
+        AS_MADE: "named as the mistake that was made",
+        AS_ANOTHER: "named as another one whose formula computes the same in that cell",
+        NOT_NAMED: "not named; the cell is wrong all the same",
+    }
+    made, cells = counted(len(result.made), "mistake"), counted(total, "cell")
+    lines = [f"{made} of the catalogue, made in {cells}:"]
+    lines += [f"  {result.named[way]:>6,}  {said}" for way, said in words.items()]
+    return [*lines, ""]
 
 
 def _matrix(result: Rehearsal) -> Table:
     """Return how often a cell meant one way (rows) was judged another (columns)."""
     got = [name for name in (*VERDICTS, "(none)")
            if any(pair[1] == name for pair in result.verdicts)]  # fmt: skip
-    table = Table(
-        title="cells: meant (rows), graded (columns)", box=box.SIMPLE, title_justify="left"
-    )
-    table.add_column("")
+    table = _table("cells: meant (rows), graded (columns)")
+    table.add_column("", no_wrap=True)
     for name in got:
-        table.add_column(name, justify="right")
+        table.add_column(name.replace("-constant", "-\nconstant"), justify="right", no_wrap=True)
     for name in VERDICTS:
         row = [result.verdicts.get((name, other), 0) for other in got]
         if any(row):
@@ -82,10 +104,17 @@ def _matrix(result: Rehearsal) -> Table:
 
 
 def _kinds(result: Rehearsal) -> Table:
-    table = Table(title="students", box=box.SIMPLE, title_justify="left")
-    table.add_column("kind")
+    table = _table("students")
+    table.add_column("kind", no_wrap=True)
     table.add_column("graded", justify="right")
     table.add_column("as intended", justify="right")
     for kind, (count, fine) in result.kinds.items():
         table.add_row(kind, f"{count:,}", f"{fine:,}")
+    for kind in result.left_out:
+        table.add_row(kind, "left out", "nothing here for it")
     return table
+
+
+def _table(title: str) -> Table:
+    """Return an empty table that leaves room for all verdicts on a line of 80 characters."""
+    return Table(title=title, box=box.SIMPLE, title_justify="left", padding=0)

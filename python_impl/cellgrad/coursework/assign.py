@@ -19,8 +19,17 @@ from cellgrad.coursework.assignment import Assignment
 from cellgrad.coursework.discriminate import Discrimination, judge_of
 from cellgrad.coursework.givens import drawn, unfit
 from cellgrad.coursework.handout.cells import fixed_cells, given_cells, graded_cells, names_of
+from cellgrad.coursework.handout.one_file import OneFile, one_file
 from cellgrad.coursework.handout.workbook import box_of, handout_bytes, key_bytes
-from cellgrad.coursework.manifest_file import KEPT, NAME, manifest_bytes, version_of
+from cellgrad.coursework.manifest_file import (
+    HANDOUTS,
+    KEPT,
+    NAME,
+    assignment_in,
+    manifest_bytes,
+    version_of,
+    version_of_questions,
+)
 from cellgrad.coursework.model import VALUE, GradedCell, Handout, Manifest, Student
 from cellgrad.coursework.roster import last_name_first, participant, safe_name
 from cellgrad.coursework.secret import (
@@ -32,6 +41,7 @@ from cellgrad.coursework.secret import (
     token_of,
     write_secret,
 )
+from cellgrad.coursework.shifts import Chosen, check_ids, chosen
 from cellgrad.coursework.worksheet import worksheet_pdf
 from cellgrad.coursework.written_folder import written_folder
 from cellgrad.engines import apart
@@ -40,8 +50,8 @@ from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import read_book
 
-HANDOUTS = "students"
 KEYS = "keys"
+WORKSHEET = "worksheet.pdf"
 ATTEMPTS = 2_000
 MOODLE = "moodle"
 WORTH_SHARING = 8
@@ -95,14 +105,20 @@ def assign(
         advance: called after each student.
 
     Raises:
-        InputError: numbers that tell mistakes apart cannot be found, an id cannot be used, or
-            a place cannot be written.
+        InputError: numbers that tell mistakes apart cannot be found, an id cannot be used, the
+            secret is lost, or a place cannot be written.
     """
     place = secret or secret_beside(output, assignment.id)
     _check_place(place, output)
+    _check_one_file(assignment, students, layout_for)
     is_new = not place.exists()
+    if is_new:
+        _check_not_lost(place, output, assignment.id)
     key = new_secret() if is_new else read_secret(place)
-    names = {student.id: f"{safe_name(student.id)}.xlsx" for student in students}
+    names = {
+        student.id: f"{assignment.id if assignment.one_file else safe_name(student.id)}.xlsx"
+        for student in students
+    }
     packed = moodle_names(students) if layout_for == MOODLE else {}
     cells = graded_cells(assignment, StepLayout(assignment.structure))
     made_secret = False
@@ -111,6 +127,7 @@ def assign(
             for inner in (HANDOUTS, KEPT, f"{KEPT}/{KEYS}"):
                 (folder / inner).mkdir()
             maker = _Maker(assignment, key, folder)
+            shared = maker.share(students) if assignment.one_file else None
             handouts: dict[str, Handout] = {}
             with _table(folder / KEPT / "key.csv") as write:
                 work = [(student, names[student.id]) for student in students]
@@ -119,12 +136,12 @@ def assign(
                     write(student, cells, rows)
                     if advance is not None:
                         advance()
-            manifest = _manifest(assignment, cells, handouts)
+            manifest = _manifest(assignment, cells, handouts, shared)
             (folder / KEPT / NAME).write_bytes(manifest_bytes(manifest))
             notes = _further(maker, assignment, folder, worksheet=worksheet)
             if packed:
                 _pack(folder, names, packed)
-            text = readme(assignment, place, layout_for)
+            text = readme(assignment, place, layout_for, printed=(folder / WORKSHEET).exists())
             (folder / "README.txt").write_text(text, "utf-8", newline="\n")
             if is_new:
                 write_secret(place, key)
@@ -150,6 +167,43 @@ def _check_place(secret: Path, output: Path) -> None:
             file=secret,
             remedy="name a place outside of the output with --secret",
         )
+
+
+def _check_not_lost(secret: Path, output: Path, assignment_id: str) -> None:
+    """Refuse to make a new secret where handouts of the assignment were made with another.
+
+    Raises:
+        InputError: there are such handouts beside the output.
+    """
+    beside = Path(os.path.abspath(output)).parent  # noqa: PTH100 - links stay
+    if not beside.is_dir():
+        return
+    for folder in sorted(beside.iterdir()):
+        if assignment_in(folder) == assignment_id:
+            raise InputError(
+                f"is missing, and {folder.name} was made with it: another one would give "
+                "everybody other numbers",
+                file=secret,
+                remedy="put your copy of it back, or name it with --secret; for new numbers give "
+                f"the assignment another id, or move {folder.name} elsewhere",
+            )
+
+
+def _check_one_file(assignment: Assignment, students: Sequence[Student], layout_for: str) -> None:
+    """Refuse what does not go with one file for all.
+
+    Raises:
+        InputError: something does not.
+    """
+    if not assignment.one_file:
+        return
+    if layout_for == MOODLE:
+        raise InputError(
+            "there is one file for all, nothing to hand out one by one",
+            place="one_file",
+            remedy="leave out --for moodle, or write one_file = false",
+        )
+    check_ids(students)
 
 
 def moodle_names(students: Sequence[Student]) -> dict[str, str]:
@@ -272,13 +326,44 @@ class _Maker:
         self.place = StepLayout(assignment.structure)
         self.numbers = Numbers(assignment, secret)
         self.cells = graded_cells(assignment, self.place)
+        self.version = version_of_questions(
+            self.cells,
+            given_cells(assignment, self.place),
+            fixed_cells(assignment, self.place),
+            names_of(assignment, self.place),
+            self.numbers.draw("", 0),
+        )
+        self._chosen: Chosen | None = None
+
+    def share(self, students: Sequence[Student]) -> OneFile:
+        """Find what makes numbers of everybody's id, and write the one file for all.
+
+        Raises:
+            InputError: there is nothing that gives everybody numbers of their own that tell
+                mistakes apart.
+        """
+        self._chosen = chosen(self.assignment, self.secret, students)
+        if self._chosen is None:
+            self.numbers.of(students[0].id)  # where even this fails, it says why
+            raise InputError(
+                "no numbers were found that tell every mistake apart for all students in one file",
+                place="one_file",
+                remedy="let samples be drawn, ask for more decimals or for formulas, or write "
+                "one_file = false",
+            )
+        made = one_file(self.assignment, self._chosen.plan, self._chosen.constants, self.place)
+        (self.folder / HANDOUTS / f"{self.assignment.id}.xlsx").write_bytes(made.data)
+        return made
 
     def make(self, student: Student, name: str) -> tuple[Case, str, list[Row]]:
         """Write a student's workbook and key; return the case, the token, the key's rows."""
-        case = self.numbers.of(student.id)
-        token = token_of(self.secret, self.assignment.id, student.id)
-        path = self.folder / HANDOUTS / name
-        path.write_bytes(handout_bytes(self.assignment, student, token, case, self.place))
+        token = token_of(self.secret, self.assignment.id, self.version, student.id)
+        if self._chosen is not None:  # the workbook is everybody's, and written
+            case = self._chosen.case(student.id)
+        else:
+            case = self.numbers.of(student.id)
+            path = self.folder / HANDOUTS / name
+            path.write_bytes(handout_bytes(self.assignment, student, token, case, self.place))
         key = self.folder / KEPT / KEYS / f"{safe_name(student.id)}.xlsx"
         key.write_bytes(key_bytes(self.assignment, student, case, self.place))
         return case, token, self._rows(key)
@@ -339,23 +424,28 @@ def _made(
 
 
 def _manifest(
-    assignment: Assignment, cells: tuple[GradedCell, ...], handouts: dict[str, Handout]
+    assignment: Assignment,
+    cells: tuple[GradedCell, ...],
+    handouts: dict[str, Handout],
+    shared: OneFile | None,
 ) -> Manifest:
     place = StepLayout(assignment.structure)
     givens, fixed = given_cells(assignment, place), fixed_cells(assignment, place)
     names = names_of(assignment, place)
     case = next(iter(handouts.values())).case
+    derivation = shared.derivation if shared else None
     return Manifest(
         id=assignment.id,
         title=assignment.title,
-        version=version_of(cells, givens, fixed, names, assignment.policy, case),
+        version=version_of(cells, givens, fixed, names, assignment.policy, case, derivation),
         cells=cells,
         givens=givens,
         policy=assignment.policy,
         handouts=handouts,
-        box=box_of(place),
+        box=box_of(place) | (shared.box if shared else {}),
         fixed=fixed,
         names=names,
+        one_file=derivation,
     )
 
 
@@ -404,7 +494,7 @@ def _further(
         case = maker.numbers.draw("worksheet", 0)
         pdf = worksheet_pdf(assignment, case, maker.place)
         if isinstance(pdf, bytes):
-            (folder / "worksheet.pdf").write_bytes(pdf)
+            (folder / WORKSHEET).write_bytes(pdf)
         else:
             notes.append(pdf)
     return notes
@@ -420,8 +510,30 @@ def _pack(folder: Path, names: dict[str, str], packed_as: dict[str, str]) -> Non
             packed.writestr(info, (folder / HANDOUTS / name).read_bytes())
 
 
-def readme(assignment: Assignment, secret: Path, layout_for: str) -> str:
-    """Return what stands in the folder: what is what, and what to keep from whom."""
+_AGAIN = """\
+With
+it, the same command with a longer roster makes the same handouts again, and those of students
+who come late. Without it nobody's numbers can be made again; grading goes on without it.
+Whoever has it can work out anybody's numbers beforehand."""
+_LATE_COMERS = """\
+With
+it and the same roster, the same command makes the same file again. With another roster it
+would make other numbers: hand out no second file. Students who come late take the same one;
+name the newer roster with --roster when you grade."""
+
+
+def readme(assignment: Assignment, secret: Path, layout_for: str, *, printed: bool) -> str:
+    """Return what stands in the folder: what is what, and what to keep from whom.
+
+    Args:
+        assignment: what is handed out.
+        secret: where the secret lies.
+        layout_for: ``moodle`` where there is a zip for it.
+        printed: whether there is a worksheet.
+    """
+    worksheet = (
+        f"{WORKSHEET}         to print: the empty frames, for work on paper\n" if printed else ""
+    )
     moodle = (
         "\nmoodle-handouts.zip   the same for Moodle: make an assignment with the feedback type\n"
         "                      'Feedback files', open its submissions, and choose 'Upload\n"
@@ -429,22 +541,25 @@ def readme(assignment: Assignment, secret: Path, layout_for: str) -> str:
         if layout_for == MOODLE
         else ""
     )
+    handed_out = (
+        "the workbook for everybody: students type their id into it"
+        if assignment.one_file
+        else "a workbook for each student, with numbers of their own"
+    )
+    again = _LATE_COMERS if assignment.one_file else _AGAIN
     return f"""\
 {assignment.title}
 {"=" * len(assignment.title)}
 
-{HANDOUTS}/             to hand out: a workbook for each student, with numbers of their own
-worksheet.pdf         to print: the empty frames, for work on paper (if it could be made)
-{moodle}
+{HANDOUTS}/             to hand out: {handed_out}
+{worksheet}{moodle}
 {KEPT}/             FOR YOU ALONE
   manifest.json       what grading needs: keep it, with a copy
   key.csv             the answers, one row a cell of each student
   keys/               each student's workbook with the right formulas in it
 
 Beside this folder lies {secret.name}, the secret that the numbers were made from.
-Keep it where only those who set the course can read it, with a copy in a safe place. With
-it, the same command makes the same handouts again (and those of students who come late);
-whoever has it can work out anybody's numbers beforehand.
+Keep it where only those who set the course can read it, with a copy in a safe place. {again}
 
 Now:  cellgrad rehearse FOLDER                        does it grade as you intend?
 Then: cellgrad grade SUBMISSIONS --assignment FOLDER -o OUT

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from cellgrad import shipped
 from cellgrad.bugs.catalogue import by_id, entries
 from cellgrad.bugs.entry import CONVENTION
-from cellgrad.case.json_document import shortened
 from cellgrad.case.model import (
     DEFAULT_LEAKY_SLOPE,
     Case,
@@ -32,7 +31,16 @@ from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.read import parse_case
 from cellgrad.case.structure import Structure
 from cellgrad.case.toml_document import toml_document
+from cellgrad.case.vocabulary import OUTPUTS_OF
 from cellgrad.case.write import case_document
+from cellgrad.coursework.assignment_problems import (
+    did_you_mean,
+    one_of,
+    place_in_words,
+    plain_reason,
+    problem,
+    with_dates_as_texts,
+)
 from cellgrad.coursework.model import FORMULA, Policy
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
@@ -47,7 +55,6 @@ MAX_GRADED = 5_000
 DECIMAL, DYADIC = "decimal", "dyadic"
 
 _CONTROL = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MOST_NAMES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +66,14 @@ class Blank:
         takes: ``formula`` or ``value``.
         decimals: of typed values.
         points: of each cell.
+        together: of all its cells, where the assignment says it so.
     """
 
     quantity: Quantity
     takes: str
     decimals: int
     points: float
+    together: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ class Assignment:
         style: how numbers are drawn: ``decimal`` or ``dyadic``.
         blanks: what is to be filled in, in the order of the flow.
         policy: how verdicts become points.
+        one_file: whether one file serves all: the id that is typed into it makes the numbers.
     """
 
     id: str
@@ -104,6 +114,7 @@ class Assignment:
     style: str
     blanks: tuple[Blank, ...]
     policy: Policy = field(default_factory=Policy)
+    one_file: bool = False
 
     def blank_of(self) -> dict[Key, Blank]:
         """Return what is to be filled in, by quantity."""
@@ -164,6 +175,7 @@ def parse_assignment(data: bytes) -> Assignment:
         style=document.get("numbers", {}).get("style", DECIMAL),
         blanks=_blanks(document, structure),
         policy=_policy(document.get("grading", {})),
+        one_file=document.get("one_file", False),
     )
     _check_samples(found)
     return found
@@ -175,37 +187,35 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
 
 
 def _load(data: bytes) -> dict[str, Any]:
-    document = toml_document(data)
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
-
     try:
-        wrong = best_match(_validator().iter_errors(document))
+        document = with_dates_as_texts(toml_document(data))
+    except InputError as error:
+        raise plain_reason(data) or error from error
+    try:
+        wrong = problem(_validator().iter_errors(document), _schema())
     except RecursionError as error:
         raise InputError("nested too deeply") from error
     if wrong is not None:
-        place = wrong.json_path.removeprefix("$").removeprefix(".")
-        message = wrong.message
-        if wrong.validator == "not":
-            message = "says both points and points_together"
-        elif wrong.validator == "pattern":
-            message = f"{wrong.instance!r} is not made of letters, digits, - and _ alone"
-        raise InputError(
-            shortened(message),
-            place=place or "the assignment",
-            remedy="cellgrad assign --init writes an example of every key",
-        )
+        raise wrong
     return document
+
+
+@lru_cache(maxsize=1)
+def _schema() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(shipped.schema("assignment").read_text("utf-8"))
+    return found
 
 
 @lru_cache(maxsize=1)
 def _validator() -> Validator:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
 
-    return Draft202012Validator(json.loads(shipped.schema("assignment").read_text("utf-8")))
+    return Draft202012Validator(_schema())
 
 
-def _check_texts(value: Any, place: str) -> None:
+def _check_texts(value: Any, path: str) -> None:
     """Texts end up in cells and on terminals; numbers must be doubles."""
+    place = place_in_words(path)
     if isinstance(value, str) and _CONTROL.search(value):
         raise InputError("holds a control character", place=place, remedy="write plain text")
     if isinstance(value, float | int) and not isinstance(value, bool):
@@ -217,10 +227,10 @@ def _check_texts(value: Any, place: str) -> None:
             raise InputError("is no finite number", place=place, remedy="give a finite number")
     if isinstance(value, dict):
         for name, inner in value.items():
-            _check_texts(inner, f"{place}.{name}" if place else name)
+            _check_texts(inner, f"{path}.{name}" if path else name)
     if isinstance(value, list):
         for number, inner in enumerate(value):
-            _check_texts(inner, f"{place}[{number}]")
+            _check_texts(inner, f"{path}[{number}]")
 
 
 def _structure(document: Mapping[str, Any]) -> Structure:
@@ -234,6 +244,7 @@ def _structure(document: Mapping[str, Any]) -> Structure:
             place="training.update",
             remedy='write update = "batch_sum" or "batch_mean"',
         )
+    _check_loss(network, training["loss"])
     conventions = training.get("conventions", {})
     try:
         return Structure(
@@ -252,11 +263,31 @@ def _structure(document: Mapping[str, Any]) -> Structure:
         raise InputError(error.problem, place=_key(error.place), remedy=error.remedy) from error
 
 
+def _check_loss(network: Mapping[str, Any], loss: str) -> None:
+    """Refuse a loss that does not go with the outputs: the loss is what was forgotten."""
+    outputs = network["activations"][-1]
+    fitting = [name for name, permitted in OUTPUTS_OF.items() if outputs in permitted]
+    if loss not in fitting:
+        loss_for = " or ".join(f'"{name}"' for name in fitting)
+        others = " or ".join(OUTPUTS_OF[loss])
+        raise InputError(
+            f"{loss} does not go with {outputs} outputs",
+            place="training.loss",
+            remedy=f"write loss = {loss_for}; or, to keep the loss, take {others} outputs",
+        )
+    if outputs == "softmax" and network["nodes"][-1] == 1:
+        raise InputError(
+            "softmax over one output is always 1, so nothing is learnt",
+            place="network.nodes",
+            remedy="give two outputs or more, or one logistic output with binary_cross_entropy",
+        )
+
+
 def _key(place: str) -> str:
     """Return the TOML key of a place in a case."""
     if place.startswith("network"):
-        return place
-    return f"training.{place}" if place else "training.update"
+        return place_in_words(place)
+    return place_in_words(f"training.{place}") if place else "training.update"
 
 
 def _samples(training: Mapping[str, Any]) -> tuple[Sample, ...] | None:
@@ -299,8 +330,8 @@ def _policy(grading: Mapping[str, Any]) -> Policy:
             entry = by_id().get(name)
             raise InputError(
                 f"{name!r} is {'a mistake, ' if entry else ''}no convention of the catalogue",
-                place=f"grading.conventions[{number}]",
-                remedy=f"use one of {', '.join(sorted(known))}",
+                place=place_in_words(f"grading.conventions[{number}]"),
+                remedy=one_of(name, sorted(known)),
             )
     usual = Policy()
     return Policy(
@@ -309,6 +340,7 @@ def _policy(grading: Mapping[str, Any]) -> Policy:
         embedded_credit=float(grading.get("embedded_credit", usual.embedded_credit)),
         charge_repeats=bool(grading.get("charge_repeats", usual.charge_repeats)),
         conventions=conventions,
+        repeats_forgiven=int(grading.get("repeats_forgiven", usual.repeats_forgiven)),
         feedback=str(grading.get("feedback", usual.feedback)),
     )
 
@@ -336,12 +368,14 @@ def _found(structure: Structure, name: str, place: str) -> list[Quantity]:
     found = named(structure, name)
     if not found:
         names = [quantity.defined_name for quantity in computed(structure)]
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+        kinds = list(dict.fromkeys(quantity.name for quantity in computed(structure)))
+        shown = dict.fromkeys([*names, *(q.label for q in computed(structure)), *kinds])
+        close = did_you_mean(name, list(shown))
         given = any(name in (q.name, q.label, q.defined_name) for q in quantities(structure))
         raise InputError(
             f"{name!r} is {'given, not computed' if given else 'nothing that this step computes'}",
             place=place,
-            remedy=f"use one of {', '.join(names[:_MOST_NAMES])}{more}",
+            remedy=f"{close}use one of {', '.join(names)}; or of every layer: {', '.join(kinds)}",
         )
     return found
 
@@ -355,7 +389,7 @@ def _blanks(document: Mapping[str, Any], structure: Structure) -> tuple[Blank, .
         chosen = dict.fromkeys((quantity.key for quantity in everything), "blanks.quantities")
     else:
         for number, name in enumerate(asked):
-            place = f"blanks.quantities[{number}]"
+            place = place_in_words(f"blanks.quantities[{number}]")
             for quantity in _found(structure, name, place):
                 if quantity.key in chosen:
                     raise InputError(f"{name!r} stands twice", place=place, remedy="keep one")
@@ -366,15 +400,17 @@ def _blanks(document: Mapping[str, Any], structure: Structure) -> tuple[Blank, .
         if quantity.key not in chosen:
             continue
         rule = {**usual, **rules.get(quantity.key, {})}
-        points = float(rule.get("points", 1.0))
+        points, together = float(rule.get("points", 1.0)), None
         if "points_together" in rule:
-            points = float(rule["points_together"]) / math.prod(quantity.shape)
+            together = float(rule["points_together"])
+            points = together / math.prod(quantity.shape)
         found.append(
             Blank(
                 quantity,
                 rule.get("takes", FORMULA),
                 int(rule.get("decimals", MIN_DECIMALS)),
                 points,
+                together,
             )
         )
     cells = sum(math.prod(blank.quantity.shape) for blank in found)
@@ -396,12 +432,12 @@ def _rules(
 ) -> dict[Key, Mapping[str, Any]]:
     rules: dict[Key, Mapping[str, Any]] = {}
     for number, item in enumerate(items):
-        place = f"quantity[{number}].name"
+        place = place_in_words(f"quantity[{number}].name")
         found = _found(structure, item["name"], place)
         if "points_together" in item and len(found) > 1:
             raise InputError(
                 f"{item['name']!r} stands for several quantities",
-                place=f"quantity[{number}].points_together",
+                place=place_in_words(f"quantity[{number}].points_together"),
                 remedy=f"name one: {', '.join(q.defined_name for q in found)}",
             )
         for quantity in found:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cellgrad.coursework.feedback.student_page import template
 from cellgrad.coursework.feedback.summary import counted
 from cellgrad.coursework.model import OK, OK_ECF, VERDICTS, GradedCell, Manifest
-from cellgrad.coursework.record import EXCUSED, GRADED, MISSING, UNREADABLE, Record
+from cellgrad.coursework.record import EXCUSED, GRADED, MISSING, OTHER, UNREADABLE, Record
 
 MOST = 200
 """So many lines of a list are shown; the files beside the page hold all of them."""
@@ -68,14 +68,16 @@ def class_page(manifest: Manifest, records: Sequence[Record]) -> str:
     states = Counter(r.status for r in records)
     reasons = [(r, kind, reason) for r in records for kind, reason in r.reasons]
     copying = [(r, reason) for r, kind, reason in reasons if kind == "potential copying"]
-    unreadable = [r for r in records if r.status == UNREADABLE]
-    other = [line for line in reasons if line[1] not in ("potential copying", "unreadable")]
+    unreadable = [r for r in records if r.status in (UNREADABLE, OTHER)]
+    elsewhere = ("potential copying", "unreadable", OTHER)
+    other = [line for line in reasons if line[1] not in elsewhere]
     return template("class.html.jinja").render(
         manifest=manifest,
         graded=len(graded),
         states=[
             counted(states[GRADED], "file") + " graded",
             *([f"{states[UNREADABLE]} unreadable"] if states[UNREADABLE] else []),
+            *([f"{states[OTHER]} of another assignment"] if states[OTHER] else []),
             *([f"{counted(states[MISSING], 'student')} handed nothing in"]
               if states[MISSING] else []),
             *([f"{states[EXCUSED]} excused"] if states[EXCUSED] else []),

@@ -5,13 +5,22 @@ key; it shares unusual wrong formulas with another. Nothing else is looked at: w
 a file, or with which program, accuses nobody. What is kept of a submission is a few short
 texts, so that thousands can be compared, and what is found does not depend on their order.
 
+Of wrong formulas not the cells are counted but the mistakes that two students share: what is
+filled down, or made again in another cell of the same quantity, is one. LEAST_FORMULAS of them
+are reported; one is enough if it holds a number of many digits that nobody would think of.
+Otherwise nothing is made of a formula that refers to no cell. Where its only fault is that a
+number which everybody was given (a learning rate) is written out, nothing is made of it at all.
+
 ``Grade.evidence`` holds, where there is something: ``workbook_of`` and ``tokens_of`` (ids of
-students), ``typed`` (numbers of many digits, by cell) and ``formulas`` (wrong ones that make
-no catalogued mistake, in relative form, by cell).
+students), ``givens_of`` (whose the numbers in the file are, where they are not those that it was
+graded with; empty for nobody's), ``typed_id`` (the workbook is known by an id typed into it),
+``typed`` (numbers of many digits, by cell), ``formulas`` (wrong ones that make no catalogued
+mistake, in relative form, by cell) and ``kinds`` (the quantities of these cells).
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -32,6 +41,15 @@ TELLING = 6
 
 _SHOWN, _LENGTH = 6, 60
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d*|\.\d+|\d+)")
+_ROW, _COLUMN = r"R(?:\[-?\d+\]|\d+)?", r"C(?:\[-?\d+\]|\d+)?"
+_PLACES = rf"{_ROW}{_COLUMN}(?::{_ROW}{_COLUMN})?|{_ROW}:{_ROW}|{_COLUMN}:{_COLUMN}"
+_REFERENCE = re.compile(rf"(?:'(?:[^']|'')*'!)?(?<![\w.])(?:{_PLACES})(?![\w.(\[])")
+_TEXT = re.compile(r'"[^"]*"')
+_NAME = re.compile(r"(?<![\w.])(?!(?:TRUE|FALSE)\b)[^\W\d][\w.]*(?![\w.(])")
+_FAMOUS = (math.pi, math.e, 1 / math.e)
+_LONGEST = 20
+_PARTS, _PLACES_OF_PARTS = 12, 5
+"""Fractions with denominators up to this, typed with so many decimals, say nothing of anybody."""
 
 
 class Copying:
@@ -40,10 +58,12 @@ class Copying:
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}
         self._workbook_of: dict[str, str] = {}
+        self._by_typed_id: set[str] = set()
         self._tokens_of: dict[str, list[str]] = {}
         self._typed: dict[str, dict[str, str]] = {}
         self._wanted: dict[tuple[str, str], set[str]] = {}
         self._formulas: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._kinds: dict[str, str] = {}
 
     def add(self, file: str, student: str, evidence: dict[str, Any]) -> None:
         """Keep of a submission what is compared.
@@ -55,14 +75,18 @@ class Copying:
         """
         self._owners[file] = student
         self._workbook_of[file] = str(evidence.get("workbook_of", student))
+        if evidence.get("typed_id"):
+            self._by_typed_id.add(file)
         self._tokens_of[file] = list(evidence.get("tokens_of", ()))
         typed = {cell: _digits(value) for cell, value in evidence.get("typed", {}).items()}
         if typed:
             self._typed[file] = typed
             for place in typed.items():
                 self._wanted[place] = set()
+        self._kinds.update(evidence.get("kinds", {}))
         for cell, formula in evidence.get("formulas", {}).items():
-            self._formulas[cell, formula].add(file)
+            if _telling(formula) or _refers(formula):
+                self._formulas[cell, formula].add(file)
 
     @property
     def needs_keys(self) -> bool:
@@ -92,7 +116,10 @@ class Copying:
     def _workbooks(self, file: str) -> list[str]:
         who, owner = self._owners[file], self._workbook_of[file]
         if owner != who:
-            return [f"the workbook is that of {owner}: it has their token"]
+            by = "has their token"
+            if file in self._by_typed_id:
+                by = "has their student id typed in it"
+            return [f"the workbook is that of {owner}: it {by}"]
         others = sorted(set(self._tokens_of[file]) - {who})
         return [f"holds a part of the workbook of {other}: their token" for other in others]
 
@@ -113,22 +140,41 @@ class Copying:
 
     def _add_formulas(self, lines: dict[str, list[str]]) -> None:
         """Add which files share unusual wrong formulas."""
-        shared: dict[tuple[str, str], list[str]] = defaultdict(list)
-        weights: dict[tuple[str, str], int] = defaultdict(int)
+        shared: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
         for (cell, formula), files in sorted(self._formulas.items()):
             if not 1 < len({self._owners[file] for file in files}) <= UNUSUAL:
                 continue
             for pair in _pairs(files):
                 if self._owners[pair[0]] != self._owners[pair[1]]:
-                    shared[pair].append(f"{cell} {formula}")
-                    weights[pair] += LEAST_FORMULAS if _telling(formula) else 1
-        for pair, formulas in sorted(shared.items()):
-            if weights[pair] < LEAST_FORMULAS:
+                    shared[pair].append((cell, formula))
+        for pair, found in sorted(shared.items()):
+            formulas = self._distinct(found)
+            telling = any(_telling(formula) for _, formula in found)
+            if len(formulas) < LEAST_FORMULAS and not telling:
                 continue
             many = len(formulas) > 1
-            said = f"{len(formulas)} unusual wrong formulas" if many else "a wrong formula"
+            said = f"{len(formulas)} unusual wrong formulas" if many else "an unusual wrong formula"
             for mine, theirs in (pair, pair[::-1]):
                 lines[mine].append(f"shares {said} with {self._owners[theirs]}: {_few(formulas)}")
+
+    def _distinct(self, found: Iterable[tuple[str, str]]) -> list[str]:
+        """Return one cell and formula of each mistake; telling ones first.
+
+        Formulas are one mistake if they are the same relative to their cells, or if they differ
+        only in what they refer to and stand in cells of one quantity: the same slip, typed by
+        hand in each. A mere reference to one cell is one mistake wherever it stands.
+        """
+        texts: set[str] = set()
+        slips: set[tuple[str, str]] = set()
+        distinct = []
+        for cell, formula in sorted(found, key=lambda one: not _telling(one[1])):
+            shape = _REFERENCE.sub("#", formula)
+            kind = self._kinds.get(cell, formula) if shape != "#" else ""
+            if formula not in texts and (kind, shape) not in slips:
+                distinct.append(f"{cell} {formula}")
+            texts.add(formula)
+            slips.add((kind, shape))
+        return distinct
 
 
 def _pairs(files: Iterable[str]) -> Iterable[tuple[str, str]]:
@@ -145,8 +191,26 @@ def _digits(number: float) -> str:
     return f"{number:.{DIGITS - 1}e}"
 
 
+def _refers(formula: str) -> bool:
+    """Tell whether a formula refers to anything: to cells, or to a name."""
+    plain = _TEXT.sub("", formula)
+    return bool(_REFERENCE.search(plain) or _NAME.search(plain))
+
+
 def _telling(formula: str) -> bool:
-    """Tell whether a formula holds a number of many digits."""
+    """Tell whether a formula holds a number of many digits that is not everybody's own."""
     return any(
-        len(text.replace(".", "").strip("0")) >= TELLING for text in _NUMBER.findall(formula)
+        len(text.replace(".", "").strip("0")) >= TELLING and not _well_known(text)
+        for text in _NUMBER.findall(_REFERENCE.sub("", _TEXT.sub("", formula)))
     )
+
+
+def _well_known(text: str) -> bool:
+    """Tell whether a number is π, e or a fraction such as ⅔, to the places that are written."""
+    if len(text) > _LONGEST:
+        return False
+    number, places = float(text), len(text.partition(".")[2])
+    known = [*_FAMOUS]
+    if places >= _PLACES_OF_PARTS:
+        known += [round(number * n) / n for n in range(1, _PARTS + 1)]
+    return any(abs(number - one) < 10.0**-places for one in known)

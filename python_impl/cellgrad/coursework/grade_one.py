@@ -11,22 +11,24 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.model import Case
-from cellgrad.coursework.conventions import Convention, best_for_groups, conventions_of
+from cellgrad.coursework.charging import Charge, Charger, best
+from cellgrad.coursework.conventions import Accepted, Convention
+from cellgrad.coursework.following import Over
 from cellgrad.coursework.formulas.cache import Formulas
 from cellgrad.coursework.formulas.limits import FormulaProblemError
-from cellgrad.coursework.formulas.tree import Node, Place, text_of
-from cellgrad.coursework.key import Key
-from cellgrad.coursework.messages import message, reason
+from cellgrad.coursework.formulas.tree import Place
+from cellgrad.coursework.key import Key, equal
+from cellgrad.coursework.messages import message, named, reason
 from cellgrad.coursework.model import (
     EMBEDDED_CONSTANT,
     HARDCODED,
     OK,
-    OK_ECF,
     REVIEW,
     WRONG,
     CellVerdict,
@@ -35,11 +37,12 @@ from cellgrad.coursework.model import (
     Manifest,
 )
 from cellgrad.coursework.naming import Mistakes
-from cellgrad.coursework.patterns import is_slip, pattern
+from cellgrad.coursework.patterns import pattern
 from cellgrad.coursework.relocation import Moves, template_names
 from cellgrad.coursework.submission import Entry, Submission, read_submission
-from cellgrad.coursework.verdict import RIGHT_NUMBER, Finding, Judge
-from cellgrad.coursework.world import StudentBook
+from cellgrad.coursework.typed_id import HandoutFormulas, TypedIds
+from cellgrad.coursework.verdict import Finding, Judge, as_numbers
+from cellgrad.coursework.world import StudentBook, Transplants
 from cellgrad.errors import InputError
 from cellgrad.xlsx.addresses import a1, parse_a1
 
@@ -56,6 +59,8 @@ _FULL_PRECISION = 10
 _SAME_GIVEN = 1e-9
 _FORGED = 1e-6
 _SHOWN = 8
+_SOME = 50
+"""A given that is the same in so many handouts is the same in all."""
 
 
 class Grader:
@@ -81,12 +86,13 @@ class Grader:
         self._cell_names = [given.name for given in manifest.givens]
         self._cell_names += [cell.name for cell in manifest.cells]
         self._cell_names += [""] * len(manifest.fixed)
-        self._conventions = (
-            conventions_of(self.key, self._example, self._drawn, self._values)
-            if manifest.policy.conventions
-            else []
-        )
+        self._accepted = Accepted(self.key, self._example, self._drawn, self._values)
         self._kept: OrderedDict[str, Values] = OrderedDict()
+        self._typed: TypedIds | None = None
+        self._handed_out: HandoutFormulas | None = None
+        if manifest.one_file is not None:
+            self._typed = TypedIds(manifest, manifest.one_file)
+            self._handed_out = HandoutFormulas(manifest.one_file, self.formulas)
 
     @cached_property
     def _mistakes(self) -> Mistakes:
@@ -100,6 +106,20 @@ class Grader:
         for token, handout in self.manifest.handouts.items():
             found.setdefault(_hash(self.key.given_values(handout.case)), token)
         return found
+
+    @cached_property
+    def _with_shared(self) -> Values | None:
+        """The key's values on the draws, but for the givens that are everybody's; None if none.
+
+        Numbers drawn for each student agree by chance in a few handouts, never in many.
+        """
+        some = list(islice(self.manifest.handouts.values(), _SOME))
+        own = np.stack([self.key.given_values(handout.case) for handout in some])
+        shared = (own == own[0]).all(axis=0)
+        if not shared.any():
+            return None
+        givens = np.where(shared[:, None], own[0][:, None], self._values[: self.key.givens])
+        return self.key.values(givens)
 
     def key_values(self, token: str) -> dict[str, float]:
         """Return the right number of every graded cell of a student, by ``Sheet!A1``.
@@ -156,7 +176,10 @@ class Grader:
             return
         handout = self._handout(submission, grade, token)
         if handout is None:
-            grade.problem = "it cannot be told whose it is: its token and its numbers are no one's"
+            why = "its token and its numbers are no one's"
+            if self._typed is not None:
+                why = self._typed.of(submission).words()
+            grade.problem = f"it cannot be told whose it is: {why}"
             return
         _One(self, submission, handout, grade).run()
 
@@ -170,18 +193,27 @@ class Grader:
             grade.review.append(f"it holds the tokens of several handouts: {', '.join(own)}")
         if token in handouts:
             if own and token not in own:
-                grade.review.append("its token is another student's than its file name says")
+                what = "token" if self._typed is None else "student id"
+                grade.review.append(f"its {what} is another student's than its file name says")
             return handouts[token]
         if own:
             return handouts[own[0]]
         found = self._by_givens.get(_hash(self._givens_in(submission)))
         if found is not None:
-            grade.notes.append("its token is missing; it was known by its numbers")
+            why = "its token is missing"
+            if self._typed is not None:
+                why = self._typed.of(submission).words()
+            grade.notes.append(f"{why}; it was known by its numbers")
             return handouts[found]
         return None
 
     def _tokens(self, submission: Submission) -> list[str]:
-        """Return the tokens of this assignment that stand in the workbook."""
+        """Return the tokens of this assignment that stand in the workbook.
+
+        Where one file serves all, it is the one of the student whose id is typed in it.
+        """
+        if self._typed is not None:
+            return [token] if (token := self._typed.of(submission).token) else []
         found: dict[str, None] = {}
         for name in submission.package.names:
             if name.lower().endswith((".xml", ".rels")):
@@ -193,6 +225,15 @@ class Grader:
                     if text in self.manifest.handouts:
                         found[text] = None
         return list(found)
+
+    def _changed(self, submission: Submission) -> list[str]:
+        """Return the cells that givens follow from and that were changed."""
+        told = self._handed_out
+        return told.changed(submission, told.renamed(submission)) if told else []
+
+    def _shows_own(self, submission: Submission, handout: Handout) -> bool:
+        """Tell whether a submission shows its student's numbers: not so with another id."""
+        return self._typed is None or self._typed.of(submission).token == handout.token
 
     def places(self, submission: Submission) -> list[Place | None]:
         """Return where every slot lies in a submission."""
@@ -210,14 +251,27 @@ class Grader:
             found.append(now)
         return found
 
-    def _givens_in(self, submission: Submission, where: list[Place | None] | None = None) -> Values:
+    def _givens_in(
+        self,
+        submission: Submission,
+        where: list[Place | None] | None = None,
+        own: Values | None = None,
+    ) -> Values:
+        """Return the numbers in the givens' cells; ``own`` where they follow from the id."""
         places = (where or self.places(submission))[: self.key.givens]
+        renamed = self._handed_out.renamed(submission) if self._handed_out else {}
         found = []
-        for place in places:
+        for n, place in enumerate(places):
             entry = None
             if place is not None:
                 entry = submission.cells(place[0]).get((place[1], place[2]))
-            found.append(_as_number(entry))
+            follows = self._handed_out and self._handed_out.is_given(n, entry, renamed)
+            if follows:
+                found.append(np.nan if own is None else float(own[n]))
+            elif follows is False and entry is not None and entry.formula:
+                found.append(np.nan)  # what a formula of the student's comes to is not trusted
+            else:
+                found.append(_as_number(entry))
         return np.array(found)
 
 
@@ -231,6 +285,7 @@ class _One:
     grade: Grade
     book: StudentBook = field(init=False)
     judge: Judge = field(init=False)
+    charger: Charger = field(init=False)
     values: Values = field(init=False)
 
     def run(self) -> None:
@@ -241,12 +296,17 @@ class _One:
         self.values = grader._values_of(self.handout)  # noqa: SLF001 - two halves of one thing
         self.judge = Judge(self.book, self.values)
         findings = [self.judge.finding(n, self.values) for n in range(key.graded)]
-        by_convention = self._conventions(findings)
-        self._verdicts(findings, by_convention)
+        self.charger = Charger(self.judge, grader.manifest.policy, lambda: grader._mistakes)  # noqa: SLF001
+        self._verdicts(*self._conventions(findings))
         untampered = self._givens(where)
         untouched = self._fixed()
-        if untampered and untouched:
+        if untampered and untouched and grader._shows_own(self.submission, self.handout):  # noqa: SLF001
             self._forged()
+        if not self.handout.checked:
+            self.grade.notes.append(
+                "came late to the course: whether these numbers tell every mistake apart was "
+                "not looked at"
+            )
         late = min(max(self.handout.student.late, 0.0), 1.0)
         self.grade.score = sum(v.points for v in self.grade.verdicts) * (1.0 - late)
         if late:
@@ -255,118 +315,80 @@ class _One:
 
     # points
 
-    def _share(self, finding: Finding) -> float:
-        """Return the share of a cell's points that a verdict earns."""
-        policy = self.grader.manifest.policy
-        if finding.verdict == OK:
-            return 1.0
-        if finding.verdict == OK_ECF:
-            return max(0.0, 1.0 - policy.ecf_penalty)
-        if finding.verdict == HARDCODED and finding.why == RIGHT_NUMBER:
-            return policy.hardcoded_credit
-        return policy.embedded_credit if finding.verdict == EMBEDDED_CONSTANT else 0.0
-
-    def _conventions(self, findings: list[Finding]) -> dict[int, str]:
-        """Judge groups of cells by a convention where that serves the student better.
+    def _conventions(
+        self, findings: list[Finding]
+    ) -> tuple[Convention | None, list[Finding], list[Charge]]:
+        """Judge by a convention that the student used where that serves them better.
 
         Returns:
-            the convention of each slot that is judged by one.
+            the convention, or None for the key; its findings; what they cost.
         """
-        grader, key = self.grader, self.grader.key
-        conventions = grader._conventions  # noqa: SLF001 - two halves of one thing
-        if not conventions or all(f.verdict == OK for f in findings):
-            return {}
-        found: dict[tuple[Convention | None, int], Finding] = {}
-        for n, finding in enumerate(findings):
-            found[None, key.givens + n] = finding
-        for convention in conventions:
-            values = convention.with_real(self.handout.case, self.values[:, -1])
-            for group in convention.groups:
-                for slot in group:
+        key, judge = self.grader.key, self.judge
+        accepted = self.grader._accepted  # noqa: SLF001 - two halves of one thing
+        candidates: dict[Convention, tuple[list[Finding], Values]] = {}
+        if accepted.single and not all(finding.verdict == OK for finding in findings):
+            by_key: dict[int, bool] = {}
+            values: dict[Convention, Values] = {}
+            over: dict[Convention, Over] = {}
+
+            def wrote(convention: Convention, slot: int) -> bool:
+                number = slot - key.givens
+                if number not in by_key:
+                    by_key[number] = judge.filled_by(number, self.values)
+                if by_key[number]:
+                    return False
+                if convention not in values:
+                    values[convention] = convention.with_real(self.handout.case, self.values[:, -1])
+                    over[convention] = convention.over(self.handout.case)
+                return judge.filled_by(number, values[convention], over[convention])
+
+            for convention in accepted.used(wrote):
+                found = list(findings)
+                for slot in convention.concerned:
                     number = slot - key.givens
-                    found[convention, slot] = self.judge.finding(number, values, follow=False)
+                    found[number] = judge.finding(number, values[convention], over[convention])
+                found = judge.shared(found, values[convention])
+                candidates[convention] = found, values[convention]
+        return best(self.charger, judge.shared(findings, self.values), candidates, self.values)
 
-        def points(convention: Convention | None, slot: int) -> float:
-            cell = key.manifest.cells[slot - key.givens]
-            return self._share(found[convention, slot]) * cell.points
+    def _verdicts(
+        self, convention: Convention | None, findings: list[Finding], charges: list[Charge]
+    ) -> None:
+        grader, cells = self.grader, self.grader.manifest.cells
+        look_at: dict[str, list[str]] = {}
 
-        chosen = best_for_groups(conventions, points)
-        for slot, convention in chosen.items():
-            findings[slot - key.givens] = found[convention, slot]
-        return {slot: convention.ids[0] for slot, convention in chosen.items()}
+        def address(number: int | None) -> str:
+            return "" if number is None else cells[number].address
 
-    def _verdicts(self, findings: list[Finding], by_convention: dict[int, str]) -> None:
-        grader, key = self.grader, self.grader.key
-        roots = 0
-        for n, finding in enumerate(findings):
-            if finding.verdict not in (OK, OK_ECF):
-                roots |= 1 << key.givens + n
-        charged: dict[tuple[str, Node | str], str] = {}
-        for n, (cell, finding) in enumerate(zip(key.manifest.cells, findings, strict=True)):
-            slot = key.givens + n
+        for n, (cell, finding, charge) in enumerate(zip(cells, findings, charges, strict=True)):
+            slot = grader.key.givens + n
             place = self.book.where[slot]
-            bug, repeats, cause = "", "", ""
-            points = self._share(finding) * cell.points
-            if finding.verdict in (WRONG, EMBEDDED_CONSTANT):
-                bug, repeats = self._mistake(slot, finding, charged)
-                if repeats and not grader.manifest.policy.charge_repeats:
-                    points = cell.points
-            elif finding.verdict == OK_ECF and place is not None:
-                cause = self._cause(place, roots)
             said = message(
-                cell, finding, bug=bug, cause=cause, repeats=repeats,
-                convention=by_convention.get(slot, ""),
+                cell, finding, bug=charge.bug, cause=address(charge.cause),
+                unsettled=charge.unsettled, repeats=address(charge.repeats),
+                forgiven=charge.forgiven, deviates=charge.deviates,
+                convention=grader._accepted.of(convention, slot) if convention else "",  # noqa: SLF001
             )  # fmt: skip
             self.grade.verdicts.append(
                 CellVerdict(
                     cell,
                     finding.verdict,
-                    points,
+                    charge.points,
                     self._formula(place),
                     finding.value,
                     float(self.values[slot, -1]),
-                    bug,
-                    cause,
-                    repeats,
+                    charge.bug,
+                    address(charge.cause),
+                    address(charge.repeats),
                     said,
                 )
             )
             if finding.verdict == REVIEW:
-                self.grade.review.append(f"{cell.address} ({cell.label}): {reason(finding.why)}")
-        for convention in dict.fromkeys(by_convention.values()):
-            self.grade.notes.append(f"judged by the convention {convention}")
-
-    def _mistake(
-        self, slot: int, finding: Finding, charged: dict[tuple[str, Node | str], str]
-    ) -> tuple[str, str]:
-        """Return the catalogue's name for a mistake, and where the same was charged already."""
-        transplanted = finding.transplanted
-        if transplanted is None:
-            return "", ""
-        cell = self.grader.manifest.cells[slot - self.grader.key.givens]
-        named = self.grader._mistakes.name(slot, transplanted)  # noqa: SLF001
-        names: list[tuple[str, Node | str]] = []
-        tree = pattern(self.book, slot)
-        if tree is not None:
-            names.append((cell.quantity, tree))
-        if named is not None:
-            names.append((cell.quantity, f"{named.entry} {named.name}"))
-        repeats = next((charged[name] for name in names if name in charged), "")
-        slip = is_slip(self.book, slot, self.values, transplanted, named=named is not None)
-        if not slip:
-            return named.entry if named else "", ""
-        for name in names:
-            charged.setdefault(name, repeats or cell.address)
-        return named.entry if named else "", repeats
-
-    def _cause(self, place: Place, roots: int) -> str:
-        """Return the address of the first mistake, in the order of the flow, that a cell reads."""
-        key = self.grader.key
-        bits = self.judge.own.reached.get(place, 0) & roots
-        if not bits:
-            return ""
-        first = (bits & -bits).bit_length() - 1
-        return key.manifest.cells[first - key.givens].address
+                followers = self.charger.followers(n, findings)
+                look_at.setdefault(reason(finding.why), []).append(named(cell.address, followers))
+        self.grade.review += _by_reason(look_at)
+        for name in convention.ids if convention else ():
+            self.grade.notes.append(f"judged by the convention {name}")
 
     def _entry(self, place: Place | None) -> Entry | None:
         return None if place is None else self.book.entry(place)
@@ -390,20 +412,28 @@ class _One:
     def _givens(self, where: list[Place | None]) -> bool:
         """Compare the givens in the file with the student's own; return whether none changed."""
         grader, key = self.grader, self.grader.key
-        inside = grader._givens_in(self.submission, where)  # noqa: SLF001
         own = self.values[: key.givens, -1]
+        inside = grader._givens_in(self.submission, where, own)  # noqa: SLF001
         changed = [
             n for n in range(key.givens)
-            if not abs(inside[n] - own[n]) <= _SAME_GIVEN * max(1.0, abs(own[n]))
+            if where[n] is not None
+            and not abs(inside[n] - own[n]) <= _SAME_GIVEN * max(1.0, abs(own[n]))
         ]  # fmt: skip
         self.grade.evidence["givens"] = _hash(inside)
         self.grade.evidence["own_givens"] = _hash(own)
-        if not changed:
-            return True
         cells = [key.manifest.givens[n].address for n in changed]
+        cells += grader._changed(self.submission)  # noqa: SLF001
+        lost = [key.manifest.givens[n].address for n in range(key.givens) if where[n] is None]
+        if lost:
+            self.grade.notes.append(f"given numbers were moved and cannot be found: {_some(lost)}")
+        if not cells:
+            return not lost
         other = grader._by_givens.get(_hash(inside))  # noqa: SLF001
+        if 2 * len(changed) > key.givens:
+            self.grade.evidence["givens_of"] = ""
         if other is not None and other != self.handout.token:
             whose = grader.manifest.handouts[other].student.id
+            self.grade.evidence["givens_of"] = whose
             self.grade.copying.append(f"the givens in the file are those of {whose}")
         self.grade.notes.append(
             f"givens were changed in {_some(cells)}; graded with the handout's own"
@@ -436,14 +466,14 @@ class _One:
     def _fixed(self) -> bool:
         """Note formulas of the handout that were changed; return whether none were."""
         key, changed = self.grader.key, []
+        moved = self.book.where != key.places  # then a formula's own references move too
         for n, cell in enumerate(key.manifest.fixed):
             slot = key.givens + key.graded + n
             place, right = self.book.where[slot], key.formulas[slot]
             formula = self.book.formula(place) if place is not None else None
             if right is None or formula is right or place is None:
                 continue
-            moved = place != key.places[slot]
-            if formula is None or (not moved and formula.tree != right.tree):
+            if formula is None or (not moved and formula.text != right.text):
                 changed.append(cell.address)
         if changed:
             self.grade.notes.append(
@@ -453,7 +483,7 @@ class _One:
 
     def _evidence(self) -> None:
         """Keep what is compared between submissions."""
-        unusual, typed = {}, {}
+        unusual, kinds, typed = {}, {}, {}
         for verdict in self.grade.verdicts:
             where = f"{verdict.cell.sheet}!{verdict.cell.address}"
             if verdict.verdict in (WRONG, EMBEDDED_CONSTANT, HARDCODED) and verdict.formula[:1] == (
@@ -462,21 +492,48 @@ class _One:
                 slot = self.grader.key.slot_at[
                     (verdict.cell.sheet.casefold(), *parse_a1(verdict.cell.address))
                 ]
-                tree = pattern(self.book, slot)
-                if tree is not None and not verdict.bug:
-                    unusual[where] = text_of(tree)[:400]
+                text = pattern(self.book, slot)
+                if text and not verdict.bug and not self._shared_number(verdict, slot):
+                    unusual[where] = text[:400]
+                    kinds[where] = verdict.cell.quantity
             elif verdict.formula and verdict.formula[0] != "=" and verdict.value is not None:
                 digits = verdict.formula.lower().partition("e")[0].strip("-0.").replace(".", "")
                 if len(digits) >= _FULL_PRECISION:
                     typed[where] = verdict.value
         self.grade.evidence["formulas"] = unusual
+        self.grade.evidence["kinds"] = kinds
         self.grade.evidence["typed"] = typed
+
+    def _shared_number(self, verdict: CellVerdict, slot: int) -> bool:
+        """Tell whether all that is odd is a number that everybody was given, written out.
+
+        Such a formula is right as long as that given stays what it is for all.
+        """
+        if verdict.verdict != EMBEDDED_CONSTANT:
+            return False
+        values = self.grader._with_shared  # noqa: SLF001 - two halves of one thing
+        if values is None:
+            return False
+        try:
+            found = as_numbers(Transplants(self.book, values).of(slot), values.shape[1])
+        except FormulaProblemError:
+            return False
+        return bool(equal(found, values[slot]).all())
 
 
 def _some(addresses: Sequence[str]) -> str:
     """Return the first of many addresses, and how many more there are."""
     more = len(addresses) - _SHOWN
     return ", ".join(addresses[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _by_reason(look_at: dict[str, list[str]]) -> list[str]:
+    """Return a line for each reason why a person should look at cells, naming the cells."""
+    lines = [f"{why}: {_some(cells)}" for why, cells in look_at.items()]
+    if len(lines) <= _SHOWN:
+        return lines
+    rest = [cell for cells in list(look_at.values())[_SHOWN:] for cell in cells]
+    return [*lines[:_SHOWN], f"{len(lines) - _SHOWN} more reasons: {_some(rest)}"]
 
 
 def _as_number(entry: Entry | None) -> float:

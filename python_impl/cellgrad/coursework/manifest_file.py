@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
@@ -19,6 +20,7 @@ from cellgrad.case.json_document import read_json, shortened
 from cellgrad.case.model import Case, Matrix, Sample, Vector
 from cellgrad.case.read import parse_case
 from cellgrad.case.write import case_document
+from cellgrad.coursework.derivation import Constants, Derivation, Rule
 from cellgrad.coursework.model import (
     FixedCell,
     GivenCell,
@@ -36,10 +38,15 @@ if TYPE_CHECKING:
 
 SCHEMA = "cellgrad-manifest/1"
 NAME = "manifest.json"
+HANDOUTS = "students"
+"""The folder of what is handed out."""
+
 KEPT = "lecturer"
 """The folder of an assignment that is not handed out."""
 
 MAX_BYTES = 512 << 20
+_HEAD = 1 << 16
+_BEGINNING = f'{{\n "schema": "{SCHEMA}",\n'
 KEEP = (
     "For the lecturer alone: the right formulas and every student's numbers. Needed for "
     "grading, so keep it with a copy. It does not hold the secret that the numbers were drawn "
@@ -55,6 +62,7 @@ def version_of(
     names: Mapping[str, str],
     policy: Policy,
     case: Case,
+    one_file: Derivation | None = None,
 ) -> str:
     """Return a hash of everything that decides a grade, the students' numbers aside."""
     document = {
@@ -62,7 +70,7 @@ def version_of(
         "givens": [asdict(cell) for cell in givens],
         "fixed": [asdict(cell) for cell in fixed],
         "names": dict(names),
-        "policy": asdict(policy),
+        "policy": _policy_document(policy),
         "case": {
             name: value
             for name, value in case_document(case).items()
@@ -70,8 +78,35 @@ def version_of(
         },
         "network": [case.network.nodes, case.network.activations, case.network.leaky_slope],
     }
+    if one_file is not None:
+        document["one_file"] = asdict(one_file)
     text = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def version_of_questions(
+    cells: Sequence[GradedCell],
+    givens: Sequence[GivenCell],
+    fixed: Sequence[FixedCell],
+    names: Mapping[str, str],
+    case: Case,
+) -> str:
+    """Return a hash of what a handout asks, whoever it is for and however it is graded.
+
+    Points and penalties may be put right after handing out: the workbooks are still the same.
+    """
+    asked = [replace(cell, points=1.0) for cell in cells]
+    return version_of(asked, givens, fixed, names, Policy(), case)
+
+
+def _policy_document(policy: Policy) -> dict[str, Any]:
+    """Return a policy; a later key only where it says something, so that older hashes hold."""
+    usual = Policy()
+    return {
+        name: value
+        for name, value in asdict(policy).items()
+        if name != "repeats_forgiven" or value != usual.repeats_forgiven
+    }
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
@@ -88,6 +123,8 @@ def manifest_bytes(manifest: Manifest) -> bytes:
         "names": manifest.names,
         "case": case_document(first.case),
     }
+    if manifest.one_file is not None:
+        head["one_file"] = asdict(manifest.one_file)
     lists = {
         "cells": [{**asdict(cell), "index": list(cell.index)} for cell in manifest.cells],
         "givens": [{**asdict(cell), "index": list(cell.index)} for cell in manifest.givens],
@@ -127,6 +164,17 @@ def manifest_path(folder: Path) -> Path:
         if place.is_file():
             return place
     return folder if folder.is_file() else folder / KEPT / NAME
+
+
+def assignment_in(folder: Path) -> str:
+    """Return the id of the assignment that a folder holds; empty if it holds none."""
+    try:
+        with (folder / KEPT / NAME).open("rb") as file:
+            head = file.read(_HEAD).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    found = re.search(r'(?m)^ "id": ("(?:[^"\\]|\\.)*"),?$', head)
+    return str(json.loads(found[1])) if found and head.startswith(_BEGINNING) else ""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -178,6 +226,7 @@ def parse_manifest(data: bytes) -> Manifest:
         box={sheet: (corner[0], corner[1]) for sheet, corner in document["box"].items()},
         fixed=tuple(FixedCell(**cell) for cell in document["fixed"]),
         names=dict(document["names"]),
+        one_file=_derivation(document),
     )
     for number, item in enumerate(handouts or ()):
         handout = _handout(item, first, f"handouts[{number}]")
@@ -185,11 +234,28 @@ def parse_manifest(data: bytes) -> Manifest:
             raise InputError("the token stands twice", place=f"handouts[{number}].token")
         found.handouts[handout.token] = handout
     parts = (found.cells, found.givens, found.fixed, found.names, found.policy)
-    if version_of(*parts, first) != found.version:
+    if version_of(*parts, first, found.one_file) != found.version:
         raise InputError(
             "was changed after it was written", place="version", remedy="restore your copy of it"
         )
     return found
+
+
+def _derivation(document: Mapping[str, Any]) -> Derivation | None:
+    told = document.get("one_file")
+    if told is None:
+        return None
+    constants = told["constants"]
+    return Derivation(
+        **{
+            **told,
+            "constants": Constants(**{**constants, "shifts": tuple(constants["shifts"])}),
+            "rules": tuple(Rule(**rule) for rule in told["rules"]),
+            "derived": tuple(told["derived"]),
+            "givens": tuple(told["givens"]),
+            "cells": tuple((address, content) for address, content in told["cells"]),
+        }
+    )
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from cellgrad.bugs.entry import CONVENTION, MISTAKE, Variant
 from cellgrad.bugs.program import Program
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key as QuantityKey
+from cellgrad.case.quantities import quantities
 from cellgrad.coursework.draws import Givens, case_with
 from cellgrad.coursework.model import Manifest
 from cellgrad.coursework.naming import local_values
+from cellgrad.workbook.layout import StepLayout
+from cellgrad.xlsx.addresses import a1
 
 Symbols = NDArray[Any]
 
@@ -187,7 +191,7 @@ def mistaken_formulas(
     symbolic, addresses = _marked(manifest, case)
     arithmetic = Symbolic(addresses)
     shapes = {name: np.shape(array) for name, array in Program(case).run().steps[0].items()}
-    right = _right(manifest, shapes)
+    right = _right(manifest, case, shapes)
     usual = _spelled(Program, symbolic, right, arithmetic)
     for variant in chosen:
         found = _spelled(variant.program, symbolic, right, arithmetic)
@@ -253,11 +257,11 @@ def _marked(manifest: Manifest, case: Case) -> tuple[Case, dict[float, str]]:
 
 
 def _right(
-    manifest: Manifest, shapes: Mapping[QuantityKey, tuple[int, ...]]
+    manifest: Manifest, case: Case, shapes: Mapping[QuantityKey, tuple[int, ...]]
 ) -> dict[QuantityKey, Symbols]:
     """Return the cells' addresses in place of the quantities that they hold."""
     found: dict[QuantityKey, Symbols] = {}
-    asked: dict[QuantityKey, dict[tuple[int, ...], str]] = {}
+    asked = _shown(manifest, case)
     for cell in manifest.cells:
         asked.setdefault((cell.quantity, cell.layer), {})[cell.index] = cell.address
     for name, cells in asked.items():
@@ -266,4 +270,17 @@ def _right(
             for index, address in cells.items():
                 array[index] = Symbol(address)
             found[name] = array
+    return found
+
+
+def _shown(manifest: Manifest, case: Case) -> dict[QuantityKey, dict[tuple[int, ...], str]]:
+    """Return the addresses of quantities that the handout computes itself."""
+    fixed = {(cell.sheet, cell.address) for cell in manifest.fixed}
+    layout = StepLayout(case.structure())
+    found: dict[QuantityKey, dict[tuple[int, ...], str]] = {}
+    for quantity in quantities(case.structure()):
+        for index in product(*(range(size) for size in quantity.shape)):
+            address = a1(*layout.places[quantity.key].cell(index))
+            if not quantity.given and (layout.sheet, address) in fixed:
+                found.setdefault(quantity.key, {})[index] = address
     return found

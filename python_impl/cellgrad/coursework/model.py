@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cellgrad.case.model import Case
+from cellgrad.coursework.derivation import Derivation
 
 BLANK = "blank"
 HARDCODED = "hardcoded"
@@ -101,6 +102,7 @@ class Policy:
         hardcoded_credit: share given for a right number without a formula.
         embedded_credit: share given for a formula that is right with these numbers only.
         charge_repeats: whether a repeated identical mistake is charged every time.
+        repeats_forgiven: of so many different mistakes the repeats are not charged.
         conventions: ids of catalogue conventions that are accepted.
         feedback: ``none``, ``filled`` (is something there) or ``number`` (is it a number):
             what the handout itself may say; it never holds an answer.
@@ -112,6 +114,12 @@ class Policy:
     charge_repeats: bool = False
     conventions: tuple[str, ...] = ()
     feedback: str = "none"
+    repeats_forgiven: int = 3
+
+    @property
+    def forgiven(self) -> int:
+        """Of how many different mistakes the repeats are forgiven."""
+        return 0 if self.charge_repeats else self.repeats_forgiven
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +152,15 @@ class Handout:
         token: what the workbook is recognised by; it says nothing about the student.
         case: their own givens.
         file: the name under which it was handed out, such as ``s1234.xlsx``.
+        checked: whether the numbers are known to tell mistakes apart; not so for students who
+            came late to a one-file assignment.
     """
 
     student: Student
     token: str
     case: Case
     file: str = ""
+    checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +179,8 @@ class Manifest:
         fixed: what the handout computes itself; the right formulas may read it.
         names: defined names of the handout and what they refer to, such as
             ``Step!$C$10:$F$10``: by them moved cells are found again.
+        one_file: how the one file for all derives the givens; None where each student has a
+            file of their own.
     """
 
     id: str
@@ -180,6 +193,7 @@ class Manifest:
     box: dict[str, tuple[int, int]]
     fixed: tuple[FixedCell, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
+    one_file: Derivation | None = None
 
     @property
     def points(self) -> float:

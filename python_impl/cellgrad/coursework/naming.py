@@ -6,7 +6,8 @@ shows the mistake that is made there, and nothing that follows from one made ear
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,8 @@ from cellgrad.coursework.key import Key, equal
 
 Values = NDArray[np.float64]
 
-DRAWS = 4
-"""So many draws tell mistakes apart."""
+DRAWS = 6
+"""So many draws tell mistakes apart, if they are chosen for it."""
 
 
 class _PutRight(Program):
@@ -60,6 +61,42 @@ def local_values(
     return dict(made.computed)
 
 
+class _Carried(Program):
+    """A program that goes on from a student's values, whatever it computed."""
+
+    mine: Mapping[QuantityKey, Sequence[tuple[tuple[int, ...], float]]]
+    """The student's: by quantity, where and what."""
+
+    computed: dict[QuantityKey, Array]
+
+    def keep(self, name: str, layer: int | None, value: Array) -> Array:
+        """Record what was computed and return what the student has."""
+        self.computed[name, layer] = value
+        found = np.array(value, dtype=np.float64)
+        for index, number in self.mine.get((name, layer), ()):
+            found[index] = number
+        return found
+
+
+def carried_values(
+    program: type[Program],
+    case: Case,
+    mine: Mapping[QuantityKey, Sequence[tuple[tuple[int, ...], float]]],
+) -> dict[QuantityKey, Array]:
+    """Return what a program computes in each quantity from a student's precedents.
+
+    Args:
+        program: the program.
+        case: the case.
+        mine: the student's values: by quantity, where and what.
+    """
+    kind = type("Carried", (_Carried, program), {"mine": mine, "computed": {}})
+    made = kind(case, keep={1}, last=1)
+    with np.errstate(all="ignore"):
+        made.run()
+    return dict(made.computed)
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A variant that makes a difference in a cell, and what it computes there."""
@@ -74,15 +111,17 @@ class Mistakes:
     Args:
         key: the key.
         case: any case of the assignment.
-        drawn: the draws; the first few are used.
+        drawn: the draws; a few that tell most are used.
         values: the key's values on them, shape (slots, draws).
     """
 
     def __init__(self, key: Key, case: Case, drawn: Sequence[Givens], values: Values) -> None:
         self.key = key
         self.by_slot: dict[int, list[Named]] = {}
+        self._variants: dict[Variant, dict[int, Values]] = {}
         self._marks: set[tuple[object, ...]] = set()
-        cases = [case_with(case, givens) for givens in drawn[:DRAWS]]
+        self._draws = telling(values[:, : len(drawn)])
+        cases = [case_with(case, drawn[n]) for n in self._draws]
         rights = [Program(each).run().steps[0] for each in cases]
         kinds = {MISTAKE, CONVENTION}
         for variant in variants():
@@ -102,23 +141,24 @@ class Mistakes:
                 tables.append(local_values(variant.program, case, right))
             except (ArithmeticError, ValueError, IndexError, KeyError, TypeError, AttributeError):
                 return  # it has no meaning for this network
-            if len(tables) == 1 and self._seen(variant, tables[0], right):
-                return
+        if self._seen(variant, tables, rights):
+            return
         for n, cell in enumerate(self.key.manifest.cells):
             name, slot = (cell.quantity, cell.layer), self.key.givens + n
-            found = np.array([_at(table.get(name), cell.index) for table in tables])
-            if np.isfinite(found).all() and not equal(found, values[slot, : len(found)]).all():
+            found = np.array([number_at(table.get(name), cell.index) for table in tables])
+            if np.isfinite(found).all() and not equal(found, values[slot, self._draws]).all():
                 self.by_slot.setdefault(slot, []).append(Named(variant, found))
 
     def _seen(
         self,
         variant: Variant,
-        table: Mapping[QuantityKey, Array],
-        right: Mapping[QuantityKey, Array],
+        tables: Sequence[Mapping[QuantityKey, Array]],
+        rights: Sequence[Mapping[QuantityKey, Array]],
     ) -> bool:
-        """Tell whether a variant shows nothing on a draw, or only what another has shown."""
+        """Tell whether a variant shows nothing on any draw, or only what another has shown."""
         shown = [
-            (name, np.asarray(array).tobytes())
+            (n, name, np.asarray(array).tobytes())
+            for n, (table, right) in enumerate(zip(tables, rights, strict=True))
             for name, array in table.items()
             if name in right
             and np.shape(array) == np.shape(right[name])
@@ -129,19 +169,106 @@ class Mistakes:
         self._marks.add(mark)
         return seen
 
-    def name(self, slot: int, transplanted: Values) -> Variant | None:
-        """Return the variant that computes what a student's formula computes, if one does."""
-        best: Variant | None = None
-        quantity = self.key.manifest.cells[slot - self.key.givens].quantity
-        for named in self.by_slot.get(slot, ()):
-            if equal(named.values, transplanted[: len(named.values)]).all():
-                if named.variant.first == quantity:
-                    return named.variant
-                best = best or named.variant
-        return best
+    def names(self, wrong: Mapping[int, Values], right: Iterable[int]) -> dict[int, Variant]:
+        """Return for each wrong cell the variant that computes what its formula computes.
+
+        Of several it is the one that tells most of the student's cells of the same quantity,
+        wrong and right; then one that begins in this quantity; then the one that tells most of
+        the other cells.
+
+        Args:
+            wrong: by slot, what the student's formulas make of the right values.
+            right: the slots whose formulas are right.
+        """
+        telling = _Telling(self, wrong, frozenset(right))
+        found = {}
+        for slot, transplanted in wrong.items():
+            fits = [
+                named.variant for named in self.by_slot.get(slot, ())
+                if self._agrees(named.values, transplanted)
+            ]  # fmt: skip
+            if fits:
+                found[slot] = max(fits, key=lambda each: telling.rank(each, self._quantity(slot)))
+        return found
+
+    def _quantity(self, slot: int) -> str:
+        return self.key.manifest.cells[slot - self.key.givens].quantity
+
+    def _agrees(self, made: Values, transplanted: Values) -> bool:
+        return bool(equal(made, transplanted[self._draws]).all())
+
+    def tells(
+        self, variant: Variant, slots: Iterable[int], wrong: Mapping[int, Values]
+    ) -> Iterator[str]:
+        """Yield the quantity of every cell that is as a variant would have it.
+
+        Args:
+            variant: the variant.
+            slots: the cells.
+            wrong: by slot, what the student's wrong formulas make of the right values.
+        """
+        made = self._by_variant().get(variant, {})
+        for slot in slots:
+            if slot in wrong:
+                if slot in made and self._agrees(made[slot], wrong[slot]):
+                    yield self._quantity(slot)
+            elif slot not in made:
+                yield self._quantity(slot)
+
+    def _by_variant(self) -> dict[Variant, dict[int, Values]]:
+        if not self._variants:
+            for slot, kinds in self.by_slot.items():
+                for named in kinds:
+                    self._variants.setdefault(named.variant, {})[slot] = named.values
+        return self._variants
 
 
-def _at(array: Array | None, index: tuple[int, ...]) -> float:
+class _Telling:
+    """How much of a student's work a variant explains.
+
+    Args:
+        mistakes: the catalogue's mistakes.
+        wrong: by slot, what the student's wrong formulas make of the right values.
+        right: the slots whose formulas are right.
+    """
+
+    def __init__(
+        self, mistakes: Mistakes, wrong: Mapping[int, Values], right: frozenset[int]
+    ) -> None:
+        self._mistakes, self._wrong, self._slots = mistakes, wrong, sorted({*wrong, *right})
+        self._told: dict[Variant, Counter[str]] = {}
+
+    def rank(self, variant: Variant, quantity: str) -> tuple[int, bool, int]:
+        """Return how well a variant explains a mistake in a quantity: the larger, the better."""
+        told = self._told.get(variant)
+        if told is None:
+            told = Counter(self._mistakes.tells(variant, self._slots, self._wrong))
+            self._told[variant] = told
+        return told[quantity], variant.first == quantity, told.total()
+
+
+def telling(values: Values, most: int = DRAWS) -> list[int]:
+    """Return the draws, by number, that show most cells on both sides of 0, and at 0.
+
+    Where every draw has the same sign, a missing absolute value looks like a wrong sign; where
+    a node is always asleep, nothing shows at all.
+
+    Args:
+        values: the key's values, shape (slots, draws).
+        most: how many draws.
+    """
+    views = np.concatenate((values > 0, values < 0, values == 0)).astype(np.float64)
+    seen, found = np.zeros(len(views)), list[int]()
+    while len(found) < min(most, views.shape[1]):
+        worth = (1.0 / (1.0 + seen) ** 2) @ views
+        worth[found] = -1.0
+        found.append(int(np.argmax(worth)))
+        seen += views[:, found[-1]]
+    return found
+
+
+def number_at(array: Array | None, index: tuple[int, ...]) -> float:
+    """Return an element of a quantity; NaN where there is none."""
     if array is None:
         return float("nan")
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from cellgrad.coursework.feedback.summary import summary
 from cellgrad.coursework.intake import hint_of
+from cellgrad.coursework.matching import OTHER_ASSIGNMENT
 from cellgrad.coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
@@ -19,9 +20,13 @@ from cellgrad.coursework.model import (
     Manifest,
     Student,
 )
-from cellgrad.coursework.roster import participant
+from cellgrad.coursework.moodle_worksheet import moodle_number
 
 GRADED, UNREADABLE, MISSING, EXCUSED = "graded", "unreadable", "missing", "excused"
+OTHER = "other assignment"
+
+_NOBODYS = "it could not be told whose this is"
+_HELD = "no grade of it is in the files for an LMS: enter it there once you have looked"
 
 _YES = {"ex", "yes", "y", "true", "1", "x", "excused"}
 
@@ -32,12 +37,14 @@ class Record:
 
     Attributes:
         student: whose it is; None where it could not be told.
-        status: ``graded``, ``unreadable``, ``missing`` or ``excused``.
+        status: ``graded``, ``unreadable``, ``other assignment`` (made out for one),
+            ``missing`` or ``excused``.
         file: its name; empty for none.
         sha256: of the file.
         score: what counts, late handling included; None where there is nothing to count.
         of: points possible.
         points: before lateness; None as above.
+        open: points that are not settled yet: a person has to look at their cells.
         counts: how many cells have each verdict.
         roots: how many root causes.
         consequences: how many cells follow from an earlier mistake.
@@ -50,6 +57,8 @@ class Record:
         mistakes: of each root: the place of its cell in the manifest, and the mistake in words.
         counting: whether it is the submission that counts for its student.
         superseded: the file that counts instead, where the grade says so.
+        held: whether an LMS gets no grade before a person has looked: the workbook is
+            another student's.
     """
 
     student: Student | None
@@ -59,6 +68,7 @@ class Record:
     score: float | None = None
     of: float = 0.0
     points: float | None = None
+    open: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     roots: int = 0
     consequences: int = 0
@@ -71,6 +81,12 @@ class Record:
     mistakes: tuple[tuple[int, str], ...] = ()
     counting: bool = True
     superseded: str = ""
+    held: bool = False
+
+    @property
+    def lms_score(self) -> float | None:
+        """What an LMS is given; None for nothing."""
+        return None if self.held else self.score
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -87,18 +103,31 @@ class Record:
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
-        """Return why a person should look at it: the kind of reason, and the reason."""
-        found = []
-        if self.problem:
-            found.append(("unreadable", self.problem))
-        if self.student is None:
-            found.append(("no student", "it could not be told whose this is"))
+        """Return why a person should look at it: the kind of reason, and the reason.
+
+        Of a file that does not count only this is said, and potential copying: that is about
+        other people too.
+        """
+        lines = list(self.copying)
+        if self.held and self.counting:
+            lines = [f"{lines[0]}; {_HELD}", *lines[1:]] if lines else [_HELD]
+        copying = [("potential copying", line) for line in lines]
         if not self.counting:
             other = self.superseded or "another file"
-            found.append(("not counted", f"the student handed in {other}, which counts"))
-        found += [("review", line) for line in self.review]
-        found += [("potential copying", line) for line in self.copying]
-        return found + [("note", line) for line in self.notes]
+            why = f"the student handed in {other}, which counts"
+            if self.problem:
+                why += f"; this one could not be read: {self.problem}"
+            return [("not counted", why), *copying]
+        found = []
+        if self.problem:
+            # it is one fact that nothing is known of a file
+            nobodys = self.student is None and "told whose" not in self.problem
+            why = f"{self.problem}; {_NOBODYS}" if nobodys else self.problem
+            found.append((OTHER if self.status == OTHER else "unreadable", why))
+        elif self.student is None:
+            found.append(("no student", _NOBODYS))
+        found += [("review", line) for line in dict.fromkeys(self.review)]
+        return found + copying + [("note", line) for line in dict.fromkeys(self.notes)]
 
 
 def record_of(grade: Grade, places: dict[tuple[str, str], int]) -> Record:
@@ -111,7 +140,7 @@ def record_of(grade: Grade, places: dict[tuple[str, str], int]) -> Record:
     if grade.problem:
         return Record(
             grade.student,
-            UNREADABLE,
+            OTHER if grade.problem == OTHER_ASSIGNMENT else UNREADABLE,
             grade.file,
             grade.sha256,
             of=grade.of,
@@ -133,6 +162,7 @@ def record_of(grade: Grade, places: dict[tuple[str, str], int]) -> Record:
         grade.score,
         grade.of,
         told.points,
+        told.open,
         {name: told.count(name) for name in VERDICTS},
         len(told.mistakes),
         told.consequences,
@@ -144,6 +174,7 @@ def record_of(grade: Grade, places: dict[tuple[str, str], int]) -> Record:
         bytes(codes),
         tuple((places[c.first.cell.sheet, c.first.cell.address], c.title) for c in told.causes),
         superseded=grade.superseded,
+        held="workbook_of" in grade.evidence,
     )
 
 
@@ -168,7 +199,7 @@ def excused(student: Student) -> bool:
 
 def moodle_identifier(record: Record) -> str:
     """Return ``Participant N``, from the roster or from the name of a downloaded file."""
-    number = "" if record.student is None else participant(record.student)
+    number = "" if record.student is None else moodle_number(record.student)
     if not number and record.file:
         hint = hint_of(record.file)
         number = hint.user if hint.platform == "moodle" else ""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellgrad.coursework.intake import Intake
-from cellgrad.coursework.model import OK, OK_ECF, Grade, Manifest
+from cellgrad.coursework.model import OK, OK_ECF, CellVerdict, Grade, Manifest
 from cellgrad.coursework.runner import Settings, grade_all
 from cellgrad.coursework.students import Classroom, Simulated
 
 _SAME = 1e-9
+
+AS_MADE, AS_ANOTHER, NOT_NAMED = "as made", "as another", "not named"
+"""What became of a mistake of the catalogue: named as the entry that was made; as another entry
+whose formula computes the same in that cell; not named."""
 
 
 @dataclass(slots=True)
@@ -25,12 +29,18 @@ class Rehearsal:
         students: how many were graded.
         verdicts: how often a cell meant to be judged in one way was judged in another.
         kinds: of each kind of student: how many, and how many were graded as intended.
+        left_out: kinds of students for whom the assignment has nothing to do.
+        made: the catalogue's mistakes that were made.
+        named: how many of them the grader named, by the words below.
         surprises: what was not as intended, a line each.
     """
 
     students: int = 0
     verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
     kinds: dict[str, list[int]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    made: set[str] = field(default_factory=set)
+    named: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
 
     @property
@@ -71,28 +81,32 @@ def rehearse(
             path.write_bytes(student.data)
             student.data = b""
             meant[student.file] = student
+        result.left_out = room.left_out
         with closing(Intake(submissions)) as intake:
             for grade in grade_all(
                 manifest, intake, output, (), settings or Settings(feedback=False), progress
             ):
-                _compare(result, meant[grade.file], grade)
+                compare(result, meant[grade.file], grade)
     return result
 
 
-def _compare(result: Rehearsal, meant: Simulated, grade: Grade) -> None:
+def compare(result: Rehearsal, meant: Simulated, grade: Grade) -> None:
+    """Add to a rehearsal what was said of a student beside what was meant."""
     surprises = []
     got = {(v.cell.sheet, v.cell.address): v for v in grade.verdicts}
     if grade.problem:
         surprises.append(f"could not be graded: {grade.problem}")
     for place, intended in meant.intended.items():
-        verdict = got[place].verdict if place in got else "(none)"
+        found = got.get(place)
+        verdict = found.verdict if found else "(none)"
         result.verdicts[intended, verdict] += 1
-        if not _alike(intended, verdict):
-            label = f"{place[1]} ({got[place].cell.label})" if place in got else place[1]
+        label = f"{place[1]} ({found.cell.label})" if found else place[1]
+        points, due = found.points if found else 0.0, meant.points[place]
+        if not _alike(intended, verdict, points, due):
             surprises.append(f"{label}: {verdict} instead of {intended}")
-    points = sum(verdict.points for verdict in grade.verdicts)
-    if meant.points is not None and not surprises and abs(points - meant.points) > _SAME:
-        surprises.append(f"{points:g} points instead of {meant.points:g}")
+        elif abs(points - due) > _SAME:
+            surprises.append(f"{label}: {points:g} points instead of {due:g}")
+    surprises += _names(result, meant, got)
     if meant.remark and not any(meant.remark in line for line in grade.notes):
         surprises.append(f"nothing is said of this: {meant.remark}")
     if meant.copied != any(" workbook " in line or "token" in line for line in grade.copying):
@@ -104,6 +118,25 @@ def _compare(result: Rehearsal, meant: Simulated, grade: Grade) -> None:
     result.surprises += [f"{meant.file} ({meant.kind}): {line}" for line in surprises]
 
 
-def _alike(intended: str, got: str) -> bool:
-    """Tell whether two verdicts say the same: what follows from a mistake may be right anyway."""
-    return intended == got or {intended, got} <= {OK, OK_ECF}
+def _names(
+    result: Rehearsal, meant: Simulated, got: Mapping[tuple[str, str], CellVerdict]
+) -> Iterator[str]:
+    """Count how the catalogue's mistakes were named; yield what was named wrongly."""
+    for place, made in meant.made.items():
+        result.made.add(made.entry)
+        bug = got[place].bug if place in got else ""
+        if not bug:
+            result.named[NOT_NAMED] += 1
+        elif bug in made.alike:
+            result.named[AS_MADE if bug == made.entry else AS_ANOTHER] += 1
+        else:
+            yield f"{place[1]}: named {bug}, which computes something else than {made.entry}"
+
+
+def _alike(intended: str, got: str, points: float, due: float) -> bool:
+    """Tell whether two verdicts say the same.
+
+    What follows from a mistake may be right anyway; that is no other verdict where it earns
+    the same.
+    """
+    return intended == got or ({intended, got} <= {OK, OK_ECF} and abs(points - due) <= _SAME)

@@ -10,7 +10,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellgrad.coursework.model import Student
@@ -44,17 +44,52 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{w}{n}" for w in ("com", "lpt") for
 _PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)\s*%")
 _SHARE = re.compile(r"\d(?:[.,]\d{1,9})?")
 
+_EXCUSED = "excused"
+_YES = {"ex", "yes", "y", "true", "1", "x", "excused"}
+_NO = {"", "no", "n", "false", "0", "-"}
+_ZEROS = re.compile(r"0{2,}")
+_EXACT = 1e15
+"""Below it a number cell holds every whole number, as a spreadsheet program shows it."""
+
 Row = tuple[str, list[str]]
 """Where a row stands, in words, and its cells."""
 
 
+class _NoId(str):
+    """The text of a number that cannot be an id: not whole, or of more digits than are kept."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Roster:
+    """A roster as it was read.
+
+    Attributes:
+        students: who takes part.
+        notes: what the lecturer should know of how it was read, a line each.
+    """
+
+    students: list[Student] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 def read_roster(path: Path) -> list[Student]:
+    """Return the students of a roster; see ``roster_of``.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    return roster_of(path).students
+
+
+def roster_of(path: Path) -> Roster:
     """Read a roster.
 
     Its first row names the columns. Read are: a column ``id`` (or the ids of a Canvas or a
     Moodle export), and where they exist ``name`` (or first and last name), ``email``,
-    ``section`` and ``late``, the share of the grade taken off (0.1 or 10%). All columns are
-    kept for the gradebooks.
+    ``section``, ``late``, the share of the grade taken off (0.1 or 10%), and ``excused``, yes or
+    no. All columns are kept for the gradebooks.
 
     Raises:
         InputError: the file cannot be read, a column is missing, an id is missing, stands
@@ -62,13 +97,14 @@ def read_roster(path: Path) -> list[Student]:
     """
     try:
         rows = _sheet_rows(path) if path.suffix.lower() == ".xlsx" else _csv_rows(path)
-        students = list(_students(rows))
-        check_file_names(students)
+        found = Roster()
+        found.students = list(_students(rows, found.notes))
+        check_file_names(found.students)
     except InputError as error:
         raise error.within(path) from error
-    if not students:
+    if not found.students:
         raise InputError("names no students", file=path, remedy="write one student a row")
-    return students
+    return found
 
 
 def safe_name(student_id: str) -> str:
@@ -177,13 +213,15 @@ def _sheet_rows(path: Path) -> list[Row]:
     if cells is None:
         raise InputError("holds no sheet", remedy="put the roster on the first sheet")
     table: dict[int, dict[int, str]] = {}
+    formats = _formats(path) if any(isinstance(v, float) for v in cells.values.values()) else {}
     for (row, column), value in cells.values.items():
         if isinstance(value, CellError):
             raise InputError(
                 f"holds the error {value}", place=f"{name}!{a1(row, column)}", remedy="correct it"
             )
         if value is not None and column <= MAX_COLUMNS:
-            table.setdefault(row, {})[column] = _cell_text(value)
+            shown = _cell_text(value, formats.get((row, column), ""))
+            table.setdefault(row, {})[column] = shown
     width = max((max(row) for row in table.values()), default=0)
     return [
         (f"{name}, row {row}", [table[row].get(column, "") for column in range(1, width + 1)])
@@ -192,10 +230,27 @@ def _sheet_rows(path: Path) -> list[Row]:
     ][: MAX_STUDENTS + 3]
 
 
-def _cell_text(value: float | str | bool) -> str:  # noqa: FBT001 - what a cell may hold
+def _formats(path: Path) -> dict[tuple[int, int], str]:
+    """Return the number formats of the first sheet's cells that are made of zeros."""
+    from openpyxl import load_workbook  # noqa: PLC0415 - start-up time
+
+    try:
+        sheet = load_workbook(path, data_only=True).worksheets[0]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return {}  # what it holds was read all the same
+    return {
+        (cell.row, cell.column): cell.number_format
+        for row in sheet.iter_rows()
+        for cell in row
+        if cell.data_type == "n" and _ZEROS.fullmatch(cell.number_format or "")
+    }
+
+
+def _cell_text(value: float | str | bool, shown_as: str) -> str:  # noqa: FBT001 - what a cell may hold
     if isinstance(value, float):
-        whole = value.is_integer() and abs(value) < 1e15  # noqa: PLR2004 - still exact
-        return str(int(value)) if whole else repr(value)
+        if value.is_integer() and abs(value) < _EXACT:
+            return f"{int(value):0{len(shown_as)}d}" if shown_as else str(int(value))
+        return _NoId(repr(value))
     return str(value)
 
 
@@ -216,6 +271,7 @@ class _Columns:
     email: int | None
     section: int | None
     late: int | None
+    excused: int | None
     canvas: bool
 
 
@@ -244,18 +300,24 @@ def _columns(head: Row) -> _Columns:
         )
     return _Columns(
         headers, ids, place(_NAME), place(_FIRST), place(_LAST), place(_EMAIL), place(_SECTION),
-        place(_LATE), canvas,
+        place(_LATE), place((_EXCUSED,)), canvas,
     )  # fmt: skip
 
 
-def _students(rows: Sequence[Row]) -> Iterable[Student]:
+def _students(rows: Sequence[Row], notes: list[str]) -> Iterable[Student]:
     if not rows:
         raise InputError("is empty", remedy="let its first row name the columns: id, name")
     columns = _columns(rows[0])
-    people = [row for row in rows[1:] if not (columns.canvas and _no_student(columns, row))]
+    people = []
+    for row in rows[1:]:
+        why = _no_student(columns, row) if columns.canvas else ""
+        if why:
+            notes.append(f"{row[0]} was left out: {why}")
+        else:
+            people.append(row)
     if len(people) > MAX_STUDENTS:
         raise InputError(f"names more than {MAX_STUDENTS:,} students", remedy="split it")
-    id_column = _id_column(columns, people)
+    id_column = _id_column(columns, people, notes)
     seen: dict[str, str] = {}
     for where, cells in people:
         student = _student(columns, id_column, where, cells)
@@ -269,18 +331,25 @@ def _students(rows: Sequence[Row]) -> Iterable[Student]:
         yield student
 
 
-def _no_student(columns: _Columns, row: Row) -> bool:
-    """Tell whether a row of a Canvas export is about points, or about its test student."""
-    first = _at(row[1], 0)
-    student = _at(row[1], columns.name)
-    return "points possible" in first.casefold() or student.casefold() == "student, test"
+def _no_student(columns: _Columns, row: Row) -> str:
+    """Tell why a row of a Canvas export is no student's; empty where it is one's."""
+    if "points possible" in _at(row[1], 0).casefold():
+        return "it says Points Possible"
+    is_test = _at(row[1], columns.name).casefold() == "student, test"
+    return "it is the test student" if is_test else ""
 
 
-def _id_column(columns: _Columns, people: Sequence[Row]) -> int:
-    """Return the first column of ids that is filled in for everybody."""
+def _id_column(columns: _Columns, people: Sequence[Row], notes: list[str]) -> int:
+    """Return the first column of ids that is filled in for everybody; say if one almost is."""
+    passed = list[str]()
     for column in columns.ids:
-        if all(_at(cells, column) for _, cells in people):
+        empty = [where for where, cells in people if not _at(cells, column)]
+        if not empty:
+            notes += [f"{why}: {columns.headers[column]!r} is everybody's id" for why in passed]
             return column
+        if len(empty) < len(people):
+            more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+            passed.append(f"{columns.headers[column]!r} is empty in {empty[0]}{more}")
     return columns.ids[0]
 
 
@@ -292,6 +361,12 @@ def _student(columns: _Columns, id_column: int, where: str, cells: Sequence[str]
     if _plain(header) == _IDENTIFIER:
         number = re.search(r"(\d+)\s*$", found)
         found = number[1] if number else found
+    if isinstance(cells[id_column], _NoId):
+        raise InputError(
+            f"the id {found} is a number that is not whole, or too long for a number cell",
+            place=where,
+            remedy="format the column as text and write the ids again",
+        )
     if len(found) > MAX_ID:
         raise InputError(
             f"an id of {len(found)} characters", place=where, remedy=f"at most {MAX_ID}"
@@ -299,6 +374,7 @@ def _student(columns: _Columns, id_column: int, where: str, cells: Sequence[str]
     name = _at(cells, columns.name)
     if not name:
         name = f"{_at(cells, columns.first)} {_at(cells, columns.last)}".strip()
+    _check_excused(_at(cells, columns.excused), where)
     return Student(
         id=found,
         name=name,
@@ -318,6 +394,15 @@ def _clean(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_TEXT]).split())[
         :MAX_TEXT
     ]
+
+
+def _check_excused(text: str, where: str) -> None:
+    if text.casefold() not in _YES | _NO:
+        raise InputError(
+            f"excused: {text[:40]!r} is neither yes nor no",
+            place=where,
+            remedy="write yes, or no, or nothing",
+        )
 
 
 def _late(text: str, where: str) -> float:

@@ -85,9 +85,21 @@ def derived(secret: bytes, purpose: str, *parts: str | int) -> bytes:
     return hmac.new(secret, message.encode(), hashlib.sha256).digest()
 
 
-def token_of(secret: bytes, assignment_id: str, student_id: str) -> str:
-    """Return the token of a student's workbook: it says nothing about the student."""
-    number = int.from_bytes(derived(secret, "token", assignment_id, student_id), "big")
+def token_of(secret: bytes, assignment_id: str, version: str, student_id: str) -> str:
+    """Return the token of a student's workbook: it says nothing about the student.
+
+    Args:
+        secret: of the assignment.
+        assignment_id: the assignment's id.
+        version: of what is asked; two assignments of one id and secret have other tokens.
+        student_id: whose it is.
+    """
+    made = derived(secret, "token", assignment_id, version, student_id)
+    return token_from(int.from_bytes(made, "big"))
+
+
+def token_from(number: int) -> str:
+    """Return a number as a token."""
     letters = []
     for _ in range(_TOKEN_LENGTH):
         number, letter = divmod(number, len(_TOKEN_LETTERS))

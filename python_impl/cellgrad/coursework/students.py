@@ -1,27 +1,34 @@
 """Simulated students: workbooks filled in with known mistakes, and what is to be said of them.
 
 Each begins with a handout as it was written and the right formulas; then something known is
-done to it. Nothing is calculated here but what a student would type off the screen.
+done to it. What follows from it is worked out here, from the student's own formulas.
 """
 
 from __future__ import annotations
 
-import io
 import random
 import re
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-from xml.sax.saxutils import escape, unescape
+from xml.sax.saxutils import escape
 
-from cellgrad.coursework.formulas.evaluate import Bounds, evaluate
-from cellgrad.coursework.formulas.limits import Budget, FormulaProblemError
-from cellgrad.coursework.formulas.parser import parse
-from cellgrad.coursework.formulas.tree import Node
-from cellgrad.coursework.formulas.values import Area
-from cellgrad.coursework.grade_one import Grader
+import numpy as np
+
+from cellgrad.coursework.calculated import Content, Sheet
+from cellgrad.coursework.filled_workbook import (
+    REFERENCE,
+    filled,
+    moved,
+    moved_names,
+    parts_of,
+    sheet_of,
+    zipped,
+)
+from cellgrad.coursework.formulas.cache import Formulas
+from cellgrad.coursework.key import Key, equal
+from cellgrad.coursework.manifest_file import HANDOUTS
 from cellgrad.coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
@@ -31,24 +38,36 @@ from cellgrad.coursework.model import (
     REVIEW,
     VALUE,
     WRONG,
-    GradedCell,
     Handout,
     Manifest,
 )
+from cellgrad.coursework.repertoire import Mistake, Repertoire, shows_in
+from cellgrad.coursework.template_cells import given_number
 from cellgrad.errors import InputError
 from cellgrad.files import read_limited
-from cellgrad.xlsx.addresses import a1, parse_a1
+from cellgrad.xlsx.addresses import parse_a1
 
 Place = tuple[str, str]
 """A sheet and an address."""
 
 _MOST_BYTES = 64 << 20
-_SHOWS = 1e-6
-"""A mistake that makes no larger difference is none that a student could be taught from."""
+_DECIMALS = 4
+_ROUNDING = 1e-12
+_ALTOGETHER = 25
+"""Mistakes of a student who makes them everywhere."""
 
-_REFERENCE = re.compile(r"(?<![\w$.!'])(\$?)([A-Z]{1,3})(\$?)(\d+)(?![\w(.])")
-_CELL = r'<c r="{}"(?P<a>[^>]*?)(?:/>|>(?P<inside>.*?)</c>)'
-_STORED = re.compile(r"<v\s*>([^<]*)</v>")
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A mistake of the catalogue that was made in a cell.
+
+    Attributes:
+        entry: the catalogue's id.
+        alike: the entries that compute the same there, its own among them.
+    """
+
+    entry: str
+    alike: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -61,9 +80,10 @@ class Simulated:
         data: the workbook.
         handout: whose workbook it is.
         intended: what is to be said of each cell.
+        points: what each cell is to earn, before lateness.
+        made: the catalogue's mistakes in it that are wrong and nothing else.
         remark: a word of what else is to be said of it; empty for nothing.
         copied: whether it is to be shown as potential copying.
-        points: what it is to earn before lateness; None where that is not fixed.
     """
 
     kind: str
@@ -71,9 +91,10 @@ class Simulated:
     data: bytes
     handout: Handout
     intended: dict[Place, str] = field(default_factory=dict)
+    points: dict[Place, float] = field(default_factory=dict)
+    made: dict[Place, Made] = field(default_factory=dict)
     remark: str = ""
     copied: bool = False
-    points: float | None = None
 
 
 class Classroom:
@@ -81,41 +102,58 @@ class Classroom:
 
     Args:
         manifest: the assignment.
-        folder: of the handouts' files.
+        folder: what ``cellgrad assign`` wrote.
         seed: of what is drawn.
+
+    Attributes:
+        left_out: kinds of students for whom there was nothing to do, once they had their turn.
     """
 
     def __init__(self, manifest: Manifest, folder: Path, seed: int = 1) -> None:
         self.manifest, self.folder = manifest, folder
-        self._random = random.Random(seed)  # noqa: S311 - no secret
-        self._grader = Grader(manifest)
-        self._cells = {(cell.sheet, cell.address): cell for cell in manifest.cells}
-        self._formulas = {place: cell.formula for place, cell in self._cells.items()}
-        self.fixed = {(cell.sheet, cell.address): cell.formula for cell in manifest.fixed}
-        self._reads = {
-            place: {(place[0], address) for address in references(formula)}
-            for place, formula in {**self.fixed, **self._formulas}.items()
-        }
-        self._handouts = [one for _, one in sorted(manifest.handouts.items())]
+        self.random = random.Random(seed)  # noqa: S311 - no secret
+        self.left_out: list[str] = []
+        formulas = Formulas()
+        self.key = Key(manifest, formulas)
+        self.sheet = Sheet(self.key, formulas)
+        self.handouts = [one for _, one in sorted(manifest.handouts.items())]
+        self.case = self.handouts[0].case
+        self.drawn, givens = self.key.drawn(self.case)
+        self.right = self.key.values(givens)
+
+    @cached_property
+    def repertoire(self) -> Repertoire:
+        """What can go wrong; looked up when the first mistake is to be made."""
+        return Repertoire(self.sheet, self.case, self.drawn, self.right, self.random)
 
     def students(self, count: int) -> Iterator[Simulated]:
-        """Yield so many, every kind in turn."""
-        kinds = list(KINDS)
+        """Yield so many, every kind in turn; kinds with nothing to do are passed over."""
+        kinds, made = list(KINDS), set[str]()
+        turn = 0
         for number in range(count):
-            kind = kinds[number % len(kinds)]
-            handout = self._handouts[number % len(self._handouts)]
-            work = Work(self, handout, self._random)
-            made = KINDS[kind](work)
-            name = made.get("file") or f"{number + 1:05}-{kind.replace(' ', '-')}.xlsx"
+            handout = self.handouts[number % len(self.handouts)]
+            while True:
+                kind = kinds[turn % len(kinds)]
+                turn += 1
+                work = Work(self, handout)
+                more = KINDS[kind](work)
+                if more is not None:
+                    break
+            made.add(kind)
+            tried = kinds[: min(turn, len(kinds))]
+            self.left_out = [one for one in tried if one not in made]
+            name = more.get("file") or f"{number + 1:05}-{kind.replace(' ', '-')}.xlsx"
+            intended, points = work.outcome()
             yield Simulated(
                 kind,
-                f"{number + 1:05}/{name}" if "file" in made else name,
+                f"{number + 1:05}/{name}" if "file" in more else name,
                 work.workbook(),
                 handout,
-                work.intended(),
-                made.get("remark", ""),
-                "file" in made,
-                work.points(),
+                intended,
+                points,
+                {place: one for place, one in work.made().items() if intended[place] == WRONG},
+                more.get("remark", ""),
+                "file" in more,
             )
 
     def handed_out(self, handout: Handout) -> bytes:
@@ -124,343 +162,415 @@ class Classroom:
         Raises:
             InputError: it is not there.
         """
-        name = handout.file or f"{handout.student.id}.xlsx"
-        for path in (self.folder / name, *sorted(self.folder.glob(f"*/{name}"))):
-            if path.is_file():
-                return read_limited(path, _MOST_BYTES)
-        raise InputError(
-            "the handouts are not beside the assignment",
-            file=self.folder / name,
-            remedy="name the folder that cellgrad assign wrote",
-        )
-
-    def key_values(self, handout: Handout) -> dict[Place, float]:
-        """Return the right numbers of a handout."""
-        found = self._grader.key_values(handout.token)
-        return {place: found[f"{place[0]}!{place[1]}"] for place in self._cells}
-
-    def followers(self, places: set[Place]) -> set[Place]:
-        """Return the graded cells that read one of these, directly or not."""
-        reached, grown = set(places), True
-        while grown:
-            more = {place for place, reads in self._reads.items() if reads & reached}
-            grown = not more <= reached
-            reached |= more
-        return (reached & set(self._cells)) - places
+        path = self.folder / HANDOUTS / (handout.file or f"{handout.student.id}.xlsx")
+        if not path.is_file():
+            raise InputError(
+                "the handouts are not beside the assignment",
+                file=path,
+                remedy="name the folder that cellgrad assign wrote",
+            )
+        return read_limited(path, _MOST_BYTES)
 
 
 class Work:
-    """One student at work: the formulas so far, and what is intended of each cell."""
+    """One student at work: what stands in the cells, and what is intended of each.
 
-    def __init__(self, room: Classroom, handout: Handout, rng: random.Random) -> None:
-        self.room, self.handout, self.random = room, handout, rng
-        self.cells = room._cells  # noqa: SLF001 - the room's own
-        self.data = room.handed_out(handout)
-        self.key = room.key_values(handout)
-        self.inside: dict[Place, str] = {}
-        self.roots: dict[Place, str] = {}
-        self.uncharged: set[Place] = set()
+    Args:
+        room: the assignment.
+        handout: whose workbook it is.
+    """
+
+    def __init__(self, room: Classroom, handout: Handout) -> None:
+        self.room, self.handout, self.random = room, handout, room.random
+        self.key, self.sheet = room.key, room.sheet
+        self.cells = room.manifest.cells
+        self.real = self.key.values(self.key.given_values(handout.case)[:, None])[:, 0]
+        self.written: dict[int, Content] = {}
+        """What stands otherwise than in the key, by the number of the graded cell."""
+        self.roots: dict[int, str] = {}
+        self.repeats: set[int] = set()
+        """Cells with a mistake that was made before."""
+        self.mistakes: dict[int, Mistake] = {}
         self.givens: dict[Place, float] = {}
+        self.by_convention = False
         self.rows = 0
-        for place, cell in self.cells.items():
+        for n, cell in enumerate(self.cells):
             if cell.takes == VALUE:
-                self.type(place, float(f"{self.key[place]:.{cell.decimals}f}"))
-            else:
-                self.write(place, cell.formula)
+                self.written[n] = self.rounded(n, self.right(n))
 
-    def write(self, place: Place, formula: str) -> None:
-        """Put a formula into a cell."""
-        self.inside[place] = f"<f>{escape(formula)}</f>"
+    # what students do
 
-    def type(self, place: Place, value: float) -> None:
-        """Put a number into a cell."""
-        self.inside[place] = f"<v>{value!r}</v>"
+    def right(self, number: int) -> float:
+        """Return the right number of a graded cell."""
+        return float(self.real[self.slot(number)])
 
-    def clear(self, place: Place) -> None:
-        """Leave a cell blank."""
-        self.inside.pop(place, None)
-        self.roots[place] = BLANK
+    def slot(self, number: int) -> int:
+        """Return the slot of a graded cell by its number."""
+        return self.key.givens + number
 
-    def formulas(self) -> list[GradedCell]:
-        """Return the cells that take formulas and are still as they should be."""
+    def rounded(self, number: int, value: float) -> float:
+        """Return a number as it is typed into a cell."""
+        return float(f"{value:.{self.cells[number].decimals}f}")
+
+    def formulas(self) -> list[int]:
+        """Return the cells that take formulas of others and are still as they should be."""
         return [
-            cell for place, cell in self.cells.items()
-            if cell.takes != VALUE and place not in self.roots
+            n for n, cell in enumerate(self.cells)
+            if cell.takes != VALUE and n not in self.written and self.key.reads[self.slot(n)]
         ]  # fmt: skip
 
-    def mistake(self, quantity: str = "", *, flips: bool = True) -> str:
-        """Make one known mistake in one cell; return the quantity it is made in.
+    def typed(self) -> list[int]:
+        """Return the cells that take typed numbers."""
+        return [n for n, cell in enumerate(self.cells) if cell.takes == VALUE]
+
+    def put(self, number: int, content: Content, verdict: str) -> None:
+        """Write something wrong into a cell."""
+        self.written[number], self.roots[number] = content, verdict
+
+    def mistake(self, quantity: str = "") -> str:
+        """Make a mistake of the catalogue in one cell; return the quantity it is made in.
 
         Args:
             quantity: where; empty for anywhere.
-            flips: whether it may be a wrong sign: two of them can make a right number.
         """
-        chances = [
-            (cell, wrong)
-            for cell in self.formulas()
-            if quantity in ("", cell.quantity)
-            for wrong in mistakes_of(self.room.manifest, cell)
-            if (flips or not _flips(cell, wrong)) and self._shows(cell, wrong)
-        ]
-        if not chances:
+        free = {n for n in self.formulas() if quantity in ("", self.cells[n].quantity)}
+
+        def fits(one: Mistake) -> bool:
+            return one.cell in free and self._shows(one)
+
+        found = self.room.repertoire.next(fits) if free else None
+        if found is None:
             return ""
-        cell, wrong = self.random.choice(chances)
-        self.write((cell.sheet, cell.address), wrong)
-        self.roots[cell.sheet, cell.address] = WRONG
-        return cell.quantity
+        self.make(found)
+        return self.cells[found.cell].quantity
 
-    def intended(self) -> dict[Place, str]:
-        """Return what is to be said of each cell."""
-        following = self.room.followers(set(self.roots))
-        return {
-            place: self.roots.get(place) or (OK_ECF if place in following else OK)
-            for place in self.cells
-        }
+    def make(self, mistake: Mistake) -> None:
+        """Make a mistake of the catalogue."""
+        reads = self.sheet.reads(self.slot(mistake.cell), mistake.formula)
+        self.put(mistake.cell, mistake.formula, WRONG if reads else HARDCODED)
+        self.mistakes[mistake.cell] = mistake
 
-    def points(self) -> float:
-        """Return what is to be earned before lateness."""
-        policy = self.room.manifest.policy
-        shares = {
-            OK: 1.0,
-            OK_ECF: 1.0 - policy.ecf_penalty,
-            HARDCODED: policy.hardcoded_credit,
-            EMBEDDED_CONSTANT: policy.embedded_credit,
-        }
-        return sum(
-            self.cells[place].points
-            * (1.0 if place in self.uncharged else shares.get(verdict, 0.0))
-            for place, verdict in self.intended().items()
-        )
+    def number_of(self, mistake: Mistake) -> float | None:
+        """Return what a mistake comes to with the right numbers; None where it is no number."""
+        table = self.real[:, None]
+        found = self.sheet.comes_to(self.slot(mistake.cell), mistake.formula, table)
+        return float(found[0]) if found is not None and np.isfinite(found[0]) else None
 
-    def _shows(self, cell: GradedCell, wrong: str) -> bool:
-        """Tell whether a mistake makes another number here: a factor of 1 can be forgotten."""
-        right = self.key[cell.sheet, cell.address]
-        try:
-            number = float(self._comes_to(cell.sheet, cell.address, wrong))
-        except (FormulaProblemError, TypeError, ValueError):
+    def _shows(self, mistake: Mistake) -> bool:
+        """Tell whether a mistake makes another number here, and goes round in no circle."""
+        number = self.number_of(mistake)
+        if number is None or not shows_in(number, self.right(mistake.cell)):
             return False
-        return not abs(number - right) <= _SHOWS * max(1.0, abs(right))
+        slot = self.slot(mistake.cell)
+        reads = self.sheet.reads(slot, mistake.formula)
+        reached = self.sheet.reached(self._by_slot())
+        return not any(other == slot or reached[other] >> slot & 1 for other in reads)
 
-    def _comes_to(self, sheet: str, address: str, formula: str) -> Any:
-        """Return what a formula comes to with the right numbers in the cells that it reads."""
-        row, column = parse_a1(address)
-        tree = parse(formula, row, column)
-        return evaluate(tree, (sheet, row, column), _RightNumbers(self))
+    # what is to be said
 
-    def seen(self, place: Place) -> Any:
-        """Return the right number of any cell of the handout."""
-        formula = self.room.fixed.get(place)
-        if formula is not None and place not in self.key:
-            return self._comes_to(*place, formula)
-        return self.number_at(place)
+    def _by_slot(self) -> dict[int, Content]:
+        return {self.slot(n): content for n, content in self.written.items()}
 
-    def number_at(self, place: Place) -> float | None:
-        """Return the number that stands on the screen in a cell of the handout."""
-        if place in self.key:
-            return self.key[place]
-        found = _find(_sheet(self.data, place[0])[1], place[1])
-        stored = _STORED.search(found["inside"] or "") if found else None
-        if stored is None or "<f" in (found["inside"] if found else ""):
-            return None
-        return float(stored[1])
+    def made(self) -> dict[Place, Made]:
+        """Return the catalogue's mistakes that were made, by cell."""
+        return {
+            self._place(n): Made(one.entry, self.room.repertoire.alike(one))
+            for n, one in self.mistakes.items()
+        }
+
+    def _place(self, number: int) -> Place:
+        return self.cells[number].sheet, self.cells[number].address
+
+    def outcome(self) -> tuple[dict[Place, str], dict[Place, float]]:
+        """Return what is to be said of each cell, and what it is to earn before lateness."""
+        verdicts = self._verdicts()
+        bad = {n for n, verdict in verdicts.items() if verdict not in (OK, OK_ECF, REVIEW)}
+        reached = self.sheet.reached(self._by_slot())
+        policy, points = self.room.manifest.policy, dict[Place, float]()
+        follows = max(0.0, 1.0 - policy.ecf_penalty)
+        for n, verdict in verdicts.items():
+            share = {
+                OK: 1.0,
+                HARDCODED: policy.hardcoded_credit if self._right_number(n) else 0.0,
+                EMBEDDED_CONSTANT: policy.embedded_credit,
+            }.get(verdict, 0.0)
+            behind = self._reads(reached[self.slot(n)], bad - {n})
+            if verdict == OK_ECF:  # of what nobody has looked at yet, all is credited
+                waits = self._reads(reached[self.slot(n)], self._waiting())
+                share = 1.0 if waits and not behind else follows
+            elif verdict == WRONG and n in self.repeats and policy.forgiven:
+                share = follows if behind else 1.0
+            points[self._place(n)] = share * self.cells[n].points
+        return {self._place(n): verdict for n, verdict in verdicts.items()}, points
+
+    def _verdicts(self) -> dict[int, str]:
+        if self.by_convention:
+            return dict.fromkeys(range(len(self.cells)), OK)
+        by_slot = self._by_slot()
+        right = np.concatenate((self.room.right, self.real[:, None]), axis=1)
+        unknown = self._waiting()
+        exact = {n for n in self.typed() if n not in self.roots}
+        # what a person has to look at, and a typed number that is right, go on as exact ones
+        lent = {self.slot(n) for n in unknown | exact}
+        own = self.sheet.table(by_slot, right, lent)
+        reached = self.sheet.reached(by_slot)
+        same = equal(own, right)
+        found = {}
+        for n in range(len(self.cells)):
+            slot, root = self.slot(n), self.roots.get(n)
+            borrows = any(reached[slot] >> other & 1 for other in lent)
+            if root == WRONG and self.cells[n].takes != VALUE and not borrows:
+                # two mistakes can make a right number
+                root = OK if same[slot].all() else EMBEDDED_CONSTANT if same[slot, -1] else WRONG
+            if root is None and n not in exact:
+                waits = self._reads(reached[slot], unknown)
+                root = OK if same[slot].all() and not waits else OK_ECF
+            found[n] = root or OK
+        return found
+
+    def _waiting(self) -> set[int]:
+        """Return the cells that a person has to look at."""
+        return {n for n, verdict in self.roots.items() if verdict == REVIEW}
+
+    def _reads(self, bits: int, numbers: set[int]) -> bool:
+        """Tell whether any of these graded cells is among the slots in bits."""
+        return any(bits >> self.slot(n) & 1 for n in numbers)
+
+    def _right_number(self, number: int) -> bool:
+        """Tell whether what is no formula comes to the right number, to the decimals asked for."""
+        content, slot = self.written.get(number), self.slot(number)
+        if isinstance(content, str):
+            found = self.sheet.comes_to(slot, content, self.real[:, None])
+            content = None if found is None else float(found[0])
+        within = 0.5 * 10.0 ** -max(self.cells[number].decimals, _DECIMALS) + _ROUNDING
+        return isinstance(content, float) and abs(content - self.right(number)) <= within
+
+    # the file
 
     def workbook(self) -> bytes:
         """Return the workbook as it is handed in."""
-        parts = _parts(self.data)
+        data = self.room.handed_out(self.handout)
+        parts = parts_of(data)
         by_sheet: dict[str, dict[str, str]] = {}
-        for place in self.cells:
-            by_sheet.setdefault(place[0], {})[place[1]] = self.inside.get(place, "")
+        for n, cell in enumerate(self.cells):
+            content = self.written.get(n, cell.formula)
+            by_sheet.setdefault(cell.sheet, {})[cell.address] = _inside(content)
         for place, number in self.givens.items():
-            by_sheet.setdefault(place[0], {})[place[1]] = f"<v>{number!r}</v>"
+            by_sheet.setdefault(place[0], {})[place[1]] = _inside(number)
+        told = self.room.manifest.one_file
+        if told is not None:
+            part, text = sheet_of(data, told.sheet)
+            inside = f"<is><t>{escape(self.handout.student.id)}</t></is>"
+            parts[part] = filled(text, {told.address: inside}).encode()
         for sheet, cells in by_sheet.items():
-            part, text = _sheet(self.data, sheet)
-            parts[part] = _filled(text, cells).encode()
+            part, _ = sheet_of(data, sheet)
+            parts[part] = filled(parts[part].decode(), cells).encode()
             if self.rows:
-                parts[part] = _moved(parts[part].decode(), self.rows).encode()
-                parts["xl/workbook.xml"] = _moved_names(
+                parts[part] = moved(parts[part].decode(), self.rows).encode()
+                parts["xl/workbook.xml"] = moved_names(
                     parts["xl/workbook.xml"].decode(), sheet, self.rows
                 ).encode()
-        return _zipped(parts)
+        return zipped(parts)
 
 
-class _RightNumbers:
-    """The world that a mistaken formula is tried in; it reads cells only."""
-
-    def __init__(self, work: Work) -> None:
-        self._work, self.budget = work, Budget()
-
-    def cell(self, place: tuple[str, int, int]) -> Any:
-        """Return the number in a cell."""
-        return self._work.seen((place[0], a1(place[1], place[2])))
-
-    def area(self, bounds: Bounds) -> Area:
-        """Refuse: our own mistakes name single cells."""
-        raise FormulaProblemError(f"an area is read: {bounds}")
-
-    def bounds(self, tree: Node, at: tuple[str, int, int]) -> Bounds:
-        """Refuse, as above."""
-        raise FormulaProblemError(f"an area is read: {tree} {at}")
-
-    def named(self, name: str) -> Node | None:
-        """Return nothing: no names are used."""
-        del name
-        return None
+def _inside(content: Content) -> str:
+    if content is None:
+        return ""
+    return f"<v>{content!r}</v>" if isinstance(content, float) else f"<f>{escape(content)}</f>"
 
 
-# kinds of students
+# kinds of students; each returns what else there is to say, or None where there is nothing to do
 
-Made = dict[str, str]
+More = dict[str, str] | None
 _SOME = 3
 _BIG = 1.75
 
 
-def _right(_: Work) -> Made:
+def _right(_: Work) -> More:
     return {}
 
 
-def _rewritten(work: Work) -> Made:
-    for cell in work.formulas():
-        work.write((cell.sheet, cell.address), rewritten(cell.formula, work.random))
-    return {}
+def _rewritten(work: Work) -> More:
+    cells = work.formulas()
+    for n in cells:
+        work.written[n] = rewritten(work.cells[n].formula, work.random)
+    return {} if cells else None
 
 
-def _one(work: Work) -> Made:
-    work.mistake()
-    return {}
+def _one(work: Work) -> More:
+    return {} if work.mistake() else None
 
 
-def _several(work: Work) -> Made:
-    quantities = sorted({cell.quantity for cell in work.formulas()})
+def _several(work: Work, most: int = _SOME) -> More:
+    quantities = sorted({work.cells[n].quantity for n in work.formulas()})
     work.random.shuffle(quantities)
     done = 0
     for quantity in quantities:
-        if done < _SOME:
-            done += bool(work.mistake(quantity, flips=False))
-    return {}
+        if done < most:
+            done += bool(work.mistake(quantity))
+    return {} if done > 1 else None
 
 
-def _early(work: Work) -> Made:
+def _everywhere(work: Work) -> More:
+    """Make a mistake in every quantity."""
+    return _several(work, _ALTOGETHER)
+
+
+def _early(work: Work) -> More:
     first = next(iter(work.formulas()), None)
-    if first is not None:
-        work.mistake(first.quantity)
-    return {}
+    done = first is not None and work.mistake(work.cells[first].quantity)
+    return {} if done else None
 
 
-def _repeated(work: Work) -> Made:
-    """Make the same mistake in every cell of the updates: charged once."""
-    cells = [cell for cell in work.formulas() if cell.quantity == "new_weights"]
-    for cell in cells:
-        wrong = without_rate(cell.formula)
-        if wrong is not None:
-            place = cell.sheet, cell.address
-            work.write(place, wrong)
-            if work.roots and not work.room.manifest.policy.charge_repeats:
-                work.uncharged.add(place)
-            work.roots[place] = WRONG
-    return {}
+def _repeated(work: Work) -> More:
+    """Forget the learning rate in every update: charged once, if the assignment says so."""
+    free = set(work.formulas())
+    made = [
+        one for one in work.room.repertoire.all_of("learning-rate-missing", "")
+        if one.cell in free and work.cells[one.cell].quantity == "new_weights"
+        and (number := work.number_of(one)) is not None and shows_in(number, work.right(one.cell))
+    ]  # fmt: skip
+    for one in sorted(made, key=lambda each: each.cell):
+        if work.roots:
+            work.repeats.add(one.cell)
+        work.make(one)
+    return {} if work.repeats else None
 
 
-def _hard_coded(work: Work) -> Made:
+def _hard_coded(work: Work) -> More:
+    return _constants(work, lambda value: value)
+
+
+def _constant(work: Work) -> More:
+    return _constants(work, lambda value: f"{abs(value)!r}*{-1 if value < 0 else 1}")
+
+
+def _constants(work: Work, written: Callable[[float], Content]) -> More:
     cells = work.formulas()
-    for cell in work.random.sample(cells, min(_SOME, len(cells))):
-        place = cell.sheet, cell.address
-        work.type(place, work.key[place])
-        work.roots[place] = HARDCODED
-    return {}
+    for n in work.random.sample(cells, min(_SOME, len(cells))):
+        work.put(n, written(work.right(n)), HARDCODED)
+    return {} if cells else None
 
 
-def _constant(work: Work) -> Made:
-    cells = work.formulas()
-    for cell in work.random.sample(cells, min(_SOME, len(cells))):
-        place = cell.sheet, cell.address
-        work.write(place, f"{abs(work.key[place])!r}*{-1 if work.key[place] < 0 else 1}")
-        work.roots[place] = HARDCODED
-    return {}
-
-
-def _embedded(work: Work) -> Made:
+def _embedded(work: Work) -> More:
     """Write a number into a formula in the place of a cell that it should read."""
     cells = work.formulas()
     work.random.shuffle(cells)
-    for cell in cells:
-        found = list(dict.fromkeys(references(cell.formula)))
-        number = work.number_at((cell.sheet, found[0])) if len(found) > 1 else None
-        if number is not None:
-            wrong = replaced(cell.formula, {found[0]: f"({number!r})"})
-            work.write((cell.sheet, cell.address), wrong)
-            work.roots[cell.sheet, cell.address] = EMBEDDED_CONSTANT
-            break
-    return {}
+    for n in cells:
+        formula, slot = work.cells[n].formula, work.slot(n)
+        found = [] if ":" in formula else list(dict.fromkeys(references(formula)))
+        if len(found) < 2:  # noqa: PLR2004 - else it is a constant
+            continue
+        read = work.key.slot_at[(work.key.places[slot][0], *parse_a1(found[0]))]
+        wrong = replaced(formula, {found[0]: f"({float(work.real[read])!r})"})
+        there = work.sheet.comes_to(slot, wrong, work.room.right)
+        if there is not None and not equal(there, work.room.right[slot]).all():
+            work.put(n, wrong, EMBEDDED_CONSTANT)
+            return {}
+    return None
 
 
-def _tampered(work: Work) -> Made:
-    given = work.random.choice(work.room.manifest.givens)
-    place = given.sheet, given.address
-    number = work.number_at(place)
-    if number is None:
-        return {}
-    work.givens[place] = number + _BIG
+def _tampered(work: Work) -> More:
+    n = work.random.randrange(len(work.room.manifest.givens))
+    given = work.room.manifest.givens[n]
+    work.givens[given.sheet, given.address] = given_number(work.handout.case, given) + _BIG
     return {"remark": "givens were changed"}
 
 
-def _typed_wrong(work: Work) -> Made:
-    for place, cell in work.cells.items():
-        if cell.takes == VALUE:
-            work.type(
-                place, float(f"{work.key[place]:.{cell.decimals}f}") + 10.0**-cell.decimals * 5
-            )
-            work.roots[place] = WRONG
-            break
+def _typed_wrong(work: Work) -> More:
+    """Type what a mistake of the catalogue comes to; where none shows, a wrong last digit."""
+    cells = work.typed()
+    if not cells:
+        return None
+
+    def fits(one: Mistake) -> bool:
+        number = work.number_of(one) if one.cell in cells else None
+        if number is None or not shows_in(number, work.right(one.cell)):
+            return False
+        decimals = work.cells[one.cell].decimals
+        return abs(work.rounded(one.cell, number) - work.right(one.cell)) > 10.0**-decimals
+
+    found = work.room.repertoire.next(fits)
+    if found is not None:
+        number = work.number_of(found)
+        work.put(found.cell, work.rounded(found.cell, number or 0.0), WRONG)
+        return {}
+    n = cells[0]
+    last = 5 * 10.0 ** -work.cells[n].decimals
+    work.put(n, work.rounded(n, work.right(n) + last), WRONG)
     return {}
 
 
-def _moved_down(work: Work) -> Made:
+def _convention(work: Work) -> More:
+    """Use a convention throughout that the assignment accepts."""
+    room = work.room
+    conventions = list(room.repertoire.conventions)
+    work.random.shuffle(conventions)
+    for convention in conventions:
+        written = room.repertoire.by_convention(convention)
+        if written is None:
+            continue
+        real = convention.with_real(work.handout.case, work.real)[:, -1]
+        for n, cell in enumerate(work.cells):
+            if cell.takes == VALUE:
+                work.written[n] = work.rounded(n, float(real[work.slot(n)]))
+            elif work.slot(n) in written:
+                work.written[n] = written[work.slot(n)]
+        work.by_convention = True
+        return {}
+    return None
+
+
+def _moved_down(work: Work) -> More:
     work.rows = 2
     return {}
 
 
-def _blank(work: Work) -> Made:
-    for place in work.cells:
-        work.clear(place)
+def _blank(work: Work) -> More:
+    for n in range(len(work.cells)):
+        work.put(n, None, BLANK)
     return {}
 
 
-def _unfinished(work: Work) -> Made:
-    cells = list(work.cells)
-    for place in cells[len(cells) * 2 // 3 :]:
-        work.clear(place)
+def _unfinished(work: Work) -> More:
+    count = len(work.cells)
+    for n in range(count * 2 // 3, count):
+        work.put(n, None, BLANK)
     return {}
 
 
-def _early_zero(work: Work) -> Made:
+def _early_zero(work: Work) -> More:
     """Type 0 into an early cell, so that everything behind it would be 0 as well."""
-    first = next((cell for cell in work.formulas() if cell.quantity == "post_activation"), None)
-    if first is not None:
-        work.type((first.sheet, first.address), 0.0)
-        work.roots[first.sheet, first.address] = HARDCODED
+    for n in work.formulas():
+        if work.cells[n].quantity == "post_activation":
+            work.put(n, 0.0, HARDCODED)
+            return {}
+    return None
+
+
+def _unsupported(work: Work) -> More:
+    cells = work.formulas()
+    if not cells:
+        return None
+    n = work.random.choice(cells)
+    work.put(n, f"{work.cells[n].formula}+0*RAND()", REVIEW)
     return {}
 
 
-def _unsupported(work: Work) -> Made:
-    cell = work.random.choice(work.formulas())
-    work.write((cell.sheet, cell.address), f"{cell.formula}+0*RAND()")
-    work.roots[cell.sheet, cell.address] = REVIEW
-    return {}
-
-
-def _copied(work: Work) -> Made:
+def _copied(work: Work) -> More:
     """Hand in somebody else's workbook, under one's own name."""
-    others = [one for one in work.room._handouts if one is not work.handout]  # noqa: SLF001
+    others = [one for one in work.room.handouts if one is not work.handout]
     if not others:
-        return {}
+        return None
     return {"file": f"{work.random.choice(others).student.id}.xlsx"}
 
 
-KINDS: Mapping[str, Callable[[Work], Made]] = {
+KINDS: Mapping[str, Callable[[Work], More]] = {
     "right": _right,
     "rewritten": _rewritten,
     "one mistake": _one,
     "several mistakes": _several,
+    "mistakes everywhere": _everywhere,
     "early mistake": _early,
     "repeated mistake": _repeated,
     "hard-coded": _hard_coded,
@@ -468,6 +578,7 @@ KINDS: Mapping[str, Callable[[Work], Made]] = {
     "embedded constant": _embedded,
     "tampered givens": _tampered,
     "typed wrong": _typed_wrong,
+    "accepted convention": _convention,
     "moved rows": _moved_down,
     "blank": _blank,
     "unfinished": _unfinished,
@@ -482,12 +593,12 @@ KINDS: Mapping[str, Callable[[Work], Made]] = {
 
 def references(formula: str) -> list[str]:
     """Return the addresses that a formula names, in their order."""
-    return [match[2] + match[4] for match in _REFERENCE.finditer(formula)]
+    return [match[2] + match[4] for match in REFERENCE.finditer(formula)]
 
 
 def replaced(formula: str, new: Mapping[str, str]) -> str:
     """Return a formula with addresses replaced."""
-    return _REFERENCE.sub(lambda match: new.get(match[2] + match[4], match[0]), formula)
+    return REFERENCE.sub(lambda match: new.get(match[2] + match[4], match[0]), formula)
 
 
 def rewritten(formula: str, rng: random.Random) -> str:
@@ -499,137 +610,5 @@ def rewritten(formula: str, rng: random.Random) -> str:
     factors = formula.split("*")
     if len(factors) > 1 and not re.search(r"[-+/(]", formula):
         return f"PRODUCT({','.join(reversed(factors))})"
-    absolute = _REFERENCE.sub(lambda match: f"${match[2]}${match[4]}", formula)
+    absolute = REFERENCE.sub(lambda match: f"${match[2]}${match[4]}", formula)
     return f"({absolute})*1" if rng.random() < 0.5 else f"+({absolute})"  # noqa: PLR2004 - a coin
-
-
-def without_rate(formula: str) -> str | None:
-    """Return an update without its learning rate."""
-    wrong = re.sub(r"(?<=-)\$?[A-Z]+\$?\d+\*", "", formula)
-    return wrong if wrong != formula else None
-
-
-def mistakes_of(manifest: Manifest, cell: GradedCell) -> list[str]:
-    """Return wrong formulas for a cell, as the catalogue's mistakes would have them."""
-    formula, found = cell.formula, list[str]()
-    if cell.quantity == "new_weights":
-        found += filter(None, [without_rate(formula), _swapped_sign(formula)])
-    elif cell.quantity == "pre_activation" and "+" in formula:
-        found.append(formula.rpartition("+")[0])
-    elif cell.quantity == "post_activation" and "EXP(-" in formula:
-        found.append(formula.replace("EXP(-", "EXP("))
-    elif cell.quantity == "final_error" and re.fullmatch(r"[A-Z]+\d+-[A-Z]+\d+", formula):
-        found.append("-".join(reversed(formula.split("-"))))
-    elif cell.quantity == "error_signal" and re.fullmatch(r"[A-Z]+\d+\*[A-Z]+\d+", formula):
-        found.append(formula.partition("*")[0])
-    elif cell.quantity == "activation_derivative" and "*(1-" in formula:
-        found.append(formula.partition("*")[2].strip("()"))
-        found.append(formula.replace("*(1-", "*(1+"))
-    elif cell.quantity == "backpropagated_error":
-        found += _with_new_weights(manifest, formula)
-    elif cell.quantity == "weight_gradient" and re.fullmatch(r"[A-Z]+\d+\*[A-Z]+\d+", formula):
-        found.append(formula.replace("*", "+"))
-    return found
-
-
-def _flips(cell: GradedCell, wrong: str) -> bool:
-    return cell.quantity == "final_error" or wrong == _swapped_sign(cell.formula)
-
-
-def _swapped_sign(formula: str) -> str | None:
-    return formula.replace("-", "+", 1) if formula.count("-") == 1 else None
-
-
-def _with_new_weights(manifest: Manifest, formula: str) -> list[str]:
-    """Return the formula that takes the weights after the update."""
-    new = {(c.layer, c.index): c.address for c in manifest.cells if c.quantity == "new_weights"}
-    table = {
-        given.address: new[given.layer, given.index]
-        for given in manifest.givens
-        if given.quantity == "weights" and (given.layer, given.index) in new
-    }
-    wrong = replaced(formula, table)
-    return [wrong] if wrong != formula else []
-
-
-# workbooks
-
-
-def _parts(data: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def _zipped(parts: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, data in parts.items():
-            entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
-            archive.writestr(entry, data, zipfile.ZIP_DEFLATED, 1)
-    return buffer.getvalue()
-
-
-def _sheet(data: bytes, sheet: str) -> tuple[str, str]:
-    """Return the name and the text of a sheet's part: our own handouts number them in order."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = re.findall(r'<sheet [^>]*?name="([^"]*)"', archive.read("xl/workbook.xml").decode())
-        place = [unescape(name) for name in names].index(sheet)
-        part = f"xl/worksheets/sheet{place + 1}.xml"
-        return part, archive.read(part).decode()
-
-
-def _find(text: str, address: str) -> re.Match[str] | None:
-    return re.search(_CELL.format(address), text, re.DOTALL)
-
-
-def _filled(text: str, cells: Mapping[str, str]) -> str:
-    """Return a sheet with other contents in some of its cells."""
-
-    def cell(match: re.Match[str]) -> str:
-        address = match["r"]
-        if address not in cells:
-            return match[0]
-        attributes = re.sub(r'\s+t="[^"]*"', "", match["a"])
-        return f'<c r="{address}"{attributes}>{cells[address]}</c>'
-
-    return re.sub(
-        r'<c r="(?P<r>[A-Z]+\d+)"(?P<a>[^>]*?)(?:/>|>.*?</c>)', cell, text, flags=re.DOTALL
-    )
-
-
-_FROM = 4
-"""The row above which rows are inserted."""
-
-
-def _moved(text: str, rows: int) -> str:
-    """Return a sheet with rows inserted near its top, as a spreadsheet program would."""
-    text = re.sub(r"<conditionalFormatting.*?</conditionalFormatting>", "", text, flags=re.DOTALL)
-    text = re.sub(r"<dataValidations.*?</dataValidations>", "", text, flags=re.DOTALL)
-    text = re.sub(r'<row r="(\d+)"', lambda m: f'<row r="{_down(m[1], rows)}"', text)
-    text = re.sub(r'<c r="([A-Z]+)(\d+)"', lambda m: f'<c r="{m[1]}{_down(m[2], rows)}"', text)
-    text = re.sub(
-        r"(<f[^>]*>)([^<]*)(</f>)", lambda m: m[1] + _moved_formula(m[2], rows) + m[3], text
-    )
-    return re.sub(
-        r'(<mergeCell ref=")([^"]*)"', lambda m: f'{m[1]}{_moved_formula(m[2], rows)}"', text
-    )
-
-
-def _down(row: str, rows: int) -> str:
-    return str(int(row) + rows) if int(row) >= _FROM else row
-
-
-def _moved_formula(formula: str, rows: int) -> str:
-    return _REFERENCE.sub(
-        lambda match: f"{match[1]}{match[2]}{match[3]}{_down(match[4], rows)}", formula
-    )
-
-
-def _moved_names(text: str, sheet: str, rows: int) -> str:
-    def name(match: re.Match[str]) -> str:
-        if not match[2].startswith((f"{sheet}!", f"'{sheet}'!")):
-            return match[0]
-        moved = re.sub(r"(\$[A-Z]+\$)(\d+)", lambda m: m[1] + _down(m[2], rows), match[2])
-        return match[1] + moved + match[3]
-
-    return re.sub(r"(<definedName [^>]*>)([^<]*)(</definedName>)", name, text)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.coursework.dialects import typed_number
+from cellgrad.coursework.following import Over, TypedNumbers
 from cellgrad.coursework.formulas.limits import FormulaProblemError
-from cellgrad.coursework.formulas.tree import Place
+from cellgrad.coursework.formulas.tree import Place, nodes
 from cellgrad.coursework.formulas.values import Area, Logical, Value
 from cellgrad.coursework.key import Key, equal
 from cellgrad.coursework.model import (
@@ -28,12 +30,8 @@ from cellgrad.coursework.world import Sight, StudentBook, Transplants
 
 Values = NDArray[np.float64]
 
-FEWEST_DECIMALS = 4
-"""Typed values are compared to at least so many: fewer would pass an unchanged weight."""
-
-_ROUNDING = 1e-12
-_MANY = 8
-"""A number that stands in more cells than this was not worked out."""
+_TRIALS = 400
+"""So many times it is tried whether a scratch cell stands for something else."""
 
 
 @dataclass(slots=True)
@@ -45,15 +43,18 @@ class Finding:
         value: what it comes to with the student's own givens; None for no number.
         transplanted: what its formula makes of the key's values; None where that was not asked.
         why: what else there is to say: why a person should look, ``circular``, ``right number``.
+        through: slots that a scratch cell stands for which it reads, as bits.
     """
 
     verdict: str
     value: float | None = None
     transplanted: Values | None = None
     why: str = ""
+    through: int = 0
 
 
 CIRCULAR, RIGHT_NUMBER, NO_NUMBER, NOT_FOUND = "circular", "right number", "no number", "not found"
+LOST_GIVENS, HOLDS_ERROR = "lost givens", "holds an error"
 
 
 @dataclass(slots=True)
@@ -65,14 +66,20 @@ class OwnWorld:
         reached: for each cell, the slots that it reads, directly or not, as bits.
         circular: cells that read each other in a circle, and the slots in it, as bits.
         problems: graded cells that a person has to look at, by slot, and why.
+        unknown: slots that could not be evaluated and stand as if they were right, as bits.
+        typed: slots whose typed number is right and stands as the exact one, as bits.
         actual: with the real givens, as they stand, for typed values; by slot.
+        known: of every cell that was evaluated, by place.
     """
 
     values: dict[int, Values] = field(default_factory=dict)
     reached: dict[Place, int] = field(default_factory=dict)
     circular: dict[Place, int] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
+    unknown: int = 0
+    typed: int = 0
     actual: dict[int, float] = field(default_factory=dict)
+    known: dict[Place, Value] = field(default_factory=dict)
 
 
 def as_numbers(value: Value, draws: int) -> Values:
@@ -109,18 +116,32 @@ class Judge:
         self.key: Key = book.key
         self.cells = self.key.manifest.cells
         self.draws = values.shape[1]
-        self.own = self._own_world()
-        self._agreeing: list[tuple[Values, NDArray[np.bool_]]] = []
-        if any(cell.takes == VALUE for cell in self.cells):
+        self.numbers = TypedNumbers(self.key, values[:, -1])
+        self.own = self._own_world(values)
+        self._worlds: list[tuple[Values, OwnWorld, NDArray[np.bool_]]] = []
+        self._lost_givens = None in book.where[: self.key.givens]
+        self._takes_values = any(cell.takes == VALUE for cell in self.cells)
+        if self._takes_values:
             self._work_out_actual()
+            self.numbers.see(self.own.actual, self._constants())
 
     def slot(self, number: int) -> int:
         """Return the slot of a graded cell by its number."""
         return self.key.givens + number
 
-    def _own_world(self) -> OwnWorld:
+    def _constants(self) -> int:
+        """Return the graded cells that read nothing, as bits."""
+        found = 0
+        for slot in range(self.key.givens, self.key.givens + self.key.graded):
+            place = self.book.where[slot]
+            if place is not None and not self.own.reached.get(place):
+                found |= 1 << slot
+        return found
+
+    def _own_world(self, values: Values) -> OwnWorld:
         book, key, own = self.book, self.key, OwnWorld()
         sight = Sight(book, self.draws, self.values, (1 << key.givens) - 1)
+        own.known = sight.known
         starts = [p for p in book.where[key.givens : key.givens + key.graded] if p is not None]
         for group in book.groups(starts, sight.holds):
             bits = 0
@@ -138,10 +159,10 @@ class Judge:
                     sight.known[place] = np.full(self.draws, np.nan)
                     self._note(own, place, np.full(self.draws, np.nan))
                 continue
-            self._work_out(own, sight, group[0])
+            self._work_out(own, sight, group[0], values)
         return own
 
-    def _work_out(self, own: OwnWorld, sight: Sight, place: Place) -> None:
+    def _work_out(self, own: OwnWorld, sight: Sight, place: Place, values: Values) -> None:
         slot = self.book.slot_at.get(place)
         graded = slot is not None and self.key.is_graded(slot)
         try:
@@ -150,17 +171,19 @@ class Judge:
         except FormulaProblemError as problem:
             if graded and slot is not None:
                 own.problems[slot] = str(problem)
-                # what follows is judged as if this were right, until a person has looked
+                # what follows goes on as if this were right, until a person has looked
                 sight.problems.pop(place, None)
-                sight.known[place] = self.values[slot]
+                sight.known[place] = values[slot]
+                own.unknown |= 1 << slot
             return
         if graded and slot is not None:
             own.values[slot] = value
             cell = self.cells[slot - self.key.givens]
             if cell.takes == VALUE and self._typed(place) is not None:
                 number = self._typed(place)
-                if number is not None and self.typed_right(slot, number, self.values):
-                    sight.known[place] = self.values[slot]
+                if number is not None and self.numbers.right(slot, number, values):
+                    sight.known[place] = values[slot]
+                    own.typed |= 1 << slot
 
     def _note(self, own: OwnWorld, place: Place, value: Values) -> None:
         slot = self.book.slot_at.get(place)
@@ -180,11 +203,13 @@ class Judge:
         """Evaluate with the real givens alone, typed values as they stand."""
         book, key, own = self.book, self.key, self.own
         sight = Sight(book, 1, self.values[:, -1:], (1 << key.givens) - 1)
-        starts = [p for p in book.where[key.givens : key.givens + key.graded] if p is not None]
+        # the handout's own cells too: typed values follow through its copies
+        starts = [place for place in book.where[key.givens :] if place is not None]
         for group in book.groups(starts, sight.holds):
             for place in group:
                 slot = book.slot_at.get(place)
-                number = self._typed(place)
+                handed_out = slot is not None and slot >= key.givens + key.graded
+                number = None if handed_out else self._typed(place)
                 if place in own.circular:
                     sight.known[place] = np.full(1, np.nan)
                 elif number is not None:
@@ -200,14 +225,30 @@ class Judge:
 
     # verdicts
 
-    def finding(self, number: int, values: Values, *, follow: bool = True) -> Finding:
+    def finding(self, number: int, values: Values, over: Over | None = None) -> Finding:
         """Return what is to be said of a graded cell.
+
+        Where givens cannot be found, nobody can tell whether a formula that is not right reads
+        them: a person has to look.
 
         Args:
             number: of the cell.
             values: the key's values, or those of a convention that is accepted.
-            follow: whether a typed value may follow from the student's earlier values.
+            over: the right formulas; the key's by default.
         """
+        found = self._finding(number, values, over or self.key.over)
+        place = self.book.where[self.slot(number)]
+        formula = None if place is None else self.book.formula(place)
+        if formula is None or found.verdict not in (HARDCODED, WRONG, EMBEDDED_CONSTANT):
+            return found
+        if self._lost_givens:
+            return Finding(REVIEW, found.value, why=LOST_GIVENS)
+        if not found.why and formula.tree is not None:
+            error = any(node[0] == "error" for node in nodes(formula.tree))
+            found.why = HOLDS_ERROR if error else ""
+        return found
+
+    def _finding(self, number: int, values: Values, over: Over) -> Finding:
         slot, cell = self.slot(number), self.cells[number]
         place = self.book.where[slot]
         if place is None:
@@ -215,34 +256,70 @@ class Judge:
         entry = self.book.entry(place)
         if entry is None or is_blank(entry):
             return Finding(BLANK)
-        own = self.own.values.get(slot)
-        real = _real(own)
+        real = _real(self._world(values)[0].values.get(slot))
         if not entry.formula and not entry.problem:
-            return self._of_constant(slot, cell, place, values, follow=follow)
+            return self._of_constant(slot, cell, place, values, over=over)
         if slot in self.own.problems:
             return Finding(REVIEW, real, why=self.own.problems[slot])
-        return self._of_formula(slot, cell, place, values, real, follow=follow)
+        return self._of_formula(slot, cell, place, values, real, over=over)
 
-    def _agrees(self, values: Values) -> NDArray[np.bool_]:
-        """Tell of every graded cell whether its own world equals these values on all draws."""
-        for known, agreeing in self._agreeing:
+    def filled_by(self, number: int, values: Values, over: Over | None = None) -> bool:
+        """Tell whether what stands in a cell is right by itself among these values.
+
+        Args:
+            number: of the cell.
+            values: the key's values, or those of a convention that is accepted.
+            over: the right formulas; the key's by default.
+        """
+        slot = self.slot(number)
+        place = self.book.where[slot]
+        entry = None if place is None else self.book.entry(place)
+        if place is None or entry is None or slot in self.own.problems:
+            return False
+        value = self.cells[number].takes == VALUE
+        if entry.formula:
+            circle = self.own.circular.get(place, 0)
+            try:
+                found = as_numbers(Transplants(self.book, values).of(slot, circle), self.draws)
+            except FormulaProblemError:
+                return False
+            if equal(found, values[slot]).all():
+                return True
+        typed = self.own.actual.get(slot, np.nan) if entry.formula else self._typed(place)
+        if not value or typed is None:
+            return False
+        follows = self.numbers.follows
+        return self.numbers.right(slot, typed, values) or (
+            follows(slot, typed, values, over or self.key.over)
+        )
+
+    def _world(self, values: Values) -> tuple[OwnWorld, NDArray[np.bool_]]:
+        """Return the own world, and of every graded cell whether it equals these values.
+
+        A typed number that is right by a convention stands as the convention's exact one.
+        """
+        for known, own, agreeing in self._worlds:
             if known is values:
-                return agreeing
+                return own, agreeing
+        own = self.own
+        if values is not self.values and self._takes_values:
+            own = self._own_world(values)
         first, last = self.key.givens, self.key.givens + self.key.graded
         nothing = np.full(self.draws, np.nan)
-        own = np.array([self.own.values.get(slot, nothing) for slot in range(first, last)])
-        self._agreeing.append((values, np.asarray(equal(own, values[first:last]).all(axis=1))))
-        return self._agreeing[-1][1]
+        found = np.array([own.values.get(slot, nothing) for slot in range(first, last)])
+        agreeing = np.asarray(equal(found, values[first:last]).all(axis=1))
+        self._worlds.append((values, own, agreeing))
+        return own, agreeing
 
     def _of_constant(
-        self, slot: int, cell: GradedCell, place: Place, values: Values, *, follow: bool
+        self, slot: int, cell: GradedCell, place: Place, values: Values, *, over: Over
     ) -> Finding:
         number = self._typed(place)
         if number is None:
             return Finding(WRONG if cell.takes == VALUE else HARDCODED, why=NO_NUMBER)
         if cell.takes == VALUE or not self.key.reads[slot]:
-            return self._of_typed(slot, number, values, follow=follow)
-        right = self.typed_right(slot, number, values)
+            return self._of_typed(slot, number, values, over=over)
+        right = self.numbers.right(slot, number, values)
         return Finding(HARDCODED, number, why=RIGHT_NUMBER if right else "")
 
     def _of_formula(
@@ -253,107 +330,176 @@ class Judge:
         values: Values,
         real: float | None,
         *,
-        follow: bool,
+        over: Over,
     ) -> Finding:
-        if not self.own.reached.get(place):
+        own, agreeing = self._world(values)
+        reached = own.reached.get(place, 0)
+        if not reached:
             if real is not None and (cell.takes == VALUE or not self.key.reads[slot]):
-                return self._of_typed(slot, real, values, follow=follow)
-            right = real is not None and self.typed_right(slot, real, values)
+                return self._of_typed(slot, real, values, over=over)
+            right = real is not None and self.numbers.right(slot, real, values)
             return Finding(HARDCODED, real, why=RIGHT_NUMBER if right else "")
-        if self._agrees(values)[slot - self.key.givens]:
+        agrees = bool(agreeing[slot - self.key.givens])
+        if agrees and not reached & (own.unknown | own.typed):
             return Finding(OK, real)
         circle = self.own.circular.get(place, 0)
         try:
             transplanted = as_numbers(Transplants(self.book, values).of(slot, circle), self.draws)
         except FormulaProblemError as problem:
             return Finding(REVIEW, real, why=str(problem))
-        found = self._of_transplanted(slot, transplanted, values, real)
+        found = self._of_transplanted(slot, transplanted, values, own, reached)
+        if found.verdict in (WRONG, EMBEDDED_CONSTANT):
+            found = self._through_stand_ins(slot, place, values, circle) or found
         if found.verdict == WRONG and circle and not np.isfinite(transplanted).any():
             found = Finding(WRONG, None, why=CIRCULAR)
-        elif cell.takes == VALUE and real is not None and found.verdict != OK_ECF:
+        elif cell.takes == VALUE and real is not None and found.verdict not in (OK, OK_ECF):
             actual = self.own.actual.get(slot, real)
-            as_typed = self._of_typed(slot, actual, values, follow=follow)
+            as_typed = self._of_typed(slot, actual, values, over=over)
             found = as_typed if as_typed.verdict != WRONG else found
         return found
 
     def _of_transplanted(
-        self, slot: int, transplanted: Values, values: Values, real: float | None
+        self, slot: int, transplanted: Values, values: Values, own: OwnWorld, reached: int
     ) -> Finding:
-        agrees = equal(transplanted, values[slot])
+        """Return what the transplant tells.
+
+        Where the own world goes on from a number that is not the student's, only the transplant
+        counts: a cell that is worked out backwards from such a number would look right.
+        """
+        real = _real(own.values[slot])
+        agrees, own_agrees = (
+            equal(transplanted, values[slot]),
+            equal(own.values[slot], values[slot]),
+        )
         if agrees.all():
-            return Finding(OK_ECF, real, transplanted)
-        own = self.own.values[slot]
-        with_these_numbers = agrees[-1] or equal(own, values[slot])[-1]
+            follows = reached & own.unknown or not own_agrees.all()
+            return Finding(OK_ECF if follows else OK, real, transplanted)
+        lent = reached & (own.unknown | own.typed)
+        with_these_numbers = agrees[-1] or (own_agrees[-1] and not lent)
         verdict = EMBEDDED_CONSTANT if with_these_numbers else WRONG
         return Finding(verdict, real, transplanted)
 
     # typed values
 
-    def _of_typed(self, slot: int, number: float, values: Values, *, follow: bool) -> Finding:
+    def _of_typed(self, slot: int, number: float, values: Values, *, over: Over) -> Finding:
         """Return the better of what is right and what follows from the student's values."""
-        if self.typed_right(slot, number, values):
+        if self.numbers.right(slot, number, values):
             return Finding(OK, number)
-        if follow and self._follows(slot, number):
+        if self.numbers.follows(slot, number, values, over):
             return Finding(OK_ECF, number)
         return Finding(WRONG, number)
 
-    def tolerance(self, slot: int) -> float:
-        """Return how far a typed value may be from the right one."""
-        cell = self.cells[slot - self.key.givens]
-        return float(0.5 * 10.0 ** -max(cell.decimals, FEWEST_DECIMALS) + _ROUNDING)
+    # scratch cells that stand for graded ones
 
-    def typed_right(self, slot: int, number: float, values: Values) -> bool:
-        """Tell whether a typed number is the key's, to the decimals that are asked for."""
-        return self._near(slot, number, float(values[slot, -1]))
+    def _through_stand_ins(
+        self, slot: int, place: Place, values: Values, circle: int
+    ) -> Finding | None:
+        """Return a finding if a formula follows from scratch cells that equal graded ones.
 
-    def _near(self, slot: int, number: float, right: float) -> bool:
-        if not abs(number - right) <= self.tolerance(slot):
-            return False
-        old = self._before_update(slot)
-        if old is None or abs(old - right) <= _ROUNDING:
-            return True
-        return abs(number - right) < abs(number - old)  # an unchanged weight never passes
-
-    def _before_update(self, slot: int) -> float | None:
-        """Return the weight or bias that an updated one starts from; None for other cells."""
-        cell = self.cells[slot - self.key.givens]
-        if not cell.quantity.startswith("new_"):
-            return None
-        for other, given in enumerate(self.key.manifest.givens):
-            if (given.quantity, given.layer, given.index) == (
-                cell.quantity.removeprefix("new_"), cell.layer, cell.index,
-            ):  # fmt: skip
-                return float(self.values[other, -1])
-        return None
-
-    def _follows(self, slot: int, number: float) -> bool:
-        """Tell whether a typed number follows, by the key's formula, from the student's values.
-
-        An early 0 would make all that follows trivially 0: where a value that it starts from
-        is 0, or it comes to 0 itself, and the key's is not, nothing is credited; neither is a
-        number that was typed all over the sheet.
+        Whoever works out a graded cell in a scratch cell, and goes on from there, goes on from
+        the graded cell.
         """
-        key, actual = self.key, self.own.actual
-        everywhere = max(_MANY, len(self.cells) // 4)
-        if sum(value == number for value in actual.values()) > everywhere:
-            return False
-        table = self.values[:, -1:].copy()
-        for other in key.reads[slot]:
-            if other >= key.givens:
-                table[other, 0] = actual.get(other, np.nan)
-        if not np.isfinite(table[list(key.reads[slot]), 0]).all():
-            return False
-        for other in key.reads[slot]:
-            small = _ROUNDING
-            if key.is_graded(other) and self.cells[other - key.givens].takes == VALUE:
-                small = self.tolerance(other)
-            if abs(table[other, 0]) <= small < abs(self.values[other, -1]):
-                return False
-        follows = float(key.over(slot, table)[0])
-        small = self.tolerance(slot)
-        if not np.isfinite(follows) or abs(follows) <= small < abs(self.values[slot, -1]):
-            return False
-        return self._near(slot, number, follows)
+        aliases, through = {}, 0
+        for scratch in self._scratch(place):
+            other = self._stands_for(scratch, slot)
+            if other is not None:
+                aliases[scratch], through = other, through | 1 << other
+        found = self._right_over(slot, values, aliases, circle) if aliases else None
+        if found is None:
+            return None
+        return Finding(OK_ECF, _real(self.own.values.get(slot)), found, through=through)
+
+    def shared(self, findings: list[Finding], values: Values) -> list[Finding]:
+        """Return findings in which one wrong scratch cell is one mistake.
+
+        Where several cells are right but for the same scratch cell, which stands for something
+        that the right formulas read, the first is wrong and the others follow from it.
+
+        Args:
+            findings: of every graded cell.
+            values: the key's values, or those of a convention that is accepted.
+        """
+        found, first = list(findings), dict[tuple[Place, int], int]()
+        trials = _TRIALS
+        for scratch, numbers in self._readers(findings).items():
+            for number in numbers if len(numbers) > 1 else ():
+                if found[number].verdict != WRONG:
+                    continue
+                slot = self.slot(number)
+                for other in self._sources(slot)[:trials]:
+                    trials -= 1
+                    right = self._right_over(slot, values, {scratch: other})
+                    if right is None:
+                        continue
+                    before = first.setdefault((scratch, other), number)
+                    if before != number:
+                        through = 1 << self.slot(before)
+                        found[number] = Finding(OK_ECF, found[number].value, right, through=through)
+                    break
+        return found
+
+    def _readers(self, findings: list[Finding]) -> dict[Place, list[int]]:
+        """Return the scratch cells that wrong formulas read, and which."""
+        readers = dict[Place, list[int]]()
+        for number, finding in enumerate(findings):
+            place = self.book.where[self.slot(number)]
+            if finding.verdict != WRONG or finding.transplanted is None or place is None:
+                continue
+            for scratch in self._scratch(place) if place not in self.own.circular else ():
+                if self._varied(scratch) is not None:
+                    readers.setdefault(scratch, []).append(number)
+        return readers
+
+    def _sources(self, slot: int) -> list[int]:
+        """Return the givens and graded cells that the right formula of a slot reads."""
+        key, found, stack = self.key, set[int](), list(self.key.reads[slot])
+        while stack:
+            other = stack.pop()
+            if other < key.givens or key.is_graded(other):
+                found.add(other)
+            else:
+                stack += key.reads[other]
+        return sorted(found)
+
+    def _right_over(
+        self, slot: int, values: Values, aliases: Mapping[Place, int], circle: int = 0
+    ) -> Values | None:
+        """Return what a formula makes of the key's values if that is right; None if it is not."""
+        try:
+            found = as_numbers(Transplants(self.book, values, aliases).of(slot, circle), self.draws)
+        except FormulaProblemError:
+            return None
+        return found if equal(found, values[slot]).all() else None
+
+    def _scratch(self, place: Place) -> Iterator[Place]:
+        """Yield the scratch cells that a cell reads, directly or through others, and that work."""
+        seen, stack = set[Place](), [place]
+        while stack:
+            for other in self.book.reads(stack.pop()):
+                if other in seen or other in self.book.slot_at or not self.own.reached.get(other):
+                    continue
+                seen.add(other)
+                stack.append(other)
+                yield other
+
+    def _varied(self, scratch: Place) -> Values | None:
+        """Return what a scratch cell comes to, if it is a number that is not always the same."""
+        value = self.own.known.get(scratch)
+        if not isinstance(value, np.ndarray) or not np.isfinite(value).all():
+            return None
+        return value if np.ptp(value[:-1]) else None
+
+    def _stands_for(self, scratch: Place, slot: int) -> int | None:
+        """Return the graded cell that a scratch cell equals, as the formula of a slot reads it."""
+        value, key = self._varied(scratch), self.key
+        if value is None:
+            return None
+        near, before = key.graded_before(slot), key.before[slot]
+        found = [
+            other for other, own in self.own.values.items()
+            if other != slot and not key.after[slot] >> other & 1 and equal(value, own).all()
+        ]  # fmt: skip
+        return max(found, key=lambda o: (near >> o & 1, before >> o & 1, -o), default=None)
 
 
 def _real(values: Values | None) -> float | None:

@@ -9,7 +9,7 @@ its own consequences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -245,6 +245,7 @@ class Sight:
         draws: how many draws each value has.
         known: values by place that are already there.
         slots: values by slot, shape (slots, draws), and for which slots they hold, as bits.
+        aliases: scratch cells that stand for slots.
     """
 
     def __init__(
@@ -253,15 +254,17 @@ class Sight:
         draws: int,
         slots: Values | None = None,
         held: int = 0,
+        aliases: Mapping[Place, int] | None = None,
     ) -> None:
         self.book, self.draws, self.slots, self.held = book, draws, slots, held
+        self.slot_at = {**book.slot_at, **aliases} if aliases else book.slot_at
         self.budget = book.budget
         self.known: dict[Place, Value] = {}
         self.problems: dict[Place, str] = {}
 
     def holds(self, place: Place) -> bool:
         """Tell whether a cell's value is one of the slots that are given here."""
-        slot = self.book.slot_at.get(place)
+        slot = self.slot_at.get(place)
         return slot is not None and bool(self.held >> slot & 1)
 
     def cell(self, place: Place) -> Value:
@@ -270,7 +273,7 @@ class Sight:
         Raises:
             FormulaProblemError: it could not be evaluated.
         """
-        slot = self.book.slot_at.get(place)
+        slot = self.slot_at.get(place)
         if slot is not None and self.held >> slot & 1 and self.slots is not None:
             found: Values = self.slots[slot]
             return found
@@ -381,10 +384,15 @@ class _AsHandedOut:
 
     def cell(self, place: Place) -> Value:
         """Return the value of a cell of the handout."""
-        book = self.sight.book
+        sight, book = self.sight, self.sight.book
         slot = book.key.slot_at.get(place)
-        now = None if slot is None else book.where[slot]
-        return None if now is None else self.sight.cell(now)
+        if slot is None:
+            return None
+        if sight.held >> slot & 1 and sight.slots is not None:  # wherever it went
+            found: Values = sight.slots[slot]
+            return found
+        now = book.where[slot]
+        return None if now is None else sight.cell(now)
 
     def area(self, bounds: Bounds) -> Area:
         """Return the values of a rectangle of the handout."""
@@ -409,10 +417,13 @@ class Transplants:
     Args:
         book: the workbook.
         values: the key's, shape (slots, draws).
+        aliases: scratch cells that stand for slots.
     """
 
-    def __init__(self, book: StudentBook, values: Values) -> None:
-        self.book, self.values = book, values
+    def __init__(
+        self, book: StudentBook, values: Values, aliases: Mapping[Place, int] | None = None
+    ) -> None:
+        self.book, self.values, self.aliases = book, values, aliases
         self._all = (1 << book.key.slots) - 1
 
     def of(self, slot: int, circle: int = 0) -> Value:
@@ -432,7 +443,7 @@ class Transplants:
             return None
         inlined = key.after[slot] | 1 << slot | circle & ~key.before[slot]
         held = self._all & ~inlined
-        sight = Sight(book, self.values.shape[1], self.values, held)
+        sight = Sight(book, self.values.shape[1], self.values, held, self.aliases)
         value: Value = None
         for group in book.groups([place], sight.holds):
             if len(group) > 1 or group[0] in book.reads(group[0]):

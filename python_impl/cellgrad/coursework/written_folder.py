@@ -19,10 +19,13 @@ _REMEDY = "choose another place with -o, or make room"
 def written_folder(path: Path) -> Iterator[Path]:
     """Give a folder to write in; when all went well, it becomes ``path``.
 
+    Folders that it lies in are made where they are missing.
+
     Raises:
         InputError: there is something at the place already, or it cannot be written.
     """
     beside: Path | None = None
+    made: list[Path] = []
     try:
         try:
             target = path.resolve()
@@ -31,6 +34,7 @@ def written_folder(path: Path) -> Iterator[Path]:
                     "the folder is not empty" if target.is_dir() else "a file of this name exists"
                 )
                 raise InputError(what, file=path, remedy="choose another place with -o")
+            made = _parents(target)
             beside = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
         except (OSError, RuntimeError, ValueError) as error:
             raise _unwritable(path, error) from error
@@ -47,6 +51,17 @@ def written_folder(path: Path) -> Iterator[Path]:
         if beside is not None:
             with contextlib.suppress(OSError):
                 shutil.rmtree(beside)
+        if beside is not None or not path.exists():
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # only if nothing else was put there
+
+
+def _parents(target: Path) -> list[Path]:
+    """Make the folders that a folder will lie in; return those that are new, outermost first."""
+    missing = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
 
 
 def _unwritable(path: Path, error: Exception) -> InputError:

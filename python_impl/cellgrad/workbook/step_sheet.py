@@ -39,6 +39,11 @@ _KIND = {
 }
 
 
+def kind_of(name: str) -> str:
+    """Return the kind, and so the colour, of a computed quantity's cells."""
+    return _KIND.get(name, "gradient")
+
+
 class StepSheet:
     """Writes the Step sheet of a case."""
 
@@ -76,7 +81,7 @@ class StepSheet:
 
     def _computed(self, key: Key) -> Quantity:
         quantity, place = self.table[key], self.layout.places[key]
-        kind = _KIND.get(quantity.name, "gradient")
+        kind = kind_of(quantity.name)
         for index in product(*(range(size) for size in quantity.shape)):
             row, column = place.cell(index)
             self.canvas.formula(row, column, self.formulas.of(key, index), kind)

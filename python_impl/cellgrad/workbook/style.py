@@ -114,10 +114,11 @@ def register(book: Workbook) -> None:
         book.add_named_style(NamedStyle(name=name, font=font, alignment=alignment))
 
 
-def show_tiny_numbers(sheet: Worksheet, cells: str, first: str) -> None:
+def show_tiny_numbers(sheet: Worksheet, cells: str, first: str, below: float = 0.001) -> None:
     """Switch to powers of ten where six decimals would hide a number's digits."""
     look = DifferentialStyle(numFmt=NumberFormat(numFmtId=170, formatCode=TINY))
-    rule = FormulaRule(formula=[f"AND({first}<>0,ABS({first})<0.001)"])
+    limit = f"{below:.6f}".rstrip("0")
+    rule = FormulaRule(formula=[f"AND({first}<>0,ABS({first})<{limit})"])
     rule.dxf = look
     sheet.conditional_formatting.add(cells, rule)
 

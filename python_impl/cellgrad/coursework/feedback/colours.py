@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cellgrad.coursework.feedback.legend import SharedTexts, explain_colours
 from cellgrad.coursework.feedback.parts import MAIN, OFFICE, Parts
 from cellgrad.coursework.feedback.styles import Styles
 from cellgrad.coursework.feedback.tags import (
@@ -62,14 +63,23 @@ Cells = Mapping[tuple[int, int], Marked]
 """By 1-based row and column."""
 
 
-def mark_sheet(parts: Parts, part: str, styles: Styles, cells: Cells) -> None:
-    """Colour cells of a sheet and put a note on each.
+def mark_sheet(
+    parts: Parts,
+    part: str,
+    styles: Styles,
+    cells: Cells,
+    texts: SharedTexts,
+    verdicts: Sequence[str],
+) -> None:
+    """Colour cells of a sheet, put a note on each, and explain the colours.
 
     Args:
         parts: the file.
         part: the sheet's part.
         styles: the file's styles, to which some are added.
         cells: which cells.
+        texts: the workbook's.
+        verdicts: those that occur, in the order in which they are listed.
 
     Raises:
         WorkbookError: the sheet is damaged.
@@ -86,6 +96,7 @@ def mark_sheet(parts: Parts, part: str, styles: Styles, cells: Cells) -> None:
             patch.set(tag, tabSelected=None)
     sheet.colour(patch, styles, cells)
     sheet.uncover(patch, styles, cells)
+    explain_colours(patch, sheet.cells, styles, texts, verdicts)
     _add_notes(parts, part, sheet, patch, cells)
     parts.write(part, patch.done())
 

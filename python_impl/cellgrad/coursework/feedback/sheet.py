@@ -10,6 +10,7 @@ from cellgrad.coursework.feedback.styles import Styles
 from cellgrad.coursework.feedback.summary import (
     COLOURS,
     MEANINGS,
+    ORDER,
     WORDS,
     Cause,
     Summary,
@@ -17,14 +18,12 @@ from cellgrad.coursework.feedback.summary import (
     plain_number,
 )
 from cellgrad.coursework.feedback.tags import cell_text, escaped
-from cellgrad.coursework.model import OK, VERDICTS, CellVerdict, Manifest
+from cellgrad.coursework.model import CellVerdict, Manifest
 from cellgrad.xlsx.addresses import a1, column_letters, quoted
 
 MOST_CAUSES = 12
 _LONG = 1_000
 _WIDTHS = (11, 24, 17, 8, 7, 44, 64)
-_ORDER = (OK, *(v for v in ("ok-ecf", "wrong", "embedded-constant", "hardcoded", "blank",
-                            "review") if v in VERDICTS))  # fmt: skip
 
 
 class FeedbackSheet:
@@ -82,10 +81,13 @@ class FeedbackSheet:
         self._line([(1, told.sentence, self._bold)], merge=(1, 7))
         if told.late_words:
             self._line([(1, told.late_words, self._grey)], merge=(1, 7))
+        if told.open_words:
+            what = f"{told.open_words}: a person will look at it, and the score may rise"
+            self._line([(1, what, self._grey)], merge=(1, 7))
         self._line([])
 
     def _causes(self, told: Summary) -> None:
-        for number, cause in enumerate(told.causes[:MOST_CAUSES], 1):
+        for number, cause in told.numbered[:MOST_CAUSES]:
             self._one_cause(number, cause)
         more = len(told.causes) - MOST_CAUSES
         if more > 0:
@@ -93,8 +95,10 @@ class FeedbackSheet:
 
     def _one_cause(self, number: int, cause: Cause) -> None:
         cell = cause.first.cell
-        lost = f"−{plain_number(cause.lost)}" if cause.lost else "0"
-        head = f"{number}.  {cell.label}: {cause.title}"
+        lost = f"−{plain_number(cause.lost)}" if cause.lost else cause.open_words
+        head = f"{cell.label}: {cause.title}"
+        if number:
+            head = f"{number}.  {head}"
         blanks = [(column, "", self._cause) for column in range(3, 8)]
         self._line(
             [(1, self._address(cause.first), self._cause), (2, head, self._cause), *blanks],
@@ -109,7 +113,7 @@ class FeedbackSheet:
             ("how far", cause.reach),
             ("points", lost),
         ):
-            if text and (name != "points" or cause.lost):
+            if text:
                 style = self._plain if name != "yours" else self._yours
                 height = 14.5 * max(1, -(-len(_cut(text)) // 150))
                 self._line([(1, name, self._grey), (2, text, style)], merge=(2, 7), height=height)
@@ -117,7 +121,7 @@ class FeedbackSheet:
 
     def _legend(self, told: Summary) -> None:
         self._line([(1, "The colours", self._bold)])
-        for verdict in filter(told.count, _ORDER):
+        for verdict in filter(told.count, ORDER):
             self._line(
                 [(1, WORDS[verdict], self._words[verdict]), (2, "", self._words[verdict]),
                  (3, MEANINGS[verdict], self._grey)],

@@ -52,7 +52,7 @@ def page(manifest: Manifest, grade: Grade) -> str:
         told=told,
         look=_look(told),
         share=_share(grade),
-        causes=told.causes[:MOST_CAUSES],
+        causes=told.numbered[:MOST_CAUSES],
         printed=PRINTED_CAUSES,
         more=max(len(told.causes) - MOST_CAUSES, 0),
         groups=groups(grade.verdicts),

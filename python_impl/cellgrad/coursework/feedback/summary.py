@@ -33,8 +33,8 @@ MARKS = {
     OK: "✓",
     OK_ECF: "✓",
     WRONG: "✗",
-    EMBEDDED_CONSTANT: "✗",
-    HARDCODED: "✗",
+    EMBEDDED_CONSTANT: "≈",
+    HARDCODED: "#",
     BLANK: "–",
     REVIEW: "?",
 }
@@ -44,9 +44,9 @@ COLOURS = {
     OK_ECF: "DCEBF7",
     WRONG: "F8C9C2",
     EMBEDDED_CONSTANT: "FADFB5",
-    HARDCODED: "FADFB5",
+    HARDCODED: "E3D4F3",
     BLANK: "E3E6EA",
-    REVIEW: "FFF3C4",
+    REVIEW: "FFE494",
 }
 """The colour of each verdict, as six hexadecimal digits."""
 
@@ -59,6 +59,9 @@ MEANINGS = {
     BLANK: "nothing there",
     REVIEW: "a person will look at it",
 }
+
+ORDER = (OK, OK_ECF, WRONG, EMBEDDED_CONSTANT, HARDCODED, BLANK, REVIEW)
+"""In which the verdicts are explained."""
 
 _TITLES = {
     WRONG: "This formula is wrong",
@@ -117,7 +120,21 @@ class Cause:
 
     @property
     def lost(self) -> float:
-        """The points that it costs."""
+        """The points that it costs; none as long as they are open."""
+        return 0.0 if self.first.verdict == REVIEW else self._short
+
+    @property
+    def open(self) -> float:
+        """The points that are not settled yet."""
+        return self._short if self.first.verdict == REVIEW else 0.0
+
+    @property
+    def open_words(self) -> str:
+        """The points that are not settled yet, in words; empty for none."""
+        return _open(self.open)
+
+    @property
+    def _short(self) -> float:
         return sum(v.cell.points - v.points for v in self.cells)
 
     @property
@@ -129,7 +146,8 @@ class Cause:
             once = ", charged once" if self.first.verdict == WRONG and charged == 1 else ""
             parts.append(f"in {counted(len(self.cells), 'cell')}{once}")
         if self.follows:
-            parts.append(f"{counted(len(self.follows), 'cell')} after it follow from it")
+            verb = "follows" if len(self.follows) == 1 else "follow"
+            parts.append(f"{counted(len(self.follows), 'cell')} after it {verb} from it")
         return "; ".join(parts)
 
 
@@ -148,14 +166,35 @@ class Summary:
     points: float
 
     @property
+    def numbered(self) -> list[tuple[int, Cause]]:
+        """The causes, each with its number: mistakes are counted from 1, the others are 0."""
+        number, found = 0, []
+        for cause in self.causes:
+            counts = cause.first.verdict not in (BLANK, REVIEW)
+            number += counts
+            found.append((number if counts else 0, cause))
+        return found
+
+    @property
+    def open(self) -> float:
+        """The points that are not settled yet: a person has to look at their cells."""
+        return sum(v.cell.points - v.points for v in self.grade.verdicts if v.verdict == REVIEW)
+
+    @property
+    def open_words(self) -> str:
+        """The points that are not settled yet, in words; empty for none."""
+        return _open(self.open)
+
+    @property
     def mistakes(self) -> list[Cause]:
         """The causes that are mistakes: neither empty cells nor open questions."""
         return [c for c in self.causes if c.first.verdict not in (BLANK, REVIEW)]
 
     @property
     def consequences(self) -> int:
-        """How many cells follow from an earlier mistake."""
-        return sum(v.verdict == OK_ECF or bool(v.cause) for v in self.grade.verdicts)
+        """How many cells follow from an earlier mistake; not from what may be none."""
+        follow = sum(v.verdict == OK_ECF or bool(v.cause) for v in self.grade.verdicts)
+        return follow - sum(len(c.follows) for c in self.causes if c.first.verdict == REVIEW)
 
     @property
     def sentence(self) -> str:
@@ -256,9 +295,16 @@ def _found(owner: dict[tuple[str, str], Cause], sheet: str, address: str) -> Cau
     )
 
 
-def counted(number: int, word: str) -> str:
-    """Return ``1 cell`` or ``2 cells``."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+def counted(number: int, word: str, several: str = "") -> str:
+    """Return ``1 cell`` or ``2 cells``; ``several`` where the plural is another."""
+    return f"{number:,} {word if number == 1 else several or f'{word}s'}"
+
+
+def _open(points: float) -> str:
+    """Return ``1 point open``; nothing for none."""
+    if not points:
+        return ""
+    return f"{plain_number(points)} point{'' if points == 1 else 's'} open"
 
 
 def plain_number(number: float) -> str:

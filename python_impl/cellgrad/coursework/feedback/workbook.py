@@ -7,11 +7,12 @@ whole workbook and writes it again would drop drawings, charts and images that i
 from __future__ import annotations
 
 from cellgrad.coursework.feedback.colours import Marked, mark_sheet, unselect
+from cellgrad.coursework.feedback.legend import SharedTexts
 from cellgrad.coursework.feedback.parts import OFFICE, Parts
 from cellgrad.coursework.feedback.places import Place, places
 from cellgrad.coursework.feedback.sheet import FeedbackSheet
 from cellgrad.coursework.feedback.styles import EMPTY, Styles
-from cellgrad.coursework.feedback.summary import WORDS, plain_number, summary
+from cellgrad.coursework.feedback.summary import ORDER, WORDS, plain_number, summary
 from cellgrad.coursework.feedback.tags import Patch, Tag, escaped, prefix_of, tags
 from cellgrad.coursework.model import CellVerdict, Grade, Manifest
 from cellgrad.errors import WorkbookError
@@ -49,9 +50,11 @@ def _marked(parts: Parts, manifest: Manifest, grade: Grade) -> bytes:
     at_styles = book.part_of_kind("styles")
     styles = Styles(parts.read(at_styles) if at_styles else EMPTY)
     marked = _by_sheet(grade, where)
+    texts = SharedTexts(parts, book.part_of_kind("sharedStrings"))
+    verdicts = [name for name in ORDER if any(v.verdict == name for v in grade.verdicts)]
     for name, part in book.sheets.items():
         if name.casefold() in marked:
-            mark_sheet(parts, part, styles, marked[name.casefold()])
+            mark_sheet(parts, part, styles, marked[name.casefold()], texts, verdicts)
         else:
             unselect(parts, part)
     sheet = FeedbackSheet(styles, where).xml(manifest, summary(grade))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from openpyxl.workbook.defined_name import DefinedName
 
@@ -10,7 +11,7 @@ from cellgrad.bugs.catalogue import by_id
 from cellgrad.case.lines import general_equation
 from cellgrad.case.quantities import quantities
 from cellgrad.coursework.assignment import Assignment, Blank
-from cellgrad.coursework.handout.step import BLANK, BLANK_MEANING, GIVEN_MEANING, TYPED
+from cellgrad.coursework.handout.step import BLANK, BLANK_MEANING, GIVEN_MEANING, TYPED, kinds_on
 from cellgrad.coursework.model import VALUE, Student
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
@@ -23,15 +24,22 @@ TOKEN_NAME = "cellgrad_token"  # noqa: S105 - the name of a cell
 """The defined name of the cell that holds the workbook's own token."""
 
 
+ID_NAME = "cellgrad_student_id"
+"""The defined name of the cell that a student types their id into, where one file serves all."""
+
+Who = Callable[[GuidePage, Assignment], None]
+"""Writes whose workbook it is."""
+
+
 def write_guide(
-    canvas: Canvas, assignment: Assignment, student: Student, token: str, layout: StepLayout
+    canvas: Canvas, assignment: Assignment, who: Who, layout: StepLayout
 ) -> tuple[Anchor, int]:
     """Write the guide; return where the network's picture belongs, and the last row."""
     page = GuidePage(canvas)
     page.line(assignment.title, "title", 26)
     if assignment.course:
         page.line(assignment.course, "subtitle", 16)
-    _who(page, assignment, student, token)
+    who(page, assignment)
     for paragraph in assignment.instructions:
         page.paragraph(paragraph)
     page.heading("The network")
@@ -55,20 +63,31 @@ def write_guide(
     return anchor, page.row
 
 
-def _who(page: GuidePage, assignment: Assignment, student: Student, token: str) -> None:
-    page.heading("Whose workbook this is")
-    if student.name:
-        page.pair("Name", student.name)
-    page.pair("Id", student.id)
-    if assignment.due:
-        page.pair("Due", assignment.due)
-    page.pair("Workbook", token)
+def own_workbook(student: Student, token: str) -> Who:
+    """Return what writes whose workbook it is: a student's, known by its token."""
+
+    def write(page: GuidePage, assignment: Assignment) -> None:
+        page.heading("Whose workbook this is")
+        if student.name:
+            page.pair("Name", student.name)
+        page.pair("Id", student.id)
+        if assignment.due:
+            page.pair("Due", assignment.due)
+        page.pair("Workbook", token)
+        name_last(page, TOKEN_NAME)
+        page.paragraph(
+            "The numbers in it are your own: everybody has others. Hand in this file, under any "
+            "name, and leave the line Workbook above as it is: your file is recognised by it."
+        )
+
+    return write
+
+
+def name_last(page: GuidePage, name: str) -> str:
+    """Give the text of the last pair a defined name; return its cell as formulas refer to it."""
     reference = f"{page.canvas.title}!{a1(page.row - 1, 3, absolute=True)}"
-    page.canvas.book.defined_names[TOKEN_NAME] = DefinedName(TOKEN_NAME, attr_text=reference)
-    page.paragraph(
-        "The numbers in it are your own: everybody has others. Hand in this file, under any "
-        "name, and leave the line Workbook above as it is: your file is recognised by it."
-    )
+    page.canvas.book.defined_names[name] = DefinedName(name, attr_text=reference)
+    return reference
 
 
 def _points(points: float) -> str:
@@ -81,9 +100,11 @@ def _what(page: GuidePage, assignment: Assignment) -> None:
     page.heading(f"What to fill in on Step: the framed cells, {_points(total)} in all")
     for blank in assignment.blanks:
         cells = math.prod(blank.quantity.shape)
-        each = f"{cells} cells, {_points(blank.points)} each" if cells > 1 else (
-            f"1 cell, {_points(blank.points)}"
-        )  # fmt: skip
+        each = f"1 cell, {_points(blank.points)}"
+        if cells > 1 and blank.together is not None:
+            each = f"{cells} cells, {_points(blank.together)} together"
+        elif cells > 1:
+            each = f"{cells} cells, {_points(blank.points)} each"
         page.pair(blank.quantity.label, f"{each}: {_takes(blank)}")
 
 
@@ -135,8 +156,14 @@ def _graded(page: GuidePage, assignment: Assignment) -> None:
         "After a mistake",
         f"what follows correctly from a wrong cell counts{off}: one mistake costs one cell.",
     )
-    if not policy.charge_repeats:
-        page.pair("The same mistake", "made in several cells is charged once.")
+    if policy.forgiven:
+        several = policy.forgiven > 1
+        which = f"up to {policy.forgiven} different mistakes" if several else "one mistake"
+        page.pair(
+            "The same mistake",
+            f"made in several cells is charged once. That holds for {which}, the first in the "
+            "order of the calculation; repeats of others cost points.",
+        )
     if any(blank.takes != VALUE for blank in assignment.blanks):
         credit = (
             f"earns {policy.hardcoded_credit:.0%}" if policy.hardcoded_credit else "earns nothing"
@@ -152,7 +179,8 @@ def _graded(page: GuidePage, assignment: Assignment) -> None:
 
 def _colours(page: GuidePage, assignment: Assignment) -> None:
     page.heading("Colours")
-    shown = {kind: words for kind, (_, words) in style.KIND_COLOURS.items() if kind != "check"}
+    used = kinds_on(assignment.structure, assignment.blank_of())
+    shown = {kind: words for kind, (_, words) in style.KIND_COLOURS.items() if kind in used}
     shown["given"] = GIVEN_MEANING
     for kind, meaning in shown.items():
         page.pair(kind, meaning, f"legend {kind}")

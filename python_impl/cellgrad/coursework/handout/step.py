@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import product
 
 from openpyxl import Workbook
@@ -10,17 +10,28 @@ from openpyxl.formatting.rule import FormulaRule
 from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
 
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Key, Quantity
+from cellgrad.case.quantities import Key, Quantity, quantities
+from cellgrad.case.structure import Structure
 from cellgrad.coursework.assignment import Blank
 from cellgrad.coursework.model import VALUE
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.layout import StepLayout
-from cellgrad.workbook.step_sheet import StepSheet
+from cellgrad.workbook.step_sheet import StepSheet, kind_of
 from cellgrad.xlsx.addresses import a1, column_letters
 
 BLANK, TYPED = "blank", "blank typed"
-_EDGE, _EMPTY, _WRONG = "C77700", "FFF7E6", "C0392B"
+EDGE, EMPTY = "C77700", "FFF7E6"
+_WRONG = "C0392B"
+_LEGEND = 5
+"""So many lines of colours are on every Step sheet."""
+
+NUMBER = "[>=100]0.00_.;[<=-100]-0.00_.;0.000000_."
+"""Six decimals, so that small numbers stand below each other; a little off the frame."""
+
+_TINY = 0.00001
+"""Below it, six decimals would hide a number's digits."""
+
 GIVEN_MEANING = "your own numbers: leave them as they are"
 BLANK_MEANING = {BLANK: "to be filled in with a formula", TYPED: "to be filled in with a number"}
 
@@ -28,14 +39,14 @@ BLANK_MEANING = {BLANK: "to be filled in with a formula", TYPED: "to be filled i
 def register(book: Workbook) -> None:
     """Add the styles of what is to be filled in: unlocked, framed."""
     for name, line in ((BLANK, "medium"), (TYPED, "mediumDashed")):
-        side = Side(style=line, color=_EDGE)
+        side = Side(style=line, color=EDGE)
         book.add_named_style(
             NamedStyle(
                 name=name,
                 font=Font(name=style.FONT, size=10, color=style.INK),
-                fill=PatternFill("solid", fgColor=_EMPTY),
+                fill=PatternFill("solid", fgColor=EMPTY),
                 border=Border(left=side, right=side, top=side, bottom=side),
-                number_format=style.NUMBER,
+                number_format=NUMBER,
                 alignment=Alignment(horizontal="right", vertical="center"),
                 protection=Protection(locked=False),
             )
@@ -44,11 +55,18 @@ def register(book: Workbook) -> None:
             NamedStyle(
                 name=f"legend {name}",
                 font=Font(name=style.FONT, size=9, color=style.INK),
-                fill=PatternFill("solid", fgColor=_EMPTY),
+                fill=PatternFill("solid", fgColor=EMPTY),
                 border=Border(left=side, right=side, top=side, bottom=side),
                 alignment=Alignment(horizontal="left", vertical="center", indent=1),
             )
         )
+
+
+def kinds_on(structure: Structure, blanks: Collection[Key]) -> set[str]:
+    """Return the kinds of cells, and so the colours, of a sheet with these blanks."""
+    shown = {"forward"} if structure.layers > 1 else set[str]()
+    computed = (quantity for quantity in quantities(structure) if not quantity.given)
+    return {"given"} | shown | {kind_of(q.name) for q in computed if q.key not in blanks}
 
 
 class HandoutStep(StepSheet):
@@ -83,8 +101,17 @@ class HandoutStep(StepSheet):
         """Write the sheet, and what the new colours mean."""
         super().write()
         lay, put = self.layout, self.canvas.text
-        put(lay.error_row + 1, lay.backward, GIVEN_MEANING, "source")
-        row = lay.error_row + 6
+        row, used = lay.error_row + 1, kinds_on(self.s, self.blanks)
+        given = GIVEN_MEANING if self.givens else "room for your own numbers"
+        for n in range(_LEGEND):
+            for column in (lay.backward_label, lay.backward):
+                cell = self.canvas.sheet.cell(row + n, column)
+                cell.value, cell.style = None, "Normal"
+        for kind, (_, words) in style.KIND_COLOURS.items():
+            if kind in used:
+                put(row, lay.backward_label, kind, f"legend {kind}")
+                put(row, lay.backward, given if kind == "given" else words, "source")
+                row += 1
         looks = {TYPED if blank.takes == VALUE else BLANK for blank in self.blanks.values()}
         for look, meaning in BLANK_MEANING.items():
             if look in looks:
@@ -128,7 +155,7 @@ class HandoutStep(StepSheet):
             quantity.defined_name,
         )
         style.show_tiny_numbers(
-            self.canvas.sheet, place.cells.address, a1(place.cells.top, place.cells.left)
+            self.canvas.sheet, place.cells.address, a1(place.cells.top, place.cells.left), _TINY
         )
         return quantity
 

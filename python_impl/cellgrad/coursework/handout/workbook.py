@@ -14,7 +14,7 @@ from cellgrad.case.quantities import Key
 from cellgrad.coursework.assignment import Assignment, Blank
 from cellgrad.coursework.handout import step
 from cellgrad.coursework.handout.container import without_triangles
-from cellgrad.coursework.handout.guide import write_guide
+from cellgrad.coursework.handout.guide import own_workbook, write_guide
 from cellgrad.coursework.handout.step import HandoutStep
 from cellgrad.coursework.model import Student
 from cellgrad.engines.formualizer import store_values
@@ -26,7 +26,7 @@ from cellgrad.xlsx.map_sheet import Claim
 
 GUIDE, STEP, SCRATCH = "Guide", layout.SHEET, "Scratch"
 SCRATCH_BOX = (500, 60)
-_ROOM_ROWS, _ROOM_COLUMNS = 200, 60
+ROOM_ROWS, ROOM_COLUMNS = 200, 60
 _GUIDE_ROWS = 400
 
 
@@ -36,8 +36,8 @@ def box_of(place: layout.StepLayout) -> dict[str, tuple[int, int]]:
     Rows may be inserted and helper cells may stand beside the calculation.
     """
     return {
-        GUIDE: (_GUIDE_ROWS, _ROOM_COLUMNS),
-        STEP: (place.last_row + _ROOM_ROWS, place.last_column + _ROOM_COLUMNS),
+        GUIDE: (_GUIDE_ROWS, ROOM_COLUMNS),
+        STEP: (place.last_row + ROOM_ROWS, place.last_column + ROOM_COLUMNS),
         SCRATCH: SCRATCH_BOX,
     }
 
@@ -50,7 +50,7 @@ def handout_bytes(
     What is blank was never written into it, nor calculated; the other formulas have the
     values that an engine gives them while the blanks are blank.
     """
-    book, canvases = _book(assignment, (GUIDE, STEP, SCRATCH))
+    book, canvases = book_of(assignment, (GUIDE, STEP, SCRATCH))
     sheet = HandoutStep(
         canvases[STEP],
         case,
@@ -63,19 +63,19 @@ def handout_bytes(
     sheet.write()
     if assignment.policy.feedback != "none":
         sheet.say_what_is_filled(assignment.policy.feedback)
-    anchor, _ = write_guide(canvases[GUIDE], assignment, student, token, place)
-    _scratch(canvases[SCRATCH])
+    anchor, _ = write_guide(canvases[GUIDE], assignment, own_workbook(student, token), place)
+    write_scratch(canvases[SCRATCH])
     for name in (GUIDE, STEP):
-        _protect(canvases[name].sheet)
+        protect(canvases[name].sheet)
     drawing = network_drawing(assignment.structure, anchor)
-    return store_values(without_triangles(_saved(book, assignment.title, drawing)))
+    return store_values(without_triangles(saved(book, assignment.title, drawing)))
 
 
 def key_bytes(
     assignment: Assignment, student: Student, case: Case, place: layout.StepLayout
 ) -> bytes:
     """Return the lecturer's workbook of a student: the same Step with every formula."""
-    book, canvases = _book(assignment, (STEP,))
+    book, canvases = book_of(assignment, (STEP,))
     nothing: Mapping[Key, Blank] = {}
     HandoutStep(
         canvases[STEP],
@@ -85,12 +85,12 @@ def key_bytes(
         title=f"Answer key: {assignment.title}",
         caption=caption_of(student),
     ).write()
-    return store_values(_saved(book, f"Answer key: {assignment.title}", None))
+    return store_values(saved(book, f"Answer key: {assignment.title}", None))
 
 
 def worksheet_bytes(assignment: Assignment, case: Case, place: layout.StepLayout) -> bytes:
     """Return the sheet to print: the frames of Step alone, with room for everybody's numbers."""
-    book, canvases = _book(assignment, (STEP,))
+    book, canvases = book_of(assignment, (STEP,))
     HandoutStep(
         canvases[STEP],
         case,
@@ -101,7 +101,12 @@ def worksheet_bytes(assignment: Assignment, case: Case, place: layout.StepLayout
         equations=assignment.show_equations,
         givens=False,
     ).write()
-    return _saved(book, assignment.title, None)
+    canvases[STEP].sheet.page_margins.header = 0.25
+    header = canvases[STEP].sheet.oddHeader
+    due = f"Due: {assignment.due}" if assignment.due else ""
+    for part, text in ((header.left, assignment.course), (header.right, due)):
+        part.text = text.replace("&", "&&") or None
+    return saved(book, assignment.title, None)
 
 
 def caption_of(student: Student) -> str:
@@ -109,7 +114,8 @@ def caption_of(student: Student) -> str:
     return f"{student.name}  ·  {student.id}" if student.name else student.id
 
 
-def _book(assignment: Assignment, names: tuple[str, ...]) -> tuple[Workbook, dict[str, Canvas]]:
+def book_of(assignment: Assignment, names: tuple[str, ...]) -> tuple[Workbook, dict[str, Canvas]]:
+    """Return a new workbook with its styles, and a canvas for each of its sheets."""
     book = Workbook()
     book.remove(book.active)
     style.register(book)
@@ -121,7 +127,8 @@ def _book(assignment: Assignment, names: tuple[str, ...]) -> tuple[Workbook, dic
     return book, {name: Canvas(book, name, claims) for name in names}
 
 
-def _saved(book: Workbook, title: str, drawing: str | None) -> bytes:
+def saved(book: Workbook, title: str, drawing: str | None) -> bytes:
+    """Return a workbook as a file, the same bytes every time."""
     book.properties.title = title
     book.active = 0
     buffer = io.BytesIO()
@@ -129,7 +136,8 @@ def _saved(book: Workbook, title: str, drawing: str | None) -> bytes:
     return finish(buffer.getvalue(), drawing)
 
 
-def _scratch(canvas: Canvas) -> None:
+def write_scratch(canvas: Canvas) -> None:
+    """Write the sheet that is the student's own."""
     canvas.text(1, 1, "Scratch", "title")
     canvas.text(
         2,
@@ -142,7 +150,7 @@ def _scratch(canvas: Canvas) -> None:
     canvas.sheet.sheet_view.showGridLines = True
 
 
-def _protect(sheet: Worksheet) -> None:
+def protect(sheet: Worksheet) -> None:
     """Lock everything but the blanks, without a password; columns and rows may be resized."""
     sheet.protection.sheet = True
     sheet.protection.formatColumns = False  # False: it is allowed

@@ -75,11 +75,11 @@ def markdown(title: str, grade: Grade) -> str:
         return "\n".join([*lines, _plain(told.sentence), "", ""])
     score = f"**{plain_number(grade.score)} of {plain_number(grade.of)} points**"
     lines += [f"{score}: {_plain(told.sentence)}", ""]
-    for number, cause in enumerate(told.causes[:MOST_CAUSES], 1):
-        cell = cause.first.cell
+    for number, cause in told.numbered[:MOST_CAUSES]:
+        cell, mark = cause.first.cell, f"{number}." if number else "-"
         words = " ".join(filter(None, (cause.why, cause.fix, cause.reach)))
         lines.append(
-            f"{number}. **{_plain(cell.label)}** ({cell.sheet}!{cell.address}): "
+            f"{mark} **{_plain(cell.label)}** ({cell.sheet}!{cell.address}): "
             f"{_plain(cause.title)}. {_plain(words)}"
         )
     if len(told.causes) > MOST_CAUSES:

@@ -8,10 +8,10 @@ Canvas id, then SIS id, then login, then name. An empty grade changes nothing; `
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from cellgrad.coursework.model import Manifest, Student
+from cellgrad.coursework.outputs.canvas_points import column_of
 from cellgrad.coursework.outputs.text import csv_line, number, one_line
 from cellgrad.coursework.record import EXCUSED, Record, column
 
@@ -19,12 +19,21 @@ ABOUT = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
 _RAW = (False, True, True, True, False, True)
 
 
-def canvas_csv(manifest: Manifest, records: Iterable[Record]) -> Iterator[str]:
-    """Yield the lines of the file; of each student the submission that counts."""
+def canvas_csv(
+    manifest: Manifest, records: Iterable[Record], possible: float | None = None
+) -> Iterator[str]:
+    """Yield the lines of the file; of each student the submission that counts.
+
+    Args:
+        manifest: the assignment.
+        records: of each submission, and of each student who handed nothing in.
+        possible: the points that Canvas gives for it; None for those of the assignment.
+    """
     kept = [r for r in records if r.student is not None and r.counting]
     yield csv_line([*ABOUT, _title(manifest, kept)])
-    points = number(manifest.points)
-    yield csv_line(["    Points Possible", "", "", "", "", points], _RAW)
+    most = manifest.points if possible is None else possible
+    share = most / manifest.points if manifest.points else 1.0
+    yield csv_line(["    Points Possible", "", "", "", "", number(most)], _RAW)
     for record in kept:
         student = record.student
         if student is None:
@@ -35,7 +44,8 @@ def canvas_csv(manifest: Manifest, records: Iterable[Record]) -> Iterator[str]:
             column(student, "SIS User ID") or ("" if known else student.id),
             column(student, "SIS Login ID") or ("" if known else student.id),
         )
-        grade = "EX" if record.status == EXCUSED else number(record.score)
+        score = None if record.lms_score is None else record.lms_score * share
+        grade = "EX" if record.status == EXCUSED else number(score)
         name = column(student, "Student") or student.name
         yield csv_line([name, *ids, student.section or column(student, "Section"), grade], _RAW)
 
@@ -48,10 +58,8 @@ def _canvas_id(student: Student) -> str:
 
 def _title(manifest: Manifest, records: list[Record]) -> str:
     """Return the assignment's column as the roster's export names it, with its id."""
-    own = {one_line(title).casefold() for title in (manifest.title, manifest.id)}
     for record in records:
-        for name, _ in record.student.other if record.student else ():
-            match = re.fullmatch(r"(.+) \(\d+\)", name.strip())
-            if match and one_line(match[1]).casefold() in own:
-                return name.strip()
+        headings = [name for name, _ in record.student.other] if record.student else []
+        if found := column_of(headings, manifest):
+            return found
     return one_line(manifest.title) or manifest.id

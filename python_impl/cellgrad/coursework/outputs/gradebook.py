@@ -13,11 +13,12 @@ COLUMNS = {
     "name": "as the roster has it",
     "email": "as the roster has it",
     "section": "as the roster has it",
-    "status": "graded, unreadable, missing (nothing handed in) or excused",
+    "status": "graded, unreadable, other assignment, missing (nothing handed in) or excused",
     "score": "what counts, lateness included; empty where there is nothing to count",
     "of": "points possible",
     "percent": "the score in hundredths of the points possible",
     "points": "before anything is taken off for lateness",
+    "open": "points of cells that a person has to look at; they are not in the score yet",
     "late": "the share taken off, 0 to 1",
     "root_causes": "mistakes that nothing before them explains",
     "consequences": "cells that follow from an earlier mistake",
@@ -34,7 +35,8 @@ REVIEW_COLUMNS = {
     "student": "the student's id; empty where it could not be told",
     "name": "as the roster has it",
     "file": "the submitted file",
-    "kind": "unreadable, no student, not counted, review, potential copying or note",
+    "kind": "unreadable, other assignment, no student, not counted, review, potential copying "
+    "or note",
     "reason": "in words",
 }
 
@@ -53,6 +55,7 @@ def row(record: Record) -> dict[str, Any]:
         "of": _points(record.of),
         "percent": None if share is None else round(share, 2),
         "points": _points(record.points),
+        "open": _points(record.open) if told else None,
         "late": _points(student.late if student else 0.0),
         "root_causes": record.roots if told else None,
         "consequences": record.consequences if told else None,

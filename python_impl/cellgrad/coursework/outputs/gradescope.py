@@ -27,8 +27,9 @@ def gradescope_results(grade: Grade, *, visibility: str = "visible") -> dict[str
     lines = [told.sentence]
     if told.late_words:
         lines.append(told.late_words)
-    for place, cause in enumerate(told.causes, 1):
-        lines.append(f"{place}. {cause.first.cell.label}: {cause.title}")
+    for place, cause in told.numbered:
+        number = f"{place}. " if place else ""
+        lines.append(f"{number}{cause.first.cell.label}: {cause.title}")
         lines += [f"   {line}" for line in (cause.why, cause.fix, cause.reach) if line]
     tests = [_test(place, verdict) for place, verdict in enumerate(grade.verdicts, 1)]
     if grade.problem:

@@ -24,8 +24,9 @@ def prairielearn_results(grade: Grade) -> dict[str, Any]:
         return {"gradable": False, "format_errors": [_harmless(grade.problem)]}
     told = summary(grade)
     lines = [told.sentence, *([told.late_words] if told.late_words else [])]
-    for place, cause in enumerate(told.causes, 1):
-        lines.append(f"{place}. {cause.first.cell.label}: {cause.title}")
+    for place, cause in told.numbered:
+        number = f"{place}. " if place else ""
+        lines.append(f"{number}{cause.first.cell.label}: {cause.title}")
         lines += [f"   {line}" for line in (cause.why, cause.fix, cause.reach) if line]
     share = grade.score / grade.of if grade.of else 0.0
     results: dict[str, Any] = {

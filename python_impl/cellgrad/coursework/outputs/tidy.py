@@ -14,7 +14,7 @@ COLUMNS = {
     "assignment": "the assignment's id",
     "student": "the student's id; empty where it could not be told",
     "file": "the submitted file",
-    "status": "graded, unreadable, missing (nothing handed in) or excused",
+    "status": "graded, unreadable, other assignment, missing (nothing handed in) or excused",
     "number": "the cell's place in the flow, from 1; empty for a row without a cell",
     "sheet": "where the cell lies in the handout",
     "cell": "its address there",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cellgrad.coursework.class_page import class_page
+from cellgrad.coursework.feedback.summary import plain_number
 from cellgrad.coursework.model import Grade, Manifest, Student
 from cellgrad.coursework.outputs import gradebook, tidy
 from cellgrad.coursework.outputs.canvas import canvas_csv
@@ -41,12 +42,28 @@ _BOM = b"\xef\xbb\xbf"
 """So that spreadsheet programs read the lecturer's own tables as UTF-8."""
 
 
+def check_formats(formats: Collection[str]) -> None:
+    """Refuse a format that there is not.
+
+    Raises:
+        InputError: there is one among them.
+    """
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown:
+        raise InputError(
+            f"{unknown[0]!r} is no format of a gradebook",
+            place="--format",
+            remedy=f"choose from {', '.join(FORMATS)}",
+        )
+
+
 def write_all(
     folder: Path,
     manifest: Manifest,
     grades: Iterable[Grade],
     students: Iterable[Student],
     formats: Collection[str] = USUAL,
+    canvas_points: float | None = None,
 ) -> list[str]:
     """Write every file about a graded assignment; the order of the grades does not matter.
 
@@ -56,6 +73,7 @@ def write_all(
         grades: one for each submission, read one at a time.
         students: the roster; those who handed nothing in get a row too.
         formats: which of FORMATS.
+        canvas_points: what Canvas gives for the assignment, where that is known.
 
     Returns:
         What the lecturer should know, one line each.
@@ -63,12 +81,7 @@ def write_all(
     Raises:
         InputError: a format is unknown, or the place cannot be written.
     """
-    unknown = sorted(set(formats) - set(FORMATS))
-    if unknown:
-        raise InputError(
-            f"{unknown[0]!r} is no format of a gradebook",
-            remedy=f"choose from {', '.join(FORMATS)}",
-        )
+    check_formats(formats)
     _make(folder)
     places, rows = places_of(manifest), tidy.TidyRows(manifest)
     roster = list(students)
@@ -97,7 +110,12 @@ def write_all(
     write_atomically(folder / "class.html", class_page(manifest, records).encode())
     remarks = []
     if "canvas" in formats:
-        _write(folder / "canvas.csv", canvas_csv(manifest, records))
+        _write(folder / "canvas.csv", canvas_csv(manifest, records, canvas_points))
+        if canvas_points is not None and canvas_points != manifest.points:
+            remarks.append(
+                f"canvas.csv: scaled from {plain_number(manifest.points)} points to the "
+                f"{plain_number(canvas_points)} that Canvas gives"
+            )
     left = without_identifier(records)
     # without a single identifier there is nothing to write, and who has no Moodle asks for none
     if "moodle" in formats and (left < len(roster) or set(formats) != set(USUAL)):
@@ -113,8 +131,9 @@ def write_all(
 def file_name(grade: Grade) -> str:
     """Return a name for the files about a submission that no other submission has."""
     own = grade.student.id if grade.student else Path(grade.file).stem
-    plain = safe_name(own)[:80] or "submission"
-    if plain == own and grade.file == f"{own}.xlsx":
+    plain = safe_name(own).encode("utf-8", "ignore")[:120].decode("utf-8", "ignore")
+    # ids differ by more than case; other names may not
+    if grade.student and plain == own and grade.file == f"{own}.xlsx":
         return plain
     mark = hashlib.sha256(f"{own}\0{grade.file}\0{grade.sha256}".encode("utf-8", "replace"))
     return f"{plain}-{mark.hexdigest()[:8]}"
