@@ -852,9 +852,11 @@ PEOPLE = "First name,Last name,ID number,Email address\nAda,Lovelace,s1,a@x.org\
         (CANVAS, ["s1", "s2"], ["Lovelace, Ada", "Ny, Björn"]),
         (CANVAS.replace("77,s1", "77,").replace(",ada,", ",ada@x,"), ["ada@x", "bjorn"], None),
         (MOODLE, ["4711", "4712"], ["Ada Lovelace", "Björn Ny"]),
+        (MOODLE.replace("Identifier,Full name", "Identifiant,Nom complet"), ["4711", "4712"],
+         ["Ada Lovelace", "Björn Ny"]),
         (PEOPLE, ["s1", "s2"], ["Ada Lovelace", "Björn Ny"]),
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("dialect", ["plain", "bom", "semicolon", "tab", "utf16", "excel", "crlf"])
 def test_rosters_of_every_dialect_are_read(tmp_path, text, ids, names, dialect):
     rows = list(csv.reader(io.StringIO(text)))

@@ -10,11 +10,8 @@ import re
 from dataclasses import dataclass
 
 from cellgrad.coursework.model import Student
-from cellgrad.coursework.roster import participant
+from cellgrad.coursework.roster import IDENTIFIERS, participant
 
-IDENTIFIER = (
-    "identifier", "id", "identifiant", "identificador", "identificativo", "identifikatzailea",
-)  # fmt: skip
 GRADE = (
     "grade", "bewertung", "note", "calificación", "nota", "valutazione", "beoordeling", "cijfer",
     "qualificació", "cualificación", "avaliação", "betyg", "not", "оценка", "kalifikazioa",
@@ -24,7 +21,7 @@ MAXIMUM = (
     "valutazione massima", "maximaal cijfer", "cualificación máxima", "maximalt betyg",
 )  # fmt: skip
 """Headings of the grading worksheet, from the language packs of Moodle (``assign.php``:
-``recordid``, ``maxgrade``; ``moodle.php``: ``gradenoun``), in lower case."""
+``maxgrade``; ``moodle.php``: ``gradenoun``), in lower case."""
 
 _MODIFIED = re.compile(r"[^()]+ \((?P<what>[^()]+)\)")
 _NUMBERED = re.compile(r"(?P<word>.*\D)(?P<number>\d{1,18})", re.DOTALL)
@@ -77,7 +74,7 @@ def worksheet_of(student: Student) -> Worksheet | None:
             grade = before.index(what)
         if grade is None or not (what in GRADE or what == plain[grade]):
             continue
-        known = _first(before, IDENTIFIER)
+        known = _first(before, (*IDENTIFIERS, "id"))
         identifier = 0 if known is None else known
         numbered = _NUMBERED.fullmatch(student.other[identifier][1])
         if numbered is None or identifier >= grade:

@@ -37,8 +37,11 @@ _SECTION = ("section", "group", "groups", "class", "gruppe", "gruppen")
 _LATE = ("late", "late penalty", "late deduction", "deduction")
 
 _CANVAS_IDS = ("sis user id", "sis login id", "id")
-_MOODLE_IDS = ("id number", "username", "identifier", "email address")
-_IDENTIFIER = "identifier"
+IDENTIFIERS = ("identifier", "identifiant", "identificador", "identificativo", "identifikatzailea")
+"""What Moodle calls the column of its participants, from its language packs (``assign.php``:
+``recordid``), in lower case. In German it is ``ID``, as many other columns are."""
+
+_MOODLE_IDS = ("id number", "username", *IDENTIFIERS, "email address")
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{w}{n}" for w in ("com", "lpt") for n in range(1, 10))}
 _PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)\s*%")
@@ -140,7 +143,7 @@ def check_file_names(students: Iterable[Student]) -> None:
 def participant(student: Student) -> str:
     """Return a student's number in Moodle's ``Identifier`` (``Participant 123``), or nothing."""
     for header, value in student.other:
-        if _plain(header) == _IDENTIFIER:
+        if _plain(header) in IDENTIFIERS:
             found = re.search(r"(\d{1,18})\s*$", value)
             return found[1] if found else ""
     return ""
@@ -284,7 +287,7 @@ def _columns(head: Row) -> _Columns:
         return next((plain.index(name) for name in names if name in plain), None)
 
     canvas = "student" in plain and ("sis user id" in plain or "sis login id" in plain)
-    moodle = not canvas and ("id number" in plain or _IDENTIFIER in plain)
+    moodle = not canvas and any(name in plain for name in ("id number", *IDENTIFIERS))
     wanted = _CANVAS_IDS if canvas else (*_MOODLE_IDS, *_ID) if moodle else _ID
     if not canvas and "id" in plain:
         wanted = ("id", *wanted)
@@ -358,7 +361,7 @@ def _student(columns: _Columns, id_column: int, where: str, cells: Sequence[str]
     header = columns.headers[id_column]
     if not found:
         raise InputError(f"the column {header!r} is empty", place=where, remedy="give an id")
-    if _plain(header) == _IDENTIFIER:
+    if _plain(header) in IDENTIFIERS:
         number = re.search(r"(\d+)\s*$", found)
         found = number[1] if number else found
     if isinstance(cells[id_column], _NoId):
