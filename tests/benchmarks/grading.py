@@ -130,6 +130,7 @@ def grade(name, submissions, course, folder, *, feedback, jobs):
 
 def by_formulas(path):
     """Recalculate with the package formulas, in pure Python."""
+    os.environ["TQDM_DISABLE"] = "1"  # its progress bars are not of this table
     import formulas  # noqa: PLC0415 - may not be installed
 
     formulas.ExcelModel().loads(str(path)).finish(circular=True).calculate()
