@@ -1,9 +1,10 @@
 """Laws of fair grading over any network: what holds whichever cells are wrong, and how."""
 
 import re
+from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
@@ -23,6 +24,7 @@ from plain_submission import (
     verdicts,
     workbook,
 )
+from typed_chain import another, typed_chain, unclear
 
 GOOD = (OK, OK_ECF)
 hundredths = st.integers(11, 99).map(lambda n: n / 100)
@@ -279,6 +281,74 @@ def _ask_for(decimals):
 
 
 _ASKS = {}
+
+
+def typed_by(case, data, **policy):
+    """Draw how a student types a chain of numbers: the assignment, and how they round."""
+    decimals = data.draw(st.integers(4, 6), "decimals")
+    at_each_step = data.draw(st.booleans(), "rounds at each step")
+    manifest = assignment(case, _ask_for(decimals), **policy)
+    return manifest, decimals, {"decimals": decimals, "at_each_step": at_each_step}
+
+
+def costs_only(manifest, typed, wrong, doubtful):
+    """Check that of some typed numbers only the wrong ones cost anything; return the grade."""
+    found = grader_of(manifest).grade(workbook(manifest, typed), "x")
+    said = verdicts(found)
+    for address, one in said.items():
+        if address in wrong:
+            assert not one.points
+        elif address not in doubtful:
+            assert one.verdict in GOOD, (address, one.value, one.right)
+            assert one.points == one.cell.points
+    lost = {a for a, one in said.items() if not one.points}
+    assert found.score == manifest.points - len(lost)
+    assert lost <= {*wrong, *doubtful}
+    return found
+
+
+@pytest.mark.slow
+@laws(150)
+@given(networks(rates=(0.5, 1.5)), st.data())
+def test_typed_numbers_follow_however_they_were_rounded(case, data):
+    manifest, decimals, how = typed_by(case, data)
+    typed = typed_chain(manifest, **how)
+    costs_only(manifest, typed, (), unclear(manifest, typed, decimals, zeros=False))
+    cell = data.draw(st.sampled_from(manifest.cells), "cell")
+    typed = typed_chain(manifest, wrong={cell.address: another}, **how)
+    doubtful = unclear(manifest, typed, decimals, zeros=True)
+    costs_only(manifest, typed, {cell.address}, doubtful)
+
+
+@pytest.mark.slow
+@laws(60)
+@given(networks(rates=(0.5, 1.5)), st.data())
+def test_what_follows_from_rounding_alone_loses_no_penalty(case, data):
+    manifest, decimals, how = typed_by(case, data, ecf_penalty=0.5)
+    typed = typed_chain(manifest, **how)
+    found = costs_only(manifest, typed, (), unclear(manifest, typed, decimals, zeros=False))
+    assert not {v.cause for v in found.verdicts} - {""}
+
+
+@pytest.mark.slow
+@laws(100)
+@given(networks(rates=(0.5, 1.5)), st.data())
+def test_typed_numbers_follow_by_an_accepted_convention(case, data):
+    case = replace(case, optimizer=Optimizer())
+    manifest, decimals, how = typed_by(case, data, conventions=("error-sign-convention",))
+    kinds = ("final_error", "new_weights", "new_biases")
+    forms = {c.address: other_forms(c)[0] for c in manifest.cells if c.quantity in kinds}
+    assume(any(c.quantity == "final_error" for c in manifest.cells))
+    typed = typed_chain(manifest, forms=forms, **how)
+    doubtful = unclear(manifest, typed, decimals, zeros=False)
+    assume(not doubtful)
+    found = costs_only(manifest, typed, (), ())
+    assert found.notes
+    cell = data.draw(st.sampled_from(manifest.cells), "cell")
+    typed = typed_chain(manifest, wrong={cell.address: another}, forms=forms, **how)
+    doubtful = unclear(manifest, typed, decimals, zeros=True)
+    assume(not doubtful)
+    costs_only(manifest, typed, {cell.address}, ())
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellgrad.coursework.model import OK, OK_ECF, WRONG
+from cellgrad.coursework.model import OK, OK_ECF, REVIEW, WRONG
 from cellgrad.xlsx.addresses import a1, parse_a1
 from plain_submission import (
     REFERENCE,
@@ -96,6 +96,15 @@ def test_a_line_that_was_written_on_is_known_by_the_blocks_beside_it(manifest):
     plain = inserted(manifest, [(True, row)])
     one = _with(plain, {a1(row, columns[0]): 7.0})
     assert grader_of(manifest).grade(one, "x").score == manifest.points
+    # where numbers stand in every block, nobody can tell which line is the new one
+    every = _with(plain, {a1(row, column): 7.0 for column in sorted(set(columns))})
+    found = grader_of(manifest).grade(every, "x")
+    assert {v.verdict for v in found.verdicts} <= {OK, OK_ECF, REVIEW}
+    assert found.review
+    lost = [v for v in found.verdicts if "cannot be found" in v.message]
+    assert lost
+    assert sum("given numbers" in line for line in found.review) == 1
+    assert not any("givens were changed" in note for note in found.notes)
 
 
 def _with(data, cells):

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from cellgrad.bugs.catalogue import by_id
-from cellgrad.case.model import Case, Network, Sample
+from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.structure import Structure
 from cellgrad.coursework import manifest_file, patterns, verdict, world
 from cellgrad.coursework.assignment import parse_assignment
 from cellgrad.coursework.draws import COUNT, draw_givens
 from cellgrad.coursework.edits import count_edits
+from cellgrad.coursework.formulas import cache as cache_of_formulas
 from cellgrad.coursework.grade_one import Grader
 from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, version_of
 from cellgrad.coursework.mistaken_formulas import mistaken_formulas
@@ -52,6 +53,7 @@ from plain_submission import (
     verdicts,
     workbook,
 )
+from typed_chain import another, typed_chain, unclear
 
 NOBODY = "none"
 STEP = case_of("series-3-4-1")
@@ -176,6 +178,145 @@ def test_a_slip_without_a_name_is_charged_once(manifest, grader):
     places = [("O6", "C6", "I6"), ("P6", "D6", "J6"), ("Q6", "E6", "K6"), ("R6", "F6", "L6")]
     cells = {a: f"={w}-$O$2*3*{g}" for a, w, g in places}
     assert grader.grade(workbook(manifest, cells), "x").score == 58
+
+
+def block(columns, rows):
+    return [f"{column}{row}" for row in rows for column in columns]
+
+
+def array(formula, cells):
+    """Return cells that one array formula fills."""
+    inside = f'<f t="array" ref="{cells[0]}:{cells[-1]}">{formula}</f>'
+    return {cells[0]: inside} | dict.fromkeys(cells[1:], "<v>0</v>")
+
+
+def each(places, formula):
+    """Return a formula for each of some cells, with the letters of its column and its row."""
+    return {a: formula(a.rstrip("0123456789"), int(a.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")))
+            for a in places}  # fmt: skip
+
+
+HIDDEN_GRADIENTS = block("IJKL", (6, 7, 8))
+BEFORE = dict(zip("IJKL", "BCDE", strict=True))
+NODE = dict(zip("IJKL", "CDEF", strict=True))
+ROW = dict(zip("IJKL", (18, 19, 20, 21), strict=True))
+PRE = ("C10", "D10", "E10", "F10")
+UPDATES = block("OPQR", (6, 7, 8))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cells"),
+    [(each(HIDDEN_GRADIENTS, lambda c, r: f"={c}$12*$B{r}"), 12),  # the wrong row
+     (each(HIDDEN_GRADIENTS, lambda c, r: f"={c}$10*{BEFORE[c]}{r}"), 9),  # a $ forgotten
+     (each(["D10", "E10", "F10"], lambda c, r: f"=SUMPRODUCT({chr(ord(c) - 1)}6:"
+           f"{chr(ord(c) - 1)}8,{c}6:{c}8)"), 3),
+     (each(block("IJKL", (14,)), lambda c, r: f"={NODE[c]}10*(1-{NODE[c]}10)"), 4),
+     (each(block("IJKL", (12,)), lambda c, r: f"=$I$23*O{ROW[c]}"), 4),  # updated weights
+     (each(block("IJKL", (12,)), lambda c, r: f"=$I$25*C{ROW[c]}"), 4),  # without fA'
+     (each(block("IJKL", (12,)), lambda c, r: "=$I$23*-0.75"), 4),  # a number for a given
+     (each(PRE, lambda c, r: f"=ROUND($B$6*{c}6+$B$7*{c}7+$B$8*{c}8,2)"), 4),
+     (array("B6:B8*I12:L12", HIDDEN_GRADIENTS), 12),
+     (array("MMULT(B6:B8,I12:L12)", HIDDEN_GRADIENTS), 12),
+     (array("C6:F8-0.75*I6:L8", UPDATES), 12),
+     (array("MMULT(TRANSPOSE(B6:B8),C6:F8)+B6", list(PRE)), 4)],
+)  # fmt: skip
+def test_a_typical_slip_is_charged_once(wrong, cells):
+    found = grade(assignment(HALF), wrong)
+    assert sum(v.verdict in (WRONG, EMBEDDED_CONSTANT) for v in found.verdicts) == cells
+    assert found.score == 58
+    assert sum(bool(v.repeats) for v in found.verdicts) == cells - 1
+
+
+@pytest.mark.slow
+def test_a_catalogued_slip_that_feels_little_of_the_right_formula_is_charged_once():
+    case = replace(HALF, optimizer=Optimizer(weight_decay=0.25))
+    manifest = assignment(case)
+    wrong = {}
+    for cell in manifest.cells:
+        if cell.quantity == "weight_gradient":
+            wrong[cell.address] = "=" + cell.formula.rpartition("+")[0]
+    found = grade(manifest, wrong)
+    assert {v.bug for v in found.verdicts if v.verdict == WRONG} == {"weight-decay-missing"}
+    assert found.score == manifest.points - 1
+    leaky = case_of("leaky-3-4-2")
+    manifest = assignment(leaky)
+    wrong = {
+        c.address: "=" + re.sub(r"\$[A-Z]+\$\d+\*", "0.3*", c.formula)
+        for c in manifest.cells if c.quantity == "post_activation" and "IF(" in c.formula
+    }  # fmt: skip
+    assert len(wrong) >= 3
+    assert grade(manifest, wrong).score == manifest.points - 1
+
+
+def test_a_scratch_cell_that_copies_a_cell_stands_for_it():
+    scratch = {"B1": "=Step!B6", "B2": "=Step!B7", "B3": "=B2"}
+    wrong = each(PRE, lambda c, r: f"=Scratch!$B$1*{c}6+Scratch!$B$2*{c}7+Scratch!$B$3*{c}8")
+    assert grade(assignment(HALF), wrong, sheets={"Scratch": scratch}).score == 58
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [array("0*B6:B8*I10:L10", HIDDEN_GRADIENTS), array("C6:F8", UPDATES),
+     array("I10:L10+0*B6:B8", HIDDEN_GRADIENTS), array("B6:B8*I10:L10*$O$2*2", HIDDEN_GRADIENTS),
+     array("IF(ROW(B6:B8)=6,B6:B8*I12:L12,0)", HIDDEN_GRADIENTS),
+     each(HIDDEN_GRADIENTS, lambda c, r: f"=ROUND($B{r},2)"),
+     each(HIDDEN_GRADIENTS, lambda c, r: f"={c}$12*($B{r}-$B{r})"),
+     each(HIDDEN_GRADIENTS, lambda c, r: f"=2*$B{r}"),
+     each(HIDDEN_GRADIENTS, lambda c, r: f"=$B{r}*$B{r}"),
+     each(HIDDEN_GRADIENTS, lambda c, r: f"=ABS($B{r})")],
+)  # fmt: skip
+def test_gestures_in_many_cells_are_charged_every_time(wrong):
+    assert grade(assignment(HALF), wrong).score == 59 - 12
+
+
+def helped(helper):
+    """Return cells that read one scratch cell where S_ERROR of the output belongs."""
+    cells = {f"I{row}": f"=Scratch!$B$1*B{row}" for row in ROW.values()}
+    cells |= {f"{c}12": f"=Scratch!$B$1*C{row}" for c, row in ROW.items()}
+    return cells, {"Scratch": {"B1": helper}}
+
+
+def test_a_scratch_cell_that_equals_a_graded_one_stands_for_it():
+    manifest = assignment(HALF, ecf_penalty=0.5)
+    cells, sheets = helped("=(Step!C25-Step!C31)*Step!C25")
+    found = grade(manifest, cells | {"I23": "=Scratch!B1"}, sheets=sheets)
+    said = verdicts(found)
+    assert [v.cell.address for v in found.roots] == ["I23"]
+    assert {said[a].verdict for a in cells} == {OK_ECF}
+    assert {said[a].cause for a in cells} == {"I23"}
+    assert {said[a].points for a in cells} == {0.5}
+    zero, sheets = helped("=Step!C25-Step!C25")
+    found = grade(manifest, zero | {"I23": "=Scratch!B1"}, sheets=sheets)
+    assert {verdicts(found)[a].verdict for a in (*zero, "I23")} == {WRONG}
+
+
+def test_a_scratch_cell_worked_out_backwards_stands_for_nothing():
+    def ask(key, _):
+        return Terms("value", 6) if key[0] == "error_signal" and key[1] == 1 else Terms()
+
+    manifest = assignment(HALF, ask)
+    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    cells = {"I23": round(numbers["I23"], 6), "I25": "=Scratch!B1"}
+    found = grade(manifest, cells, sheets={"Scratch": {"B1": "=Step!I23/Step!I27"}})
+    said = verdicts(found)
+    assert said["I23"].verdict == OK
+    assert (said["I25"].verdict, said["I25"].points) == (WRONG, 0)
+
+
+def test_one_wrong_scratch_cell_is_one_mistake():
+    cells, sheets = helped("=(Step!C25-Step!C31)*Step!C25")
+    found = grade(assignment(HALF), cells, sheets=sheets)
+    said = verdicts(found)
+    assert found.score == 58
+    assert [v.cell.address for v in found.roots] == ["I18"]
+    assert {said[a].cause for a in cells if a != "I18"} == {"I18"}
+    for helper in (0.125, "=0*Step!C25", "=Step!C25-Step!C25", "=1/3"):  # computed from nothing
+        cells, sheets = helped(helper)
+        assert grade(assignment(HALF), cells, sheets=sheets).score == 51
+    # what is wrong besides stays wrong
+    cells, sheets = helped("=(Step!C25-Step!C31)*Step!C25")
+    cells["I20"] = "=Scratch!$B$1*2*B20"
+    assert verdicts(grade(assignment(HALF), cells, sheets=sheets))["I20"].verdict == WRONG
 
 
 @pytest.mark.parametrize(
@@ -606,6 +747,65 @@ def test_typed_values_follow_through_the_handout_s_own_cells():
     changed = grade(manifest, cells | {"B18": wrong["C12"], "C23": round(follows, 5)})
     assert verdicts(changed)["C23"].verdict == WRONG
     assert "B18" in changed.notes[0]
+
+
+@pytest.mark.parametrize("decimals", [4, 5, 6])
+@pytest.mark.parametrize("at_each_step", [True, False])
+def test_a_wrong_typed_number_costs_itself_alone(decimals, at_each_step):
+    manifest = assignment(HALF, typed_to(decimals))
+    how = {"decimals": decimals, "at_each_step": at_each_step}
+    right = typed_chain(manifest, **how)
+    lost = unclear(manifest, right, decimals, zeros=False)
+    assert len(lost) < 8
+    for cell in (None, *manifest.cells[::9]):
+        wrong = {} if cell is None else {cell.address: another}
+        numbers = typed_chain(manifest, wrong=wrong, **how)
+        doubtful = unclear(manifest, numbers, decimals, zeros=bool(wrong))
+        bad = {a for a, v in verdicts(grade(manifest, numbers)).items() if v.verdict not in GOOD}
+        assert {*wrong} <= bad <= {*wrong} | doubtful
+
+
+@cache
+def typed_to(decimals):
+    return lambda _key, _index: Terms("value", decimals)
+
+
+@pytest.mark.parametrize("at_each_step", [True, False])
+@pytest.mark.parametrize("address", ["", "C12", "C33", "I27", "O18"])
+def test_typed_numbers_follow_by_a_convention_s_own_formulas(address, at_each_step):
+    conventions = ("error-sign-convention", "loss-doubled")
+    manifest = assignment(HALF, typed_finely, conventions=conventions)
+    forms = {a: f.removeprefix("=") for a, f in flipped(manifest).items()}
+    numbers = typed_chain(manifest, 6, at_each_step=at_each_step,
+                          wrong={address: another}, forms=forms)  # fmt: skip
+    found = grade(manifest, numbers)
+    wrong = {a for a, v in verdicts(found).items() if v.verdict not in GOOD}
+    assert wrong == ({address} if address else set())
+    assert [note.rpartition(" ")[2] for note in found.notes] == ["error-sign-convention"]
+
+
+def test_rounding_at_every_step_is_no_mistake():
+    manifest = assignment(HALF, typed_finely, ecf_penalty=0.5)
+    found = grade(manifest, typed_chain(manifest, 6))
+    assert OK_ECF in {v.verdict for v in found.verdicts}
+    assert found.score == 59
+    wrong = grade(manifest, typed_chain(manifest, 6, wrong={"I23": another}))
+    following = [v for v in wrong.verdicts if v.cause]
+    assert {v.cause for v in following} == {"I23"}
+    assert {v.points for v in following} == {0.5}
+    assert wrong.score == 58 - 0.5 * len(following)
+    mixed = typed_chain(manifest, 6, wrong={"I23": another}) | {"O18": "=C18-$O$2*I18"}
+    assert verdicts(grade(manifest, mixed))["O18"].cause == "I23"
+
+
+def test_a_number_that_rounding_cannot_explain_is_wrong():
+    manifest = assignment(HALF, typed_finely)
+    numbers = typed_chain(manifest, 6, wrong={"C12": another})
+    unit = 1e-6
+    said = verdicts(grade(manifest, numbers | {"C23": numbers["C23"] + 4 * unit}))
+    assert said["C23"].verdict == WRONG  # four weights below 1 leave at most two and a half
+    said = verdicts(grade(manifest, numbers | {"C23": numbers["C23"] + unit}))
+    assert said["C23"].verdict == OK_ECF
 
 
 def test_right_zeros_all_over_the_sheet_are_no_obstacle():
@@ -1053,6 +1253,50 @@ def test_mistakes_are_named(manifest, grader):
             named["all"] += bool(said.bug)
             assert not said.bug or said.bug in by_id()
     assert named["all"] == total["all"] > 20
+
+
+def test_the_name_is_the_one_that_tells_most_of_the_cells(manifest, grader):
+    leaky = assignment(case_of("leaky-3-4-2"))
+    sums = [c for c in leaky.cells if c.quantity == "pre_activation"]
+    assert "bias" not in sums[0].formula
+    for count in (1, 4, len(sums)):
+        wrong = {c.address: "=" + c.formula.partition("+")[2] for c in sums[:count]}
+        found = grade(leaky, wrong)
+        named = {v.bug for v in found.verdicts if v.verdict == WRONG}
+        assert named == {"bias-missing"}, count
+    found = grader.grade(workbook(manifest, {"C33": "=C31-C25"}), "x")
+    assert verdicts(found)["C33"].bug == "error-flipped"
+    found = grader.grade(workbook(manifest, flipped(manifest)), "x")
+    said = verdicts(found)["C33"]
+    assert said.bug == "error-sign-convention"
+    assert "subtract" not in said.message
+    assert "Flip one" not in said.message
+    found = grader.grade(workbook(manifest, {a: f for a, f in flipped(manifest).items()
+                                             if a != "C33"}), "x")  # fmt: skip
+    assert {v.bug for v in found.verdicts if v.verdict == WRONG} == {"gradient-added"}
+
+
+def test_a_formula_that_holds_an_error_is_told_so(manifest, grader):
+    cells = {"C12": "=1/(1+EXP(-#REF!))", "D12": "=D10*#REF!", "C35": "=0.5"}
+    said = verdicts(grader.grade(workbook(manifest, cells), "x"))
+    for address in ("C12", "D12"):
+        assert "holds an error" in said[address].message
+        assert not said[address].points
+    assert "does not follow from anything given" in said["C35"].message
+
+
+def test_long_wrong_sums_are_compared_without_recursion(monkeypatch, manifest, grader):
+    monkeypatch.setattr(cache_of_formulas, "MAX_KEPT", 100)  # each is read anew
+    tail = "+$B$6-$B$6" * 600
+    skipped = each(PRE, lambda c, r: f"=$B$6*{c}6+$B$7*{c}7{tail}")
+    found = grader.grade(workbook(manifest, skipped), "x")
+    assert not found.problem
+    assert {v.bug for v in found.verdicts if v.verdict == WRONG} == {"last-term-skipped"}
+    assert found.score == 58
+    more = each(PRE, lambda c, r: f"=$B$6*{c}6+$B$7*{c}7" + f"+$B$8*{c}8" * 600)
+    found = grader.grade(workbook(manifest, more), "x")
+    assert not found.problem
+    assert found.score == 55
 
 
 # the tests above see these faults of a grader

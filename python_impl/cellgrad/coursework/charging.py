@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from cellgrad.bugs.entry import Variant
 from cellgrad.coursework.conventions import Convention, Values
 from cellgrad.coursework.formulas.tree import Place
+from cellgrad.coursework.key import equal
 from cellgrad.coursework.model import (
     EMBEDDED_CONSTANT,
     HARDCODED,
@@ -85,7 +86,7 @@ class Charger:
             for cell, finding in zip(self._key.manifest.cells, findings, strict=True)
         ]
         charged: dict[tuple[str, str], int] = {}
-        names = self._names(findings)
+        names = self._names(findings, values)
         followed = sum(  # typed numbers follow by the key's formulas
             1 << self._judge.slot(n) for n, finding in enumerate(findings)
             if finding.verdict == OK_ECF and self._is_typed(n)
@@ -148,15 +149,26 @@ class Charger:
             bits &= bits - 1
         return reached
 
-    def _names(self, findings: Sequence[Finding]) -> dict[int, Variant]:
+    def _names(self, findings: Sequence[Finding], values: Values) -> dict[int, Variant]:
         """Return the catalogue's names for the wrong cells that have one, by slot."""
-        first = self._key.givens
-        wrong = {
-            first + n: finding.transplanted for n, finding in enumerate(findings)
-            if finding.verdict in (WRONG, EMBEDDED_CONSTANT) and finding.transplanted is not None
-        }  # fmt: skip
-        right = [first + n for n, each in enumerate(findings) if each.verdict in (OK, OK_ECF)]
-        return self._mistakes().names(wrong, right) if wrong else {}
+        wrong, right, hidden = dict[int, Values](), list[int](), dict[int, Values]()
+        for number, finding in enumerate(findings):
+            slot = self._judge.slot(number)
+            if finding.verdict in (WRONG, EMBEDDED_CONSTANT):
+                if finding.transplanted is not None:
+                    wrong[slot] = finding.transplanted
+            elif finding.verdict in (OK, OK_ECF):
+                right.append(slot)
+        if not wrong:
+            return {}
+        bits = sum(1 << slot for slot in wrong)
+        for slot in right:
+            number = slot - self._key.givens
+            if findings[number].verdict == OK and self._reached(number) & bits:
+                made = self._judge.transplanted(slot, values)
+                if not equal(made, values[slot]).all():  # right because two mistakes cancel
+                    hidden[slot] = made
+        return self._mistakes().names(wrong, right, hidden)
 
     def _put_down(
         self, number: int, charge: Charge, reached: int, wrong: int, unknown: int

@@ -41,8 +41,8 @@ def count_edits(book: StudentBook, slot: int) -> int:
     """Return by how many operands and operators the formula differs from the right one.
 
     An operand that is dropped or added together with its own operator is one edit:
-    ``w-g`` for ``w-LR*g``, but not ``w*g``. So is a range in place of another, and ROUND with
-    its digits.
+    ``w-g`` for ``w-LR*g``, but not ``w*g``. So is a range in place of another, ROUND with its
+    digits, and a number in place of one that is given.
     """
     place, key = book.where[slot], book.key
     formula = book.formula(place) if place is not None else None
@@ -64,7 +64,9 @@ def count_edits(book: StudentBook, slot: int) -> int:
     extra, missing = mine.signs - there.signs, there.signs - mine.signs
     added, dropped = mine.operands - there.operands, there.operands - mine.operands
     of_one_range = _of_one_range(added, mine.ranges)
-    most = max(added.total(), dropped.total())
+    most = _exchanged(added, dropped, key.givens)
+    if _cells(mine) == 1 < _cells(there) and any(there.operands[each] for each in added):
+        most += 1  # one cell that stands for all, such as x * x for x * y, is no slip of the pen
     if added.total() > dropped.total():
         _take_along(added, mine.own, extra)
     else:
@@ -72,6 +74,41 @@ def count_edits(book: StudentBook, slot: int) -> int:
     if any(extra[sign] for sign in _TERMS) and any(missing[sign] for sign in _FACTORS):
         return _MANY  # a sum in place of a product is another formula
     return most - max(of_one_range - 1, 0) + max(extra.total(), missing.total())
+
+
+def _exchanged(added: Counter[object], dropped: Counter[object], givens: int) -> int:
+    """Return how many operands stand in place of others, or of nothing.
+
+    A function never stands in place of a cell, nor a number in place of one to be worked out.
+
+    Args:
+        added: what only the student's formula has.
+        dropped: what only the right one has.
+        givens: the number of givens; their slots come first.
+    """
+    calls, others = _split(added, "call")
+    calls_dropped, others_dropped = _split(dropped, "call")
+    numbers, _ = _split(added, "number")
+    replaceable = _split(dropped, "number")[0] + sum(
+        times for operand, times in dropped.items()
+        if isinstance(operand, tuple) and operand[0] == "cell" and operand[1] in range(givens)
+    )  # fmt: skip
+    worked_out = max(min(numbers, others_dropped) - replaceable, 0)
+    return max(calls, calls_dropped) + max(others, others_dropped) + worked_out
+
+
+def _cells(parts: _Parts) -> int:
+    """Return how many different cells a formula is made of."""
+    return sum(isinstance(each, tuple) and each[0] == "cell" for each in parts.operands)
+
+
+def _split(operands: Counter[object], kind: str) -> tuple[int, int]:
+    """Return how many operands are of a kind, and how many are not."""
+    found = sum(
+        times for operand, times in operands.items()
+        if isinstance(operand, tuple) and operand[0] == kind
+    )  # fmt: skip
+    return found, operands.total() - found
 
 
 def _of_one_range(added: Counter[object], ranges: dict[object, Counter[int]]) -> int:

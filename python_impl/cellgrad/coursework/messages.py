@@ -91,10 +91,9 @@ def _wrong(cell: GradedCell, finding: Finding, bug: str) -> str:
         return f"This is no number; {cell.label} is asked for ({cell.equation})."
     if bug:
         entry = by_id()[bug]
-        unused = ": a convention that is not used here."
-        return f"{entry.title} ({cell.equation})" + (
-            unused if entry.kind == CONVENTION else f". {entry.fix}"
-        )
+        if entry.kind == CONVENTION and entry.fix.startswith("Nothing"):
+            return f"{entry.title} ({cell.equation}): a convention that is not used here."
+        return f"{entry.title} ({cell.equation}). {entry.fix}"
     if finding.why == HOLDS_ERROR:
         return _error(cell)
     typed = cell.takes == VALUE and finding.transplanted is None

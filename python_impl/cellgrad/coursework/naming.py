@@ -169,18 +169,22 @@ class Mistakes:
         self._marks.add(mark)
         return seen
 
-    def names(self, wrong: Mapping[int, Values], right: Iterable[int]) -> dict[int, Variant]:
+    def names(
+        self, wrong: Mapping[int, Values], right: Iterable[int], hidden: Mapping[int, Values]
+    ) -> dict[int, Variant]:
         """Return for each wrong cell the variant that computes what its formula computes.
 
-        Of several it is the one that tells most of the student's cells of the same quantity,
-        wrong and right; then one that begins in this quantity; then the one that tells most of
-        the other cells.
+        Of several it is the one that tells most of the student's wrong cells of the same
+        quantity; then the one that tells most of all cells, wrong and right; then one that
+        begins in this quantity.
 
         Args:
             wrong: by slot, what the student's formulas make of the right values.
             right: the slots whose formulas are right.
+            hidden: the same as ``wrong`` for formulas that are wrong only where an earlier
+                mistake is put right.
         """
-        telling = _Telling(self, wrong, frozenset(right))
+        telling = _Telling(self, {**wrong, **hidden}, frozenset(right))
         found = {}
         for slot, transplanted in wrong.items():
             fits = [
@@ -199,8 +203,8 @@ class Mistakes:
 
     def tells(
         self, variant: Variant, slots: Iterable[int], wrong: Mapping[int, Values]
-    ) -> Iterator[str]:
-        """Yield the quantity of every cell that is as a variant would have it.
+    ) -> Iterator[tuple[str, bool]]:
+        """Yield the quantity of every cell that is as a variant has it, and whether it is wrong.
 
         Args:
             variant: the variant.
@@ -211,9 +215,9 @@ class Mistakes:
         for slot in slots:
             if slot in wrong:
                 if slot in made and self._agrees(made[slot], wrong[slot]):
-                    yield self._quantity(slot)
+                    yield self._quantity(slot), True
             elif slot not in made:
-                yield self._quantity(slot)
+                yield self._quantity(slot), False
 
     def _by_variant(self) -> dict[Variant, dict[int, Values]]:
         if not self._variants:
@@ -236,15 +240,15 @@ class _Telling:
         self, mistakes: Mistakes, wrong: Mapping[int, Values], right: frozenset[int]
     ) -> None:
         self._mistakes, self._wrong, self._slots = mistakes, wrong, sorted({*wrong, *right})
-        self._told: dict[Variant, Counter[str]] = {}
+        self._told: dict[Variant, Counter[tuple[str, bool]]] = {}
 
-    def rank(self, variant: Variant, quantity: str) -> tuple[int, bool, int]:
+    def rank(self, variant: Variant, quantity: str) -> tuple[int, int, bool]:
         """Return how well a variant explains a mistake in a quantity: the larger, the better."""
         told = self._told.get(variant)
         if told is None:
             told = Counter(self._mistakes.tells(variant, self._slots, self._wrong))
             self._told[variant] = told
-        return told[quantity], variant.first == quantity, told.total()
+        return told[quantity, True], told.total(), variant.first == quantity
 
 
 def telling(values: Values, most: int = DRAWS) -> list[int]:

@@ -278,11 +278,7 @@ class Judge:
             return False
         value = self.cells[number].takes == VALUE
         if entry.formula:
-            circle = self.own.circular.get(place, 0)
-            try:
-                found = as_numbers(Transplants(self.book, values).of(slot, circle), self.draws)
-            except FormulaProblemError:
-                return False
+            found = self.transplanted(slot, values, self.own.circular.get(place, 0))
             if equal(found, values[slot]).all():
                 return True
         typed = self.own.actual.get(slot, np.nan) if entry.formula else self._typed(place)
@@ -292,6 +288,19 @@ class Judge:
         return self.numbers.right(slot, typed, values) or (
             follows(slot, typed, values, over or self.key.over)
         )
+
+    def transplanted(
+        self,
+        slot: int,
+        values: Values,
+        circle: int = 0,
+        aliases: Mapping[Place, int] | None = None,
+    ) -> Values:
+        """Return what a formula makes of the key's values; NaN where that cannot be told."""
+        try:
+            return as_numbers(Transplants(self.book, values, aliases).of(slot, circle), self.draws)
+        except FormulaProblemError:
+            return np.full(self.draws, np.nan)
 
     def _world(self, values: Values) -> tuple[OwnWorld, NDArray[np.bool_]]:
         """Return the own world, and of every graded cell whether it equals these values.
@@ -400,7 +409,7 @@ class Judge:
         the graded cell.
         """
         aliases, through = {}, 0
-        for scratch in self._scratch(place):
+        for scratch in self._scratch(slot, place):
             other = self._stands_for(scratch, slot)
             if other is not None:
                 aliases[scratch], through = other, through | 1 << other
@@ -445,7 +454,8 @@ class Judge:
             place = self.book.where[self.slot(number)]
             if finding.verdict != WRONG or finding.transplanted is None or place is None:
                 continue
-            for scratch in self._scratch(place) if place not in self.own.circular else ():
+            scratches = self._scratch(self.slot(number), place)
+            for scratch in scratches if place not in self.own.circular else ():
                 if self._varied(scratch) is not None:
                     readers.setdefault(scratch, []).append(number)
         return readers
@@ -465,18 +475,19 @@ class Judge:
         self, slot: int, values: Values, aliases: Mapping[Place, int], circle: int = 0
     ) -> Values | None:
         """Return what a formula makes of the key's values if that is right; None if it is not."""
-        try:
-            found = as_numbers(Transplants(self.book, values, aliases).of(slot, circle), self.draws)
-        except FormulaProblemError:
-            return None
+        found = self.transplanted(slot, values, circle, aliases)
         return found if equal(found, values[slot]).all() else None
 
-    def _scratch(self, place: Place) -> Iterator[Place]:
-        """Yield the scratch cells that a cell reads, directly or through others, and that work."""
-        seen, stack = set[Place](), [place]
+    def _scratch(self, slot: int, place: Place) -> Iterator[Place]:
+        """Yield the scratch cells that a cell reads, directly or through others.
+
+        They are worked out from something, and not from what comes after the cell itself.
+        """
+        seen, stack, later = set[Place](), [place], self.key.after[slot] | 1 << slot
         while stack:
             for other in self.book.reads(stack.pop()):
-                if other in seen or other in self.book.slot_at or not self.own.reached.get(other):
+                reached = self.own.reached.get(other, 0)
+                if other in seen or other in self.book.slot_at or not reached or reached & later:
                     continue
                 seen.add(other)
                 stack.append(other)
