@@ -9,9 +9,9 @@ from xml.sax.saxutils import escape
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.read import read_case
-from cellgrad.coursework.grade_one import Grader
+from cellgrad.coursework.grading.grade_one import Grader
+from cellgrad.coursework.grading.template_cells import everything, given_number, template_of
 from cellgrad.coursework.model import Handout, Manifest, Policy, Student
-from cellgrad.coursework.template_cells import everything, given_number, template_of
 from cellgrad.workbook import write_workbook
 from cellgrad.xlsx.addresses import parse_a1
 

@@ -23,23 +23,24 @@ from hypothesis import strategies as st
 from cellgrad.bugs.catalogue import by_id, variants
 from cellgrad.bugs.program import Program
 from cellgrad.cli.assign import Options, assign_command
-from cellgrad.coursework.assign import Numbers, assign, moodle_name, moodle_names
-from cellgrad.coursework.assignment import computed, parse_assignment, read_assignment
-from cellgrad.coursework.discriminate import Discrimination
-from cellgrad.coursework.givens import drawn, few_digits, unfit
-from cellgrad.coursework.handout.workbook import handout_bytes, worksheet_bytes
-from cellgrad.coursework.init import write_example
 from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
 from cellgrad.coursework.model import Student
-from cellgrad.coursework.record import excused
+from cellgrad.coursework.results.record import excused
 from cellgrad.coursework.roster import read_roster, roster_of, safe_name
 from cellgrad.coursework.secret import TOKEN, Stream, read_secret, token_of, write_secret
+from cellgrad.coursework.setting.assign import Numbers, assign, moodle_name, moodle_names
+from cellgrad.coursework.setting.assignment import computed, parse_assignment, read_assignment
+from cellgrad.coursework.setting.discriminate import Discrimination
+from cellgrad.coursework.setting.givens import drawn, few_digits, unfit
+from cellgrad.coursework.setting.handout.workbook import handout_bytes, worksheet_bytes
+from cellgrad.coursework.setting.init import write_example
 from cellgrad.errors import InputError
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import Range, parse_a1
 from cellgrad.xlsx.book import read_book
 
-EXAMPLE = Path(__file__).parent.parent / "python_impl" / "cellgrad" / "coursework" / "templates"
+COURSEWORK = Path(__file__).parent.parent / "python_impl" / "cellgrad" / "coursework"
+EXAMPLE = COURSEWORK / "setting" / "templates"
 STUDENTS = [
     Student("s1001", "Amara Okafor"),
     Student("s1002", '=HYPERLINK("http://x","y")'),
@@ -806,7 +807,7 @@ def test_what_goes_wrong_leaves_nothing_behind(tmp_path, monkeypatch, place):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"cellgrad.coursework.{place}", fail)
+    monkeypatch.setattr(f"cellgrad.coursework.setting.{place}", fail)
     with pytest.raises(InputError, match="No space left"):
         assign(assignment_of(), STUDENTS[:1], tmp_path / "out", worksheet=False)
     assert list(tmp_path.iterdir()) == []
@@ -973,7 +974,7 @@ def test_many_students_are_written_on_several_cores_as_on_one(tmp_path, monkeypa
     ticks = []
     assign(small, students, tmp_path / "a", secret=secret, worksheet=False,
            advance=lambda: ticks.append(1))  # fmt: skip
-    monkeypatch.setattr("cellgrad.coursework.assign.WORTH_SHARING", 1_000)
+    monkeypatch.setattr("cellgrad.coursework.setting.assign.WORTH_SHARING", 1_000)
     assign(small, students, tmp_path / "b", secret=secret, worksheet=False)
     assert len(ticks) == 9
     for path in (tmp_path / "a").rglob("*"):
@@ -1094,7 +1095,7 @@ def test_folders_that_were_made_go_again_if_nothing_was_written(tmp_path, monkey
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cellgrad.coursework.assign.readme", fail)
+    monkeypatch.setattr("cellgrad.coursework.setting.assign.readme", fail)
     with pytest.raises(InputError, match="No space left"):
         assign(assignment_of(), STUDENTS[:1], tmp_path / "a" / "b" / "out", worksheet=False)
     assert list(tmp_path.iterdir()) == []
@@ -1155,7 +1156,8 @@ def test_a_workbook_is_of_its_assignment_even_under_the_same_id(tmp_path):
 def test_the_readme_names_the_worksheet_only_if_there_is_one(tmp_path, monkeypatch):
     kept_secret(tmp_path)
     for made in (b"%PDF", "none: LibreOffice is not installed"):
-        monkeypatch.setattr("cellgrad.coursework.assign.worksheet_pdf", lambda *_, m=made: m)
+        place = "cellgrad.coursework.setting.assign.worksheet_pdf"
+        monkeypatch.setattr(place, lambda *_, m=made: m)
         folder = tmp_path / type(made).__name__
         assign(assignment_of(), STUDENTS[:1], folder, secret=tmp_path / "ex.secret")
         text = (folder / "README.txt").read_text("utf-8")

@@ -22,14 +22,6 @@ from openpyxl.formatting.rule import CellIsRule, ColorScaleRule, FormulaRule
 from openpyxl.styles import Font, PatternFill
 
 from cellgrad.bugs.catalogue import by_id
-from cellgrad.coursework.class_page import class_page
-from cellgrad.coursework.feedback import page, workbook_bytes
-from cellgrad.coursework.feedback.legend import MORE
-from cellgrad.coursework.feedback.parts import Parts
-from cellgrad.coursework.feedback.places import places
-from cellgrad.coursework.feedback.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
-from cellgrad.coursework.feedback.tags import Patch, tags, utf8, with_attributes
-from cellgrad.coursework.handout.step import BLANK_MEANING, GIVEN_MEANING
 from cellgrad.coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
@@ -40,8 +32,16 @@ from cellgrad.coursework.model import (
     VERDICTS,
     WRONG,
 )
-from cellgrad.coursework.outputs import write_all
-from cellgrad.coursework.outputs.gradescope import gradescope_results
+from cellgrad.coursework.results.class_page import class_page
+from cellgrad.coursework.results.feedback import page, workbook_bytes
+from cellgrad.coursework.results.feedback.legend import MORE
+from cellgrad.coursework.results.feedback.parts import Parts
+from cellgrad.coursework.results.feedback.places import places
+from cellgrad.coursework.results.feedback.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
+from cellgrad.coursework.results.feedback.tags import Patch, tags, utf8, with_attributes
+from cellgrad.coursework.results.outputs import write_all
+from cellgrad.coursework.results.outputs.gradescope import gradescope_results
+from cellgrad.coursework.setting.handout.step import BLANK_MEANING, GIVEN_MEANING
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import read_book

@@ -27,16 +27,16 @@ from cellgrad.coursework.kits.__main__ import main as kits_command
 from cellgrad.coursework.kits.wheel import wheel_bytes, wheel_name
 from cellgrad.coursework.kits.write import KINDS, MANIFEST, WHEEL, write_kit
 from cellgrad.coursework.manifest_file import manifest_bytes, version_of
-from cellgrad.coursework.matching import OTHER_ASSIGNMENT, ByName
 from cellgrad.coursework.model import OK, WRONG
 from cellgrad.coursework.moodle_worksheet import moodle_number
-from cellgrad.coursework.outputs import FORMATS, write_all
-from cellgrad.coursework.outputs.canvas_points import canvas_points
-from cellgrad.coursework.outputs.gradescope import gradescope_results
-from cellgrad.coursework.outputs.moodle_feedback import write_feedback_zip
-from cellgrad.coursework.outputs.prairielearn import MAX_BYTES, prairielearn_results
-from cellgrad.coursework.outputs.text import csv_line
+from cellgrad.coursework.results.outputs import FORMATS, write_all
+from cellgrad.coursework.results.outputs.canvas_points import canvas_points
+from cellgrad.coursework.results.outputs.gradescope import gradescope_results
+from cellgrad.coursework.results.outputs.moodle_feedback import write_feedback_zip
+from cellgrad.coursework.results.outputs.prairielearn import MAX_BYTES, prairielearn_results
+from cellgrad.coursework.results.outputs.text import csv_line
 from cellgrad.coursework.roster import read_roster
+from cellgrad.coursework.taking_in.matching import OTHER_ASSIGNMENT, ByName
 from cellgrad.errors import InputError
 from graded import (
     HOSTILE,
@@ -729,7 +729,7 @@ def test_the_wheel_of_a_kit_is_a_wheel_of_what_is_running(tmp_path):
         assert {line.split(",")[0] for line in record} == names
     assert {"cellgrad/coursework/kits/__main__.py", "cellgrad/cli/main.py"} <= names
     assert "cellgrad/data/reference/schema/gradebook.schema.json" in names
-    assert "cellgrad/coursework/feedback/templates/student.html.jinja" in names
+    assert "cellgrad/coursework/results/feedback/templates/student.html.jinja" in names
     assert not any("__pycache__" in name for name in names)
 
 
@@ -750,11 +750,11 @@ def test_an_unknown_kit_is_refused(tmp_path):
 
 def _assigned(folder):
     """Write the example assignment; return its folder and its manifest."""
-    from cellgrad.coursework.assign import assign  # noqa: PLC0415 (slow to import)
-    from cellgrad.coursework.assignment import read_assignment  # noqa: PLC0415
-    from cellgrad.coursework.init import ASSIGNMENT, ROSTER, write_example  # noqa: PLC0415
     from cellgrad.coursework.manifest_file import read_manifest  # noqa: PLC0415
     from cellgrad.coursework.roster import read_roster  # noqa: PLC0415
+    from cellgrad.coursework.setting.assign import assign  # noqa: PLC0415 (slow to import)
+    from cellgrad.coursework.setting.assignment import read_assignment  # noqa: PLC0415
+    from cellgrad.coursework.setting.init import ASSIGNMENT, ROSTER, write_example  # noqa: PLC0415
 
     write_example(folder / "example")
     assign(

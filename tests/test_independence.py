@@ -33,6 +33,17 @@ MAY_IMPORT = {
     "case": {"case", "errors", "files", "shipped"},
     "xlsx": {"xlsx", "errors", "files"},
 }
+COURSEWORK = [
+    {"derivation", "secret", "tolerance"},
+    {"model"},
+    {"roster", "manifest_file", "formulas"},
+    {"moodle_worksheet", "setting"},
+    {"grading", "taking_in"},
+    {"results"},
+    {"running"},
+    {"rehearsal", "kits"},
+]
+COURSEWORK_RANK = {room: rank for rank, rooms in enumerate(COURSEWORK) for room in rooms}
 WORKBOOK_TAKES = {"addresses", "map_sheet"}
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 
@@ -83,6 +94,18 @@ def test_the_two_routes_share_nothing_but_the_case(path):
             assert target in MAY_IMPORT[room], f"{path.name} imports {name}"
         if room == "workbook" and target == "xlsx" and len(name.split(".")) > 2:
             assert name.split(".")[2] in WORKBOOK_TAKES, f"{path.name} imports {name}"
+
+
+def test_the_rooms_of_coursework_import_from_high_to_low():
+    for path in SOURCES:
+        package, inner, *_ = (*path.relative_to(PACKAGE).with_suffix("").parts, "__init__")
+        if package != "coursework" or inner == "__init__":
+            continue
+        assert inner in COURSEWORK_RANK, f"coursework/{inner} has no rank"
+        for name in imports_of(path):
+            _, room, target, *_ = (*name.split("."), "", "")
+            if room == "coursework" and target not in ("", inner):
+                assert COURSEWORK_RANK[target] < COURSEWORK_RANK[inner], f"{path.name}: {name}"
 
 
 def test_nothing_that_verifies_uses_a_training_kernel():

@@ -25,9 +25,6 @@ from cellgrad.case.read import parse_case
 from cellgrad.case.write import case_document
 from cellgrad.cli.assign import Options, assign_command
 from cellgrad.cli.grade import grade_command
-from cellgrad.coursework.assign import assign
-from cellgrad.coursework.assignment import parse_assignment, read_assignment
-from cellgrad.coursework.copying import Copying
 from cellgrad.coursework.derivation import (
     MODULUS,
     SIGNS,
@@ -39,23 +36,26 @@ from cellgrad.coursework.derivation import (
     numbers,
     start_of,
 )
-from cellgrad.coursework.discriminate import Discrimination
-from cellgrad.coursework.givens import few_digits, unfit
-from cellgrad.coursework.grade_one import Grader
-from cellgrad.coursework.handout.one_file import one_file
-from cellgrad.coursework.intake import Intake
-from cellgrad.coursework.judge import Judge
+from cellgrad.coursework.grading.grade_one import Grader
+from cellgrad.coursework.grading.template_cells import given_number
+from cellgrad.coursework.grading.typed_id import enrolled
 from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
-from cellgrad.coursework.matching import ByName
 from cellgrad.coursework.model import OK, OK_ECF, WRONG, Student
-from cellgrad.coursework.plan import plan_of
-from cellgrad.coursework.rehearse import rehearse
-from cellgrad.coursework.runner import Settings, grade_all
-from cellgrad.coursework.shifts import MOST_STUDENTS, check_ids, chosen
-from cellgrad.coursework.store import Codec
-from cellgrad.coursework.students import KINDS, Classroom
-from cellgrad.coursework.template_cells import given_number
-from cellgrad.coursework.typed_id import enrolled
+from cellgrad.coursework.rehearsal.rehearse import rehearse
+from cellgrad.coursework.rehearsal.students import KINDS, Classroom
+from cellgrad.coursework.running.judge import Judge
+from cellgrad.coursework.running.runner import Settings, grade_all
+from cellgrad.coursework.running.store import Codec
+from cellgrad.coursework.setting.assign import assign
+from cellgrad.coursework.setting.assignment import parse_assignment, read_assignment
+from cellgrad.coursework.setting.discriminate import Discrimination
+from cellgrad.coursework.setting.givens import few_digits, unfit
+from cellgrad.coursework.setting.handout.one_file import one_file
+from cellgrad.coursework.setting.plan import plan_of
+from cellgrad.coursework.setting.shifts import MOST_STUDENTS, check_ids, chosen
+from cellgrad.coursework.taking_in.copying import Copying
+from cellgrad.coursework.taking_in.intake import Intake
+from cellgrad.coursework.taking_in.matching import ByName
 from cellgrad.engines import libreoffice
 from cellgrad.engines.formualizer import store_values
 from cellgrad.errors import InputError
@@ -459,7 +459,7 @@ def test_equal_numbers_are_nobodys_even_where_there_are_few():
 
 
 def test_where_no_numbers_will_do_one_line_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("cellgrad.coursework.assign.chosen", lambda *_: None)
+    monkeypatch.setattr("cellgrad.coursework.setting.assign.chosen", lambda *_: None)
     with pytest.raises(InputError, match="one_file: no numbers were found") as refused:
         assign(one_file_of(text_of()), STUDENTS[:1], tmp_path / "o", worksheet=False)
     assert "one_file = false" in refused.value.remedy

@@ -15,9 +15,8 @@ from rich.console import Console
 
 from cellgrad.bugs.catalogue import by_id
 from cellgrad.cli import rehearse as shown
-from cellgrad.coursework.assign import assign
-from cellgrad.coursework.grade_one import Grader
-from cellgrad.coursework.intake import Intake
+from cellgrad.coursework.grading.grade_one import Grader
+from cellgrad.coursework.grading.naming import telling
 from cellgrad.coursework.model import (
     EMBEDDED_CONSTANT,
     HARDCODED,
@@ -29,8 +28,7 @@ from cellgrad.coursework.model import (
     Policy,
     Student,
 )
-from cellgrad.coursework.naming import telling
-from cellgrad.coursework.rehearse import (
+from cellgrad.coursework.rehearsal.rehearse import (
     AS_ANOTHER,
     AS_MADE,
     NOT_NAMED,
@@ -38,8 +36,10 @@ from cellgrad.coursework.rehearse import (
     compare,
     rehearse,
 )
-from cellgrad.coursework.runner import Settings, grade_all
-from cellgrad.coursework.students import KINDS, Classroom, Work
+from cellgrad.coursework.rehearsal.students import KINDS, Classroom, Work
+from cellgrad.coursework.running.runner import Settings, grade_all
+from cellgrad.coursework.setting.assign import assign
+from cellgrad.coursework.taking_in.intake import Intake
 from cellgrad.errors import InputError
 from grading_oracle import differs
 from plain_submission import TOKEN

@@ -13,7 +13,6 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.formula import ArrayFormula
 
 from cellgrad.build import workbook_bytes
-from cellgrad.coursework import dialects
 from cellgrad.coursework.formulas.cache import Formulas
 from cellgrad.coursework.formulas.evaluate import evaluate
 from cellgrad.coursework.formulas.functions import FUNCTIONS
@@ -21,7 +20,8 @@ from cellgrad.coursework.formulas.limits import Budget, FormulaProblemError
 from cellgrad.coursework.formulas.parser import parse
 from cellgrad.coursework.formulas.tree import text_of
 from cellgrad.coursework.formulas.values import Area, Logical
-from cellgrad.coursework.key import _bounds
+from cellgrad.coursework.grading import dialects
+from cellgrad.coursework.grading.key import _bounds
 from cellgrad.coursework.model import OK, OK_ECF
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
 from plain_submission import (

@@ -18,14 +18,15 @@ import pytest
 from cellgrad.bugs.catalogue import by_id
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.structure import Structure
-from cellgrad.coursework import manifest_file, patterns, verdict, world
-from cellgrad.coursework.assignment import parse_assignment
-from cellgrad.coursework.draws import COUNT, draw_givens
-from cellgrad.coursework.edits import count_edits
+from cellgrad.coursework import manifest_file
 from cellgrad.coursework.formulas import cache as cache_of_formulas
-from cellgrad.coursework.grade_one import Grader
+from cellgrad.coursework.grading import patterns, verdict, world
+from cellgrad.coursework.grading.draws import COUNT, draw_givens
+from cellgrad.coursework.grading.edits import count_edits
+from cellgrad.coursework.grading.grade_one import Grader
+from cellgrad.coursework.grading.submission import read_submission
+from cellgrad.coursework.grading.template_cells import Terms
 from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, version_of
-from cellgrad.coursework.mistaken_formulas import mistaken_formulas
 from cellgrad.coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
@@ -36,8 +37,8 @@ from cellgrad.coursework.model import (
     WRONG,
     Policy,
 )
-from cellgrad.coursework.submission import read_submission
-from cellgrad.coursework.template_cells import Terms
+from cellgrad.coursework.rehearsal.mistaken_formulas import mistaken_formulas
+from cellgrad.coursework.setting.assignment import parse_assignment
 from cellgrad.errors import InputError
 from cellgrad.verify.expected import step_of
 from grading_oracle import differs
@@ -399,7 +400,7 @@ def test_the_repeats_of_a_few_mistakes_are_forgiven(policy, repeats_charged):
 
 
 def test_how_many_mistakes_are_forgiven_is_read_and_kept():
-    text = (files("cellgrad.coursework") / "templates" / "assignment.toml").read_bytes()
+    text = (files("cellgrad.coursework.setting") / "templates" / "assignment.toml").read_bytes()
     assert parse_assignment(text).policy.repeats_forgiven == Policy().repeats_forgiven == 3
     five = text.replace(b"repeats_forgiven = 3", b"repeats_forgiven = 5")
     policy = parse_assignment(five).policy
@@ -1328,6 +1329,6 @@ def test_a_grader_with_a_loose_tolerance_is_caught(monkeypatch, manifest):
 
 
 def test_a_grader_that_forgives_every_repeat_is_caught(monkeypatch, manifest):
-    monkeypatch.setattr("cellgrad.coursework.charging.is_slip", lambda *a, **k: True)
+    monkeypatch.setattr("cellgrad.coursework.grading.charging.is_slip", lambda *a, **k: True)
     assert grade(manifest, all_but_givens(manifest, "=$B$6")).score > 0
     assert patterns.is_slip is not None

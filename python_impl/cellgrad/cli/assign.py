@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cellgrad.coursework.assign import MOODLE, Assigned, assign
-from cellgrad.coursework.assignment import read_assignment
-from cellgrad.coursework.init import ASSIGNMENT, ROSTER, write_example
 from cellgrad.coursework.kits.write import KINDS, write_kit
 from cellgrad.coursework.roster import Roster, roster_of
+from cellgrad.coursework.setting.assign import MOODLE, Assigned, assign
+from cellgrad.coursework.setting.assignment import read_assignment
+from cellgrad.coursework.setting.init import ASSIGNMENT, ROSTER, write_example
 from cellgrad.errors import InputError, printable
 
 

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cellgrad.coursework.feedback.summary import counted, plain_number
-from cellgrad.coursework.intake import Intake
 from cellgrad.coursework.manifest_file import read_manifest
-from cellgrad.coursework.matching import OTHER_ASSIGNMENT
 from cellgrad.coursework.model import REVIEW, Grade, Student
-from cellgrad.coursework.outputs import USUAL, check_formats, write_all
-from cellgrad.coursework.outputs.canvas_points import canvas_points
-from cellgrad.coursework.outputs.moodle_feedback import NAME as MOODLE_ZIP
-from cellgrad.coursework.results_folder import check_results, claim_results
+from cellgrad.coursework.results.feedback.summary import counted, plain_number
+from cellgrad.coursework.results.outputs import USUAL, check_formats, write_all
+from cellgrad.coursework.results.outputs.canvas_points import canvas_points
+from cellgrad.coursework.results.outputs.moodle_feedback import NAME as MOODLE_ZIP
 from cellgrad.coursework.roster import read_roster
-from cellgrad.coursework.runner import FEEDBACK, Settings, grade_all
+from cellgrad.coursework.running.results_folder import check_results, claim_results
+from cellgrad.coursework.running.runner import FEEDBACK, Settings, grade_all
+from cellgrad.coursework.taking_in.intake import Intake
+from cellgrad.coursework.taking_in.matching import OTHER_ASSIGNMENT
 from cellgrad.errors import InputError, printable
 
 _NAMED = 3

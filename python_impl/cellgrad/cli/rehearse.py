@@ -11,8 +11,14 @@ from rich.table import Table
 from cellgrad.cli.grade import progress_bar
 from cellgrad.coursework.manifest_file import KEPT, manifest_path, read_manifest
 from cellgrad.coursework.model import VERDICTS
-from cellgrad.coursework.rehearse import AS_ANOTHER, AS_MADE, NOT_NAMED, Rehearsal, rehearse
-from cellgrad.coursework.runner import Settings
+from cellgrad.coursework.rehearsal.rehearse import (
+    AS_ANOTHER,
+    AS_MADE,
+    NOT_NAMED,
+    Rehearsal,
+    rehearse,
+)
+from cellgrad.coursework.running.runner import Settings
 from cellgrad.errors import InputError, printable
 
 _SHOWN = 20

@@ -246,7 +246,7 @@ class Grade:
         review: why a person should look at it, one reason a line.
         notes: what else was seen (tampered givens, forged stored values, …), for the lecturer.
         copying: potential copying, with its evidence, one line each.
-        evidence: what is compared between submissions (see coursework.copying).
+        evidence: what is compared between submissions (see coursework.taking_in.copying).
         superseded: the file of the same student that counts instead of this one; empty where
             this one counts.
     """

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cellgrad.coursework.feedback.summary import MEANINGS, WORDS, plain_number, summary
 from cellgrad.coursework.kits.one import grade_folder
 from cellgrad.coursework.manifest_file import read_manifest
 from cellgrad.coursework.model import OK, OK_ECF, Grade
-from cellgrad.coursework.outputs.text import one_line
+from cellgrad.coursework.results.feedback.summary import MEANINGS, WORDS, plain_number, summary
+from cellgrad.coursework.results.outputs.text import one_line
 from cellgrad.errors import InputError
 from cellgrad.files import write_atomically
 

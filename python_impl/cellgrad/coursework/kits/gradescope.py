@@ -11,9 +11,9 @@ from typing import Any
 from cellgrad.coursework.kits.one import grade_folder, nothing
 from cellgrad.coursework.manifest_file import read_manifest
 from cellgrad.coursework.model import Grade
-from cellgrad.coursework.outputs.gradescope import gradescope_results
-from cellgrad.coursework.outputs.text import one_line
-from cellgrad.coursework.outputs.write import json_bytes
+from cellgrad.coursework.results.outputs.gradescope import gradescope_results
+from cellgrad.coursework.results.outputs.text import one_line
+from cellgrad.coursework.results.outputs.write import json_bytes
 from cellgrad.files import read_limited, write_atomically
 
 ROOT = "CELLGRAD_AUTOGRADER"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from cellgrad.coursework.intake import Intake
 from cellgrad.coursework.model import Grade, Manifest
-from cellgrad.coursework.runner import Settings, grade_all
+from cellgrad.coursework.running.runner import Settings, grade_all
+from cellgrad.coursework.taking_in.intake import Intake
 from cellgrad.errors import InputError
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cellgrad.coursework.kits.one import grade_folder, nothing
 from cellgrad.coursework.manifest_file import read_manifest
-from cellgrad.coursework.outputs.prairielearn import prairielearn_results
-from cellgrad.coursework.outputs.text import one_line
-from cellgrad.coursework.outputs.write import json_bytes
+from cellgrad.coursework.results.outputs.prairielearn import prairielearn_results
+from cellgrad.coursework.results.outputs.text import one_line
+from cellgrad.coursework.results.outputs.write import json_bytes
 from cellgrad.errors import InputError
 from cellgrad.files import read_limited, write_atomically
 

@@ -1,0 +1,1 @@
+"""A rehearsal: simulated students make known mistakes, and are graded."""

@@ -1,0 +1,1 @@
+"""What comes out: feedback for students, gradebooks and a page for the lecturer."""

@@ -1,0 +1,1 @@
+"""Grading many files: in child processes within limits, on all cores or a cluster, resumable."""

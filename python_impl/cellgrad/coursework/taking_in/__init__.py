@@ -1,0 +1,1 @@
+"""What was handed in, whose it is, and what one submission shares with another."""
