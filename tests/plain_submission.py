@@ -1,6 +1,7 @@
 """Assignments over a case's own workbook, and submissions written straight into a zip: fast."""
 
 import io
+import math
 import re
 import zipfile
 from functools import cache
@@ -9,11 +10,12 @@ from xml.sax.saxutils import escape
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.read import read_case
+from cellgrad.coursework.grading.given_numbers import given_number
 from cellgrad.coursework.grading.grade_one import Grader
-from cellgrad.coursework.grading.template_cells import everything, given_number, template_of
 from cellgrad.coursework.model import Handout, Manifest, Policy, Student
 from cellgrad.workbook import write_workbook
 from cellgrad.xlsx.addresses import parse_a1
+from template_cells import everything, template_of
 
 CASES = Path(__file__).parent.parent / "reference" / "cases"
 TOKEN = "CG-ABCD-EFGH-JKMN-PQRS"  # noqa: S105 - no secret
@@ -189,3 +191,14 @@ def random_case(rng, most=4, hidden=2):
         learning_rate=rng.choice((0.5, 0.75, 0.25, 1.5)),
         optimizer=Optimizer(weight_decay=decay),
     )  # fmt: skip
+
+
+def few_digits(case):
+    """Tell whether every drawn number can be typed with at most four decimals."""
+    network = case.network
+    numbers = [
+        *(w for layer in network.weights for row in layer for w in row),
+        *(b for layer in network.biases or () for b in layer),
+        *(v for sample in case.samples for v in (*sample.input, *sample.target)),
+    ]
+    return all(math.isclose(x * 10_000, round(x * 10_000), abs_tol=1e-9) for x in numbers)

@@ -31,13 +31,14 @@ from cellgrad.coursework.secret import TOKEN, Stream, read_secret, token_of, wri
 from cellgrad.coursework.setting.assign import Numbers, assign, moodle_name, moodle_names
 from cellgrad.coursework.setting.assignment import computed, parse_assignment, read_assignment
 from cellgrad.coursework.setting.discriminate import Discrimination
-from cellgrad.coursework.setting.givens import drawn, few_digits, unfit
+from cellgrad.coursework.setting.givens import drawn, unfit
 from cellgrad.coursework.setting.handout.workbook import handout_bytes, worksheet_bytes
 from cellgrad.coursework.setting.init import write_example
 from cellgrad.errors import InputError
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import Range, parse_a1
 from cellgrad.xlsx.book import read_book
+from plain_submission import few_digits
 
 COURSEWORK = Path(__file__).parent.parent / "python_impl" / "cellgrad" / "coursework"
 EXAMPLE = COURSEWORK / "setting" / "templates"

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from cellgrad.bugs.catalogue import by_id
 from cellgrad.cli.grade import grade_command
 from cellgrad.cli.rehearse import rehearse_command
-from cellgrad.coursework.grading.template_cells import given_number
+from cellgrad.coursework.grading.given_numbers import given_number
 from cellgrad.coursework.manifest_file import read_manifest
 from cellgrad.coursework.model import (
     EMBEDDED_CONSTANT,

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
-from cellgrad.coursework.grading.template_cells import Terms
 from cellgrad.coursework.model import OK, OK_ECF, REVIEW
 from cellgrad.coursework.rehearsal.mistaken_formulas import mistaken_formulas
 from cellgrad.report.trace import step_of_case
@@ -24,6 +23,7 @@ from plain_submission import (
     verdicts,
     workbook,
 )
+from template_cells import Terms
 from typed_chain import another, typed_chain, unclear
 
 GOOD = (OK, OK_ECF)

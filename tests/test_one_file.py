@@ -36,8 +36,8 @@ from cellgrad.coursework.derivation import (
     numbers,
     start_of,
 )
+from cellgrad.coursework.grading.given_numbers import given_number
 from cellgrad.coursework.grading.grade_one import Grader
-from cellgrad.coursework.grading.template_cells import given_number
 from cellgrad.coursework.grading.typed_id import enrolled
 from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
 from cellgrad.coursework.model import OK, OK_ECF, WRONG, Student
@@ -49,7 +49,7 @@ from cellgrad.coursework.running.store import Codec
 from cellgrad.coursework.setting.assign import assign
 from cellgrad.coursework.setting.assignment import parse_assignment, read_assignment
 from cellgrad.coursework.setting.discriminate import Discrimination
-from cellgrad.coursework.setting.givens import few_digits, unfit
+from cellgrad.coursework.setting.givens import unfit
 from cellgrad.coursework.setting.handout.one_file import one_file
 from cellgrad.coursework.setting.plan import plan_of
 from cellgrad.coursework.setting.shifts import MOST_STUDENTS, check_ids, chosen
@@ -62,6 +62,7 @@ from cellgrad.errors import InputError
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import Range, parse_a1
 from cellgrad.xlsx.book import read_book
+from plain_submission import few_digits
 from test_assign import (
     EXAMPLE,
     NETWORKS,

@@ -25,7 +25,6 @@ from cellgrad.coursework.grading.draws import COUNT, draw_givens
 from cellgrad.coursework.grading.edits import count_edits
 from cellgrad.coursework.grading.grade_one import Grader
 from cellgrad.coursework.grading.submission import read_submission
-from cellgrad.coursework.grading.template_cells import Terms
 from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, version_of
 from cellgrad.coursework.model import (
     BLANK,
@@ -54,6 +53,7 @@ from plain_submission import (
     verdicts,
     workbook,
 )
+from template_cells import Terms
 from typed_chain import another, typed_chain, unclear
 
 NOBODY = "none"

@@ -2,7 +2,7 @@
 
 import re
 
-from cellgrad.coursework.grading.template_cells import given_number
+from cellgrad.coursework.grading.given_numbers import given_number
 from cellgrad.xlsx.addresses import a1, parse_a1
 from grading_oracle import computed
 from plain_submission import REFERENCE, TOKEN

@@ -6,8 +6,6 @@ that the handout computes itself. Slots are numbered; sets of them are bits of a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +16,7 @@ from cellgrad.coursework.formulas.limits import Budget, FormulaProblemError
 from cellgrad.coursework.formulas.tree import Node, Place
 from cellgrad.coursework.formulas.values import Area, Value
 from cellgrad.coursework.grading.draws import COUNT, Givens, draw_givens
-from cellgrad.coursework.grading.template_cells import given_number
+from cellgrad.coursework.grading.given_numbers import given_number
 from cellgrad.coursework.model import GivenCell, Manifest
 from cellgrad.coursework.tolerance import ABSOLUTE, RELATIVE
 from cellgrad.errors import InputError
@@ -245,8 +243,3 @@ def equal(a: Values, b: Values) -> NDArray[np.bool_]:
     size = np.maximum(np.abs(a), np.abs(b))
     good: NDArray[np.bool_] = (np.abs(a - b) <= ABSOLUTE + RELATIVE * size) & (size < np.inf)
     return good
-
-
-def joined(parts: Sequence[Values]) -> Values:
-    """Return columns of values side by side."""
-    return np.concatenate(parts, axis=1)

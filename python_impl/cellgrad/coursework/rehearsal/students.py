@@ -17,8 +17,8 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from cellgrad.coursework.formulas.cache import Formulas
+from cellgrad.coursework.grading.given_numbers import given_number
 from cellgrad.coursework.grading.key import Key, equal
-from cellgrad.coursework.grading.template_cells import given_number
 from cellgrad.coursework.manifest_file import HANDOUTS
 from cellgrad.coursework.model import (
     BLANK,

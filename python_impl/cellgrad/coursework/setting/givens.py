@@ -5,7 +5,6 @@ Whether they tell mistakes apart is judged elsewhere (discriminate).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -202,14 +201,3 @@ def unfit(case: Case) -> str:
             if not steps and np.abs(values).min() < CLEAR:
                 return "an error of 0, or nearly"
     return ""
-
-
-def few_digits(case: Case) -> bool:
-    """Tell whether every drawn number can be typed with at most four decimals."""
-    network = case.network
-    numbers = [
-        *(w for layer in network.weights for row in layer for w in row),
-        *(b for layer in network.biases or () for b in layer),
-        *(v for sample in case.samples for v in (*sample.input, *sample.target)),
-    ]
-    return all(math.isclose(x * 10_000, round(x * 10_000), abs_tol=1e-9) for x in numbers)

@@ -8,7 +8,7 @@ changed on purpose keeps its bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
@@ -186,8 +186,3 @@ def escaped(text: str) -> str:
 def cell_text(text: str) -> str:
     """Return a text as a cell holds it: signs that Excel would read as an escape are kept."""
     return escaped(_ESCAPE.sub("_x005F_", text))
-
-
-def joined(parts: Iterable[str]) -> str:
-    """Return XML of several pieces."""
-    return "".join(parts)

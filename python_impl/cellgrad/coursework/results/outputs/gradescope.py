@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from cellgrad.coursework.model import OK, OK_ECF, CellVerdict, Grade
-from cellgrad.coursework.results.feedback.summary import MEANINGS, plain_number, summary
+from cellgrad.coursework.results.feedback.summary import MEANINGS, summary
 from cellgrad.coursework.results.outputs.text import one_line
 
 _LONG = 2_000
@@ -85,8 +85,3 @@ def _test(place: int, verdict: CellVerdict) -> dict[str, Any]:
 def one_line_kept(line: str) -> str:
     """Return a line without control characters, its indent kept."""
     return " " * (len(line) - len(line.lstrip(" "))) + one_line(line)[:_LONG]
-
-
-def spoken(grade: Grade) -> str:
-    """Return the score in words: ``41.5 of 54``."""
-    return f"{plain_number(grade.score)} of {plain_number(grade.of)}"

@@ -1,7 +1,7 @@
 """From a case and its workbook to what grading knows of the cells.
 
-For the part that hands out (it writes the manifest) and for the tests: the Map sheet of
-cellgrad's own workbook says which range holds which quantity, the Step sheet has the formulas.
+The Map sheet of cellgrad's own workbook says which range holds which quantity, the Step sheet
+has the formulas; nothing of the part that hands out is used.
 ``template_of`` returns everything that a ``Manifest`` says of cells: ``cells``, ``givens``,
 ``fixed`` (what the handout goes on computing itself: copies, and quantities that are not asked
 for) and ``names``.
@@ -121,26 +121,3 @@ def _formula(book: Book, claim: Claim, address: str) -> str:
     if formula is None:
         raise WorkbookError("a cell of the step has no formula", place=f"{claim.label} {address}")
     return formula
-
-
-def given_number(case: Case, given: GivenCell) -> float:
-    """Return what a given is in a case.
-
-    Raises:
-        KeyError: the case has no such given.
-    """
-    name, k, index = given.quantity, given.layer, given.index
-    if name in ("input", "target"):
-        sample = case.samples[index[0]]
-        return float((sample.input if name == "input" else sample.target)[index[1]])
-    if name == "weights":
-        return float(case.network.weights[k or 0][index[0]][index[1]])
-    if name == "biases":
-        return float((case.network.biases or ())[k or 0][index[0]])
-    return float(
-        {
-            "learning_rate": case.step_learning_rate(),
-            "leaky_slope": case.network.leaky_slope,
-            "weight_decay": case.optimizer.weight_decay,
-        }[name]
-    )
