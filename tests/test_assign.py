@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import re
 import shutil
 import stat
@@ -1209,15 +1210,43 @@ def test_numbers_that_students_fill_in_have_one_format(handed_out):
     folder, done = handed_out
     sheet = openpyxl.load_workbook(workbooks(folder)[0])["Step"]
     formats = {sheet[cell.address].number_format for cell in done.manifest.cells}
-    assert formats == {"[>=100]0.00_.;[<=-100]-0.00_.;0.000000_."}
+    assert formats == {"0.000000_."}
     rules = {
-        rule.formula[0].partition("<0.")[2]
+        rule.formula[0].partition(",ABS")[2].partition(")")[2]
         for rules in sheet.conditional_formatting for rule in rules.rules
         if "ABS" in rule.formula[0] and any(
             cell.address in rules.cells for cell in done.manifest.cells
         )
     }  # fmt: skip
-    assert rules == {"00001)"}
+    assert rules == {"<0.00001)", ">=100)"}
+
+
+@pytest.mark.slow
+@pytest.mark.libreoffice
+def test_numbers_are_shown_with_their_signs(tmp_path):
+    if shutil.which("soffice") is None:
+        assert not os.environ.get("CELLGRAD_REQUIRE_ENGINES")
+        pytest.skip("needs LibreOffice")
+    assign(assignment_of(), STUDENTS[:1], tmp_path / "o", secret=kept_secret(tmp_path),
+           worksheet=False)  # fmt: skip
+    path = workbooks(tmp_path / "o")[0]
+    book = openpyxl.load_workbook(path)
+    cells = read_manifest(tmp_path / "o").cells
+    numbers = [-1.0921, -0.000097, 0.8765432, -123.456789, -3.0, 12.0]
+    shown = ["-1.092100", "-0.000097", "0.876543", "-123.456789", "-3.000000", "12.000000"]
+    for cell, number in zip(cells, numbers, strict=False):
+        book["Step"][cell.address] = number
+    book.save(tmp_path / "filled.xlsx")
+    subprocess.run(
+        ["soffice", "--headless", f"-env:UserInstallation=file://{tmp_path}/profile",
+         "--convert-to", "html:HTML (StarCalc)", "--outdir", str(tmp_path),
+         str(tmp_path / "filled.xlsx")],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    page = (tmp_path / "filled.html").read_text("utf-8")
+    cells_of = re.findall(r'sdval="([^"]*)"[^>]*>(?:<[^>]*>)*([^<]*)<', page)
+    found = {float(number): text.strip() for number, text in cells_of}
+    assert [found[number] for number in numbers] == shown
 
 
 @pytest.mark.slow

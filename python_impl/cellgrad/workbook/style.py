@@ -116,9 +116,18 @@ def register(book: Workbook) -> None:
 
 def show_tiny_numbers(sheet: Worksheet, cells: str, first: str, below: float = 0.001) -> None:
     """Switch to powers of ten where six decimals would hide a number's digits."""
-    look = DifferentialStyle(numFmt=NumberFormat(numFmtId=170, formatCode=TINY))
     limit = f"{below:.6f}".rstrip("0")
-    rule = FormulaRule(formula=[f"AND({first}<>0,ABS({first})<{limit})"])
+    _show_as(sheet, cells, f"AND({first}<>0,ABS({first})<{limit})", 170, TINY)
+
+
+def show_large_numbers(sheet: Worksheet, cells: str, first: str, number_format: str) -> None:
+    """Switch to another format from 100 on, where six decimals would not fit the column."""
+    _show_as(sheet, cells, f"AND(ISNUMBER({first}),ABS({first})>=100)", 171, number_format)
+
+
+def _show_as(sheet: Worksheet, cells: str, condition: str, number: int, code: str) -> None:
+    look = DifferentialStyle(numFmt=NumberFormat(numFmtId=number, formatCode=code))
+    rule = FormulaRule(formula=[condition])
     rule.dxf = look
     sheet.conditional_formatting.add(cells, rule)
 

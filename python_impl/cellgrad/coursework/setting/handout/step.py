@@ -26,8 +26,14 @@ _WRONG = "C0392B"
 _LEGEND = 5
 """So many lines of colours are on every Step sheet."""
 
-NUMBER = "[>=100]0.00_.;[<=-100]-0.00_.;0.000000_."
-"""Six decimals, so that small numbers stand below each other; a little off the frame."""
+NUMBER = "0.000000_."
+"""Six decimals, so that small numbers stand below each other; a little off the frame.
+
+One section only: in a format with conditions some programs leave the minus out.
+"""
+
+_WIDE = "0.00_."
+"""For numbers from 100 on, which the column would not hold otherwise."""
 
 _TINY = 0.00001
 """Below it, six decimals would hide a number's digits."""
@@ -154,9 +160,9 @@ class HandoutStep(StepSheet):
             quantity.equation,
             quantity.defined_name,
         )
-        style.show_tiny_numbers(
-            self.canvas.sheet, place.cells.address, a1(place.cells.top, place.cells.left), _TINY
-        )
+        sheet, area, first = self.canvas.sheet, place.cells.address, a1(*place.cells[1:3])
+        style.show_tiny_numbers(sheet, area, first, _TINY)
+        style.show_large_numbers(sheet, area, first, _WIDE)
         return quantity
 
     def _equation(self, row: int, column: int, quantity: Quantity) -> None:
