@@ -18,6 +18,7 @@ from plain_submission import (
     OUTPUTS,
     REFERENCE,
     assignment,
+    case_of,
     grader_of,
     right_cells,
     verdicts,
@@ -366,3 +367,23 @@ def test_stored_values_change_no_verdict(case, data):
     assert {a: (v.verdict, v.points) for a, v in plain.items()} == {
         a: (v.verdict, v.points) for a, v in forged.items()
     }
+
+
+@pytest.mark.parametrize("name", ["series-3-4-1", "bce-3-3-2"])
+@pytest.mark.parametrize("tolerances", [1.2, 3.0, 8.0])
+def test_numbers_that_are_next_to_nothing_follow_from_nothing(name, tolerances):
+    manifest = assignment(case_of(name), _ask_for(4))
+    numbers = {
+        cell.address: tolerances * 5e-5 + (n % 40) * 1e-7 for n, cell in enumerate(manifest.cells)
+    }
+    found = grader_of(manifest).grade(workbook(manifest, numbers), "x")
+    assert not [v for v in found.verdicts if v.verdict == OK_ECF]
+
+
+@pytest.mark.parametrize("formula", ["SUMPRODUCT(B6:B7,C6:C7)", "B6*C6+B7*C7", "C6-I6"])
+def test_one_array_formula_over_the_sheet_is_no_mistake_made_once(formula):
+    manifest = assignment(case_of("series-3-4-1"))
+    cells = dict.fromkeys(cell.address for cell in manifest.cells)
+    cells["C10"] = f'<f t="array" ref="C10:R40">{formula}</f>'
+    found = grader_of(manifest).grade(workbook(manifest, cells), "x")
+    assert found.score <= 2

@@ -676,3 +676,12 @@ def test_right_cells_are_what_the_engine_s_workbook_holds(manifest):
 )  # fmt: skip
 def test_numbers_that_became_texts_are_read_as_a_person_typed_them(text, number):
     assert dialects.typed_number(text) == number
+
+
+@pytest.mark.parametrize("formula", ["SUM(A1:A9000*TRANSPOSE(A1:A9000))",
+                                     "SUM(IF(A1:A9000>TRANSPOSE(A1:A9000),1,0))"])  # fmt: skip
+def test_a_column_that_meets_a_row_is_counted_before_it_is_made(manifest, formula):
+    cells = {"C10": f'<f t="array" ref="C10">{formula}</f>'}
+    said = verdicts(grader_of(manifest).grade(workbook(manifest, cells), "x"))["C10"]
+    assert said.verdict == "review"
+    assert "elements" in said.message

@@ -9,7 +9,12 @@ from typing import Protocol
 import numpy as np
 
 from cellgrad.coursework.formulas.functions import FUNCTIONS, RANGES, VOLATILE, divided, power
-from cellgrad.coursework.formulas.limits import MAX_TEXT, Budget, FormulaProblemError
+from cellgrad.coursework.formulas.limits import (
+    MAX_AREA,
+    MAX_TEXT,
+    Budget,
+    FormulaProblemError,
+)
 from cellgrad.coursework.formulas.tree import Axis, Node, Place, nodes, resolved
 from cellgrad.coursework.formulas.values import (
     Area,
@@ -131,7 +136,7 @@ class _Evaluation:
 
     def each(self, function: Callable[..., Value], *args: Value) -> Value:
         """Apply a function of scalars; what rectangles cost is counted."""
-        self.world.budget.spend(sum(_size(arg) for arg in args))
+        self.world.budget.spend(_spread(args))
         return elementwise(function, *args)
 
     def single(self, node: Node) -> Value:
@@ -281,9 +286,24 @@ def _size(value: Value) -> int:
     return value.height * value.width if isinstance(value, Area) else 0
 
 
+def _spread(args: Sequence[Value]) -> int:
+    """Return how many elements rectangles have, also where a row meets a column.
+
+    Raises:
+        FormulaProblemError: they would make a rectangle that is too large.
+    """
+    areas = [arg for arg in args if isinstance(arg, Area)]
+    if not areas:
+        return 0
+    made = max(area.height for area in areas) * max(area.width for area in areas)
+    if made > MAX_AREA:
+        raise FormulaProblemError(f"a rectangle has more than {MAX_AREA:,} elements")
+    return max(made, sum(_size(area) for area in areas))
+
+
 def _cost(name: str, args: Sequence[Value]) -> int:
     """Return how many elements a function works through."""
-    cost = sum(_size(arg) for arg in args)
+    cost = _spread(args)
     if name == "MMULT" and len(args) == 2 and isinstance(args[1], Area):  # noqa: PLR2004
         cost += _size(args[0]) * args[1].width
     return cost

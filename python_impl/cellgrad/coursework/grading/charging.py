@@ -94,7 +94,7 @@ class Charger:
         for number, finding in enumerate(findings):
             if finding.verdict in (WRONG, EMBEDDED_CONSTANT):
                 name = names.get(self._judge.slot(number))
-                self._compare(number, finding, found[number], charged, values, convention, name)
+                self._compare(number, findings, found[number], charged, values, convention, name)
             elif finding.verdict == OK_ECF:
                 reached = self._carried(number, followed) | finding.through
                 self._put_down(number, found[number], reached, wrong, unknown)
@@ -189,7 +189,7 @@ class Charger:
     def _compare(
         self,
         number: int,
-        finding: Finding,
+        findings: Sequence[Finding],
         charge: Charge,
         charged: dict[tuple[str, str], int],
         values: Values,
@@ -197,7 +197,7 @@ class Charger:
         named: Variant | None,
     ) -> None:
         """Note the catalogue's name for a mistake, and where the same was made before."""
-        transplanted, slot = finding.transplanted, self._judge.slot(number)
+        transplanted, slot = findings[number].transplanted, self._judge.slot(number)
         book = self._judge.book
         besides = 0
         if convention is not None and slot in convention.concerned:
@@ -211,11 +211,14 @@ class Charger:
         if text := pattern(book, slot):
             names.append((quantity, text))
         if array := filled_with(book, slot):
-            names.append(("", array))
+            names.append((quantity, f"array {array}"))
         if named is not None:
             charge.bug = named.entry
             names.append((quantity, f"{named.entry} {named.name}"))
-        known = named is not None or ("", array) in charged
+        before = charged.get((quantity, f"array {array}"))
+        known = named is not None or (
+            before is not None and _differ(transplanted, findings[before].transplanted)
+        )
         if not is_slip(book, slot, values, transplanted, known=known, besides=besides):
             return
         charge.repeats = next((charged[name] for name in names if name in charged), None)
@@ -234,6 +237,11 @@ class Charger:
             charge.forgiven = True
             follows = bool(self._reached(number) & wrong)
             charge.points = self._share(OK_ECF if follows else OK, "") * cells[number].points
+
+
+def _differ(mine: Values, other: Values | None) -> bool:
+    """Tell whether an array formula makes two values: one that fills all cells is a gesture."""
+    return other is None or not equal(mine, other).all()
 
 
 def best(

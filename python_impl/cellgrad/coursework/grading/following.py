@@ -29,6 +29,9 @@ ROUNDING = 1e-12
 _MANY = 8
 """A number that stands in more cells than this was not worked out."""
 
+_TINY, _BELOW = 10.0, 4.0
+"""A number of at most so many tolerances is empty where the right one is so many times as large."""
+
 _CLEAR = 10.0
 """An update that is followed through moves the weight by more than so many tolerances."""
 
@@ -50,6 +53,8 @@ class TypedNumbers:
         self._actual: Mapping[int, float] = {}
         self._typed = 0
         self._standing: Counter[float] = Counter()
+        asked = [cell.decimals for cell in self._cells if cell.takes == VALUE]
+        self._decimals = max(FEWEST_DECIMALS, min(asked, default=FEWEST_DECIMALS))
         self._drifts: list[tuple[Values, Values]] = []
 
     def see(self, actual: Mapping[int, float], typed: int) -> None:
@@ -60,7 +65,7 @@ class TypedNumbers:
             typed: the graded cells' slots that read nothing, as bits.
         """
         self._actual, self._typed = actual, typed
-        self._standing.update(actual.values())
+        self._standing.update(map(self._rounded, actual.values()))
 
     def tolerance(self, slot: int) -> float:
         """Return how far a typed value may be from the right one."""
@@ -141,9 +146,9 @@ class TypedNumbers:
             tiny, value = ROUNDING, actual.get(other, float(values[other, -1]))
             if key.is_graded(other) and self._takes_value(other):
                 tiny = self.tolerance(other)
-            if abs(value) <= tiny < abs(values[other, -1]):
+            if _is_empty(value, float(values[other, -1]), tiny):
                 return True
-        return bool(abs(follows) <= small < abs(values[slot, -1]))
+        return _is_empty(follows, float(values[slot, -1]), small)
 
     # rounding
 
@@ -207,7 +212,11 @@ class TypedNumbers:
             bits &= bits - 1
 
     def _stands_everywhere(self, number: float) -> bool:
-        return self._standing[number] > max(_MANY, len(self._cells) // 4)
+        return self._standing[self._rounded(number)] > max(_MANY, len(self._cells) // 4)
+
+    def _rounded(self, number: float) -> float:
+        """Return a number as it is told from others: not by digits that nobody asked for."""
+        return round(number, self._decimals)
 
     def _reads_what_stands_everywhere(self, slot: int, values: Values) -> bool:
         """Tell whether the right formula reads a wrong number that was typed all over the sheet."""
@@ -218,3 +227,11 @@ class TypedNumbers:
             if self._stands_everywhere(number) and not self.right(other, number, values):
                 return True
         return False
+
+
+def _is_empty(value: float, right: float, tolerance: float) -> bool:
+    """Tell whether a number is as good as 0 where the right one is not."""
+    if abs(right) <= tolerance:
+        return False
+    small = abs(value) <= _TINY * tolerance and _BELOW * abs(value) <= abs(right)
+    return abs(value) <= tolerance or small

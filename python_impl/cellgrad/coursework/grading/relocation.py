@@ -116,8 +116,8 @@ class Moves:
         """
         if sheet in self._present:
             return sheet
-        tables = sorted(title for title in self._present if title.startswith(f"{sheet} - "))
-        return tables[0] if tables else sheet
+        tables = [title for title in self._present if title.startswith(f"{sheet} - ")]
+        return tables[0] if len(tables) == 1 else sheet
 
     def to(self, place: Place, name: str = "") -> Place | None:
         """Return where a cell of the handout lies now; None if that cannot be told.
