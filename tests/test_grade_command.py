@@ -1150,12 +1150,12 @@ def test_feedback_says_the_lateness_that_the_roster_says_now(tmp_path, manifest,
         students = (replace(who["s1001"], late=late), who["s1002"])
         grades = graded(manifest, folder, out, students, jobs=1, grader=FAKE)
         for name in ("a/s1001", "b/s1001"):
-            score = grades[f"{name}.xlsx"].score
+            score = f"{grades[f'{name}.xlsx'].score:.2f}".rstrip("0").rstrip(".")
             page = (out / "feedback" / f"{name}.html").read_text("utf-8")
-            assert f"<b>{score:g}</b>" in page
+            assert f"<b>{score}</b>" in page
             assert ("less 25 % (late)" in page) == bool(late)
             book = openpyxl.load_workbook(out / "feedback" / f"{name}.xlsx")
-            assert book["Feedback"]["A3"].value == f"{score:g} of 57 points"
+            assert book["Feedback"]["A3"].value == f"{score} of 57 points"
         pages[late] = contents(out)
         # a grader that cannot be loaded is never asked
         assert graded(manifest, folder, out, students, jobs=1, grader="none:None") == grades
