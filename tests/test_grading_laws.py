@@ -134,7 +134,7 @@ def test_one_wrong_cell_costs_exactly_itself(case, data):
 
 
 @pytest.mark.slow
-@laws(400)
+@laws(200)
 @given(networks(), st.data())
 def test_one_wrong_cell_costs_exactly_itself_in_many_networks(case, data):
     one_wrong_cell(case, data)
