@@ -270,6 +270,7 @@ def test_the_search_finds_an_answer_that_was_planted(handed_out, digits):
     assert leftovers(b"answer" + data)
 
 
+@pytest.mark.slow
 def test_nothing_of_the_answers_is_in_a_handout_that_shows_the_forward_pass(tmp_path):
     assignment = assignment_of(
         network="nodes = [3, 2, 2]\nactivations = ['tanh', 'logistic']\nbiases = true",
@@ -539,6 +540,7 @@ def test_an_unchanged_weight_is_off_in_typed_decimals_too():
             assert np.all(gap > 10 * 0.5e-6)
 
 
+@pytest.mark.slow
 def test_no_mistake_that_shows_elsewhere_hides_in_a_students_numbers():
     """Judged again, in another way: what shows with any numbers must show with these."""
     assignment = read_assignment(EXAMPLE / "assignment.toml")
@@ -615,6 +617,7 @@ def test_a_mistake_too_small_for_the_decimals_asked_for_is_rejected():
     assert any(fine.unseen(case) is None for case in cases)
 
 
+@pytest.mark.slow
 def test_where_no_numbers_will_do_the_line_says_how_many_decimals_would():
     assignment = assignment_of(blanks="takes = 'value'\ndecimals = 4")
     with pytest.raises(InputError, match=r"ask for [5-9] decimals, or for formulas") as refused:
@@ -1103,6 +1106,7 @@ def test_folders_that_were_made_go_again_if_nothing_was_written(tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_lost_secret_is_not_replaced_by_another(tmp_path):
     done = assign(assignment_of(), STUDENTS[:1], tmp_path / "first", worksheet=False)
     kept = done.secret.read_bytes()

@@ -589,6 +589,7 @@ def said_of(manifest, data, name="work.xlsx"):
     return Codec(manifest).decode(judged.grade)
 
 
+@pytest.mark.slow
 def test_a_number_that_everybody_was_given_may_be_written_out(course, manifest):
     rate = next(g for g in manifest.givens if g.quantity == "learning_rate")
     column, row = re.fullmatch(r"([A-Z]+)(\d+)", rate.address).groups()
@@ -609,6 +610,7 @@ def test_a_number_that_everybody_was_given_may_be_written_out(course, manifest):
         assert len(grade.evidence["formulas"]) == kept
 
 
+@pytest.mark.slow
 def test_ones_own_number_written_out_stays_telling(course, manifest):
     weight = next(g for g in manifest.givens if g.quantity == "weights")
 
@@ -1098,6 +1100,7 @@ def test_no_name_stops_the_others_and_feedback_is_found_again(tmp_path, manifest
     assert contents(out) == before
 
 
+@pytest.mark.slow
 def test_feedback_that_cannot_be_written_is_a_line_of_its_own_file(tmp_path, manifest, handouts):
     folder = filled(tmp_path / "in", {f"{name}.xlsx": data for name, data in handouts.items()})
     (tmp_path / "out" / "feedback" / "s1001.html").mkdir(parents=True)
@@ -1126,6 +1129,7 @@ def test_a_full_disk_ends_the_run_with_one_line(tmp_path, manifest, handouts, wh
         graded(manifest, folder, tmp_path / "out", jobs=1, grader=FAKE)
 
 
+@pytest.mark.slow
 def test_what_is_judged_once_is_not_judged_again(tmp_path, manifest, handouts):
     folder = filled(tmp_path / "in", {"s1001.xlsx": handouts["s1001"]})
     first = graded(manifest, folder, tmp_path / "out", feedback=False, jobs=1, grader=FAKE)
@@ -1434,6 +1438,7 @@ def test_references_and_rewritten_formulas():
     assert rewritten("A1*B1+A2*B2", rng).startswith("SUM(")
 
 
+@pytest.mark.slow
 def test_simulated_students_are_graded_as_intended(course, manifest):
     result = rehearse(manifest, course, len(KINDS), settings=Settings(feedback=False, jobs=1))
     assert result.surprises == []

@@ -534,6 +534,7 @@ def test_prairielearn_accepts_the_results_of_every_submission(written):
     assert max(score for score in found if score is not None) == 1.0
 
 
+@pytest.mark.slow
 def test_results_of_many_cells_stay_below_a_megabyte():
     one = mixed()
     long = [v for v in one.verdicts for _ in range(60)]
@@ -718,6 +719,7 @@ def kits(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_wheel_of_a_kit_is_a_wheel_of_what_is_running(tmp_path):
     data = wheel_bytes()
     assert data == wheel_bytes.__wrapped__()

@@ -127,7 +127,7 @@ def one_wrong_cell(case, data):
     assert found.score == manifest.points - wrong
 
 
-@laws(15)
+@laws(4)
 @given(networks(), st.data())
 def test_one_wrong_cell_costs_exactly_itself(case, data):
     one_wrong_cell(case, data)

@@ -595,6 +595,7 @@ def test_a_submission_is_known_by_the_id_typed_in_it(handed_out, manifest, judge
     assert (grade.notes, grade.review, grade.copying, copied(grade)) == ([], [], [], [])
 
 
+@pytest.mark.slow
 def test_a_mistake_costs_its_cell_and_what_follows_is_right(handed_out, manifest, judge):
     data = handed_in(handed_out, manifest, "m-17_B/3", wrong="final_error", value_of="M-17_b/3")
     grade = graded(judge, manifest, data)

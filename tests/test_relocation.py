@@ -72,6 +72,7 @@ lines = st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size=1, max_s
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(lines, st.data())
+@pytest.mark.slow
 def test_lines_inserted_anywhere_cost_nothing(manifest, lines, data):
     grader = grader_of(manifest)
     found = grader.grade(inserted(manifest, lines), "x")

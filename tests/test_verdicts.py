@@ -291,6 +291,7 @@ def test_a_scratch_cell_that_equals_a_graded_one_stands_for_it():
     assert {verdicts(found)[a].verdict for a in (*zero, "I23")} == {WRONG}
 
 
+@pytest.mark.slow
 def test_a_scratch_cell_worked_out_backwards_stands_for_nothing():
     def ask(key, _):
         return Terms("value", 6) if key[0] == "error_signal" and key[1] == 1 else Terms()
@@ -510,6 +511,7 @@ def test_forged_stored_values_earn_nothing_and_are_named(manifest, grader):
     assert any("stored values differ" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_forged_stored_values_are_named_among_typed_ones():
     manifest = assignment(STEP, typed_error)
     values = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
@@ -680,6 +682,7 @@ def typed_outputs(key, _):
     return Terms("value", 6) if key[0] == "post_activation" else Terms()
 
 
+@pytest.mark.slow
 def test_what_is_worked_out_backwards_from_a_right_typed_number_earns_nothing():
     manifest = assignment(STEP, typed_outputs, embedded_credit=1.0)
     values = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
@@ -860,6 +863,7 @@ def test_a_convention_is_chosen_for_the_whole_group():
     assert grade(manifest, one).score == 58
 
 
+@pytest.mark.slow
 def test_conventions_combine():
     manifest = assignment(STEP, conventions=("error-sign-convention", "loss-doubled"))
     cells = flipped(manifest) | {"I25": "=2*C33", "C35": "=C33*C33"}
@@ -924,6 +928,7 @@ GRADIENTS = ("weight_gradient", "bias_gradient")
      ({"sign": True, "added": True, "summed": GRADIENTS, "frozen": (1, 2, 3)},
       {"error-sign-convention", "sum-for-mean", "bias-frozen"})],
 )  # fmt: skip
+@pytest.mark.slow
 def test_accepted_conventions_used_throughout_are_right(how, ids):
     manifest = accepting(*SEVERAL)
     cells = written(manifest, **how)
@@ -942,6 +947,7 @@ def test_accepted_conventions_used_throughout_are_right(how, ids):
     [{"frozen": (1,)}, {"frozen": (2,)}, {"summed": ("bias_gradient",)}, {"added": True},
      {"sign": True}, {"summed": ("bias_gradient",), "frozen": (1,)}],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_right_cell_is_never_called_wrong_by_a_convention_not_used_throughout(how, policy):
     manifest = accepting(*SEVERAL[1:], **policy)
     cells = written(manifest, **how)
@@ -991,6 +997,7 @@ def test_two_errors_that_cancel_are_no_convention():
     assert not found.notes
 
 
+@pytest.mark.slow
 def test_repeats_count_when_a_convention_is_chosen():
     # by the convention FE is wrong, by the key the updates: one mistake either way
     manifest = assignment(STEP, conventions=("error-sign-convention",))
@@ -1049,6 +1056,7 @@ def test_what_is_not_evaluated_goes_to_a_person(manifest, grader, formula):
     assert "which a person will look at" in following[0].message
 
 
+@pytest.mark.slow
 def test_what_follows_from_an_open_question_loses_no_penalty():
     manifest = assignment(HALF, ecf_penalty=0.5)
     assert grade(manifest, {"C10": "=RAND()"}).score == 58
@@ -1073,6 +1081,7 @@ def test_what_is_worked_out_backwards_from_an_open_question_is_open_too(
     assert all(address in found.review[0] for address in open_)
 
 
+@pytest.mark.slow
 def test_a_wrong_cell_behind_an_open_question_is_wrong(manifest, grader):
     numbers = {a.split("!")[1]: v for a, v in grader.key_values(TOKEN).items()}
     # right where C10 holds the key's number, and with these givens only
@@ -1193,6 +1202,7 @@ def test_what_is_no_workbook_is_a_row_with_a_reason(grader, data):
     assert found.of == 59
 
 
+@pytest.mark.slow
 def test_formulas_that_ask_for_endless_work_go_to_a_person(manifest, grader):
     scratch = {f"A{n}": "=SUM($B$1:$Z$700)" for n in range(1, 400)}
     for formula in ("=" + "(" * 500 + "B6" + ")" * 500, "=SUM(A1:XFD1048576)", "=SUM(A:XFD)*B6",
@@ -1206,6 +1216,7 @@ def test_formulas_that_ask_for_endless_work_go_to_a_person(manifest, grader):
         assert verdicts(found)["C10"].verdict in (REVIEW, WRONG)
 
 
+@pytest.mark.slow
 def test_work_on_rectangles_is_counted(manifest, grader):
     formula = "=SUM(" + "-" * 60 + "Guide!A1:Z700)+B6"
     said = verdicts(grader.grade(workbook(manifest, {"C10": formula}), "x"))["C10"]
@@ -1230,6 +1241,7 @@ def test_a_long_chain_of_cells_is_followed_without_recursion(manifest, grader):
     assert grader.grade(data, "x").score == 59
 
 
+@pytest.mark.slow
 def test_the_same_bytes_get_the_same_grade(manifest):
     data = workbook(manifest, {"C10": "=B6*C6", "O6": "=C6-I6"})
     assert Grader(manifest).grade(data, "x") == Grader(manifest).grade(data, "x")
@@ -1256,6 +1268,7 @@ def test_mistakes_are_named(manifest, grader):
     assert named["all"] == total["all"] > 20
 
 
+@pytest.mark.slow
 def test_the_name_is_the_one_that_tells_most_of_the_cells(manifest, grader):
     leaky = assignment(case_of("leaky-3-4-2"))
     sums = [c for c in leaky.cells if c.quantity == "pre_activation"]
