@@ -21,7 +21,7 @@ from cellgrad.coursework.formulas.parser import parse
 from cellgrad.coursework.formulas.tree import text_of
 from cellgrad.coursework.formulas.values import Area, Logical
 from cellgrad.coursework.grading import dialects
-from cellgrad.coursework.grading.key import _bounds
+from cellgrad.coursework.grading.key import bounds_of
 from cellgrad.coursework.model import OK, OK_ECF
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
 from plain_submission import (
@@ -523,7 +523,7 @@ class Plain:
                      for r in range(top, bottom + 1)], reference=True)  # fmt: skip
 
     def bounds(self, tree, at):
-        return ("s", *_bounds(tree, at)[1:])
+        return ("s", *bounds_of(tree, at)[1:])
 
     def named(self, name):
         return None

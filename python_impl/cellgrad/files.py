@@ -68,3 +68,19 @@ def read_limited(path: Path, limit: int) -> bytes:
         raise InputError(f"cannot be read ({error.strerror or error})", file=path) from error
     except ValueError as error:  # a path with a NUL character
         raise InputError(f"is no path ({error})", file=repr(path)) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those around it, where it is missing.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot be made ({error.strerror or error})",
+            file=folder,
+            remedy="choose another place with -o",
+        ) from error

@@ -48,7 +48,7 @@ _PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)\s*%")
 _SHARE = re.compile(r"\d(?:[.,]\d{1,9})?")
 
 _EXCUSED = "excused"
-_YES = {"ex", "yes", "y", "true", "1", "x", "excused"}
+YES = {"ex", "yes", "y", "true", "1", "x", "excused"}
 _NO = {"", "no", "n", "false", "0", "-"}
 _ZEROS = re.compile(r"0{2,}")
 _EXACT = 1e15
@@ -400,7 +400,7 @@ def _clean(text: str) -> str:
 
 
 def _check_excused(text: str, where: str) -> None:
-    if text.casefold() not in _YES | _NO:
+    if text.casefold() not in YES | _NO:
         raise InputError(
             f"excused: {text[:40]!r} is neither yes nor no",
             place=where,

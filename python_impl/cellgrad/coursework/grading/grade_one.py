@@ -43,12 +43,13 @@ from cellgrad.coursework.model import (
     Handout,
     Manifest,
 )
+from cellgrad.coursework.secret import TOKEN
 from cellgrad.errors import InputError
 from cellgrad.xlsx.addresses import a1, parse_a1
 
 Values = NDArray[np.float64]
 
-_TOKEN = re.compile(rb"CG-(?:[A-Z2-9]{4}-){3}[A-Z2-9]{4}")
+_TOKEN = re.compile(TOKEN.pattern.encode())
 _TOKENS = 50
 _KEPT = 64
 """So many students' key values are kept at hand."""
@@ -220,8 +221,8 @@ class Grader:
                 data = submission.package.read(name)
                 if b"CG-" not in data:
                     continue
-                for match in _TOKEN.findall(data)[:_TOKENS]:
-                    text = match.decode()
+                for match in islice(_TOKEN.finditer(data), _TOKENS):
+                    text = match[0].decode()
                     if text in self.manifest.handouts:
                         found[text] = None
         return list(found)

@@ -85,7 +85,7 @@ class Key:
             if node[0] == "name":
                 raise self._refuse(place, "it uses a defined name")
             sheet, top, left, bottom, right = (
-                _one(place_of(node, place)) if node[0] == "cell" else _bounds(node, place)
+                _one(place_of(node, place)) if node[0] == "cell" else bounds_of(node, place)
             )
             for row in range(top, bottom + 1):
                 for column in range(left, right + 1):
@@ -197,7 +197,12 @@ def _one(place: Place) -> Bounds:
     return place[0], place[1], place[2], place[1], place[2]
 
 
-def _bounds(node: Node, at: Place) -> Bounds:
+def bounds_of(node: Node, at: Place) -> Bounds:
+    """Return which cells an ``area`` node of the handout means.
+
+    Raises:
+        FormulaProblemError: it has no fixed end, as the handout's never are.
+    """
     if node[0] == "spill" or None in node[2:]:
         raise FormulaProblemError("a spilled range, or a whole row or column")
     top, bottom = axis_range(node[2], node[4], at[1], 0)
@@ -205,21 +210,15 @@ def _bounds(node: Node, at: Place) -> Bounds:
     return at[0] if node[1] is None else node[1], top, left, bottom, right
 
 
-class _Template:
-    """The handout's own cells as formulas read them.
+class HandoutCells:
+    """The handout's own cells as formulas read them; what a cell holds is for subclasses."""
 
-    Args:
-        key: the key.
-        values: of every slot, shape (slots, draws).
-    """
-
-    def __init__(self, key: Key, values: Values) -> None:
-        self.key, self.values, self.budget = key, values, Budget()
+    def __init__(self) -> None:
+        self.budget = Budget()
 
     def cell(self, place: Place) -> Value:
-        """Return the value of a slot."""
-        slot = self.key.slot_at.get(place)
-        return None if slot is None else self.values[slot]
+        """Return what a cell holds."""
+        raise NotImplementedError
 
     def area(self, bounds: Bounds) -> Area:
         """Return the values of a rectangle."""
@@ -230,12 +229,30 @@ class _Template:
 
     def bounds(self, tree: Node, at: Place) -> Bounds:
         """Return which cells an ``area`` node means."""
-        return _bounds(tree, at)
+        return bounds_of(tree, at)
 
     def named(self, name: str) -> Node | None:
-        """Return nothing: the key uses no names."""
+        """Return nothing: the handout's formulas use no names."""
         del name
         return None
+
+
+class _Template(HandoutCells):
+    """The slots of the key.
+
+    Args:
+        key: the key.
+        values: of every slot, shape (slots, draws).
+    """
+
+    def __init__(self, key: Key, values: Values) -> None:
+        super().__init__()
+        self.key, self.values = key, values
+
+    def cell(self, place: Place) -> Value:
+        """Return the value of a slot."""
+        slot = self.key.slot_at.get(place)
+        return None if slot is None else self.values[slot]
 
 
 def equal(a: Values, b: Values) -> NDArray[np.bool_]:

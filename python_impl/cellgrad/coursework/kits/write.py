@@ -10,7 +10,7 @@ from cellgrad.coursework.kits.wheel import wheel_bytes, wheel_name
 from cellgrad.coursework.manifest_file import manifest_bytes, read_manifest
 from cellgrad.coursework.model import Manifest
 from cellgrad.errors import InputError
-from cellgrad.files import write_atomically
+from cellgrad.files import make_folder, write_atomically
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _EXECUTABLE = {"setup.sh", "run_autograder", "run.sh", "grade-classroom.sh"}
@@ -55,7 +55,7 @@ def write_kit(kind: str, manifest_folder: Path, output: Path) -> list[Path]:
     written = []
     for name, data in files.items():
         path = output / name.replace("dot-github", ".github")
-        _make(path.parent)
+        make_folder(path.parent)
         write_atomically(path, data)
         if path.name in _EXECUTABLE:
             path.chmod(path.stat().st_mode | 0o111)
@@ -77,14 +77,3 @@ def _filled(text: str, manifest: Manifest) -> bytes:
     for mark, word in words.items():
         text = text.replace(mark, word)
     return text.encode()
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot be made ({error.strerror or error})",
-            file=folder,
-            remedy="choose another place with -o",
-        ) from error

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.coursework.formulas.cache import Formula, Formulas
-from cellgrad.coursework.formulas.evaluate import Bounds, axis_range, evaluate, place_of, settled
-from cellgrad.coursework.formulas.limits import Budget, FormulaProblemError
+from cellgrad.coursework.formulas.evaluate import evaluate, place_of, settled
+from cellgrad.coursework.formulas.limits import FormulaProblemError
 from cellgrad.coursework.formulas.tree import Node, Place
-from cellgrad.coursework.formulas.values import Area, Value
-from cellgrad.coursework.grading.key import Key
+from cellgrad.coursework.formulas.values import Value
+from cellgrad.coursework.grading.key import HandoutCells, Key, bounds_of
 
 Values = NDArray[np.float64]
 Content = str | float | None
@@ -101,14 +101,14 @@ class Sheet:
         return found
 
 
-class _Reader:
+class _Reader(HandoutCells):
     """The world that formulas are evaluated in."""
 
     def __init__(
         self, sheet: Sheet, written: Contents, table: Values, anew: AbstractSet[int]
     ) -> None:
+        super().__init__()
         self.sheet, self.written, self.table, self.anew = sheet, written, table, anew
-        self.budget = Budget()
         self._known: dict[int, Value] = {}
 
     def number(self, slot: int) -> Values | None:
@@ -142,36 +142,12 @@ class _Reader:
         slot = self.sheet.key.slot_at.get(place)
         return None if slot is None else self._at(slot)
 
-    def area(self, bounds: Bounds) -> Area:
-        """Return what a rectangle holds."""
-        sheet, top, left, bottom, right = bounds
-        columns = range(left, right + 1)
-        rows = [[self.cell((sheet, r, c)) for c in columns] for r in range(top, bottom + 1)]
-        return Area(rows, reference=True)
-
-    def bounds(self, tree: Node, at: Place) -> Bounds:
-        """Return which cells an area means."""
-        return _bounds(tree, at)
-
-    def named(self, name: str) -> Node | None:
-        """Return nothing: no names are used."""
-        del name
-        return None
-
-
-def _bounds(node: Node, at: Place) -> Bounds:
-    if node[0] == "spill" or None in node[2:]:
-        raise FormulaProblemError("a spilled range, or a whole row or column")
-    top, bottom = axis_range(node[2], node[4], at[1], 0)
-    left, right = axis_range(node[3], node[5], at[2], 0)
-    return at[0] if node[1] is None else node[1], top, left, bottom, right
-
 
 def _places(node: Node, at: Place) -> Iterator[Place]:
     if node[0] == "cell":
         yield place_of(node, at)
     elif node[0] == "area":
-        sheet, top, left, bottom, right = _bounds(node, at)
+        sheet, top, left, bottom, right = bounds_of(node, at)
         for row in range(top, bottom + 1):
             for column in range(left, right + 1):
                 yield sheet, row, column

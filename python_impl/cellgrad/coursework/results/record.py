@@ -19,6 +19,7 @@ from cellgrad.coursework.model import (
 )
 from cellgrad.coursework.moodle_worksheet import moodle_number
 from cellgrad.coursework.results.feedback.summary import summary
+from cellgrad.coursework.roster import YES
 from cellgrad.coursework.taking_in.intake import hint_of
 from cellgrad.coursework.taking_in.matching import OTHER_ASSIGNMENT
 
@@ -27,8 +28,6 @@ OTHER = "other assignment"
 
 _NOBODYS = "it could not be told whose this is"
 _HELD = "no grade of it is in the files for an LMS: enter it there once you have looked"
-
-_YES = {"ex", "yes", "y", "true", "1", "x", "excused"}
 
 
 @dataclass(slots=True)
@@ -194,7 +193,7 @@ def column(student: Student | None, *names: str) -> str:
 
 def excused(student: Student) -> bool:
     """Tell whether the roster excuses a student from this assignment."""
-    return column(student, "excused").casefold() in _YES
+    return column(student, "excused").casefold() in YES
 
 
 def moodle_identifier(record: Record) -> str:

@@ -29,7 +29,7 @@ from cellgrad.coursework.results.record import (
 )
 from cellgrad.coursework.roster import safe_name
 from cellgrad.errors import InputError
-from cellgrad.files import write_atomically
+from cellgrad.files import make_folder, write_atomically
 
 SCHEMA = "cellgrad-gradebook/1"
 FORMATS = ("tidy", "canvas", "moodle", "gradescope", "prairielearn")
@@ -82,7 +82,7 @@ def write_all(
         InputError: a format is unknown, or the place cannot be written.
     """
     check_formats(formats)
-    _make(folder)
+    make_folder(folder)
     places, rows = places_of(manifest), tidy.TidyRows(manifest)
     roster = list(students)
     known = {student.id: student for student in roster}
@@ -227,7 +227,7 @@ def _write_results(folder: Path, grade: Grade, formats: Collection[str]) -> None
     makers = {"gradescope": gradescope_results, "prairielearn": prairielearn_results}
     for name, results in makers.items():
         if name in formats:
-            _make(folder / name)
+            make_folder(folder / name)
             write_atomically(folder / name / f"{file_name(grade)}.json", json_bytes(results(grade)))
 
 
@@ -239,14 +239,3 @@ def json_bytes(document: dict[str, Any]) -> bytes:
 
 def _write(path: Path, lines: Iterable[str], start: bytes = b"") -> None:
     write_atomically(path, start + "".join(lines).encode("utf-8", "replace"))
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot be made ({error.strerror or error})",
-            file=folder,
-            remedy="choose another place with -o",
-        ) from error
