@@ -43,13 +43,14 @@ test-all: $(READY)
 	@"$(BIN)/python" -m pytest -q -n auto --dist loadgroup
 
 $(VENV)/.lint: $(READY)
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check "ruff>=0.14" "mypy>=1.15"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check "ruff>=0.14" "mypy>=1.15" "import-linter>=2.3"
 	@touch "$(VENV)/.lint"
 
 lint: $(VENV)/.lint
 	@"$(BIN)/ruff" check .
 	@"$(BIN)/ruff" format --check .
 	@"$(BIN)/mypy"
+	@"$(BIN)/lint-imports"
 
 regenerate: $(READY)
 	@"$(BIN)/python" python_impl/regenerate.py

@@ -23,13 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 
-from cellgrad.bugs.arithmetic import RunningBounds
-from cellgrad.bugs.catalogue import entries, variants
-from cellgrad.bugs.entry import CONVENTION, MISTAKE
-from cellgrad.bugs.fitness import unfit
-from cellgrad.bugs.separation import predictions, separation
+from cellgrad.bounds.running import bounds_of
 from cellgrad.case.read import parse_case
-from cellgrad.certify.running import bounds_of
+from cellgrad_audit.bugs.arithmetic import RunningBounds
+from cellgrad_audit.bugs.catalogue import entries, variants
+from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE
+from cellgrad_audit.bugs.fitness import unfit
+from cellgrad_audit.bugs.separation import predictions, separation
 
 FOLDER = Path(__file__).resolve().parent.parent / "reference" / "probes"
 DRAWS = 60

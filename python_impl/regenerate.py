@@ -27,25 +27,25 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from cellgrad.audit.probes import probes
-from cellgrad.bugs import pairs
-from cellgrad.bugs.apart import as_csv, measure
-from cellgrad.bugs.certifying import final_document
-from cellgrad.bugs.page import catalogue_text
-from cellgrad.bugs.separation_page import separation_text
 from cellgrad.build import read_source, workbook_bytes
-from cellgrad.case.experiment import experiments, path_of, read_settings
 from cellgrad.case.model import Case
 from cellgrad.case.read import read_case
-from cellgrad.certify.exact.definition.case_file import is_step
-from cellgrad.certify.exact.vector_shape import as_text
-from cellgrad.certify.exact.vectors import document
 from cellgrad.engines import create
-from cellgrad.report.engines import markdown
-from cellgrad.train.experiment import run_experiment
 from cellgrad.verify.many import verify_workbooks
-from cellgrad.verify.matrix import measure as measure_engines
 from cellgrad.verify.result import COMPUTED, Report
+from cellgrad_audit.bugs import pairs
+from cellgrad_audit.bugs.apart import as_csv, measure
+from cellgrad_audit.bugs.certifying import final_document
+from cellgrad_audit.bugs.page import catalogue_text
+from cellgrad_audit.bugs.separation_page import separation_text
+from cellgrad_audit.probes import probes
+from cellgrad_proof.engines import measure as measure_engines
+from cellgrad_proof.engines_report import markdown
+from cellgrad_proof.exact.definition.case_file import is_step
+from cellgrad_proof.exact.vector_shape import as_text
+from cellgrad_proof.exact.vectors import document
+from cellgrad_series.experiment import experiments, path_of, read_settings
+from cellgrad_series.train.experiment import run_experiment
 
 TOP = Path(__file__).resolve().parent.parent
 README = TOP / "README.md"

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from cellgrad.coursework.model import OK, WRONG, CellVerdict, Grade
+from cellgrad_coursework.model import OK, WRONG, CellVerdict, Grade
 
 
 class Grader:

@@ -14,7 +14,10 @@ import openpyxl
 from cellgrad.build import workbook_bytes
 from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
-from cellgrad.coursework.model import (
+from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.xlsx.book import read_book
+from cellgrad.xlsx.map_sheet import read_map
+from cellgrad_coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
     HARDCODED,
@@ -31,9 +34,6 @@ from cellgrad.coursework.model import (
     Policy,
     Student,
 )
-from cellgrad.xlsx.addresses import parse_a1
-from cellgrad.xlsx.book import read_book
-from cellgrad.xlsx.map_sheet import read_map
 
 ROOT = Path(__file__).parent.parent
 CASE = ROOT / "reference" / "cases" / "series-3-4-1.json"

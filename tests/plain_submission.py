@@ -10,11 +10,11 @@ from xml.sax.saxutils import escape
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.read import read_case
-from cellgrad.coursework.grading.given_numbers import given_number
-from cellgrad.coursework.grading.grade_one import Grader
-from cellgrad.coursework.model import Handout, Manifest, Policy, Student
 from cellgrad.workbook import write_workbook
 from cellgrad.xlsx.addresses import parse_a1
+from cellgrad_coursework.grading.given_numbers import given_number
+from cellgrad_coursework.grading.grade_one import Grader
+from cellgrad_coursework.model import Handout, Manifest, Policy, Student
 from template_cells import everything, template_of
 
 CASES = Path(__file__).parent.parent / "reference" / "cases"

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key, person_label, table
-from cellgrad.coursework.model import FixedCell, GivenCell, GradedCell
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import a1, parse_a1
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import Claim, read_map
+from cellgrad_coursework.model import FixedCell, GivenCell, GradedCell
 
 Index = tuple[int, ...]
 

@@ -13,10 +13,10 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from cellgrad.audit import adapters
-from cellgrad.bugs import catalogue
 from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
+from cellgrad_audit import adapters
+from cellgrad_audit.bugs import catalogue
 from test_emitters import PROBES, needed, share
 
 KINDS = ("torch", "jax", "keras", "sklearn")
@@ -386,7 +386,7 @@ def test_jax_is_left_in_the_precision_that_it_had(natural, kind):
 @pytest.mark.parametrize("kind", slow(["sklearn"]))
 def test_a_release_without_what_is_needed_is_named(natural, kind, monkeypatch):
     monkeypatch.setattr(
-        "cellgrad.audit.adapters.scikit_learn._NEEDED", ("coefs_", "no_such_attribute")
+        "cellgrad_audit.adapters.scikit_learn._NEEDED", ("coefs_", "no_such_attribute")
     )
     failures = [natural(kind).answer(read_case(path)).failure for path in PROBES]
     assert any("keeps no no_such_attribute" in line for line in failures)
@@ -434,7 +434,7 @@ def test_a_function_that_is_not_there_is_named(rest, problem, monkeypatch):
 
 
 def test_keras_is_given_a_backend_that_is_installed(monkeypatch, tmp_path):
-    keras = import_module("cellgrad.audit.adapters.keras")
+    keras = import_module("cellgrad_audit.adapters.keras")
     monkeypatch.delitem(sys.modules, "keras", raising=False)
     monkeypatch.setenv("KERAS_BACKEND", "")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))

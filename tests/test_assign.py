@@ -21,27 +21,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellgrad.bugs.catalogue import by_id, variants
-from cellgrad.bugs.program import Program
-from cellgrad.cli.assign import Options, assign_command
-from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
-from cellgrad.coursework.model import Student
-from cellgrad.coursework.results.record import excused
-from cellgrad.coursework.roster import read_roster, roster_of, safe_name
-from cellgrad.coursework.secret import TOKEN, Stream, read_secret, token_of, write_secret
-from cellgrad.coursework.setting.assign import Numbers, assign, moodle_name, moodle_names
-from cellgrad.coursework.setting.assignment import computed, parse_assignment, read_assignment
-from cellgrad.coursework.setting.discriminate import Discrimination
-from cellgrad.coursework.setting.givens import drawn, unfit
-from cellgrad.coursework.setting.handout.workbook import handout_bytes, worksheet_bytes
-from cellgrad.coursework.setting.init import write_example
 from cellgrad.errors import InputError
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import Range, parse_a1
 from cellgrad.xlsx.book import read_book
+from cellgrad_audit.bugs.catalogue import by_id, variants
+from cellgrad_audit.bugs.program import Program
+from cellgrad_coursework.commands.assign import Options, assign_command
+from cellgrad_coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
+from cellgrad_coursework.model import Student
+from cellgrad_coursework.results.record import excused
+from cellgrad_coursework.roster import read_roster, roster_of, safe_name
+from cellgrad_coursework.secret import TOKEN, Stream, read_secret, token_of, write_secret
+from cellgrad_coursework.setting.assign import Numbers, assign, moodle_name, moodle_names
+from cellgrad_coursework.setting.assignment import computed, parse_assignment, read_assignment
+from cellgrad_coursework.setting.discriminate import Discrimination
+from cellgrad_coursework.setting.givens import drawn, unfit
+from cellgrad_coursework.setting.handout.workbook import handout_bytes, worksheet_bytes
+from cellgrad_coursework.setting.init import write_example
 from plain_submission import few_digits
 
-COURSEWORK = Path(__file__).parent.parent / "python_impl" / "cellgrad" / "coursework"
+COURSEWORK = Path(__file__).parent.parent / "python_impl" / "cellgrad_coursework"
 EXAMPLE = COURSEWORK / "setting" / "templates"
 STUDENTS = [
     Student("s1001", "Amara Okafor"),
@@ -812,7 +812,7 @@ def test_what_goes_wrong_leaves_nothing_behind(tmp_path, monkeypatch, place):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"cellgrad.coursework.setting.{place}", fail)
+    monkeypatch.setattr(f"cellgrad_coursework.setting.{place}", fail)
     with pytest.raises(InputError, match="No space left"):
         assign(assignment_of(), STUDENTS[:1], tmp_path / "out", worksheet=False)
     assert list(tmp_path.iterdir()) == []
@@ -979,7 +979,7 @@ def test_many_students_are_written_on_several_cores_as_on_one(tmp_path, monkeypa
     ticks = []
     assign(small, students, tmp_path / "a", secret=secret, worksheet=False,
            advance=lambda: ticks.append(1))  # fmt: skip
-    monkeypatch.setattr("cellgrad.coursework.setting.assign.WORTH_SHARING", 1_000)
+    monkeypatch.setattr("cellgrad_coursework.setting.assign.WORTH_SHARING", 1_000)
     assign(small, students, tmp_path / "b", secret=secret, worksheet=False)
     assert len(ticks) == 9
     for path in (tmp_path / "a").rglob("*"):
@@ -1100,7 +1100,7 @@ def test_folders_that_were_made_go_again_if_nothing_was_written(tmp_path, monkey
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cellgrad.coursework.setting.assign.readme", fail)
+    monkeypatch.setattr("cellgrad_coursework.setting.assign.readme", fail)
     with pytest.raises(InputError, match="No space left"):
         assign(assignment_of(), STUDENTS[:1], tmp_path / "a" / "b" / "out", worksheet=False)
     assert list(tmp_path.iterdir()) == []
@@ -1162,7 +1162,7 @@ def test_a_workbook_is_of_its_assignment_even_under_the_same_id(tmp_path):
 def test_the_readme_names_the_worksheet_only_if_there_is_one(tmp_path, monkeypatch):
     kept_secret(tmp_path)
     for made in (b"%PDF", "none: LibreOffice is not installed"):
-        place = "cellgrad.coursework.setting.assign.worksheet_pdf"
+        place = "cellgrad_coursework.setting.assign.worksheet_pdf"
         monkeypatch.setattr(place, lambda *_, m=made: m)
         folder = tmp_path / type(made).__name__
         assign(assignment_of(), STUDENTS[:1], folder, secret=tmp_path / "ex.secret")

@@ -17,21 +17,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import plain_training
-from cellgrad.audit.answer import Answer, Numbers, Slot
-from cellgrad.audit.probes import declare, features, probes
-from cellgrad.audit.run import audit
-from cellgrad.audit.targets.function import FunctionTarget
-from cellgrad.audit.targets.trace_file import TraceFileTarget
-from cellgrad.bugs import pairs
-from cellgrad.bugs.arithmetic import RunningBounds
-from cellgrad.bugs.catalogue import entries, variants
-from cellgrad.bugs.fitness import unfit
-from cellgrad.bugs.program import Program
+from cellgrad.bounds.running import bounds_of, values_of
+from cellgrad.bounds.running import given as running
 from cellgrad.case.read import parse_case, read_case
-from cellgrad.certify.running import bounds_of, values_of
-from cellgrad.certify.running import given as running
 from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
+from cellgrad_audit.answer import Answer, Numbers, Slot
+from cellgrad_audit.bugs import pairs
+from cellgrad_audit.bugs.arithmetic import RunningBounds
+from cellgrad_audit.bugs.catalogue import entries, variants
+from cellgrad_audit.bugs.fitness import unfit
+from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.probes import declare, features, probes
+from cellgrad_audit.run import audit
+from cellgrad_audit.targets.function import FunctionTarget
+from cellgrad_audit.targets.trace_file import TraceFileTarget
 from hostile import ROOT, cellgrad
 
 PRINTED = ROOT / "reference" / "printed"
@@ -433,7 +433,7 @@ def test_the_index_of_pairs_belongs_to_this_catalogue_and_these_probes():
 
 def test_the_command_names_a_mistake_and_exits_with_one(tmp_path):
     (tmp_path / "mine.py").write_text(
-        "from cellgrad.bugs.catalogue import variants\n"
+        "from cellgrad_audit.bugs.catalogue import variants\n"
         "import json\n"
         "from cellgrad.case.read import parse_case\n"
         "PROGRAM = next(v.program for v in variants() if v.entry == 'no-hidden-derivative')\n"
@@ -471,8 +471,8 @@ def test_what_is_no_target_is_refused_on_one_line(words, says, command):
 PLUGIN = """
 import json
 from cellgrad.case.read import parse_case
-from cellgrad.bugs.catalogue import variants
-from cellgrad.bugs.program import Program
+from cellgrad_audit.bugs.catalogue import variants
+from cellgrad_audit.bugs.program import Program
 
 def step(program):
     def run(case):
@@ -496,7 +496,7 @@ def test_the_pytest_fixture_fails_with_the_diagnosis(tmp_path):
     (tmp_path / "test_mine.py").write_text(PLUGIN)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     if not _plugin_is_installed():
-        command += ["-p", "cellgrad.pytest_plugin"]
+        command += ["-p", "cellgrad_audit.pytest_plugin"]
     answer = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120
     )
@@ -508,7 +508,7 @@ def test_the_pytest_fixture_fails_with_the_diagnosis(tmp_path):
 def _plugin_is_installed():
     from importlib.metadata import entry_points  # noqa: PLC0415
 
-    return any(e.value == "cellgrad.pytest_plugin" for e in entry_points(group="pytest11"))
+    return any(e.value == "cellgrad_audit.pytest_plugin" for e in entry_points(group="pytest11"))
 
 
 def test_a_quantity_that_the_case_lacks_may_stand_as_nulls_beside_right_numbers():

@@ -12,8 +12,8 @@ import sys
 import pytest
 
 import plain_training
-from cellgrad.bugs.catalogue import by_id, entries
-from cellgrad.bugs.entry import ALTERNATIVE
+from cellgrad_audit.bugs.catalogue import by_id, entries
+from cellgrad_audit.bugs.entry import ALTERNATIVE
 from hostile import ROOT, cellgrad
 from mistaken.confusion import audited, entry_of, every_name, line, markdown, row_of, rows_of
 from mistaken.confusion import words_for as words

@@ -26,13 +26,22 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from cellgrad import __version__, engines, shipped
-from cellgrad.audit.answer import Answer, Numbers, Slot
-from cellgrad.audit.cells import cells_of
-from cellgrad.audit.diagnose import reference_for
-from cellgrad.audit.probes import folder, probes
-from cellgrad.audit.report.certificate import certificate
-from cellgrad.audit.report.document import document
-from cellgrad.audit.report.expression import (
+from cellgrad.bounds.running import Running
+from cellgrad.case.model import Case, Network, Sample
+from cellgrad.workbook import style
+from cellgrad.workbook.canvas import Canvas
+from cellgrad.xlsx.addresses import Range
+from cellgrad.xlsx.values import CellError
+from cellgrad_audit.answer import Answer, Numbers, Slot
+from cellgrad_audit.bugs.arithmetic import Doubles, RunningBounds
+from cellgrad_audit.bugs.catalogue import by_id, variants
+from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.cells import cells_of
+from cellgrad_audit.diagnose import reference_for
+from cellgrad_audit.probes import folder, probes
+from cellgrad_audit.report.certificate import certificate
+from cellgrad_audit.report.document import document
+from cellgrad_audit.report.expression import (
     Call,
     Formulas,
     Negative,
@@ -44,21 +53,12 @@ from cellgrad.audit.report.expression import (
     evaluated,
     written,
 )
-from cellgrad.audit.report.live import Givens, Live, live_pair, path_of_mistake
-from cellgrad.audit.report.page import page
-from cellgrad.audit.report.sheets import LiveSheet, Places
-from cellgrad.audit.report.terminal import print_audit
-from cellgrad.audit.report.workbook import audit_workbook_bytes
-from cellgrad.audit.result import Audit, Diagnosis, Group, Probed
-from cellgrad.bugs.arithmetic import Doubles, RunningBounds
-from cellgrad.bugs.catalogue import by_id, variants
-from cellgrad.bugs.program import Program
-from cellgrad.case.model import Case, Network, Sample
-from cellgrad.certify.running import Running
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
-from cellgrad.xlsx.addresses import Range
-from cellgrad.xlsx.values import CellError
+from cellgrad_audit.report.live import Givens, Live, live_pair, path_of_mistake
+from cellgrad_audit.report.page import page
+from cellgrad_audit.report.sheets import LiveSheet, Places
+from cellgrad_audit.report.terminal import print_audit
+from cellgrad_audit.report.workbook import audit_workbook_bytes
+from cellgrad_audit.result import Audit, Diagnosis, Group, Probed
 
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m\x00"
 AFTER = {"new_weights": "weights", "new_biases": "biases"}

@@ -26,14 +26,14 @@ if __name__ == "__main__":  # as a program it finds the package beside itself
 pytest.importorskip("flint")
 
 import plain_step
+from cellgrad.bounds import formulas as bounds
 from cellgrad.build import workbook_bytes
 from cellgrad.case.read import parse_case
-from cellgrad.certify import bounds
-from cellgrad.certify.exact.certified import certify, stored_in
 from cellgrad.mlp import training_step
 from cellgrad.verify.expected import step_numbers
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import read_map
+from cellgrad_proof.exact.certified import certify, stored_in
 
 try:
     import torch

@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellgrad.bugs import apart, certified
-from cellgrad.bugs.apart import SAME
-from cellgrad.bugs.arithmetic import RunningBounds
-from cellgrad.bugs.catalogue import CHAPTERS, by_id, entries, variants
-from cellgrad.bugs.certified import certified_final
-from cellgrad.bugs.certifying import final_document
-from cellgrad.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, Chapter
-from cellgrad.bugs.fitness import unfit
-from cellgrad.bugs.page import LABELS, catalogue_text, first_of
-from cellgrad.bugs.program import Program
-from cellgrad.bugs.separation_page import separation_text
 from cellgrad.build import workbook_bytes
 from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
+from cellgrad_audit.bugs import apart, certified
+from cellgrad_audit.bugs.apart import SAME
+from cellgrad_audit.bugs.arithmetic import RunningBounds
+from cellgrad_audit.bugs.catalogue import CHAPTERS, by_id, entries, variants
+from cellgrad_audit.bugs.certified import certified_final
+from cellgrad_audit.bugs.certifying import final_document
+from cellgrad_audit.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, Chapter
+from cellgrad_audit.bugs.fitness import unfit
+from cellgrad_audit.bugs.page import LABELS, catalogue_text, first_of
+from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.bugs.separation_page import separation_text
 from hostile import ROOT
 
 PROBES = ROOT / "reference" / "probes"

@@ -23,13 +23,13 @@ from flint import arb, fmpq
 import plain_step
 from cellgrad.build import build, workbook_bytes
 from cellgrad.case.read import read_case
-from cellgrad.certify.exact import digits, enclosures
-from cellgrad.certify.exact.agreement import agreement
-from cellgrad.certify.exact.certified import UNDECIDED, certify
-from cellgrad.certify.exact.definition import network, update
-from cellgrad.certify.exact.definition.case_file import is_step
-from cellgrad.certify.exact.vectors import CertificationError, document
 from cellgrad.xlsx.book import Book, SheetCells, read_book
+from cellgrad_proof.exact import digits, enclosures
+from cellgrad_proof.exact.agreement import agreement
+from cellgrad_proof.exact.certified import UNDECIDED, certify
+from cellgrad_proof.exact.definition import network, update
+from cellgrad_proof.exact.definition.case_file import is_step
+from cellgrad_proof.exact.vectors import CertificationError, document
 from test_workbooks import big_case
 
 TOP = Path(__file__).parent.parent

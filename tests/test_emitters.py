@@ -16,14 +16,14 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from cellgrad.audit.answer import Slot
-from cellgrad.audit.reading import read_answer
-from cellgrad.audit.reference import right_numbers
-from cellgrad.bugs.arithmetic import RunningBounds
-from cellgrad.bugs.program import Program
+from cellgrad.bounds.running import bounds_of, values_of
 from cellgrad.case.read import read_case
 from cellgrad.case.write import case_document
-from cellgrad.certify.running import bounds_of, values_of
+from cellgrad_audit.answer import Slot
+from cellgrad_audit.bugs.arithmetic import RunningBounds
+from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.reading import read_answer
+from cellgrad_audit.reference import right_numbers
 from hostile import CASES, ROOT
 
 EMITTERS = ROOT / "reference" / "emitters"

@@ -23,9 +23,9 @@ from openpyxl.styles import PatternFill
 from cellgrad import engines
 from cellgrad.engines.formualizer import _rectangles, store_values
 from cellgrad.engines.interface import CellError
-from cellgrad.engines.libreoffice import _sockets
 from cellgrad.errors import EngineError, EngineMissingError, InputError
 from cellgrad.xlsx.addresses import Range
+from cellgrad_office.libreoffice import _sockets
 
 CALCULATING = [
     "formualizer",
@@ -377,10 +377,10 @@ def test_a_missing_engine_says_what_to_install(monkeypatch):
     monkeypatch.setattr("cellgrad.engines.ironcalc.find_spec", lambda name: None)
     with pytest.raises(EngineMissingError, match=r"pip install 'cellgrad\[ironcalc\]'"):
         engines.create("ironcalc")
-    monkeypatch.setattr("cellgrad.engines.gnumeric.shutil.which", lambda name: None)
+    monkeypatch.setattr("cellgrad_office.gnumeric.shutil.which", lambda name: None)
     with pytest.raises(EngineMissingError, match="apt-get install gnumeric"):
         engines.create("gnumeric")
-    monkeypatch.setattr("cellgrad.engines.libreoffice._soffice", lambda: None)
+    monkeypatch.setattr("cellgrad_office.libreoffice._soffice", lambda: None)
     with pytest.raises(EngineMissingError, match="apt-get install libreoffice-calc-nogui"):
         engines.create("libreoffice")
     assert engines.installed() == ["formualizer", "saved"]
@@ -530,7 +530,7 @@ def test_a_libreoffice_that_never_starts_is_ended(tmp_path, engine_or_skip, monk
     sleeper = tmp_path / "soffice"
     sleeper.write_text("#!/bin/sh\nsleep 987654 & sleep 987654\n")
     sleeper.chmod(0o755)
-    monkeypatch.setattr("cellgrad.engines.libreoffice._soffice", lambda: str(sleeper))
+    monkeypatch.setattr("cellgrad_office.libreoffice._soffice", lambda: str(sleeper))
     began = time.monotonic()
     with pytest.raises(EngineError, match="LibreOffice is gone: did not start in time"):
         engine_or_skip("libreoffice", start_seconds=1.0)
@@ -575,7 +575,7 @@ def test_a_hung_gnumeric_is_ended_and_reported(tmp_path, workbook, engine_or_ski
     sleeper = tmp_path / "ssconvert"
     sleeper.write_text("#!/bin/sh\nsleep 876543 & sleep 876543\n")
     sleeper.chmod(0o755)
-    monkeypatch.setattr("cellgrad.engines.gnumeric.shutil.which", lambda name: str(sleeper))
+    monkeypatch.setattr("cellgrad_office.gnumeric.shutil.which", lambda name: str(sleeper))
     monkeypatch.setenv("CELLGRAD_ENGINE_TIMEOUT", "1")
     with (
         engines.create("gnumeric") as engine,

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cellgrad.bounds.formulas import UNIT, ErrorBounds
 from cellgrad.build import workbook_bytes
-from cellgrad.certify.bounds import UNIT, ErrorBounds
 from cellgrad.compare.numbers import compare_block
 from cellgrad.compare.texts import numbers_in, shows
 from cellgrad.errors import WorkbookError

@@ -21,8 +21,11 @@ from openpyxl.comments import Comment
 from openpyxl.formatting.rule import CellIsRule, ColorScaleRule, FormulaRule
 from openpyxl.styles import Font, PatternFill
 
-from cellgrad.bugs.catalogue import by_id
-from cellgrad.coursework.model import (
+from cellgrad.errors import WorkbookError
+from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.xlsx.book import read_book
+from cellgrad_audit.bugs.catalogue import by_id
+from cellgrad_coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
     HARDCODED,
@@ -32,19 +35,16 @@ from cellgrad.coursework.model import (
     VERDICTS,
     WRONG,
 )
-from cellgrad.coursework.results.class_page import class_page
-from cellgrad.coursework.results.feedback import page, workbook_bytes
-from cellgrad.coursework.results.feedback.legend import MORE
-from cellgrad.coursework.results.feedback.parts import Parts
-from cellgrad.coursework.results.feedback.places import places
-from cellgrad.coursework.results.feedback.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
-from cellgrad.coursework.results.feedback.tags import Patch, tags, utf8, with_attributes
-from cellgrad.coursework.results.outputs import write_all
-from cellgrad.coursework.results.outputs.gradescope import gradescope_results
-from cellgrad.coursework.setting.handout.step import BLANK_MEANING, GIVEN_MEANING
-from cellgrad.errors import WorkbookError
-from cellgrad.xlsx.addresses import parse_a1
-from cellgrad.xlsx.book import read_book
+from cellgrad_coursework.results.class_page import class_page
+from cellgrad_coursework.results.feedback import page, workbook_bytes
+from cellgrad_coursework.results.feedback.legend import MORE
+from cellgrad_coursework.results.feedback.parts import Parts
+from cellgrad_coursework.results.feedback.places import places
+from cellgrad_coursework.results.feedback.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
+from cellgrad_coursework.results.feedback.tags import Patch, tags, utf8, with_attributes
+from cellgrad_coursework.results.outputs import write_all
+from cellgrad_coursework.results.outputs.gradescope import gradescope_results
+from cellgrad_coursework.setting.handout.step import BLANK_MEANING, GIVEN_MEANING
 from graded import HOSTILE, grade, handout, manifest, mistaken, mixed, parts_of, roster, unreadable
 
 PICTURE = '<script src="https://example.org/x.js"></script>'

@@ -14,14 +14,14 @@ from openpyxl import Workbook
 from openpyxl.utils import get_column_letter as letter
 from openpyxl.worksheet.formula import ArrayFormula
 
-from cellgrad.audit.answer import Slot
-from cellgrad.audit.foreign.audit import audit_workbook
-from cellgrad.audit.foreign.map_file import read_map
-from cellgrad.audit.foreign.matching import Matcher
-from cellgrad.audit.foreign.target import WorkbookTarget
-from cellgrad.bugs.program import Program
-from cellgrad.cli.locate import _ask, locate_command
 from cellgrad.errors import InputError
+from cellgrad_audit.answer import Slot
+from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.commands.locate import _ask, locate_command
+from cellgrad_audit.foreign.audit import audit_workbook
+from cellgrad_audit.foreign.map_file import read_map
+from cellgrad_audit.foreign.matching import Matcher
+from cellgrad_audit.foreign.target import WorkbookTarget
 
 
 def write(path, cells):

@@ -25,12 +25,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellgrad.bugs.catalogue import by_id
-from cellgrad.cli.grade import grade_command
-from cellgrad.cli.rehearse import rehearse_command
-from cellgrad.coursework.grading.given_numbers import given_number
-from cellgrad.coursework.manifest_file import read_manifest
-from cellgrad.coursework.model import (
+from cellgrad.errors import InputError
+from cellgrad_audit.bugs.catalogue import by_id
+from cellgrad_coursework.commands.grade import grade_command
+from cellgrad_coursework.commands.rehearse import rehearse_command
+from cellgrad_coursework.grading.given_numbers import given_number
+from cellgrad_coursework.manifest_file import read_manifest
+from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,
     OK,
     WRONG,
@@ -38,26 +39,25 @@ from cellgrad.coursework.model import (
     Grade,
     Student,
 )
-from cellgrad.coursework.rehearsal.rehearse import rehearse
-from cellgrad.coursework.rehearsal.students import KINDS, Classroom, references, rewritten
-from cellgrad.coursework.results.outputs import file_name
-from cellgrad.coursework.results.record import places_of, record_of
-from cellgrad.coursework.roster import read_roster
-from cellgrad.coursework.running import elsewhere
-from cellgrad.coursework.running.child import Limits
-from cellgrad.coursework.running.judge import BROKE, TOO_LONG, TOO_MUCH, Judge
-from cellgrad.coursework.running.results_folder import check_results, claim_results
-from cellgrad.coursework.running.return_names import ReturnNames
-from cellgrad.coursework.running.returned import Returned
-from cellgrad.coursework.running.runner import Settings, grade_all
-from cellgrad.coursework.running.store import Codec, Store, head_of
-from cellgrad.coursework.setting.assign import assign
-from cellgrad.coursework.setting.assignment import read_assignment
-from cellgrad.coursework.setting.init import write_example
-from cellgrad.coursework.taking_in.copying import Copying
-from cellgrad.coursework.taking_in.intake import Intake, hint_of, natural
-from cellgrad.coursework.taking_in.matching import OTHER_ASSIGNMENT, ByName, tokens_of
-from cellgrad.errors import InputError
+from cellgrad_coursework.rehearsal.rehearse import rehearse
+from cellgrad_coursework.rehearsal.students import KINDS, Classroom, references, rewritten
+from cellgrad_coursework.results.outputs import file_name
+from cellgrad_coursework.results.record import places_of, record_of
+from cellgrad_coursework.roster import read_roster
+from cellgrad_coursework.running import elsewhere
+from cellgrad_coursework.running.child import Limits
+from cellgrad_coursework.running.judge import BROKE, TOO_LONG, TOO_MUCH, Judge
+from cellgrad_coursework.running.results_folder import check_results, claim_results
+from cellgrad_coursework.running.return_names import ReturnNames
+from cellgrad_coursework.running.returned import Returned
+from cellgrad_coursework.running.runner import Settings, grade_all
+from cellgrad_coursework.running.store import Codec, Store, head_of
+from cellgrad_coursework.setting.assign import assign
+from cellgrad_coursework.setting.assignment import read_assignment
+from cellgrad_coursework.setting.init import write_example
+from cellgrad_coursework.taking_in.copying import Copying
+from cellgrad_coursework.taking_in.intake import Intake, hint_of, natural
+from cellgrad_coursework.taking_in.matching import OTHER_ASSIGNMENT, ByName, tokens_of
 from hostile import ROOT, environment
 from hostile_submissions import SHAPES
 
@@ -354,11 +354,11 @@ def test_zips_within_a_zip_have_limits(tmp_path, monkeypatch):
     for name, limit, left in (("MAX_ZIP", size - 1, 0), ("MAX_ZIPS", 2 * size, 2),
                               ("MAX_ZIP", size, 3)):  # fmt: skip
         with monkeypatch.context() as patched:
-            patched.setattr(f"cellgrad.coursework.taking_in.intake.{name}", limit)
+            patched.setattr(f"cellgrad_coursework.taking_in.intake.{name}", limit)
             with closing(Intake(tmp_path / "in.zip")) as intake:
                 refused = [one for one in intake.submissions if "too large" in one.problem]
         assert len(refused) == 3 - left
-    monkeypatch.setattr("cellgrad.coursework.taking_in.intake.MAX_FILES", 8)
+    monkeypatch.setattr("cellgrad_coursework.taking_in.intake.MAX_FILES", 8)
     with pytest.raises(InputError, match="more than 8 files"):
         Intake(tmp_path / "in.zip")
 
@@ -1493,7 +1493,7 @@ def test_sixty_hostile_files_among_a_thousand_cost_the_others_nothing(tmp_path, 
 RUN = """
 import sys
 from pathlib import Path
-from cellgrad.cli.grade import grade_command
+from cellgrad_coursework.commands.grade import grade_command
 grade_command(*map(Path, sys.argv[1:4]), feedback=sys.argv[4] == "feedback", jobs=int(sys.argv[5]))
 """
 

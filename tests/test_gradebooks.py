@@ -22,22 +22,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellgrad import shipped
-from cellgrad.coursework.kits import git, gradescope, prairielearn
-from cellgrad.coursework.kits.__main__ import main as kits_command
-from cellgrad.coursework.kits.wheel import wheel_bytes, wheel_name
-from cellgrad.coursework.kits.write import KINDS, MANIFEST, WHEEL, write_kit
-from cellgrad.coursework.manifest_file import manifest_bytes, version_of
-from cellgrad.coursework.model import OK, WRONG
-from cellgrad.coursework.moodle_worksheet import moodle_number
-from cellgrad.coursework.results.outputs import FORMATS, write_all
-from cellgrad.coursework.results.outputs.canvas_points import canvas_points
-from cellgrad.coursework.results.outputs.gradescope import gradescope_results
-from cellgrad.coursework.results.outputs.moodle_feedback import write_feedback_zip
-from cellgrad.coursework.results.outputs.prairielearn import MAX_BYTES, prairielearn_results
-from cellgrad.coursework.results.outputs.text import csv_line
-from cellgrad.coursework.roster import read_roster
-from cellgrad.coursework.taking_in.matching import OTHER_ASSIGNMENT, ByName
 from cellgrad.errors import InputError
+from cellgrad_coursework.kits import git, gradescope, prairielearn
+from cellgrad_coursework.kits.__main__ import main as kits_command
+from cellgrad_coursework.kits.wheel import wheel_bytes, wheel_name
+from cellgrad_coursework.kits.write import KINDS, MANIFEST, WHEEL, write_kit
+from cellgrad_coursework.manifest_file import manifest_bytes, version_of
+from cellgrad_coursework.model import OK, WRONG
+from cellgrad_coursework.moodle_worksheet import moodle_number
+from cellgrad_coursework.results.outputs import FORMATS, write_all
+from cellgrad_coursework.results.outputs.canvas_points import canvas_points
+from cellgrad_coursework.results.outputs.gradescope import gradescope_results
+from cellgrad_coursework.results.outputs.moodle_feedback import write_feedback_zip
+from cellgrad_coursework.results.outputs.prairielearn import MAX_BYTES, prairielearn_results
+from cellgrad_coursework.results.outputs.text import csv_line
+from cellgrad_coursework.roster import read_roster
+from cellgrad_coursework.taking_in.matching import OTHER_ASSIGNMENT, ByName
 from graded import (
     HOSTILE,
     ROOT,
@@ -729,9 +729,9 @@ def test_the_wheel_of_a_kit_is_a_wheel_of_what_is_running(tmp_path):
         assert "Requires-Dist: numpy" in wheel.read(about).decode()
         record = wheel.read(about.replace("METADATA", "RECORD")).decode().splitlines()
         assert {line.split(",")[0] for line in record} == names
-    assert {"cellgrad/coursework/kits/__main__.py", "cellgrad/cli/main.py"} <= names
+    assert {"cellgrad_coursework/kits/__main__.py", "cellgrad/cli/main.py"} <= names
     assert "cellgrad/data/reference/schema/gradebook.schema.json" in names
-    assert "cellgrad/coursework/results/feedback/templates/student.html.jinja" in names
+    assert "cellgrad_coursework/results/feedback/templates/student.html.jinja" in names
     assert not any("__pycache__" in name for name in names)
 
 
@@ -752,11 +752,11 @@ def test_an_unknown_kit_is_refused(tmp_path):
 
 def _assigned(folder):
     """Write the example assignment; return its folder and its manifest."""
-    from cellgrad.coursework.manifest_file import read_manifest  # noqa: PLC0415
-    from cellgrad.coursework.roster import read_roster  # noqa: PLC0415
-    from cellgrad.coursework.setting.assign import assign  # noqa: PLC0415 (slow to import)
-    from cellgrad.coursework.setting.assignment import read_assignment  # noqa: PLC0415
-    from cellgrad.coursework.setting.init import ASSIGNMENT, ROSTER, write_example  # noqa: PLC0415
+    from cellgrad_coursework.manifest_file import read_manifest  # noqa: PLC0415
+    from cellgrad_coursework.roster import read_roster  # noqa: PLC0415
+    from cellgrad_coursework.setting.assign import assign  # noqa: PLC0415 (slow to import)
+    from cellgrad_coursework.setting.assignment import read_assignment  # noqa: PLC0415
+    from cellgrad_coursework.setting.init import ASSIGNMENT, ROSTER, write_example  # noqa: PLC0415
 
     write_example(folder / "example")
     assign(
@@ -958,7 +958,7 @@ def test_a_kit_without_its_assignment_ends_with_one_line(tmp_path):
         ["write", "blackboard", str(tmp_path), str(tmp_path / "kit")],
     ):
         done = subprocess.run(
-            [sys.executable, "-m", "cellgrad.coursework.kits", *arguments],
+            [sys.executable, "-m", "cellgrad_coursework.kits", *arguments],
             env=env, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 2

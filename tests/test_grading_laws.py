@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
-from cellgrad.coursework.model import OK, OK_ECF, REVIEW
-from cellgrad.coursework.rehearsal.mistaken_formulas import mistaken_formulas
 from cellgrad.report.trace import step_of_case
 from cellgrad.verify.expected import step_numbers
+from cellgrad_coursework.model import OK, OK_ECF, REVIEW
+from cellgrad_coursework.rehearsal.mistaken_formulas import mistaken_formulas
 from grading_oracle import differs
 from plain_submission import (
     HIDDEN,

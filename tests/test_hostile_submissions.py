@@ -12,10 +12,10 @@ import textwrap
 
 import pytest
 
-from cellgrad.coursework.taking_in.precheck import check
-from cellgrad.coursework.taking_in.precheck import sheet as limits
-from cellgrad.coursework.taking_in.precheck.sheet import area_of, nesting_of
 from cellgrad.errors import InputError
+from cellgrad_coursework.taking_in.precheck import check
+from cellgrad_coursework.taking_in.precheck import sheet as limits
+from cellgrad_coursework.taking_in.precheck.sheet import area_of, nesting_of
 from hostile import ROOT, environment, parts_of, with_formula, with_given, with_text, zipped
 from hostile_submissions import SHAPES, in_sheet, related
 
@@ -27,7 +27,7 @@ CHILD = textwrap.dedent("""
     sys.path.insert(0, "tests")
     from hostile import parts_of
     from hostile_submissions import SHAPES
-    from cellgrad.coursework.taking_in.precheck import check
+    from cellgrad_coursework.taking_in.precheck import check
     from cellgrad.errors import InputError
     parts, answers = parts_of(), {}
     for name in json.load(sys.stdin):

@@ -19,10 +19,10 @@ from cellgrad import shipped
 from cellgrad.case.model import Sample
 from cellgrad.case.read import parse_case, read_case
 from cellgrad.errors import CaseError, InputError, ShapeError
-from cellgrad.kernels import KERNELS, Training, arrays, compiled_available, plain, straight
-from cellgrad.kernels.arithmetic import Ordered
-from cellgrad.kernels.plan import OPTIMIZERS, first_state, plan_of
 from cellgrad.mlp import training_step
+from cellgrad_series.kernels import KERNELS, Training, arrays, compiled_available, plain, straight
+from cellgrad_series.kernels.arithmetic import Ordered
+from cellgrad_series.kernels.plan import OPTIMIZERS, first_state, plan_of
 
 HIDDEN = ("logistic", "tanh", "relu", "leaky_relu", "identity")
 OUTPUTS = {
@@ -216,7 +216,7 @@ def test_every_exact_kernel_has_the_bits_of_the_scalar_reference(seed):
 @example(390)  # the sign of a zero shows where a batch's sum begins
 @pytest.mark.slow
 def test_the_compiled_loops_have_the_bits_of_the_plain_kernel(numba, seed):
-    from cellgrad.kernels import loops  # noqa: PLC0415 - needs numba
+    from cellgrad_series.kernels import loops  # noqa: PLC0415 - needs numba
 
     _, case = drawn(seed)
     plan = plan_of(case)
@@ -317,7 +317,7 @@ def test_wide_networks_have_the_same_bits_however_they_are_run(numba, update):
 
 
 def test_the_compiled_exp_log_and_tanh_are_those_of_the_platform(numba):
-    from cellgrad.kernels import loops  # noqa: PLC0415 - needs numba
+    from cellgrad_series.kernels import loops  # noqa: PLC0415 - needs numba
 
     @loops.compiled
     def all_three(x, found):
@@ -473,13 +473,15 @@ def test_kernels_and_inputs_that_do_not_exist_are_refused(monkeypatch):
         Training(case, "plain").outputs([[1.0, 2.0]])
     with pytest.raises(ValueError, match="-1"):
         Training(case, "plain").run_updates(-1)
-    for name in [name for name in sys.modules if name.startswith("cellgrad.kernels.compiled")]:
+    for name in [
+        name for name in sys.modules if name.startswith("cellgrad_series.kernels.compiled")
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "numba", None)  # it cannot be imported
     assert not compiled_available()
     with pytest.raises(InputError, match=r"pip install 'cellgrad\[fast\]'"):
         Training(case, "compiled")
-    monkeypatch.setattr("cellgrad.kernels.choice.compiled_available", lambda: True)
+    monkeypatch.setattr("cellgrad_series.kernels.choice.compiled_available", lambda: True)
     assert Training(dataclasses.replace(case, epochs=10**9)).kernel == "plain"
 
 
@@ -495,7 +497,7 @@ def test_auto_compiles_long_runs_and_gives_up_bits_for_large_batches_only(monkey
     assert Training(dataclasses.replace(large, update="online")).kernel == "plain"
     wide = wide_case((300, 400, 5), 4, update="batch_sum", batch_size=2)
     assert Training(wide).kernel == "plain"
-    monkeypatch.setattr("cellgrad.kernels.choice.find_spec", lambda _: None)
+    monkeypatch.setattr("cellgrad_series.kernels.choice.find_spec", lambda _: None)
     assert not compiled_available()
     assert Training(dataclasses.replace(case, epochs=10**9)).kernel == "plain"
 

@@ -12,12 +12,12 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from cellgrad.certify.proof.workbook import prove_workbook
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import WorkbookError
 from cellgrad.verify.many import verify_workbook
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
 from cellgrad.xlsx.formula import references
+from cellgrad_proof.proof.workbook import prove_workbook
 from hostile import ROOT, parts_of, with_cell, zipped
 from mutants.bench import CAUGHT, EQUAL, Bench
 from mutants.changes import OPERATORS, OWN, changes

@@ -23,9 +23,14 @@ from hypothesis import strategies as st
 
 from cellgrad.case.read import parse_case
 from cellgrad.case.write import case_document
-from cellgrad.cli.assign import Options, assign_command
-from cellgrad.cli.grade import grade_command
-from cellgrad.coursework.derivation import (
+from cellgrad.engines.formualizer import store_values
+from cellgrad.errors import InputError
+from cellgrad.workbook.layout import StepLayout
+from cellgrad.xlsx.addresses import Range, parse_a1
+from cellgrad.xlsx.book import read_book
+from cellgrad_coursework.commands.assign import Options, assign_command
+from cellgrad_coursework.commands.grade import grade_command
+from cellgrad_coursework.derivation import (
     MODULUS,
     SIGNS,
     Constants,
@@ -36,32 +41,27 @@ from cellgrad.coursework.derivation import (
     numbers,
     start_of,
 )
-from cellgrad.coursework.grading.given_numbers import given_number
-from cellgrad.coursework.grading.grade_one import Grader
-from cellgrad.coursework.grading.typed_id import enrolled
-from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
-from cellgrad.coursework.model import OK, OK_ECF, WRONG, Student
-from cellgrad.coursework.rehearsal.rehearse import rehearse
-from cellgrad.coursework.rehearsal.students import KINDS, Classroom
-from cellgrad.coursework.running.judge import Judge
-from cellgrad.coursework.running.runner import Settings, grade_all
-from cellgrad.coursework.running.store import Codec
-from cellgrad.coursework.setting.assign import assign
-from cellgrad.coursework.setting.assignment import parse_assignment, read_assignment
-from cellgrad.coursework.setting.discriminate import Discrimination
-from cellgrad.coursework.setting.givens import unfit
-from cellgrad.coursework.setting.handout.one_file import one_file
-from cellgrad.coursework.setting.plan import plan_of
-from cellgrad.coursework.setting.shifts import MOST_STUDENTS, check_ids, chosen
-from cellgrad.coursework.taking_in.copying import Copying
-from cellgrad.coursework.taking_in.intake import Intake
-from cellgrad.coursework.taking_in.matching import ByName
-from cellgrad.engines import libreoffice
-from cellgrad.engines.formualizer import store_values
-from cellgrad.errors import InputError
-from cellgrad.workbook.layout import StepLayout
-from cellgrad.xlsx.addresses import Range, parse_a1
-from cellgrad.xlsx.book import read_book
+from cellgrad_coursework.grading.given_numbers import given_number
+from cellgrad_coursework.grading.grade_one import Grader
+from cellgrad_coursework.grading.typed_id import enrolled
+from cellgrad_coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
+from cellgrad_coursework.model import OK, OK_ECF, WRONG, Student
+from cellgrad_coursework.rehearsal.rehearse import rehearse
+from cellgrad_coursework.rehearsal.students import KINDS, Classroom
+from cellgrad_coursework.running.judge import Judge
+from cellgrad_coursework.running.runner import Settings, grade_all
+from cellgrad_coursework.running.store import Codec
+from cellgrad_coursework.setting.assign import assign
+from cellgrad_coursework.setting.assignment import parse_assignment, read_assignment
+from cellgrad_coursework.setting.discriminate import Discrimination
+from cellgrad_coursework.setting.givens import unfit
+from cellgrad_coursework.setting.handout.one_file import one_file
+from cellgrad_coursework.setting.plan import plan_of
+from cellgrad_coursework.setting.shifts import MOST_STUDENTS, check_ids, chosen
+from cellgrad_coursework.taking_in.copying import Copying
+from cellgrad_coursework.taking_in.intake import Intake
+from cellgrad_coursework.taking_in.matching import ByName
+from cellgrad_office import libreoffice
 from plain_submission import few_digits
 from test_assign import (
     EXAMPLE,
@@ -460,7 +460,7 @@ def test_equal_numbers_are_nobodys_even_where_there_are_few():
 
 
 def test_where_no_numbers_will_do_one_line_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("cellgrad.coursework.setting.assign.chosen", lambda *_: None)
+    monkeypatch.setattr("cellgrad_coursework.setting.assign.chosen", lambda *_: None)
     with pytest.raises(InputError, match="one_file: no numbers were found") as refused:
         assign(one_file_of(text_of()), STUDENTS[:1], tmp_path / "o", worksheet=False)
     assert "one_file = false" in refused.value.remedy

@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from cellgrad.bounds.formulas import UNIT, ErrorBounds
 from cellgrad.build import build
 from cellgrad.case.read import parse_case
-from cellgrad.certify.bounds import UNIT, ErrorBounds
 from cellgrad.mlp.run import constants_of, training_run, update_from
 from cellgrad.verify.described import describe
 

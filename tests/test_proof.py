@@ -19,17 +19,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellgrad.build import read_source
-from cellgrad.case.parts.run import RunShape
-from cellgrad.case.plan_of_case import plan_of_case
-from cellgrad.certify.proof import calculus, evaluation, identity, terms
-from cellgrad.certify.proof.exact import Exact
-from cellgrad.certify.proof.residues import PRIME, Residues
-from cellgrad.certify.proof.terms import Role
-from cellgrad.certify.proof.workbook import prove_book, prove_workbook
-from cellgrad.workbook import write_plan, write_workbook
+from cellgrad.workbook import write_workbook
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Book, SheetCells, read_book
 from cellgrad.xlsx.map_sheet import read_map
+from cellgrad_proof.proof import calculus, evaluation, identity, terms
+from cellgrad_proof.proof.exact import Exact
+from cellgrad_proof.proof.residues import PRIME, Residues
+from cellgrad_proof.proof.terms import Role
+from cellgrad_proof.proof.workbook import prove_book, prove_workbook
+from cellgrad_series.parts.run import RunShape
+from cellgrad_series.plan_of_case import plan_of_case
+from cellgrad_series.sheets.write_plan import write_plan
 from hostile import is_refusal, parts_of, with_formula, with_stored, with_text, zipped
 from mutation import Algebra, mutants_of
 from test_mlp import PERMITTED, cases
@@ -773,7 +774,7 @@ def test_without_the_chain_rule_nothing_is_proved(monkeypatch):
 
 
 def test_where_the_proof_does_not_reach_the_identity_test_decides(monkeypatch):
-    monkeypatch.setattr("cellgrad.certify.proof.prover._LARGEST", 5)
+    monkeypatch.setattr("cellgrad_proof.proof.prover._LARGEST", 5)
     report = prove_workbook(FIRST)
     assert holds(report)
     assert report.identity_tested > 0
@@ -846,7 +847,7 @@ def test_without_its_extra_the_command_says_what_to_install(tmp_path):
 def test_proving_never_loads_the_mlp_the_writer_or_an_engine(tmp_path):
     script = (
         "import sys; from pathlib import Path;"
-        "from cellgrad.certify.proof.workbook import prove_workbook;"
+        "from cellgrad_proof.proof.workbook import prove_workbook;"
         f"assert prove_workbook(Path({str(FIRST)!r})).holds;"
         "loaded = {name.split('.')[1] for name in sys.modules if name.startswith('cellgrad.')};"
         "print(sorted(loaded))"
@@ -855,7 +856,7 @@ def test_proving_never_loads_the_mlp_the_writer_or_an_engine(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert json.loads(done.stdout.replace("'", '"')) == [
-        "case", "certify", "errors", "files", "xlsx",
+        "case", "errors", "files", "xlsx",
     ]  # fmt: skip
 
 

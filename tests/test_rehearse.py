@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cellgrad.bugs.catalogue import by_id
-from cellgrad.cli import rehearse as shown
-from cellgrad.coursework.grading.grade_one import Grader
-from cellgrad.coursework.grading.naming import telling
-from cellgrad.coursework.model import (
+from cellgrad.errors import InputError
+from cellgrad_audit.bugs.catalogue import by_id
+from cellgrad_coursework.commands import rehearse as shown
+from cellgrad_coursework.grading.grade_one import Grader
+from cellgrad_coursework.grading.naming import telling
+from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,
     HARDCODED,
     OK,
@@ -28,7 +29,7 @@ from cellgrad.coursework.model import (
     Policy,
     Student,
 )
-from cellgrad.coursework.rehearsal.rehearse import (
+from cellgrad_coursework.rehearsal.rehearse import (
     AS_ANOTHER,
     AS_MADE,
     NOT_NAMED,
@@ -36,11 +37,10 @@ from cellgrad.coursework.rehearsal.rehearse import (
     compare,
     rehearse,
 )
-from cellgrad.coursework.rehearsal.students import KINDS, Classroom, Work
-from cellgrad.coursework.running.runner import Settings, grade_all
-from cellgrad.coursework.setting.assign import assign
-from cellgrad.coursework.taking_in.intake import Intake
-from cellgrad.errors import InputError
+from cellgrad_coursework.rehearsal.students import KINDS, Classroom, Work
+from cellgrad_coursework.running.runner import Settings, grade_all
+from cellgrad_coursework.setting.assign import assign
+from cellgrad_coursework.taking_in.intake import Intake
 from grading_oracle import differs
 from plain_submission import TOKEN
 from test_assign import NETWORKS, kept_secret, of_network

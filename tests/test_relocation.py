@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellgrad.coursework.model import OK, OK_ECF, REVIEW, WRONG
 from cellgrad.xlsx.addresses import a1, parse_a1
+from cellgrad_coursework.model import OK, OK_ECF, REVIEW, WRONG
 from plain_submission import (
     REFERENCE,
     assignment,

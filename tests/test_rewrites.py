@@ -13,17 +13,17 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.formula import ArrayFormula
 
 from cellgrad.build import workbook_bytes
-from cellgrad.coursework.formulas.cache import Formulas
-from cellgrad.coursework.formulas.evaluate import evaluate
-from cellgrad.coursework.formulas.functions import FUNCTIONS
-from cellgrad.coursework.formulas.limits import Budget, FormulaProblemError
-from cellgrad.coursework.formulas.parser import parse
-from cellgrad.coursework.formulas.tree import text_of
-from cellgrad.coursework.formulas.values import Area, Logical
-from cellgrad.coursework.grading import dialects
-from cellgrad.coursework.grading.key import bounds_of
-from cellgrad.coursework.model import OK, OK_ECF
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
+from cellgrad_coursework.formulas.cache import Formulas
+from cellgrad_coursework.formulas.evaluate import evaluate
+from cellgrad_coursework.formulas.functions import FUNCTIONS
+from cellgrad_coursework.formulas.limits import Budget, FormulaProblemError
+from cellgrad_coursework.formulas.parser import parse
+from cellgrad_coursework.formulas.tree import text_of
+from cellgrad_coursework.formulas.values import Area, Logical
+from cellgrad_coursework.grading import dialects
+from cellgrad_coursework.grading.key import bounds_of
+from cellgrad_coursework.model import OK, OK_ECF
 from plain_submission import (
     REFERENCE,
     TOKEN,
@@ -635,7 +635,7 @@ def test_what_is_no_formula_is_refused(formula):
 
 
 def test_nothing_in_the_grader_executes_text():
-    room = Path(__file__).parent.parent / "python_impl" / "cellgrad" / "coursework"
+    room = Path(__file__).parent.parent / "python_impl" / "cellgrad_coursework"
     for path in [*room.glob("*.py"), *(room / "formulas").glob("*.py")]:
         for word in ("eval", "exec", "compile", "__import__"):
             pattern = rf"(?<![\w.]){word}\("

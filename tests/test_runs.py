@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 import plain_training
 from cellgrad.build import build, read_source
 from cellgrad.case import vocabulary
-from cellgrad.case.parts.run import RunShape
 from cellgrad.case.quantities import quantities
 from cellgrad.case.read import parse_case, read_case
-from cellgrad.case.read_plan import read_plan
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.mlp import training_run
 from cellgrad.verify.described import describe
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
+from cellgrad_series.parts.run import RunShape
+from cellgrad_series.read_plan import read_plan
 from hostile import is_refusal
 from test_mlp import cases
 

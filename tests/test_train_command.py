@@ -22,10 +22,10 @@ from rich.cells import cell_len
 
 import plain_step
 from cellgrad.case.read import parse_case
-from cellgrad.report.training import _shown_epochs
-from cellgrad.train.losses import sample_errors
-from cellgrad.train.record import Sums
-from cellgrad.train.run import train
+from cellgrad_series.train.losses import sample_errors
+from cellgrad_series.train.record import Sums
+from cellgrad_series.train.report import _shown_epochs
+from cellgrad_series.train.run import train
 from hostile import CASES, ROOT, SMALL_CASE, cellgrad, is_refusal
 
 PUBLISHED = CASES / "training" / "brownlee-2-2-2-training.json"
@@ -195,7 +195,7 @@ def test_sums_do_not_depend_on_the_portions(length):
 def test_a_run_does_not_depend_on_the_portions_of_its_updates(monkeypatch):
     case = parse_case(PUBLISHED.read_bytes())
     whole = train(case, "plain")
-    monkeypatch.setattr("cellgrad.train.run._SHORT", -1.0)  # one update at a time
+    monkeypatch.setattr("cellgrad_series.train.run._SHORT", -1.0)  # one update at a time
     slow = train(case, "plain")
     assert slow.epochs.sums == whole.epochs.sums
     assert [w.tolist() for w in slow.weights] == [w.tolist() for w in whole.weights]
@@ -243,7 +243,7 @@ def test_drawn_weights_stay_inside_the_interval():
     assert -1 < min(numbers) < -0.99
     assert 0.99 < max(numbers) < 1
     case = parse_case(json.dumps(case_document()).encode())
-    from cellgrad.train.settings import changed  # noqa: PLC0415 (the drawing itself)
+    from cellgrad_series.train.settings import changed  # noqa: PLC0415 (the drawing itself)
 
     assert changed(case, seed=3).network.weights[0][0][0] == drawn_weights(3, (1, 1))[0][0][0]
 
@@ -334,8 +334,8 @@ def test_many_classes_are_summed_up(command, written):
      (1, 3, "33.3 %")],
 )  # fmt: skip
 def test_a_rounded_share_is_never_complete_nor_nothing(right, of, text):
-    from cellgrad.report.training import accuracy_text  # noqa: PLC0415
-    from cellgrad.train.classes import Accuracy  # noqa: PLC0415
+    from cellgrad_series.train.classes import Accuracy  # noqa: PLC0415
+    from cellgrad_series.train.report import accuracy_text  # noqa: PLC0415
 
     assert f"({text})" in accuracy_text(Accuracy(right, of, []))
 
@@ -548,7 +548,7 @@ def test_the_decision_picture_shows_the_regions_of_the_trained_network():
     # drawn again without axes: red left of the line that the published weights make, blue right
     import matplotlib as mpl  # noqa: PLC0415
 
-    from cellgrad.report.training_picture import picture  # noqa: PLC0415
+    from cellgrad_series.train.picture import picture  # noqa: PLC0415
 
     data = picture(train(parse_case(PUBLISHED.read_bytes()), "plain"), "png")
     with mpl.rc_context():

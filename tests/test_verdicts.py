@@ -15,18 +15,20 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from cellgrad.bugs.catalogue import by_id
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.structure import Structure
-from cellgrad.coursework import manifest_file
-from cellgrad.coursework.formulas import cache as cache_of_formulas
-from cellgrad.coursework.grading import patterns, verdict, world
-from cellgrad.coursework.grading.draws import COUNT, draw_givens
-from cellgrad.coursework.grading.edits import count_edits
-from cellgrad.coursework.grading.grade_one import Grader
-from cellgrad.coursework.grading.submission import read_submission
-from cellgrad.coursework.manifest_file import manifest_bytes, parse_manifest, version_of
-from cellgrad.coursework.model import (
+from cellgrad.errors import InputError
+from cellgrad.verify.expected import step_of
+from cellgrad_audit.bugs.catalogue import by_id
+from cellgrad_coursework import manifest_file
+from cellgrad_coursework.formulas import cache as cache_of_formulas
+from cellgrad_coursework.grading import patterns, verdict, world
+from cellgrad_coursework.grading.draws import COUNT, draw_givens
+from cellgrad_coursework.grading.edits import count_edits
+from cellgrad_coursework.grading.grade_one import Grader
+from cellgrad_coursework.grading.submission import read_submission
+from cellgrad_coursework.manifest_file import manifest_bytes, parse_manifest, version_of
+from cellgrad_coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
     HARDCODED,
@@ -36,10 +38,8 @@ from cellgrad.coursework.model import (
     WRONG,
     Policy,
 )
-from cellgrad.coursework.rehearsal.mistaken_formulas import mistaken_formulas
-from cellgrad.coursework.setting.assignment import parse_assignment
-from cellgrad.errors import InputError
-from cellgrad.verify.expected import step_of
+from cellgrad_coursework.rehearsal.mistaken_formulas import mistaken_formulas
+from cellgrad_coursework.setting.assignment import parse_assignment
 from grading_oracle import differs
 from plain_submission import (
     OTHER,
@@ -401,7 +401,7 @@ def test_the_repeats_of_a_few_mistakes_are_forgiven(policy, repeats_charged):
 
 
 def test_how_many_mistakes_are_forgiven_is_read_and_kept():
-    text = (files("cellgrad.coursework.setting") / "templates" / "assignment.toml").read_bytes()
+    text = (files("cellgrad_coursework.setting") / "templates" / "assignment.toml").read_bytes()
     assert parse_assignment(text).policy.repeats_forgiven == Policy().repeats_forgiven == 3
     five = text.replace(b"repeats_forgiven = 3", b"repeats_forgiven = 5")
     policy = parse_assignment(five).policy
@@ -1342,6 +1342,6 @@ def test_a_grader_with_a_loose_tolerance_is_caught(monkeypatch, manifest):
 
 
 def test_a_grader_that_forgives_every_repeat_is_caught(monkeypatch, manifest):
-    monkeypatch.setattr("cellgrad.coursework.grading.charging.is_slip", lambda *a, **k: True)
+    monkeypatch.setattr("cellgrad_coursework.grading.charging.is_slip", lambda *a, **k: True)
     assert grade(manifest, all_but_givens(manifest, "=$B$6")).score > 0
     assert patterns.is_slip is not None

@@ -2,8 +2,8 @@
 
 import re
 
-from cellgrad.coursework.grading.given_numbers import given_number
 from cellgrad.xlsx.addresses import a1, parse_a1
+from cellgrad_coursework.grading.given_numbers import given_number
 from grading_oracle import computed
 from plain_submission import REFERENCE, TOKEN
 

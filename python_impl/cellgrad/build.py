@@ -7,18 +7,19 @@ import tempfile
 from pathlib import Path
 
 from cellgrad.case.model import Case
-from cellgrad.case.plan import Plan
-from cellgrad.case.plan_of_case import plan_of_case
 from cellgrad.case.read import read_case
-from cellgrad.case.read_plan import read_plan
 from cellgrad.engines.formualizer import store_values
 from cellgrad.errors import WorkbookError
 from cellgrad.files import write_atomically
-from cellgrad.workbook import write_plan, write_workbook
+from cellgrad.workbook import write_workbook
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import read_map
 from cellgrad.xlsx.values import CellError
+from cellgrad_series.plan import Plan
+from cellgrad_series.plan_of_case import plan_of_case
+from cellgrad_series.read_plan import read_plan
+from cellgrad_series.sheets.write_plan import write_plan
 
 EXP_LIMIT = 700.0
 """EXP overflows to an error just above 709; near it a sheet cannot be trusted."""

@@ -28,25 +28,25 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cellgrad.coursework.manifest_file import read_manifest
-from cellgrad.coursework.rehearsal.students import Classroom
-from cellgrad.coursework.roster import read_roster
-from cellgrad.coursework.running.runner import cores
-from cellgrad.coursework.setting.assign import assign
-from cellgrad.coursework.setting.assignment import read_assignment
-from cellgrad.coursework.setting.init import write_example
 from cellgrad.errors import InputError
 from cellgrad.files import write_atomically
+from cellgrad_coursework.manifest_file import read_manifest
+from cellgrad_coursework.rehearsal.students import Classroom
+from cellgrad_coursework.roster import read_roster
+from cellgrad_coursework.running.runner import cores
+from cellgrad_coursework.setting.assign import assign
+from cellgrad_coursework.setting.assignment import read_assignment
+from cellgrad_coursework.setting.init import write_example
 
 STUDENTS = 6
 RUN = """
 import json, sys, time
 from contextlib import closing
 from pathlib import Path
-from cellgrad.coursework.taking_in.intake import Intake
-from cellgrad.coursework.manifest_file import read_manifest
-from cellgrad.coursework.results.outputs import write_all
-from cellgrad.coursework.running.runner import Settings, grade_all
+from cellgrad_coursework.taking_in.intake import Intake
+from cellgrad_coursework.manifest_file import read_manifest
+from cellgrad_coursework.results.outputs import write_all
+from cellgrad_coursework.running.runner import Settings, grade_all
 submissions, course, output, feedback, jobs = sys.argv[1:]
 manifest = read_manifest(Path(course))
 done = graded = 0

@@ -43,7 +43,7 @@ import cellgrad
 from cellgrad.case.model import Case, Network, Sample
 from cellgrad.errors import InputError
 from cellgrad.files import write_atomically
-from cellgrad.kernels import Training
+from cellgrad_series.kernels import Training
 
 INPUTS, HIDDEN = 3, 4
 STYLE, C = "a", "h"

@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from cellgrad.coursework.grading.grade_one import Grader
-from cellgrad.coursework.rehearsal.mistaken_formulas import mistaken_formulas
+from cellgrad_coursework.grading.grade_one import Grader
+from cellgrad_coursework.rehearsal.mistaken_formulas import mistaken_formulas
 from plain_submission import assignment, case_of, workbook
 
 

@@ -64,9 +64,9 @@ def words_for(name, *more):
 
 def audited(name, *more):
     """Audit the program that makes a mistake; a process for each probe."""
-    from cellgrad.audit.probes import probes  # noqa: PLC0415 - the program itself needs none of it
-    from cellgrad.audit.run import audit  # noqa: PLC0415
-    from cellgrad.audit.targets.command import CommandTarget  # noqa: PLC0415
+    from cellgrad_audit.probes import probes  # noqa: PLC0415 - the program itself needs none of it
+    from cellgrad_audit.run import audit  # noqa: PLC0415
+    from cellgrad_audit.targets.command import CommandTarget  # noqa: PLC0415
 
     with closing(CommandTarget(words_for(name, *more), timeout=60)) as target:
         return audit(target, probes())

@@ -73,10 +73,10 @@ class Imagined:
 
     def answer(self, case):
         """Run a case."""
-        from cellgrad.audit.answer import Answer  # noqa: PLC0415 - the program needs none of it
-        from cellgrad.audit.reading import read_answer  # noqa: PLC0415
         from cellgrad.case.write import case_document  # noqa: PLC0415
         from cellgrad.errors import InputError  # noqa: PLC0415
+        from cellgrad_audit.answer import Answer  # noqa: PLC0415 - the program needs none of it
+        from cellgrad_audit.reading import read_answer  # noqa: PLC0415
 
         told = json.dumps(answered(case_document(case), self.wrong), allow_nan=False)
         try:
@@ -106,8 +106,8 @@ def drawn(count=COUNT, seed=SEED):
 @cache
 def documents():
     """Return the probes as documents."""
-    from cellgrad.audit.probes import probes  # noqa: PLC0415 - the program needs none of it
     from cellgrad.case.write import case_document  # noqa: PLC0415
+    from cellgrad_audit.probes import probes  # noqa: PLC0415 - the program needs none of it
 
     return [case_document(case) for case in probes()]
 
@@ -142,8 +142,8 @@ def same(a, b):
 
 def outcome(pair):
     """Return what a pair ends in, and what the audit names, best first, and its verdict."""
-    from cellgrad.audit.probes import probes  # noqa: PLC0415 - the program needs none of it
-    from cellgrad.audit.run import audit  # noqa: PLC0415
+    from cellgrad_audit.probes import probes  # noqa: PLC0415 - the program needs none of it
+    from cellgrad_audit.run import audit  # noqa: PLC0415
 
     result = audit(Imagined(pair), probes())
     named = [

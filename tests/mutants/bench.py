@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from cellgrad.certify.proof.atlas import Atlas, read_atlas
-from cellgrad.certify.proof.block import Block
-from cellgrad.certify.proof.parts.create import create_part
-from cellgrad.certify.proof.parts.part import Part
-from cellgrad.certify.proof.terms import ELSEWHERE, ONE, ZERO, Role, Term, number
-from cellgrad.certify.proof.translate import term_of
 from cellgrad.xlsx.addresses import Range, a1
 from cellgrad.xlsx.book import read_book
 from cellgrad.xlsx.formula import FormulaError, Node, Place, precedents, references, tree_of
+from cellgrad_proof.proof.atlas import Atlas, read_atlas
+from cellgrad_proof.proof.block import Block
+from cellgrad_proof.proof.parts.create import create_part
+from cellgrad_proof.proof.parts.part import Part
+from cellgrad_proof.proof.terms import ELSEWHERE, ONE, ZERO, Role, Term, number
+from cellgrad_proof.proof.translate import term_of
 from mutants.changes import CONSTANT, OWN, Change, changes, choices_of
 from mutants.judge import MISSED, REFUTED, TESTED, Judge
 from mutation import render

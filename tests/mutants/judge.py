@@ -14,15 +14,15 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from cellgrad.certify.proof import terms
-from cellgrad.certify.proof.block import Block
-from cellgrad.certify.proof.evaluation import UndefinedError, evaluate
-from cellgrad.certify.proof.exact import Exact
-from cellgrad.certify.proof.identity import IdentityTest
-from cellgrad.certify.proof.prover import _LARGEST, PROVED, REFUTED, TESTED, _Decision
-from cellgrad.certify.proof.residues import Residues
-from cellgrad.certify.proof.terms import Leaf, Role, Term, leaves
 from cellgrad.xlsx.formula import FormulaError
+from cellgrad_proof.proof import terms
+from cellgrad_proof.proof.block import Block
+from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
+from cellgrad_proof.proof.exact import Exact
+from cellgrad_proof.proof.identity import IdentityTest
+from cellgrad_proof.proof.prover import _LARGEST, PROVED, REFUTED, TESTED, _Decision
+from cellgrad_proof.proof.residues import Residues
+from cellgrad_proof.proof.terms import Leaf, Role, Term, leaves
 
 MISSED = "missed"
 _EVERY = 500

@@ -73,7 +73,7 @@ def prove(workbooks: tuple[Path, ...], *, as_json: bool) -> int:
     new weight the declared update; for all numbers, not only for the present ones.
     The present numbers are then certified to 50 digits.
     """
-    from cellgrad.cli.prove import prove_command  # noqa: PLC0415 - start-up time
+    from cellgrad_proof.command import prove_command  # noqa: PLC0415 - start-up time
 
     return prove_command(workbooks, as_json=as_json)
 
@@ -186,8 +186,8 @@ def train(
     Prints E on the way and the accuracy with a confusion table: class 1 where the
     output is above 0.5; with several outputs, the class of the largest.
     """
-    from cellgrad.cli.train import Options, train_command  # noqa: PLC0415 - start-up time
-    from cellgrad.train.excel import Selection  # noqa: PLC0415
+    from cellgrad_series.command import Options, train_command  # noqa: PLC0415 - start-up time
+    from cellgrad_series.train.excel import Selection  # noqa: PLC0415
 
     selection = Selection(inputs, outputs, training_sheet, validation_sheet)
     return train_command(Options(selection=selection, **options))
@@ -262,7 +262,7 @@ def audit(context: click.Context, /, **options: Any) -> int:
 
     Exit codes: 0 right, 1 a mistake or an undeclared convention, 2 a case failed.
     """
-    from cellgrad.cli.audit import Options, audit_command  # noqa: PLC0415 - start-up time
+    from cellgrad_audit.commands.audit import Options, audit_command  # noqa: PLC0415 - start-up time
 
     command = context.meta["cellgrad.command"]
     return audit_command(Options(command=command, **options))
@@ -282,7 +282,7 @@ def probes(output: Path) -> int:
 
     Each as a case, a C header, and an answers.csv to fill; cellgrad audit DIR reads them.
     """
-    from cellgrad.cli.probes import probes_command  # noqa: PLC0415 - start-up time
+    from cellgrad_audit.commands.probes import probes_command  # noqa: PLC0415 - start-up time
 
     return probes_command(output)
 
@@ -303,7 +303,7 @@ def locate(workbook: Path, output: Path | None, nodes: str | None, *, yes: bool)
 
     cellgrad audit MAP.toml then recalculates it, redraws its givens and compares.
     """
-    from cellgrad.cli.locate import locate_command  # noqa: PLC0415 - start-up time
+    from cellgrad_audit.commands.locate import locate_command  # noqa: PLC0415 - start-up time
 
     return locate_command(workbook, output, nodes, yes=yes)
 
@@ -354,7 +354,7 @@ def assign(**options: Any) -> int:
 
     Begin with: cellgrad assign --init course
     """
-    from cellgrad.cli.assign import Options, assign_command  # noqa: PLC0415 - start-up time
+    from cellgrad_coursework.commands.assign import Options, assign_command  # noqa: PLC0415 - start-up time
 
     return assign_command(Options(**options))
 
@@ -402,7 +402,7 @@ def grade(
 
     Every submission has a row in the gradebook; one that cannot be read has the reason.
     """
-    from cellgrad.cli.grade import grade_command  # noqa: PLC0415 - start-up time
+    from cellgrad_coursework.commands.grade import grade_command  # noqa: PLC0415 - start-up time
 
     if formats:
         options["formats"] = formats
@@ -421,7 +421,7 @@ def rehearse(assignment_dir: Path, count: int, **options: Any) -> int:
 
     DIR is the folder that cellgrad assign wrote.
     """
-    from cellgrad.cli.rehearse import rehearse_command  # noqa: PLC0415 - start-up time
+    from cellgrad_coursework.commands.rehearse import rehearse_command  # noqa: PLC0415 - start-up time
 
     return rehearse_command(assignment_dir, count, **options)
 

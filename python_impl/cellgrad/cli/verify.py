@@ -18,7 +18,7 @@ from cellgrad.verify.many import engine_names, verify_workbooks
 from cellgrad.verify.result import Report
 
 if TYPE_CHECKING:
-    from cellgrad.verify.matrix import Measured
+    from cellgrad_proof.engines import Measured
 
 
 def verify_command(
@@ -41,12 +41,12 @@ def verify_command(
     if as_json:
         found = report_as_json(reports)
         if table:
-            from cellgrad.report.engines import table_as_json  # noqa: PLC0415 - start-up time
+            from cellgrad_proof.engines_report import table_as_json  # noqa: PLC0415 - start-up time
 
             found["table"] = table_as_json(measured)
         sys.stdout.write(json.dumps(found, allow_nan=False, indent=1) + "\n")
     elif table and all(report.agrees for report in reports):
-        from cellgrad.report.engines import print_table  # noqa: PLC0415 - start-up time
+        from cellgrad_proof.engines_report import print_table  # noqa: PLC0415 - start-up time
 
         print_table(measured)
     else:
@@ -66,6 +66,6 @@ def _measured(reports: Sequence[Report]) -> list[Measured]:
             place="--table",
             remedy="pip install 'cellgrad[proof]'",
         )
-    from cellgrad.verify.matrix import measure  # noqa: PLC0415 - start-up time
+    from cellgrad_proof.engines import measure  # noqa: PLC0415 - start-up time
 
     return list(measure(reports))

@@ -21,11 +21,11 @@ DEFAULT: Final = "formualizer"
 """The engine that comes with the package."""
 
 _CLASSES: Final = {
-    "formualizer": "FormualizerEngine",
-    "ironcalc": "IronCalcEngine",
-    "libreoffice": "LibreOfficeEngine",
-    "gnumeric": "GnumericEngine",
-    "saved": "SavedEngine",
+    "formualizer": ("cellgrad.engines.formualizer", "FormualizerEngine"),
+    "ironcalc": ("cellgrad.engines.ironcalc", "IronCalcEngine"),
+    "libreoffice": ("cellgrad_office.libreoffice", "LibreOfficeEngine"),
+    "gnumeric": ("cellgrad_office.gnumeric", "GnumericEngine"),
+    "saved": ("cellgrad.engines.saved", "SavedEngine"),
 }
 
 
@@ -54,6 +54,6 @@ def _kind(name: str) -> type[Engine]:
         raise InputError(
             f"there is no engine {name!r}", remedy=f"choose from {', '.join(ENGINE_NAMES)}"
         )
-    module = import_module(f"{__name__}.{name}")
-    kind: type[Engine] = getattr(module, _CLASSES[name])
+    module, class_name = _CLASSES[name]
+    kind: type[Engine] = getattr(import_module(module), class_name)
     return kind

@@ -6,8 +6,8 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from cellgrad.bounds.formulas import ErrorBounds
 from cellgrad.case.quantities import Key, Quantity
-from cellgrad.certify.bounds import ErrorBounds
 from cellgrad.engines.interface import Arithmetic, Values
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.described import Described

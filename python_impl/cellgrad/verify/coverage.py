@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.certify.bounds import Branches
+from cellgrad.bounds.formulas import Branches
 from cellgrad.engines.interface import Values
 from cellgrad.verify.cells import Lookup
 from cellgrad.verify.conditions import Condition, Conditions, read_condition

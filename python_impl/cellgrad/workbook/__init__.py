@@ -5,6 +5,5 @@ sees are stored afterwards by a spreadsheet engine.
 """
 
 from cellgrad.workbook.write import write_workbook
-from cellgrad.workbook.write_plan import write_plan
 
-__all__ = ["write_plan", "write_workbook"]
+__all__ = ["write_workbook"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from cellgrad.case.lines import general_equation
 from cellgrad.case.model import Case
-from cellgrad.case.plan_of_case import source_of
 from cellgrad.case.quantities import layer_letter, quantities
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.diagram import Anchor
 from cellgrad.workbook.guide_page import GuidePage
 from cellgrad.workbook.layout import StepLayout
+from cellgrad_series.plan_of_case import source_of
 
 
 def write_guide(canvas: Canvas, case: Case, layout: StepLayout) -> Anchor:

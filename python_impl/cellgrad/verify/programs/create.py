@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from cellgrad.case import facts as words
-from cellgrad.case.parts.classification import ClassificationShape, RuleShape
-from cellgrad.case.parts.comparison import ComparisonShape
-from cellgrad.case.parts.function import FunctionShape
-from cellgrad.case.parts.run import RunShape
-from cellgrad.case.parts.sweep import SweepShape
-from cellgrad.case.parts.table import TableShape
 from cellgrad.case.quantities import Key
 from cellgrad.errors import CaseError
-from cellgrad.verify.programs.classification import ClassificationProgram, Source
-from cellgrad.verify.programs.comparison import ComparisonProgram
-from cellgrad.verify.programs.function import FunctionProgram
 from cellgrad.verify.programs.program import Program
-from cellgrad.verify.programs.run import RunProgram
 from cellgrad.verify.programs.step import StepProgram
-from cellgrad.verify.programs.sweep import SweepProgram
-from cellgrad.verify.programs.table import TableProgram
+from cellgrad_series.parts.classification import ClassificationShape, RuleShape
+from cellgrad_series.parts.comparison import ComparisonShape
+from cellgrad_series.parts.function import FunctionShape
+from cellgrad_series.parts.run import RunShape
+from cellgrad_series.parts.sweep import SweepShape
+from cellgrad_series.parts.table import TableShape
+from cellgrad_series.programs.classification import ClassificationProgram, Source
+from cellgrad_series.programs.comparison import ComparisonProgram
+from cellgrad_series.programs.function import FunctionProgram
+from cellgrad_series.programs.run import RunProgram
+from cellgrad_series.programs.sweep import SweepProgram
+from cellgrad_series.programs.table import TableProgram
 
 Programs = dict[str, Program]
 

@@ -1,3 +1,0 @@
-#!/bin/sh
-# Runs for each submission: reads /grade/student, writes /grade/results/results.json.
-exec "${CELLGRAD_PYTHON:-python3}" -m cellgrad.coursework.kits prairielearn

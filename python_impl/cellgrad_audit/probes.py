@@ -1,0 +1,134 @@
+"""The cases that an audit asks, and what they exercise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from cellgrad import shipped
+from cellgrad.case.model import Case
+from cellgrad.case.read import read_case
+from cellgrad.errors import InputError
+from cellgrad_audit.bugs.catalogue import by_id, entries
+from cellgrad_audit.bugs.entry import CONVENTION, Variant
+
+
+def folder() -> Path:
+    """Return where the probes are shipped."""
+    return shipped.folder("reference") / "probes"
+
+
+@cache
+def probes() -> tuple[Case, ...]:
+    """Return the shipped probes: the two that see the most first, then by name.
+
+    Raises:
+        InputError: the installation is incomplete.
+    """
+    found = [read_case(path) for path in sorted(folder().glob("probe-*.json"))]
+    if not found:
+        raise InputError("the probes are missing", remedy="install cellgrad again")
+    first = ("probe-online", "probe-batch")
+    return tuple(
+        sorted(
+            found,
+            key=lambda case: (
+                case.id not in first,
+                -first.index(case.id) if case.id in first else 0,
+                case.id,
+            ),
+        )
+    )
+
+
+def features(case: Case) -> set[str]:
+    """Return what a case exercises, in words."""
+    network, optimizer = case.network, case.optimizer
+    found = {f"{word} outputs" for word in network.activations[-1:]}
+    found |= {f"{word} hidden nodes" for word in network.activations[:-1]}
+    found.add(
+        {
+            "half_squared_error": "the half squared error",
+            "squared_error": "the squared error",
+            "mean_squared_error": "the mean squared error",
+            "binary_cross_entropy": "binary cross-entropy",
+            "categorical_cross_entropy": "categorical cross-entropy",
+            "perceptron": "the perceptron rule",
+        }[case.loss]
+    )
+    found.add("no biases" if network.biases is None else "biases")
+    found.add(
+        {"online": "online updates", "batch_sum": "batches (sum)", "batch_mean": "batches (mean)"}[
+            case.update
+        ]
+    )
+    for word, holds in (
+        ("several outputs", network.nodes[-1] > 1),
+        ("two hidden layers", len(network.nodes) > 3),  # noqa: PLR2004 - input, two, output
+        ("several updates", case.updates() > 1),
+        (
+            "a changing learning rate",
+            isinstance(case.learning_rate, tuple) and len(set(case.learning_rate)) > 1,
+        ),
+        ("momentum", optimizer.name == "sgd" and optimizer.momentum != 0),
+        ("weight decay", optimizer.weight_decay != 0),
+        ("Adam", optimizer.name == "adam"),
+    ):
+        if holds:
+            found.add(word)
+    return found
+
+
+def not_exercised(asked: Sequence[Case], run: Sequence[Case]) -> list[str]:
+    """Return, in words, what the probes exercise and the cases that were run do not.
+
+    Args:
+        asked: the cases that were asked.
+        run: those of them that the target ran.
+    """
+    done = set().union(*(features(case) for case in run))
+    everything: dict[str, None] = {}
+    for case in (*probes(), *asked):
+        everything.update(dict.fromkeys(sorted(features(case))))
+    return [word for word in everything if word not in done]
+
+
+def declare(case: Case, ids: Sequence[str]) -> tuple[Case, list[Variant]]:
+    """Return a case that states the declared conventions.
+
+    Args:
+        case: the case.
+        ids: of catalogue conventions; ``id/variant`` names a variant.
+
+    Returns:
+        the case, and the conventions that a case cannot state: the right program then is
+        the one that follows them.
+
+    Raises:
+        InputError: there is no such convention.
+    """
+    beyond = []
+    for text in ids:
+        name, _, which = text.partition("/")
+        entry = by_id().get(name)
+        if entry is None or entry.kind != CONVENTION:
+            known = ", ".join(e.id for e in entries() if e.kind == CONVENTION)
+            raise InputError(
+                f"{name!r} is no convention", place="--convention", remedy=f"use one of {known}"
+            )
+        chosen = (
+            [v for v in entry.variants if v.name == which] if which else list(entry.variants[:1])
+        )
+        if not chosen:
+            names = ", ".join(v.name for v in entry.variants if v.name)
+            raise InputError(
+                f"{name} has no variant {which!r}",
+                place="--convention",
+                remedy=f"use one of {names}",
+            )
+        if entry.declare is not None and not which:
+            case = entry.declare(case)
+        else:
+            beyond += chosen
+    return case, beyond

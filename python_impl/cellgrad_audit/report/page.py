@@ -1,0 +1,271 @@
+"""The page of an audit: one HTML file that needs nothing else, neither network nor script."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from cellgrad import __version__
+from cellgrad.errors import printable
+from cellgrad_audit.bugs.entry import Seen
+from cellgrad_audit.probes import features
+from cellgrad_audit.report import sentences
+from cellgrad_audit.report.expression import PEOPLE, NotLiveError, cells_in, written
+from cellgrad_audit.report.live import (
+    GIVEN,
+    LiveCell,
+    Pair,
+    Values,
+    counterpart,
+    live_pair,
+    path_of_mistake,
+)
+from cellgrad_audit.report.picture import NODE, Picture, Touched, picture
+from cellgrad_audit.report.sentences import divergent, one_line, short, telling
+from cellgrad_audit.report.workbook import explanation, right_program
+from cellgrad_audit.result import AGREES, DIFFERS, INCONCLUSIVE, Audit, Cell, Probed
+
+MOST_ROWS = 1_500
+"""So many numbers of a case are listed; wrong ones come before others are left out."""
+
+MOST_STEPS = 6
+_LONG = 1_500
+
+
+def page(audit: Audit) -> str:
+    """Return the page of an audit as the text of an HTML file."""
+    probed = telling(audit)
+    found = None if probed is None else _Numbers(audit, probed)
+    done = [p for p in audit.probes if p.status in (AGREES, DIFFERS)]
+    exercised = dict.fromkeys(word for p in done for word in sorted(features(p.case)))
+    return _template().render(
+        audit=audit,
+        target=printable(audit.target),
+        sentence=one_line(sentences.verdict_sentence(audit)),
+        look=_look(audit),
+        version=__version__,
+        failed=sum(p.status == "failed" for p in audit.probes),
+        best=audit.diagnoses[0] if audit.diagnoses else None,
+        probed=probed,
+        first=divergent(audit),
+        found=found,
+        exercised=list(exercised),
+        cases=[_case(p, audit) for p in audit.probes],
+        node=NODE,
+        again=sentences.again(audit),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One number on the way from the mistake to the first wrong number.
+
+    Attributes:
+        name: what it is called.
+        equation: its number.
+        update: which update it belongs to; 0 where there is only one.
+        here: whether the mistake is made in its formula.
+        right: the right formula: with names, with numbers, and its value; empty where the
+            right computation has no such number.
+        wrong: the mistaken one's; empty where nothing is known of a mistake.
+        given: the implementation's number, where it gave one.
+    """
+
+    name: str
+    equation: str
+    update: int
+    here: bool
+    right: tuple[str, str, str]
+    wrong: tuple[str, str, str]
+    given: str
+
+
+class _Numbers:
+    """What the first wrong number comes from, and what it touches.
+
+    Attributes:
+        steps: from the mistake to the number.
+        why_not: why there are no live formulas, if there are none.
+        picture: the network.
+    """
+
+    def __init__(self, audit: Audit, probed: Probed) -> None:
+        self.audit, self.probed = audit, probed
+        self.steps: list[Step] = []
+        self.why_not = ""
+        self.path: list[LiveCell] = []
+        first = divergent(audit)
+        self.cell = first[1] if first is not None and first[0] is probed else None
+        if self.cell is not None:
+            try:
+                self._follow(self.cell)
+            except NotLiveError as error:
+                self.why_not = str(error)
+        self.picture: Picture = self._picture()
+
+    def _follow(self, cell: Cell) -> None:
+        case, diagnosis = self.probed.case, explanation(self.audit, self.probed)
+        program = None if diagnosis is None else diagnosis.program
+        pair = live_pair(case, right_program(case, self.audit.declared), program, [cell.slot])
+        self.why_not = pair.why_not
+        live = pair.wrong or pair.right
+        end = live.cell(cell.slot, cell.index)
+        if end is None:
+            self.why_not = self.why_not or "it lies beyond what is written as formulas"
+            return
+        self.path = path_of_mistake(pair, end)
+        ours, theirs = pair.right.values(), {} if pair.wrong is None else pair.wrong.values()
+        several = case.updates() > 1
+        for one in _shortened(self.path):
+            self.steps.append(self._step(one, pair, ours, theirs, several=several))
+
+    def _step(
+        self, one: LiveCell, pair: Pair, ours: Values, theirs: Values, *, several: bool
+    ) -> Step:
+        right = one if pair.wrong is None else counterpart(pair.right, one)
+        end = self.cell if one is self.path[-1] else None
+        if end is not None and pair.wrong is not None:
+            right = pair.right.cell(end.slot, end.index)
+        empty = ("", "", "")
+        return Step(
+            one.name,
+            one.block.equation,
+            one.block.update if several else 0,
+            one in pair.parted,
+            empty if right is None else _formula(right, ours),
+            empty if pair.wrong is None else _formula(one, theirs),
+            "" if end is None else sentences.exact(end.found),
+        )
+
+    def _picture(self) -> Picture:
+        case = self.probed.case
+        structure = case.structure_of(case.batch())
+        wrong, path, first = Touched(), Touched(), Touched()
+        for cell in self.probed.cells:
+            if not cell.agrees:
+                wrong.add(structure, (cell.slot.name, cell.slot.layer), cell.index)
+        for one in self.path:
+            path.add(structure, one.block.key, one.index)
+        if self.path and self.path[0].formula is not None and len(self.path) > 1:
+            for read in cells_in(self.path[0].formula):
+                path.add(structure, read.block.key, read.index)
+        if self.cell is not None:
+            first.add(structure, (self.cell.slot.name, self.cell.slot.layer), self.cell.index)
+        return picture(case, wrong, path, first)
+
+
+def _shortened(path: Sequence[LiveCell]) -> list[LiveCell]:
+    if len(path) <= MOST_STEPS:
+        return list(path)
+    return [*path[: MOST_STEPS // 2], *path[-MOST_STEPS // 2 :]]
+
+
+def _formula(cell: LiveCell, values: Values) -> tuple[str, str, str]:
+    """Return a cell's formula with names and with numbers, and its value."""
+    value = cell.value if cell.formula is None else values[cell]
+    if cell.formula is None:
+        return "given", "", sentences.exact(value)
+
+    def number(other: Any) -> str:
+        return _signed(short(other.value if other.formula is None else values[other], 6))
+
+    def name(other: Any) -> str:
+        update = other.block.update
+        earlier = update not in (GIVEN, cell.block.update)
+        return f"{other.name} of update {update}" if earlier else str(other.name)
+
+    names = written(cell.formula, name, PEOPLE)
+    return _cut(names), _cut(written(cell.formula, number, PEOPLE)), sentences.exact(value)
+
+
+def _signed(text: str) -> str:
+    return f"−{text[1:]}" if text.startswith("-") else text
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]} …"
+
+
+def _look(audit: Audit) -> str:
+    """Return the colour of the verdict."""
+    if sentences.right_in_scope(audit):
+        return "good"
+    return "open" if audit.verdict in (INCONCLUSIVE, "convention") else "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A case as the page lists it."""
+
+    probed: Probed
+    counts: sentences.Counts
+    origin: sentences.Origin
+    cells: list[Cell]
+    left: int
+
+
+def _case(probed: Probed, audit: Audit) -> Listed:
+    cells = probed.cells
+    if len(cells) > MOST_ROWS:
+        wrong = [c for c in cells if not c.agrees][: MOST_ROWS // 2]
+        kept = {id(c) for c in wrong}
+        kept |= {id(c) for c in [c for c in cells if c.agrees][: MOST_ROWS - len(wrong)]}
+        cells = [c for c in cells if id(c) in kept]
+    return Listed(
+        probed,
+        sentences.counts(probed),
+        sentences.origin(probed.case, audit.declared),
+        cells,
+        len(probed.cells) - len(cells),
+    )
+
+
+def _share(worst: float | None) -> str:
+    if worst is None:
+        return ""
+    if math.isinf(worst) or worst > 1e6:  # noqa: PLR2004 - no need for its digits
+        return "> 10⁶"
+    return f"{worst:.2f}" if worst < 100 else f"{worst:,.0f}"  # noqa: PLR2004
+
+
+def _web(seen: Seen) -> str:
+    """Return an address that may stand behind a link; empty for any other."""
+    return seen.url if seen.url.startswith(("https://", "http://")) else ""
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    tools: dict[str, Callable[..., Any]] = {
+        "exact": sentences.exact,
+        "short": short,
+        "digits": sentences.digits,
+        "counted": sentences.counted,
+        "explains": sentences.explains,
+        "listed": sentences.listed,
+        "bug": sentences.bug,
+        "mistakes": sentences.mistakes,
+        "group_words": sentences.group_words,
+        "precision": sentences.precision,
+        "one_line": one_line,
+        "printable": printable,
+        "why": sentences.why,
+        "share": _share,
+        "web": _web,
+    }
+    environment.filters.update(tools)
+    environment.globals["status_words"] = sentences.STATUS
+    return environment.get_template("audit.html.jinja")

@@ -1,0 +1,446 @@
+"""The workbook of an audit: the implementation's numbers beside live formulas.
+
+The right computation and the diagnosed mistake stand on sheets of their own, both from the
+same givens; the sheet ``Audit`` compares them with the numbers that the target gave.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from openpyxl import Workbook
+from openpyxl.formatting.rule import FormulaRule
+from openpyxl.styles import Font, PatternFill
+from openpyxl.workbook.properties import CalcProperties
+
+from cellgrad.case.model import Case
+from cellgrad.engines.formualizer import store_values
+from cellgrad.errors import printable
+from cellgrad.workbook import style
+from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.container import finish
+from cellgrad.workbook.diagram import network_drawing
+from cellgrad.workbook.guide_page import GuidePage
+from cellgrad.xlsx.addresses import a1
+from cellgrad.xlsx.map_sheet import Claim
+from cellgrad_audit.answer import Answer, Slot, Vector
+from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.hypothesis import Hypothesis
+from cellgrad_audit.probes import declare
+from cellgrad_audit.report.expression import NotLiveError
+from cellgrad_audit.report.live import Live, LiveCell, Pair, live_pair
+from cellgrad_audit.report.sentences import (
+    again,
+    bug,
+    counted,
+    counts,
+    explains,
+    group_words,
+    listed,
+    mistakes,
+    one_line,
+    origin,
+    precision,
+    telling,
+    verdict_sentence,
+)
+from cellgrad_audit.report.sheets import LiveSheet, Places
+from cellgrad_audit.result import Audit, Cell, Diagnosis, Probed
+
+MOST_ROWS = 5_000
+"""So many numbers stand on the sheet; those that are wrong come before others are left out."""
+
+_WIDEST = {"float64": 1e-7, "float32": 1e-3}
+"""A mistaken run may leave all bounds behind; what rounding explains counts as no more."""
+
+AUDIT, GIVENS, RIGHT, MISTAKEN = "Audit", "Givens", "Right", "Mistaken"
+_HEAD_ROW = 6
+_FIRST_ROW = _HEAD_ROW + 1
+_LONG = "0.000000000000"
+_SMALL = "0.0E+00"
+_RED, _PALE_RED = "C0392B", "F9D6CF"
+
+
+def right_program(case: Case, declared: Sequence[str]) -> type[Program]:
+    """Return the right program under the declared conventions."""
+    programs = tuple(variant.program for variant in declare(case, declared)[1])
+    return type("Right", programs, {}) if programs else Program
+
+
+def explanation(audit: Audit, probed: Probed) -> Diagnosis | None:
+    """Return the diagnosis whose formulas stand beside the numbers of a case."""
+    for diagnosis in audit.diagnoses:
+        if not audit.groups or any(
+            group.diagnosis is diagnosis and any(c in probed.cells for c in group.cells)
+            for group in audit.groups
+        ):
+            return diagnosis
+    return None
+
+
+def audit_workbook_bytes(audit: Audit) -> bytes:
+    """Return the .xlsx file of an audit, with the values that the engine computed.
+
+    Raises:
+        WorkbookError: a formula is longer than a cell holds.
+        EngineError: the engine refused it.
+    """
+    return store_values(_Writer(audit).write())
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A number of the sheet ``Audit``: the cell, where it is computed, what rounding explains."""
+
+    cell: Cell
+    right: LiveCell | None
+    right_bound: float | None
+    wrong: LiveCell | None
+    wrong_bound: float | None
+
+
+class _Writer:
+    def __init__(self, audit: Audit) -> None:
+        self.audit = audit
+        self.book = Workbook()
+        self.book.remove(self.book.active)
+        style.register(self.book)
+        self.claims: list[Claim] = []
+        self.probed = telling(audit)
+        self.diagnosis = None if self.probed is None else explanation(audit, self.probed)
+        self.pair: Pair | None = None
+        self.why_not = ""
+        if self.probed is not None:
+            slots = list(self.probed.answer.numbers)
+            program = None if self.diagnosis is None else self.diagnosis.program
+            right = right_program(self.probed.case, audit.declared)
+            try:
+                self.pair = live_pair(self.probed.case, right, program, slots)
+                self.why_not = self.pair.why_not
+            except NotLiveError as error:
+                self.why_not = str(error)
+
+    def write(self) -> bytes:
+        guide = Canvas(self.book, "Guide", self.claims)
+        sheet = Canvas(self.book, AUDIT, self.claims) if self.probed is not None else None
+        places = Places()
+        if self.pair is not None and self.probed is not None:
+            self._live(self.pair, self.probed.case, places)
+        if sheet is not None and self.probed is not None:
+            _AuditSheet(sheet, self.audit, self.probed, self.diagnosis, self.pair, places).write()
+        drawing = self._guide(guide)
+        self.book.properties.title = f"Audit of {printable(self.audit.target)}"[:200]
+        self.book.properties.creator = "cellgrad"
+        self.book.calculation = CalcProperties(fullCalcOnLoad=True)
+        self.book.active = 0
+        buffer = io.BytesIO()
+        self.book.save(buffer)
+        return finish(buffer.getvalue(), drawing)
+
+    def _live(self, pair: Pair, case: Case, places: Places) -> None:
+        title = _cut(printable(case.title), 70)
+        computations = [live for live in (pair.right, pair.wrong) if live is not None]
+        canvas = Canvas(self.book, GIVENS, self.claims)
+        sheet = LiveSheet(canvas, case, places)
+        sheet.head(f"Givens: {title}", "Change a yellow number: Right and Mistaken both follow.")
+        sheet.givens(pair.givens.used(computations))
+        sheet = LiveSheet(Canvas(self.book, RIGHT, self.claims), case, places)
+        sheet.head(f"Right: {title}", "The computation as the derivation has it.")
+        sheet.computation(pair.right)
+        if pair.wrong is not None and self.diagnosis is not None:
+            canvas = Canvas(self.book, MISTAKEN, self.claims)
+            sheet = LiveSheet(canvas, case, places, pair.parted)
+            sheet.head(
+                f"Mistaken: {bug(self.diagnosis)}",
+                "The same computation with the mistake; a red frame: this formula is another one "
+                f"than on the sheet {RIGHT}."
+                if pair.parted
+                else "Every formula is a right one: other updates are made, or reported.",
+            )
+            sheet.computation(pair.wrong)
+
+    # the Guide
+
+    def _guide(self, canvas: Canvas) -> str | None:
+        page, audit = GuidePage(canvas), self.audit
+        page.line(f"Audit of {_cut(printable(audit.target), 80)}", "title", 26)
+        page.paragraph(one_line(verdict_sentence(audit)))
+        self._mistakes(page)
+        self._sheets(page)
+        drawing = None
+        if self.probed is not None and self.pair is not None:
+            case = self.probed.case
+            page.heading(f"The network of {printable(case.id)}")
+            drawing = network_drawing(case.structure_of(case.batch()), page.picture())
+        page.heading("How far this reaches")
+        for name, text in self._scope():
+            page.pair(name, text)
+        page.colours()
+        page.heading("How to look at a formula")
+        page.keys()
+        page.excel()
+        page.finish()
+        return drawing
+
+    def _mistakes(self, page: GuidePage) -> None:
+        if self.diagnosis is None:
+            return
+        for entry, variant in mistakes(self.diagnosis):
+            page.heading(entry.title)
+            page.pair("wrong" if entry.kind == "mistake" else "as it is", entry.wrong)
+            page.pair("right", entry.right)
+            if variant.name:
+                page.pair("which", variant.name)
+            page.pair("why it is made", entry.why)
+            page.pair("what to do", entry.fix)
+        page.pair("explains", f"{explains(self.diagnosis)} that were compared")
+        if self.diagnosis.ties:
+            page.pair("cannot be told from", listed(self.diagnosis.ties))
+
+    def _sheets(self, page: GuidePage) -> None:
+        if self.probed is None:
+            return
+        page.heading("What to look at")
+        words = (
+            "a row for every number that the implementation gave: the right one, its own, the gap"
+        )
+        if self.pair is not None and self.pair.wrong is not None:
+            words += ", and the mistaken formula's, which gives the same"
+        page.pair(AUDIT, f"{words}. Red where they part.")
+        if self.pair is not None:
+            page.pair(GIVENS, "what the case gives; change a number and both computations follow")
+            page.pair(RIGHT, "the right computation, live, an update below the other")
+            if self.pair.wrong is not None:
+                page.pair(MISTAKEN, "the same with the mistake; red frames show where it is made")
+        if self.why_not:
+            page.pair("not live", f"{self.why_not}: the numbers stand there as they were computed")
+        page.paragraph(
+            "The implementation's numbers are typed in, as it gave them; everything beside them "
+            "is computed here. After a given is changed they belong to the old one."
+        )
+
+    def _scope(self) -> list[tuple[str, str]]:
+        audit, found = self.audit, []
+        if self.probed is not None:
+            where = origin(self.probed.case, audit.declared)
+            file = f"reference/probes/{where.file}, " if where.file else ""
+            found.append(
+                ("this case", f"{printable(self.probed.case.id)}: {file}SHA-256 {where.sha256}")
+            )
+        cells = [counts(p) for p in audit.probes if p.cells]
+        cases, numbers = (
+            counted(len(cells), "case"),
+            counted(sum(c.cells for c in cells), "number"),
+        )
+        agree = sum(c.agree for c in cells)
+        found.append(("all cases", f"{cases} gave {numbers}, {agree:,} of them right"))
+        found.append(("precision", precision(audit)))
+        if audit.tolerance is not None:
+            found.append(("tolerance", f"{audit.tolerance:g}"))
+        if audit.declared:
+            found.append(("declared", listed(audit.declared)))
+        if audit.not_exercised:
+            found.append(("not exercised", ", ".join(audit.not_exercised)))
+        found.append(("to repeat", _cut(again(audit), 300)))
+        return found
+
+
+class _AuditSheet:
+    """Writes the sheet that compares: a row a number."""
+
+    def __init__(
+        self,
+        canvas: Canvas,
+        audit: Audit,
+        probed: Probed,
+        diagnosis: Diagnosis | None,
+        pair: Pair | None,
+        places: Places,
+    ) -> None:
+        self.canvas, self.audit, self.probed = canvas, audit, probed
+        self.diagnosis, self.pair, self.places = diagnosis, pair, places
+        self.mistaken = diagnosis is not None and pair is not None and pair.wrong is not None
+        self.grouped = {
+            id(cell): group_words(group) for group in audit.groups for cell in group.cells
+        }
+
+    def write(self) -> None:
+        put, canvas = self.canvas.text, self.canvas
+        rows = self._rows()
+        put(
+            1,
+            1,
+            f"{_cut(printable(self.audit.target), 60)} on {printable(self.probed.case.id)}",
+            "title",
+        )
+        put(2, 1, _cut(one_line(verdict_sentence(self.audit)), 130), "subtitle")
+        left = len(self.probed.cells) - len(rows)
+        if left > 0:
+            put(3, 1, f"{left:,} further numbers are left out here.", "subtitle")
+        heads = ["number", "equation", "right", "given", "gap", "rounding\nexplains", "right?"]
+        panels = [(3, "the right formula"), (4, "the implementation"), (5, "compared")]
+        if self.mistaken and self.diagnosis is not None:
+            heads += ["", "mistaken", "gap", "rounding\nexplains", "the same?"]
+            panels.append((9, f"the mistaken formula: {bug(self.diagnosis)}"))
+        if self.grouped:
+            heads += ["", "follows from"]
+        for column, head in panels:
+            put(_HEAD_ROW - 1, column, head, "block" if column != 9 else "panel")  # noqa: PLR2004
+        for n, head in enumerate(heads, start=1):
+            put(_HEAD_ROW, n, head, "head")
+        canvas.heights({1: 24, 2: 17, _HEAD_ROW: 28})
+        for n, row in enumerate(rows):
+            self._row(_FIRST_ROW + n, row)
+        self._look(_FIRST_ROW, _FIRST_ROW + len(rows) - 1)
+        self._totals(_FIRST_ROW, _FIRST_ROW + len(rows) - 1)
+
+    def _rows(self) -> list[_Row]:
+        cells = self.probed.cells
+        if len(cells) > MOST_ROWS:
+            bad = [cell for cell in cells if not cell.agrees][:MOST_ROWS]
+            good = [cell for cell in cells if cell.agrees][: MOST_ROWS - len(bad)]
+            kept = {id(cell) for cell in (*bad, *good)}
+            cells = [cell for cell in cells if id(cell) in kept]
+        right = None if self.pair is None else self.pair.right
+        wrong = None if self.pair is None else self.pair.wrong
+        own = right_program(self.probed.case, self.audit.declared)
+        bounds = {} if right is None else self._bounds(own, right)
+        wrong_bounds = {}
+        if wrong is not None and self.diagnosis is not None:
+            wrong_bounds = self._bounds(self.diagnosis.program, wrong)
+        return [
+            _Row(
+                cell,
+                None if right is None else right.cell(cell.slot, cell.index),
+                _at(bounds, cell),
+                None if wrong is None else wrong.cell(cell.slot, cell.index),
+                _at(wrong_bounds, cell),
+            )
+            for cell in cells
+        ]
+
+    def _bounds(self, program: type[Program], live: Live) -> dict[Slot, Vector]:
+        """Return how far the numbers that are live may lie from what a program computes."""
+        whole = self.probed.answer
+        written = {slot: x for slot, x in whole.numbers.items() if live.at(slot) is not None}
+        answer = Answer(whole.case, written)
+        hypothesis = Hypothesis(program, [answer], self.audit.tolerance or 0.0)
+        found = {}
+        for slot, bound in hypothesis.bounds(0, self.audit.precision).items():
+            printed = answer.numbers[slot].half_units
+            if bound.shape == printed.shape:
+                widest = _WIDEST[self.audit.precision] * (1 + np.abs(hypothesis.values(0)[slot]))
+                limit = np.fmin(bound, widest) + hypothesis.tolerance
+                found[slot] = limit + printed * (1 + 2.0**-50)
+        return found
+
+    def _row(self, row: int, numbers: _Row) -> None:
+        canvas, cell = self.canvas, numbers.cell
+        canvas.text(row, 1, cell.label, "plain")
+        canvas.text(row, 2, cell.equation, "source")
+        if numbers.right is None:
+            self._typed(row, 3, cell.right, "check")
+        else:
+            where = self.places.seen_from(canvas.title, numbers.right)
+            canvas.formula(row, 3, f"={where}", "forward")
+        self._typed(row, 4, cell.found, "given")
+        # a certified value that is typed in is nearer to the exact one than a computed one
+        bound = cell.bound if numbers.right is None else numbers.right_bound
+        self._compared(row, 3, 5, bound, "✗")
+        if self.mistaken and numbers.wrong is not None:
+            where = self.places.seen_from(canvas.title, numbers.wrong)
+            canvas.formula(row, 9, f"={where}", "error")
+            self._compared(row, 9, 10, numbers.wrong_bound, "–")
+        if id(cell) in self.grouped:
+            canvas.text(row, self._group_column(), self.grouped[id(cell)], "plain")
+
+    def _group_column(self) -> int:
+        return 14 if self.mistaken else 9
+
+    def _typed(self, row: int, column: int, value: float, look: str) -> None:
+        if math.isfinite(value):
+            self.canvas.number(row, column, value, look)
+        else:
+            self.canvas.text(row, column, "infinite" if value > 0 else "−infinite", "plain")
+
+    def _compared(
+        self, row: int, against: int, column: int, bound: float | None, otherwise: str
+    ) -> None:
+        """Write the gap to another column, what explains it, and the mark, all live."""
+        canvas = self.canvas
+        ours, theirs = a1(row, 4), a1(row, against)
+        if not math.isfinite(_number_in(canvas, row, 4)) or bound is None:
+            canvas.text(row, column + 2, otherwise, "mark")
+            return
+        canvas.formula(row, column, f"={ours}-{theirs}", "check")
+        if not math.isfinite(bound):
+            canvas.text(row, column + 2, otherwise, "mark")
+            return
+        canvas.number(row, column + 1, bound, "check")
+        gap, limit = a1(row, column), a1(row, column + 1)
+        canvas.formula(row, column + 2, f'=IF(ABS({gap})<={limit},"✓","{otherwise}")', "mark")
+
+    def _look(self, first: int, last: int) -> None:
+        canvas, sheet = self.canvas, self.canvas.sheet
+        widths: dict[int, float] = {1: 40, 2: 9, 3: 18, 4: 18, 5: 11, 6: 11, 7: 8}
+        if self.mistaken:
+            widths |= {8: 2.5, 9: 18, 10: 11, 11: 11, 12: 11}
+        if self.grouped:
+            widths |= {self._group_column() - 1: 2.5, self._group_column(): 34}
+        canvas.widths(widths)
+        numbers = [3, 4, *([9] if self.mistaken else [])]
+        gaps = [5, 6, *([10, 11] if self.mistaken else [])]
+        for row in range(first, last + 1):
+            for column in numbers:
+                if sheet.cell(row, column).value is not None:
+                    sheet.cell(row, column).number_format = _LONG
+            for column in gaps:
+                if sheet.cell(row, column).value is not None:
+                    sheet.cell(row, column).number_format = _SMALL
+        for column in numbers:
+            cells = canvas.area(first, column, last - first + 1, 1).address
+            style.show_tiny_numbers(sheet, cells, a1(first, column))
+        marks = [7, *([12] if self.mistaken else [])]
+        for column in marks:
+            cells = canvas.area(first, column, last - first + 1, 1).address
+            style.colour_marks(sheet, cells, a1(first, column))
+        wrong = FormulaRule(
+            formula=[f'$G{first}="✗"'],
+            font=Font(color=_RED, bold=True),
+            fill=PatternFill("solid", bgColor=_PALE_RED),
+        )
+        sheet.conditional_formatting.add(f"D{first}:E{last}", wrong)
+        sheet.freeze_panes = f"B{first}"
+        canvas.print_on("landscape", rows=f"{_HEAD_ROW - 1}:{_HEAD_ROW}")
+
+    def _totals(self, first: int, last: int) -> None:
+        """Count live how many numbers are right, and how many the mistake reproduces."""
+        canvas = self.canvas
+        rows = last - first + 1
+        canvas.text(4, 6, "of them right", "term right")
+        canvas.formula(4, 7, f'=SUMPRODUCT((G{first}:G{last}="✓")*1)', "count")
+        canvas.text(4, 4, counted(rows, "number"), "term right")
+        if self.mistaken:
+            canvas.text(4, 11, "reproduced", "term right")
+            canvas.formula(4, 12, f'=SUMPRODUCT((L{first}:L{last}="✓")*1)', "count")
+
+
+def _at(bounds: dict[Slot, Vector], cell: Cell) -> float | None:
+    bound = bounds.get(cell.slot)
+    if bound is None or len(cell.index) != bound.ndim:
+        return None
+    return float(bound[cell.index])
+
+
+def _number_in(canvas: Canvas, row: int, column: int) -> float:
+    """Return the number that was typed into a cell; NaN for a text."""
+    cell = canvas.sheet.cell(row, column)
+    return float(cell.value) if cell.data_type == "n" and cell.value is not None else math.nan
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,161 @@
+"""What an audit comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cellgrad.case.model import Case
+from cellgrad_audit.answer import Answer, Slot, Vector
+from cellgrad_audit.bugs.entry import Entry, Variant
+from cellgrad_audit.bugs.program import Program
+
+BIT_IDENTICAL = "bit_identical"
+WITHIN_BOUND = "within_bound"
+ALTERNATIVE_FORMULA = "alternative_formula"
+CONVENTION = "convention"
+KNOWN_BUG = "known_bug"
+UNKNOWN_DIFFERENCE = "unknown_difference"
+INCONCLUSIVE = "inconclusive"
+
+RIGHT = (BIT_IDENTICAL, WITHIN_BOUND, ALTERNATIVE_FORMULA)
+"""Verdicts with exit code 0."""
+
+AGREES, DIFFERS, UNSUPPORTED, FAILED = "agrees", "differs", "unsupported", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One explanation of the numbers: a mistake, or two at once.
+
+    Attributes:
+        variants: one or two variants of catalogue entries.
+        entries: their entries.
+        program: the program that makes exactly these mistakes.
+        explained: how many of the numbers asked about it reproduces within bounds.
+        asked: how many were asked about.
+        where: quantities in which it can first be seen, such as ``S_ERROR_H (Eq. 11)``.
+        ties: ids of other entries that reproduce the same numbers on what was exercised.
+        told_by: what would tell it from the ties: a trace of a quantity, or a probe.
+    """
+
+    variants: tuple[Variant, ...]
+    entries: tuple[Entry, ...]
+    program: type[Program]
+    explained: int
+    asked: int
+    where: str
+    ties: tuple[str, ...] = ()
+    told_by: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it reproduces every number."""
+        return self.explained == self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number beside what it should be.
+
+    Attributes:
+        slot: where it stands.
+        index: the 0-based index in the quantity.
+        label: for people, such as ``new_weight_ItoH[1,3]``.
+        equation: its number, empty for none.
+        found: the target's number.
+        right: the reference.
+        bound: how far apart they may be, roundings of the printed number included.
+        digits: how many digits of it are correct, at most 17.
+    """
+
+    slot: Slot
+    index: tuple[int, ...]
+    label: str
+    equation: str
+    found: float
+    right: float
+    bound: float
+    digits: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they differ by no more than the bound."""
+        return abs(self.found - self.right) <= self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Printed numbers that one explanation reproduces.
+
+    Attributes:
+        diagnosis: the mistake; None where the right program reproduces them, or nothing does.
+        right: whether the right program reproduces them.
+        cells: the numbers.
+    """
+
+    diagnosis: Diagnosis | None
+    right: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(slots=True)
+class Probed:
+    """What became of one case.
+
+    Attributes:
+        case: as the target was asked it, with what was declared.
+        answer: what the target said.
+        status: ``agrees``, ``differs``, ``unsupported`` or ``failed``.
+        cells: every number it gave, in the order of the flow.
+        identical: whether every number is the reference to the last bit.
+    """
+
+    case: Case
+    answer: Answer
+    status: str
+    cells: list[Cell] = field(default_factory=list)
+    identical: bool = False
+
+
+@dataclass(slots=True)
+class Audit:
+    """The result of an audit.
+
+    Attributes:
+        target: what was audited.
+        verdict: one of the words above.
+        probes: what became of each case.
+        diagnoses: what explains the numbers, best first; empty where they are right.
+        groups: for printed numbers, which explanation each follows from.
+        first_divergence: the first number that is wrong, in the order of the flow.
+        not_exercised: what was not looked at, in words.
+        unseen: ids of catalogue entries that no case could have shown.
+        precision: ``float64`` or ``float32``.
+        declared: ids of conventions that were declared.
+        tolerance: the user's own tolerance, or None.
+        notes: remarks, one line each: the pattern of the updates, what a trace would tell.
+        command: the command line that audits it again; empty where it is not known.
+    """
+
+    target: str
+    verdict: str
+    probes: list[Probed] = field(default_factory=list)
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    first_divergence: Cell | None = None
+    not_exercised: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    precision: str = "float64"
+    declared: tuple[str, ...] = ()
+    tolerance: float | None = None
+    notes: list[str] = field(default_factory=list)
+    command: str = ""
+
+    def code(self) -> int:
+        """Return the exit code: 0 right, 1 not, 2 a case failed or none could be run."""
+        if self.verdict == INCONCLUSIVE or any(p.status == FAILED for p in self.probes):
+            return 2
+        return 0 if self.verdict in RIGHT else 1
+
+
+__all__ = ["Answer", "Audit", "Cell", "Diagnosis", "Group", "Probed", "Vector"]

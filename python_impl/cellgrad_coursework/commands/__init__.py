@@ -1,0 +1,1 @@
+"""The commands assign, grade and rehearse."""

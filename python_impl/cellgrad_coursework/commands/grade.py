@@ -1,0 +1,265 @@
+"""``cellgrad grade``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cellgrad.errors import InputError, printable
+from cellgrad_coursework.manifest_file import read_manifest
+from cellgrad_coursework.model import REVIEW, Grade, Student
+from cellgrad_coursework.results.feedback.summary import counted, plain_number
+from cellgrad_coursework.results.outputs import USUAL, check_formats, write_all
+from cellgrad_coursework.results.outputs.canvas_points import canvas_points
+from cellgrad_coursework.results.outputs.moodle_feedback import NAME as MOODLE_ZIP
+from cellgrad_coursework.roster import read_roster
+from cellgrad_coursework.running.results_folder import check_results, claim_results
+from cellgrad_coursework.running.runner import FEEDBACK, Settings, grade_all
+from cellgrad_coursework.taking_in.intake import Intake
+from cellgrad_coursework.taking_in.matching import OTHER_ASSIGNMENT
+
+_NAMED = 3
+"""So many files that could not be read are named on the terminal."""
+
+_LONG = 70
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What the last lines say."""
+
+    files: int = 0
+    graded: int = 0
+    others: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    provisional: int = 0
+    open: float = 0.0
+    held: int = 0
+    nobodys: int = 0
+    superseded: int = 0
+    review: int = 0
+    copying: int = 0
+
+
+def grade_command(
+    submissions: Path,
+    assignment_dir: Path,
+    output: Path,
+    *,
+    formats: Collection[str] = USUAL,
+    scheduler: str | None = None,
+    jobs: int | None = None,
+    feedback: bool = True,
+    roster: Path | None = None,
+) -> int:
+    """Grade what was handed in; return the exit code: every submission has a row.
+
+    Args:
+        submissions: a folder, a zip, or one workbook.
+        assignment_dir: what ``cellgrad assign`` wrote.
+        output: the folder to write.
+        formats: which gradebooks; one may hold several, with commas.
+        scheduler: the address of a Dask scheduler; None for this machine.
+        jobs: how many processes; None for all cores.
+        feedback: whether feedback is written for each student.
+        roster: a newer roster, such as one with a column of lateness.
+
+    Raises:
+        InputError: an input cannot be read, or the output cannot be written.
+    """
+    formats = _split(formats)
+    check_formats(formats)
+    manifest = read_manifest(assignment_dir)
+    newer = tuple(read_roster(roster)) if roster is not None else ()
+    students = newer or tuple(handout.student for handout in manifest.handouts.values())
+    points = None if roster is None else canvas_points(roster, manifest)
+    check_results(output, submissions, assignment_dir, manifest)
+    counts = _Counts()
+    with (
+        closing(Intake(submissions)) as intake,
+        _executor(scheduler) as (executor, width),
+    ):
+        if not intake.submissions:
+            raise InputError(
+                "holds no submissions", file=submissions, remedy="name the folder of submissions"
+            )
+        claim_results(output, manifest)
+        settings = Settings(feedback=feedback, jobs=jobs, executor=executor, width=width)
+        with progress_bar(len(intake.submissions)) as progress:
+            grades = grade_all(manifest, intake, output, newer, settings, progress)
+            remarks = write_all(
+                output, manifest, _counted(grades, counts), students, formats, points
+            )
+    _say(counts, output, students, remarks, feedback=feedback)
+    return 0
+
+
+def _split(formats: Collection[str]) -> list[str]:
+    """Return formats one by one, also where several were written with commas."""
+    words = [word.strip() for text in formats for word in text.split(",")]
+    return list(dict.fromkeys(filter(None, words)))
+
+
+def _mostly_others(counts: _Counts) -> bool:
+    return counts.others > counts.graded
+
+
+def _counted(grades: Iterable[Grade], counts: _Counts) -> Iterator[Grade]:
+    for grade in grades:
+        counts.files += 1
+        if grade.problem == OTHER_ASSIGNMENT:
+            counts.others += 1
+        elif grade.problem:
+            counts.unreadable.append(grade.file)
+        counts.graded += not grade.problem
+        counts.nobodys += grade.student is None and grade.problem != OTHER_ASSIGNMENT
+        counts.superseded += bool(grade.superseded)
+        counts.copying += bool(grade.copying)
+        if not grade.superseded:
+            counts.review += bool(grade.review)
+            counts.held += "workbook_of" in grade.evidence
+            left = sum(v.cell.points - v.points for v in grade.verdicts if v.verdict == REVIEW)
+            counts.open += left
+            counts.provisional += bool(left)
+        yield grade
+
+
+def _say(
+    counts: _Counts,
+    output: Path,
+    students: Collection[Student],
+    remarks: Iterable[str],
+    *,
+    feedback: bool,
+) -> None:
+    files, people = counted(counts.files, "file"), counted(len(students), "student")
+    lines = [f"{files}, {counts.graded:,} graded, {people}"]
+    if counts.others:
+        of = counted(counts.others + counts.graded, "workbook")
+        verb = "is" if counts.others == 1 else "are"
+        lines.append(f"{counts.others:,} of {of} {verb} of another assignment")
+        if _mostly_others(counts):
+            lines[-1] += ": name the folder that they were handed out from with --assignment"
+    if counts.unreadable:
+        lines.append(f"{len(counts.unreadable):,} could not be read; review.csv says why:")
+        lines += [f"  {_shortened(name)}" for name in counts.unreadable[:_NAMED]]
+        if len(counts.unreadable) > _NAMED:
+            lines.append(f"  and {len(counts.unreadable) - _NAMED:,} more")
+    for count, one, several in (
+        (counts.nobodys, "belongs to nobody on the roster", "belong to nobody on the roster"),
+        (counts.superseded, "does not count: the student handed in another one later",
+         "do not count: the student handed in another one later"),
+        (counts.review, "needs a look by a person", "need a look by a person"),
+        (counts.copying, "shows potential copying; the evidence is in review.csv",
+         "show potential copying; the evidence is in review.csv"),
+        (counts.held, "is another student's workbook: no grade of it in the files for an LMS",
+         "are another student's workbooks: no grades of them in the files for an LMS"),
+    ):  # fmt: skip
+        if count:
+            lines.append(f"{count:,} {one if count == 1 else several}")
+    if counts.provisional:
+        verb = "grade is" if counts.provisional == 1 else "grades are"
+        more = f"{plain_number(counts.open)} point{'' if counts.open == 1 else 's'}"
+        lines.append(
+            f"{counts.provisional:,} {verb} provisional: {more} open until somebody has looked"
+        )
+    lines += remarks
+    lines.append(f"start with {output / 'class.html'} and {output / 'gradebook.csv'}")
+    if feedback and counts.graded:
+        lines.append(f"feedback for the students is in {output / FEEDBACK}")
+        if (output / MOODLE_ZIP).is_file():
+            lines.append(
+                f"{output / MOODLE_ZIP} is for Moodle: Upload multiple feedback files in a zip"
+            )
+    sys.stdout.write("".join(f"{line}\n" for line in _fitted(map(printable, lines))))
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONG else f"{name[: _LONG // 2]} … {name[-_LONG // 2 :]}"
+
+
+def _fitted(lines: Iterable[str]) -> Iterator[str]:
+    """Break lines that are wider than the terminal; whoever reads from a pipe gets them whole."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for line in lines:
+        if not width or len(line) <= width:
+            yield line
+            continue
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        yield from textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+
+
+@contextmanager
+def _executor(address: str | None) -> Iterator[tuple[Executor | None, int | None]]:
+    """Connect with a Dask scheduler, if one is named."""
+    if address is None:
+        yield None, None
+        return
+    try:
+        import distributed  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise InputError(
+            "needs Dask, which is not installed",
+            place="--scheduler",
+            remedy="pip install 'cellgrad[dask]'",
+        ) from error
+    try:
+        connect: Any = distributed.Client  # it carries no types
+        client = connect(address, timeout=10, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"no scheduler answers at {address}",
+            place="--scheduler",
+            remedy="start one with: dask scheduler",
+        ) from error
+    with client:
+        width = sum(client.nthreads().values())
+        if not width:
+            raise InputError(
+                f"the scheduler at {address} has no workers",
+                place="--scheduler",
+                remedy=f"start one with: dask worker {address}",
+            )
+        # pure=True would merge the submissions that are alike
+        yield client.get_executor(pure=False), width
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[int, int], None] | None]:
+    """Show on a terminal how many files are done, how fast, and how long it will take."""
+    if not sys.stderr.isatty() or not total:
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415 - start-up time
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text  # noqa: PLC0415
+
+    class Rate(ProgressColumn):
+        """Files a second."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.0f}/s" if speed else "", style="progress.data.speed")
+
+    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), Rate(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("grading", total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,516 @@
+"""The functions that formulas may use. What is not here goes to a person, never to zero."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from cellgrad_coursework.formulas.limits import FormulaProblemError
+from cellgrad_coursework.formulas.values import (
+    Area,
+    Logical,
+    Number,
+    Value,
+    elementwise,
+    finite,
+    number,
+)
+
+Function = Callable[[Sequence[Value]], Value]
+
+VOLATILE = frozenset(
+    {"NOW", "TODAY", "RAND", "RANDBETWEEN", "RANDARRAY", "OFFSET", "INDIRECT", "INFO", "CELL"}
+)
+"""What may come out differently each time, or reads what is not in the file."""
+
+_EXP_LIMIT = 709.782712893384
+
+
+def _numbers(args: Sequence[Value]) -> Iterator[Number]:
+    """Yield what SUM and its kin count: of cells only the numbers, of arguments all.
+
+    An argument that is left out is 0: MAX(C14,) is never below it.
+    """
+    for arg in args:
+        if isinstance(arg, Area):
+            for value in arg.values():
+                if isinstance(value, (float, np.ndarray)):
+                    yield value
+                elif not arg.reference and isinstance(value, (str, Logical)):
+                    continue
+        else:
+            yield number(arg)
+
+
+def _sum(args: Sequence[Value]) -> Value:
+    total: Number = 0.0
+    for value in _numbers(args):
+        total = total + value
+    return total
+
+
+def _product(args: Sequence[Value]) -> Value:
+    total: Number = 1.0
+    seen = False
+    for value in _numbers(args):
+        total, seen = total * value, True
+    return total if seen else 0.0
+
+
+def _sumsq(args: Sequence[Value]) -> Value:
+    total: Number = 0.0
+    for value in _numbers(args):
+        total = total + value * value
+    return total
+
+
+def _average(args: Sequence[Value]) -> Value:
+    found = list(_numbers(args))
+    if not found:
+        return math.nan
+    return sum(found[1:], found[0]) / float(len(found))
+
+
+def _extreme(pick: Callable[[Any, Any], Any]) -> Function:
+    def chosen(args: Sequence[Value]) -> Value:
+        best: Number | None = None
+        for value in _numbers(args):
+            best = value if best is None else pick(best, value)
+        return 0.0 if best is None else _plain(best)
+
+    return chosen
+
+
+def _plain(value: Any) -> Number:
+    return value if isinstance(value, np.ndarray) else float(value)
+
+
+def _count(args: Sequence[Value]) -> Value:
+    return float(sum(1 for _ in _numbers(args)))
+
+
+def _counta(args: Sequence[Value]) -> Value:
+    values = [v for a in args for v in (a.values() if isinstance(a, Area) else (a,))]
+    return float(sum(1 for value in values if value is not None))
+
+
+def _cell_number(value: Value) -> Number:
+    """Return what SUMPRODUCT makes of an element: everything but a number is 0."""
+    return value if isinstance(value, (float, np.ndarray)) else 0.0
+
+
+def _areas(args: Sequence[Value], count: int | None = None) -> list[Area]:
+    found = [arg if isinstance(arg, Area) else Area([[arg]]) for arg in args]
+    if not found or (count is not None and len(found) != count):
+        raise FormulaProblemError("a function has the wrong number of arguments")
+    if len({(area.height, area.width) for area in found}) != 1:
+        raise FormulaProblemError("ranges of different shapes are combined")
+    return found
+
+
+def _sumproduct(args: Sequence[Value]) -> Value:
+    total: Number = 0.0
+    for elements in zip(*(area.values() for area in _areas(args)), strict=True):
+        product: Number = _cell_number(elements[0])
+        for element in elements[1:]:
+            product = product * _cell_number(element)
+        total = total + product
+    return total
+
+
+def _pairwise(combine: Callable[[Any, Any], Any]) -> Function:
+    def summed(args: Sequence[Value]) -> Value:
+        first, second = _areas(args, 2)
+        total: Number = 0.0
+        for a, b in zip(first.values(), second.values(), strict=True):
+            if isinstance(a, (float, np.ndarray)) and isinstance(b, (float, np.ndarray)):
+                total = total + combine(a, b)
+        return total
+
+    return summed
+
+
+def _matrix(value: Value) -> list[list[Number]]:
+    area = value if isinstance(value, Area) else Area([[value]])
+    return [
+        [x if isinstance(x, (float, np.ndarray)) else math.nan for x in row] for row in area.rows
+    ]
+
+
+def _mmult(args: Sequence[Value]) -> Value:
+    _demand(args, 2, 2)
+    left, right = _matrix(args[0]), _matrix(args[1])
+    if len(left[0]) != len(right):
+        return math.nan
+    rows: list[list[Any]] = []
+    for row in left:
+        made = []
+        for column in range(len(right[0])):
+            total: Number = 0.0
+            for k, factor in enumerate(row):
+                total = total + factor * right[k][column]
+            made.append(total)
+        rows.append(made)
+    return Area(rows)
+
+
+def _transpose(args: Sequence[Value]) -> Value:
+    _demand(args, 1, 1)
+    area = args[0]
+    if not isinstance(area, Area):
+        return area
+    return Area([list(column) for column in zip(*area.rows, strict=True)], area.reference)
+
+
+def _constant(value: Value, what: str) -> int:
+    """Return a whole number that does not depend on the givens."""
+    found = np.atleast_1d(np.asarray(number(value), dtype=np.float64))
+    if not np.isfinite(found).all() or (found != found[0]).any() or abs(found[0]) > 1e6:  # noqa: PLR2004
+        raise FormulaProblemError(f"{what} depends on the givens")
+    return int(found[0])
+
+
+def _index(args: Sequence[Value]) -> Value:
+    _demand(args, 2, 3)
+    area = args[0] if isinstance(args[0], Area) else Area([[args[0]]])
+    row = _constant(args[1], "the row of INDEX")
+    column = _constant(args[2], "the column of INDEX") if len(args) > 2 else None  # noqa: PLR2004
+    if column is None:  # one line of cells takes one number
+        row, column = (1, row) if area.height == 1 else (row, 1 if area.width == 1 else 0)
+    if not (0 <= row <= area.height and 0 <= column <= area.width):
+        return math.nan
+    rows = area.rows if row == 0 else [area.rows[row - 1]]
+    if column:
+        rows = [[line[column - 1]] for line in rows]
+    found: Value = rows[0][0] if len(rows) == len(rows[0]) == 1 else Area(rows, area.reference)
+    return found
+
+
+def _demand(args: Sequence[Value], least: int, most: int) -> None:
+    if not least <= len(args) <= most:
+        raise FormulaProblemError("a function has the wrong number of arguments")
+
+
+def _scalar(function: Callable[..., Number], least: int = 1, most: int = 1) -> Function:
+    """Return a function of numbers, applied to each element of a rectangle."""
+
+    def applied(args: Sequence[Value]) -> Value:
+        _demand(args, least, most)
+        return elementwise(lambda *each: finite(function(*map(number, each))), *args)
+
+    return applied
+
+
+def _each(function: Callable[[Any], Any]) -> Function:
+    return _scalar(lambda x: _plain(function(x)))
+
+
+def _exp(x: Number) -> Number:
+    found = np.exp(np.minimum(x, _EXP_LIMIT + 1))
+    return _plain(np.where(np.asarray(x) > _EXP_LIMIT, np.nan, found)[()])
+
+
+def power(a: Number, b: Number) -> Number:
+    """Return a^b; 0^0 and roots of negative numbers are errors."""
+    base, exponent = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    found = np.power(base, exponent)
+    bad = ((base == 0) & (exponent <= 0)) | ~np.isfinite(base) | ~np.isfinite(exponent)
+    return finite(_plain(np.where(bad, np.nan, found)[()]))
+
+
+def divided(a: Number, b: Number) -> Number:
+    """Return a / b; an error where b is 0."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return finite(np.true_divide(a, b))
+    return a / b if b else math.nan
+
+
+def _log(x: Number, base: Number = 10.0) -> Number:
+    return divided(_plain(np.log(x)), _plain(np.log(base)))
+
+
+def _round(x: Number, digits: Number = 0.0) -> Number:
+    scale = np.power(10.0, np.trunc(digits))
+    return _plain((np.sign(x) * np.floor(np.abs(x) * scale + 0.5) / scale)[()])
+
+
+def _trunc(x: Number, digits: Number = 0.0) -> Number:
+    scale = np.power(10.0, np.trunc(digits))
+    return _plain((np.trunc(np.asarray(x) * scale) / scale)[()])
+
+
+def _roundup(x: Number, digits: Number = 0.0) -> Number:
+    scale = np.power(10.0, np.trunc(digits))
+    return _plain((np.sign(x) * np.ceil(np.abs(x) * scale) / scale)[()])
+
+
+def _mod(x: Number, y: Number) -> Number:
+    return _plain(np.asarray(x - np.floor(divided(x, y)) * y)[()])
+
+
+def truth(value: Value) -> Number:
+    """Return 1, 0 or NaN: what a condition says on each draw."""
+    found = number(value)
+    return _plain(np.where(np.isnan(found), np.nan, np.asarray(found) != 0)[()])
+
+
+def _conditions(args: Sequence[Value]) -> list[Number]:
+    found = []
+    for arg in args:
+        values = arg.values() if isinstance(arg, Area) else (arg,)
+        found += [truth(v) for v in values if v is not None and not isinstance(v, str)]
+    if not found:
+        raise FormulaProblemError("a condition is missing")
+    return found
+
+
+def _and(args: Sequence[Value]) -> Value:
+    result = _conditions(args)
+    return Logical(_plain(np.prod(np.broadcast_arrays(*result), axis=0)))
+
+
+def _or(args: Sequence[Value]) -> Value:
+    total = np.sum(np.broadcast_arrays(*_conditions(args)), axis=0)
+    return Logical(_plain(np.where(np.isnan(total), np.nan, total > 0)[()]))
+
+
+def _xor(args: Sequence[Value]) -> Value:
+    return Logical(_plain(np.mod(np.sum(np.broadcast_arrays(*_conditions(args)), axis=0), 2)))
+
+
+def _not(args: Sequence[Value]) -> Value:
+    _demand(args, 1, 1)
+    return elementwise(lambda x: Logical(1.0 - truth(x)), args[0])
+
+
+def chosen(condition: Number, yes: Value, no: Value) -> Value:
+    """Return yes or no, draw by draw."""
+    flat = np.atleast_1d(np.asarray(condition))
+    if (flat == 1).all():
+        return yes
+    if (flat == 0).all():
+        return no
+    a, b = (x if not isinstance(x, str) else math.nan for x in (yes, no))  # a text is no number
+    found = np.where(flat == 1, number(a), number(b))
+    found = np.where(np.isnan(flat), np.nan, found)
+    return Logical(found) if isinstance(yes, Logical) and isinstance(no, Logical) else found
+
+
+def _if(args: Sequence[Value]) -> Value:
+    _demand(args, 2, 3)
+    no: Value = args[2] if len(args) > 2 else Logical(0.0)  # noqa: PLR2004
+    return elementwise(
+        lambda c, a, b: chosen(truth(c), 0.0 if a is None else a, 0.0 if b is None else b),
+        args[0], args[1], no,
+    )  # fmt: skip
+
+
+def _ifs(args: Sequence[Value]) -> Value:
+    if not args or len(args) % 2:
+        raise FormulaProblemError("IFS has a condition without a value")
+    result: Value = math.nan
+    for condition, value in reversed(list(zip(args[::2], args[1::2], strict=True))):
+        result = _if((condition, value, result))
+    return result
+
+
+def _iferror(args: Sequence[Value]) -> Value:
+    _demand(args, 2, 2)
+
+    def instead(value: Value, other: Value) -> Value:
+        if isinstance(value, str) or value is None:
+            return value
+        bad = ~np.isfinite(np.atleast_1d(np.asarray(number(value))))
+        return chosen(_plain(bad.astype(np.float64)), other, value)
+
+    return elementwise(instead, *args)
+
+
+def _median(args: Sequence[Value]) -> Value:
+    found = list(_numbers(args))
+    if not found:
+        return math.nan
+    return _plain(np.median(np.broadcast_arrays(*found), axis=0)[()])
+
+
+_CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
+
+
+def _sumif(args: Sequence[Value]) -> Value:
+    """SUMIF with a criterion about numbers, such as ``">0"``."""
+    _demand(args, 2, 3)
+    told = args[1]
+    match = _CRITERION.fullmatch(told) if isinstance(told, str) else None
+    if isinstance(told, str) and match is None:
+        raise FormulaProblemError("SUMIF with a criterion about texts")
+    compare = _COMPARE[match[1] or "=" if match else "="]
+    limit = float(match[2]) if match else number(told)
+    tested, summed = _areas((args[0], args[-1] if len(args) > 2 else args[0]), 2)  # noqa: PLR2004
+    total: Number = 0.0
+    for value, counted in zip(tested.values(), summed.values(), strict=True):
+        if isinstance(value, (float, np.ndarray)) and isinstance(counted, (float, np.ndarray)):
+            total = total + np.where(compare(value, limit), counted, 0.0)[()]
+    return _plain(total)
+
+
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "=": np.equal,
+    "<>": np.not_equal,
+    "<": np.less,
+    ">": np.greater,
+    "<=": np.less_equal,
+    ">=": np.greater_equal,
+}
+
+
+def _choose(args: Sequence[Value]) -> Value:
+    _demand(args, 2, 255)
+    wanted = args[0]
+    result: Value = math.nan
+    for place, value in reversed(list(enumerate(args[1:], 1))):
+        hit = elementwise(lambda x, n: Logical(_plain((np.trunc(number(x)) == n)[()])), wanted,
+                          float(place))  # fmt: skip
+        result = _if((hit, 0.0 if value is None else value, result))
+    return result
+
+
+def _switch(args: Sequence[Value]) -> Value:
+    _demand(args, 3, 254)
+    cases = list(args[1:])
+    result: Value = cases.pop() if len(cases) % 2 else math.nan
+    for value, answer in reversed(list(zip(cases[::2], cases[1::2], strict=True))):
+        hit = elementwise(lambda x, y: Logical(_plain((number(x) == number(y)) * 1.0)), args[0],
+                          value)  # fmt: skip
+        result = _if((hit, answer, result))
+    return result
+
+
+def _test(of_number: Callable[[Any], Any], of_text: float, of_nothing: float) -> Function:
+    """Return a function that says what kind of value an argument is."""
+
+    def asked(value: Value) -> Value:
+        if value is None or isinstance(value, str):
+            return Logical(of_nothing if value is None else of_text)
+        if isinstance(value, Logical) and of_number is np.isfinite:
+            return Logical(0.0 * np.asarray(value.data)[()])
+        return Logical(_plain(np.asarray(of_number(number(value)), dtype=np.float64)[()]))
+
+    def tested(args: Sequence[Value]) -> Value:
+        _demand(args, 1, 1)
+        return elementwise(asked, args[0])
+
+    return tested
+
+
+def _bad(x: Any) -> Any:
+    return ~np.isfinite(x)
+
+
+def _never(x: Any) -> Any:
+    return np.zeros_like(x)
+
+
+def _n(args: Sequence[Value]) -> Value:
+    _demand(args, 1, 1)
+    value = args[0]
+    if isinstance(value, Area):
+        value = value.rows[0][0]
+    return 0.0 if isinstance(value, str) else number(value)
+
+
+def _same(args: Sequence[Value]) -> Value:
+    _demand(args, 1, 1)
+    return args[0]
+
+
+def _nothing(value: Value) -> Function:
+    def made(args: Sequence[Value]) -> Value:
+        _demand(args, 0, 0)
+        return value
+
+    return made
+
+
+FUNCTIONS: dict[str, Function] = {
+    "SUM": _sum,
+    "PRODUCT": _product,
+    "SUMSQ": _sumsq,
+    "SUMPRODUCT": _sumproduct,
+    "SUMXMY2": _pairwise(lambda a, b: (a - b) * (a - b)),
+    "SUMX2MY2": _pairwise(lambda a, b: a * a - b * b),
+    "SUMX2PY2": _pairwise(lambda a, b: a * a + b * b),
+    "MMULT": _mmult,
+    "TRANSPOSE": _transpose,
+    "INDEX": _index,
+    "AVERAGE": _average,
+    "COUNT": _count,
+    "COUNTA": _counta,
+    "MAX": _extreme(np.maximum),
+    "MIN": _extreme(np.minimum),
+    "MEDIAN": _median,
+    "SUMIF": _sumif,
+    "EXP": _scalar(_exp),
+    "LN": _each(np.log),
+    "LOG": _scalar(_log, 1, 2),
+    "LOG10": _each(np.log10),
+    "SQRT": _each(np.sqrt),
+    "POWER": _scalar(power, 2, 2),
+    "POW": _scalar(power, 2, 2),
+    "QUOTIENT": _scalar(lambda a, b: _plain(np.trunc(divided(a, b))), 2, 2),
+    "SIN": _each(np.sin),
+    "COS": _each(np.cos),
+    "TAN": _each(np.tan),
+    "TANH": _each(np.tanh),
+    "SINH": _each(np.sinh),
+    "COSH": _each(np.cosh),
+    "ATANH": _each(np.arctanh),
+    "ABS": _each(np.abs),
+    "SIGN": _each(np.sign),
+    "INT": _each(np.floor),
+    "ROUND": _scalar(_round, 1, 2),
+    "ROUNDUP": _scalar(_roundup, 1, 2),
+    "ROUNDDOWN": _scalar(_trunc, 1, 2),
+    "TRUNC": _scalar(_trunc, 1, 2),
+    "MOD": _scalar(_mod, 2, 2),
+    "ADD": _scalar(lambda a, b: a + b, 2, 2),
+    "MINUS": _scalar(lambda a, b: a - b, 2, 2),
+    "MULTIPLY": _scalar(lambda a, b: a * b, 2, 2),
+    "DIVIDE": _scalar(divided, 2, 2),
+    "UMINUS": _scalar(lambda a: -a),
+    "IF": _if,
+    "IFS": _ifs,
+    "IFERROR": _iferror,
+    "IFNA": _iferror,
+    "AND": _and,
+    "OR": _or,
+    "XOR": _xor,
+    "NOT": _not,
+    "CHOOSE": _choose,
+    "SWITCH": _switch,
+    "ISNUMBER": _test(np.isfinite, 0.0, 0.0),
+    "ISBLANK": _test(_never, 0.0, 1.0),
+    "ISTEXT": _test(_never, 1.0, 0.0),
+    "ISERROR": _test(_bad, 0.0, 0.0),
+    "ISERR": _test(_bad, 0.0, 0.0),
+    "VALUE": _each(lambda x: x),
+    "N": _n,
+    "PI": _nothing(math.pi),
+    "TRUE": _nothing(Logical(1.0)),
+    "FALSE": _nothing(Logical(0.0)),
+    "ARRAYFORMULA": _same,
+    "ARRAY_CONSTRAIN": lambda args: args[0],
+}
+"""By name; ADD, MINUS, MULTIPLY, DIVIDE, POW, UMINUS and ARRAYFORMULA are Google's."""
+
+RANGES = frozenset(
+    {
+        *("SUM", "PRODUCT", "SUMSQ", "SUMPRODUCT", "SUMXMY2", "SUMX2MY2", "SUMX2PY2", "AVERAGE"),
+        *("MMULT", "TRANSPOSE", "INDEX", "COUNT", "COUNTA", "MAX", "MIN", "MEDIAN", "SUMIF"),
+        *("AND", "OR", "XOR", "ARRAYFORMULA", "ARRAY_CONSTRAIN"),
+    }
+)
+"""Functions whose arguments may be whole ranges."""

@@ -1,0 +1,262 @@
+"""The key: the right formulas, what each reads, and what they come to on the draws.
+
+A slot is a cell of the handout that the manifest describes: a given, a graded cell, or a cell
+that the handout computes itself. Slots are numbered; sets of them are bits of an int.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellgrad.case.model import Case
+from cellgrad.errors import InputError
+from cellgrad.xlsx.addresses import parse_a1
+from cellgrad_coursework.formulas.cache import Formula, Formulas
+from cellgrad_coursework.formulas.evaluate import Bounds, axis_range, evaluate, place_of, settled
+from cellgrad_coursework.formulas.limits import Budget, FormulaProblemError
+from cellgrad_coursework.formulas.tree import Node, Place
+from cellgrad_coursework.formulas.values import Area, Value
+from cellgrad_coursework.grading.draws import COUNT, Givens, draw_givens
+from cellgrad_coursework.grading.given_numbers import given_number
+from cellgrad_coursework.model import GivenCell, Manifest
+from cellgrad_coursework.tolerance import ABSOLUTE, RELATIVE
+
+Values = NDArray[np.float64]
+
+
+class Key:
+    """The right formulas of an assignment.
+
+    Args:
+        manifest: the assignment.
+        formulas: where formulas are kept.
+
+    Attributes:
+        places: where each slot lies in the handout: givens, graded cells, fixed cells.
+        slot_at: the same, the other way round.
+        givens: the number of givens; the graded cells' slots begin here.
+        graded: the number of graded cells.
+        reads: for each slot, the slots that its formula reads, directly.
+        before: for each slot, the slots that it depends on, as bits.
+        after: for each slot, the slots that depend on it, as bits.
+
+    Raises:
+        InputError: the manifest's formulas cannot be used.
+    """
+
+    def __init__(self, manifest: Manifest, formulas: Formulas) -> None:
+        self.manifest = manifest
+        cells: list[tuple[str, str]] = [
+            *((given.sheet, given.address) for given in manifest.givens),
+            *((cell.sheet, cell.address) for cell in manifest.cells),
+            *((cell.sheet, cell.address) for cell in manifest.fixed),
+        ]
+        self.places: list[Place] = [(s.casefold(), *parse_a1(a)) for s, a in cells]
+        self.slot_at = {place: slot for slot, place in enumerate(self.places)}
+        self.givens, self.graded = len(manifest.givens), len(manifest.cells)
+        self.slots = len(self.places)
+        texts = [cell.formula for cell in manifest.cells]
+        texts += [cell.formula for cell in manifest.fixed]
+        self.formulas: list[Formula | None] = [None] * self.givens
+        self.reads: list[tuple[int, ...]] = [()] * self.givens
+        for place, text in zip(self.places[self.givens :], texts, strict=True):
+            formula = formulas.of(text, place[1], place[2])
+            self.formulas.append(formula)
+            self.reads.append(self._slots_read(formula, place))
+        self.order = self._ordered()
+        self._connect()
+
+    def is_graded(self, slot: int) -> bool:
+        """Tell whether a slot is a graded cell."""
+        return self.givens <= slot < self.givens + self.graded
+
+    def _refuse(self, place: Place, problem: str) -> InputError:
+        return InputError(
+            f"the key's formula in {place[0]}!R{place[1]}C{place[2]} cannot be used: {problem}",
+            remedy="write the assignment again with cellgrad assign",
+        )
+
+    def _slots_read(self, formula: Formula, place: Place) -> tuple[int, ...]:
+        if formula.problem:
+            raise self._refuse(place, formula.problem)
+        found: dict[int, None] = {}
+        for node in formula.reads:
+            if node[0] == "name":
+                raise self._refuse(place, "it uses a defined name")
+            sheet, top, left, bottom, right = (
+                _one(place_of(node, place)) if node[0] == "cell" else bounds_of(node, place)
+            )
+            for row in range(top, bottom + 1):
+                for column in range(left, right + 1):
+                    slot = self.slot_at.get((sheet, row, column))
+                    if slot is None:
+                        raise self._refuse(place, "it reads a cell that is not described")
+                    found[slot] = None
+        return tuple(found)
+
+    def _ordered(self) -> list[int]:
+        """Return the slots with formulas, each after what it reads."""
+        done, order, open_ = set(range(self.givens)), [], set()
+        for start in range(self.givens, self.slots):
+            stack = [start]
+            while stack:
+                slot = stack[-1]
+                if slot in done:
+                    stack.pop()
+                    continue
+                missing = [other for other in self.reads[slot] if other not in done]
+                if not missing:
+                    done.add(slot)
+                    order.append(slot)
+                    stack.pop()
+                elif slot in open_:
+                    raise self._refuse(self.places[slot], "it reads itself")
+                else:
+                    open_.add(slot)
+                    stack += missing
+        return order
+
+    def _connect(self) -> None:
+        self.before, self.after = [0] * self.slots, [0] * self.slots
+        for slot in self.order:
+            for other in self.reads[slot]:
+                self.before[slot] |= self.before[other] | 1 << other
+        for slot in self.order:
+            bits = self.before[slot]
+            for other in range(self.slots):
+                if bits >> other & 1:
+                    self.after[other] |= 1 << slot
+
+    def graded_before(self, slot: int) -> int:
+        """Return the graded cells that a slot reads, through cells of the handout, as bits."""
+        found = 0
+        stack = list(self.reads[slot])
+        while stack:
+            other = stack.pop()
+            if self.is_graded(other):
+                found |= 1 << other
+            else:
+                stack += self.reads[other]
+        return found
+
+    def values(self, givens: Values) -> Values:
+        """Return what every slot comes to.
+
+        Args:
+            givens: shape (givens, draws).
+
+        Returns:
+            shape (slots, draws).
+        """
+        found = np.empty((self.slots, givens.shape[1]))
+        found[: self.givens] = givens
+        world = _Template(self, found)
+        with np.errstate(all="ignore"):
+            for slot in self.order:
+                found[slot] = self.one(slot, world)
+        return found
+
+    def one(self, slot: int, world: _Template) -> Values:
+        """Return what a slot's formula comes to in a world.
+
+        Raises:
+            InputError: it comes to no number.
+        """
+        formula, place = self.formulas[slot], self.places[slot]
+        try:
+            value = evaluate(formula.tree, place, world) if formula and formula.tree else None
+        except FormulaProblemError as problem:
+            raise self._refuse(place, str(problem)) from problem
+        result = settled(value, world.values.shape[1])
+        if not isinstance(result, np.ndarray):
+            raise self._refuse(place, "it comes to no number")
+        return result
+
+    def over(self, slot: int, values: Values) -> Values:
+        """Return what a slot's formula makes of given values of all slots, shape (draws,)."""
+        with np.errstate(all="ignore"):
+            return self.one(slot, _Template(self, values))
+
+    def given_values(self, case: Case) -> Values:
+        """Return the givens of a case, shape (givens,)."""
+        return np.array([given_number(case, given) for given in self.manifest.givens])
+
+    def drawn(self, case: Case, count: int = COUNT) -> tuple[list[Givens], Values]:
+        """Return the draws of this manifest, and the same by slot, shape (givens, draws)."""
+        drawn = draw_givens(case.structure(), self.manifest.version, count)
+        table = [[_of(givens, given) for givens in drawn] for given in self.manifest.givens]
+        return drawn, np.array(table).reshape(self.givens, count)
+
+
+def _of(givens: Givens, given: GivenCell) -> float:
+    return float(givens[given.quantity, given.layer][given.index])
+
+
+def _one(place: Place) -> Bounds:
+    return place[0], place[1], place[2], place[1], place[2]
+
+
+def bounds_of(node: Node, at: Place) -> Bounds:
+    """Return which cells an ``area`` node of the handout means.
+
+    Raises:
+        FormulaProblemError: it has no fixed end, as the handout's never are.
+    """
+    if node[0] == "spill" or None in node[2:]:
+        raise FormulaProblemError("a spilled range, or a whole row or column")
+    top, bottom = axis_range(node[2], node[4], at[1], 0)
+    left, right = axis_range(node[3], node[5], at[2], 0)
+    return at[0] if node[1] is None else node[1], top, left, bottom, right
+
+
+class HandoutCells:
+    """The handout's own cells as formulas read them; what a cell holds is for subclasses."""
+
+    def __init__(self) -> None:
+        self.budget = Budget()
+
+    def cell(self, place: Place) -> Value:
+        """Return what a cell holds."""
+        raise NotImplementedError
+
+    def area(self, bounds: Bounds) -> Area:
+        """Return the values of a rectangle."""
+        sheet, top, left, bottom, right = bounds
+        columns = range(left, right + 1)
+        rows = [[self.cell((sheet, r, c)) for c in columns] for r in range(top, bottom + 1)]
+        return Area(rows, reference=True)
+
+    def bounds(self, tree: Node, at: Place) -> Bounds:
+        """Return which cells an ``area`` node means."""
+        return bounds_of(tree, at)
+
+    def named(self, name: str) -> Node | None:
+        """Return nothing: the handout's formulas use no names."""
+        del name
+        return None
+
+
+class _Template(HandoutCells):
+    """The slots of the key.
+
+    Args:
+        key: the key.
+        values: of every slot, shape (slots, draws).
+    """
+
+    def __init__(self, key: Key, values: Values) -> None:
+        super().__init__()
+        self.key, self.values = key, values
+
+    def cell(self, place: Place) -> Value:
+        """Return the value of a slot."""
+        slot = self.key.slot_at.get(place)
+        return None if slot is None else self.values[slot]
+
+
+def equal(a: Values, b: Values) -> NDArray[np.bool_]:
+    """Tell where two formulas' values are the same but for rounding; errors never are."""
+    size = np.maximum(np.abs(a), np.abs(b))
+    good: NDArray[np.bool_] = (np.abs(a - b) <= ABSOLUTE + RELATIVE * size) & (size < np.inf)
+    return good

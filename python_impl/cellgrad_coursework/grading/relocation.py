@@ -1,0 +1,165 @@
+"""Where the handout's cells lie in a submission: rows may have been inserted, sheets renamed.
+
+Defined names move with their cells in every spreadsheet program. From where they point now
+follows which rows and columns moved, and so where cells without a name of their own went. A name
+that grew had rows or columns inserted within it: they are those that hold nothing there. What
+cannot be told is not guessed: a person has to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cellgrad.xlsx.addresses import Range
+from cellgrad.xlsx.book import parse_reference
+from cellgrad_coursework.formulas.tree import Place
+from cellgrad_coursework.grading.submission import Submission
+
+_Line = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Lines:
+    """Where rows, or columns, went.
+
+    Attributes:
+        known: each line's new number; None where two names do not agree.
+        doubtful: lines of a name that grew or shrank in a way that cannot be told.
+    """
+
+    known: dict[_Line, int | None] = field(default_factory=dict)
+    doubtful: set[_Line] = field(default_factory=set)
+
+
+def template_names(names: Mapping[str, str]) -> dict[str, tuple[str, Range]]:
+    """Return a handout's defined names, by names without case: their texts and rectangles."""
+    found = {}
+    for name, text in names.items():
+        area = parse_reference(text)
+        if area is not None:
+            found[name.casefold()] = text, area
+    return found
+
+
+class Moves:
+    """How cells moved.
+
+    Args:
+        names: rectangles of the handout's names; see ``template_names``.
+        submission: the submitted workbook.
+
+    Attributes:
+        none: nothing moved.
+    """
+
+    def __init__(self, names: Mapping[str, tuple[str, Range]], submission: Submission) -> None:
+        self._submission = submission
+        self._sheets: dict[str, str] = {}
+        self._rows, self._columns = _Lines(), _Lines()
+        self._named: dict[str, tuple[Range, Range]] = {}
+        self._present = set(submission.sheets())
+        self.none = all(area.sheet.casefold() in self._present for _, area in names.values())
+        if self.none and all(submission.names.get(n) == text for n, (text, _) in names.items()):
+            return  # word for word as handed out
+        for name, (_, before) in names.items():
+            now = submission.name_range(name)
+            if now is None:
+                continue
+            if now != before and now._replace(sheet=now.sheet.casefold()) != before._replace(
+                sheet=before.sheet.casefold()
+            ):
+                self.none = False
+            self._learn(name, before, now)
+
+    def _learn(self, name: str, before: Range, now: Range) -> None:
+        sheet = before.sheet.casefold()
+        self._sheets.setdefault(sheet, now.sheet.casefold())
+        if before.height == now.height and before.width == now.width:
+            self._named[name] = (before, now)
+        filled: list[tuple[int, int]] = []
+        if before.height < now.height or before.width < now.width:
+            cells = self._submission.cells(now.sheet.casefold())
+            filled = [at for at in cells if now.contains(*at)]
+        rows, columns = range(now.top, now.bottom + 1), range(now.left, now.right + 1)
+        self._learn_lines(
+            self._rows, (sheet, before.top), before.height, rows, {row for row, _ in filled}
+        )
+        self._learn_lines(
+            self._columns, (sheet, before.left), before.width, columns, {c for _, c in filled}
+        )
+
+    def _learn_lines(
+        self, lines: _Lines, first: _Line, size: int, now: range, filled: set[int]
+    ) -> None:
+        """Learn where the rows or columns of a name went.
+
+        Args:
+            lines: what is known of rows, or of columns.
+            first: the first one, in the handout.
+            size: how many there were.
+            now: those of the name now.
+            filled: which of them hold anything, where they are more.
+        """
+        kept = [line for line in now if line in filled] if len(now) > size else list(now)
+        sheet, start = first
+        for n in range(size):
+            if len(kept) == size:
+                _agree(lines, (sheet, start + n), kept[n])
+            else:
+                lines.doubtful.add((sheet, start + n))
+
+    def _title_of(self, sheet: str) -> str:
+        """Return what a sheet is called now that no name points to any more.
+
+        Numbers makes a sheet of each of its tables: ``Step - Table 1``.
+        """
+        if sheet in self._present:
+            return sheet
+        tables = [title for title in self._present if title.startswith(f"{sheet} - ")]
+        return tables[0] if len(tables) == 1 else sheet
+
+    def to(self, place: Place, name: str = "") -> Place | None:
+        """Return where a cell of the handout lies now; None if that cannot be told.
+
+        Args:
+            place: its place in the handout.
+            name: the defined name of its quantity's cells.
+        """
+        if self.none:
+            return place
+        sheet, row, column = place
+        found = self._named.get(name.casefold())
+        if found is not None and found[0].contains(row, column):
+            before, now = found
+            return (
+                now.sheet.casefold(),
+                now.top + row - before.top,
+                now.left + column - before.left,
+            )
+        there = self._sheets.get(sheet) or self._title_of(sheet)
+        if there not in self._present:
+            return None
+        new_row = _moved(self._rows, sheet, row)
+        new_column = _moved(self._columns, sheet, column)
+        return None if new_row is None or new_column is None else (there, new_row, new_column)
+
+
+def _agree(lines: _Lines, line: _Line, now: int) -> None:
+    """Note where a row or column went; None where two names do not agree."""
+    lines.known[line] = now if lines.known.get(line, now) == now else None
+
+
+def _moved(lines: _Lines, sheet: str, line: int) -> int | None:
+    """Return where a row or column went; one that no name covers goes with its neighbours."""
+    if (sheet, line) in lines.known:
+        return lines.known[sheet, line]
+    if (sheet, line) in lines.doubtful:
+        return None
+    known = [(n, now) for (s, n), now in lines.known.items() if s == sheet and now is not None]
+    above = max((item for item in known if item[0] < line), default=None)
+    below = min((item for item in known if item[0] > line), default=None)
+    shifts = {now - n for n, now in (item for item in (above, below) if item is not None)}
+    if len(shifts) > 1:
+        return None
+    return line + (shifts.pop() if shifts else 0)

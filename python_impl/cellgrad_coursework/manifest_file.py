@@ -1,0 +1,333 @@
+"""The manifest as a file: what grading needs, and nothing that was drawn with.
+
+Source: reference/schema/manifest.schema.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellgrad import shipped
+from cellgrad.case.json_document import read_json, shortened
+from cellgrad.case.model import Case, Matrix, Sample, Vector
+from cellgrad.case.read import parse_case
+from cellgrad.case.write import case_document
+from cellgrad.errors import InputError, ShapeError
+from cellgrad.files import read_limited
+from cellgrad_coursework.derivation import Constants, Derivation, Rule
+from cellgrad_coursework.model import (
+    FixedCell,
+    GivenCell,
+    GradedCell,
+    Handout,
+    Manifest,
+    Policy,
+    Student,
+)
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+SCHEMA = "cellgrad-manifest/1"
+NAME = "manifest.json"
+HANDOUTS = "students"
+"""The folder of what is handed out."""
+
+KEPT = "lecturer"
+"""The folder of an assignment that is not handed out."""
+
+MAX_BYTES = 512 << 20
+_HEAD = 1 << 16
+_BEGINNING = f'{{\n "schema": "{SCHEMA}",\n'
+KEEP = (
+    "For the lecturer alone: the right formulas and every student's numbers. Needed for "
+    "grading, so keep it with a copy. It does not hold the secret that the numbers were drawn "
+    "with; whoever sees it can look up the answers to this assignment, no more."
+)
+_HEAD_OF_HANDOUT = ("token", "file", "student", "weights", "biases", "samples")
+
+
+def version_of(
+    cells: Sequence[GradedCell],
+    givens: Sequence[GivenCell],
+    fixed: Sequence[FixedCell],
+    names: Mapping[str, str],
+    policy: Policy,
+    case: Case,
+    one_file: Derivation | None = None,
+) -> str:
+    """Return a hash of everything that decides a grade, the students' numbers aside."""
+    document = {
+        "cells": [asdict(cell) for cell in cells],
+        "givens": [asdict(cell) for cell in givens],
+        "fixed": [asdict(cell) for cell in fixed],
+        "names": dict(names),
+        "policy": _policy_document(policy),
+        "case": {
+            name: value
+            for name, value in case_document(case).items()
+            if name not in ("network", "samples", "id", "title", "source")
+        },
+        "network": [case.network.nodes, case.network.activations, case.network.leaky_slope],
+    }
+    if one_file is not None:
+        document["one_file"] = asdict(one_file)
+    text = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def version_of_questions(
+    cells: Sequence[GradedCell],
+    givens: Sequence[GivenCell],
+    fixed: Sequence[FixedCell],
+    names: Mapping[str, str],
+    case: Case,
+) -> str:
+    """Return a hash of what a handout asks, whoever it is for and however it is graded.
+
+    Points and penalties may be put right after handing out: the workbooks are still the same.
+    """
+    asked = [replace(cell, points=1.0) for cell in cells]
+    return version_of(asked, givens, fixed, names, Policy(), case)
+
+
+def _policy_document(policy: Policy) -> dict[str, Any]:
+    """Return a policy; a later key only where it says something, so that older hashes hold."""
+    usual = Policy()
+    return {
+        name: value
+        for name, value in asdict(policy).items()
+        if name != "repeats_forgiven" or value != usual.repeats_forgiven
+    }
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """Return the manifest as JSON, one line a cell and one a handout."""
+    first = next(iter(manifest.handouts.values()))
+    head = {
+        "schema": SCHEMA,
+        "keep": KEEP,
+        "id": manifest.id,
+        "title": manifest.title,
+        "version": manifest.version,
+        "policy": {**asdict(manifest.policy), "conventions": list(manifest.policy.conventions)},
+        "box": {sheet: list(corner) for sheet, corner in manifest.box.items()},
+        "names": manifest.names,
+        "case": case_document(first.case),
+    }
+    if manifest.one_file is not None:
+        head["one_file"] = asdict(manifest.one_file)
+    lists = {
+        "cells": [{**asdict(cell), "index": list(cell.index)} for cell in manifest.cells],
+        "givens": [{**asdict(cell), "index": list(cell.index)} for cell in manifest.givens],
+        "fixed": [asdict(cell) for cell in manifest.fixed],
+        "handouts": [_handout_document(handout) for handout in manifest.handouts.values()],
+    }
+    parts = [f" {json.dumps(name)}: {_line(value)}" for name, value in head.items()]
+    for name, items in lists.items():
+        rows = ",".join(f"\n  {_line(item)}" for item in items)
+        parts.append(f" {json.dumps(name)}: [{rows}\n ]")
+    return ("{\n" + ",\n".join(parts) + "\n}\n").encode()
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _handout_document(handout: Handout) -> dict[str, Any]:
+    network, student = handout.case.network, handout.student
+    return {
+        "token": handout.token,
+        "file": handout.file,
+        "student": {**asdict(student), "other": [list(pair) for pair in student.other]},
+        "weights": network.weights,
+        "biases": network.biases,
+        "samples": [{"input": s.input, "target": s.target} for s in handout.case.samples],
+    }
+
+
+def manifest_path(folder: Path) -> Path:
+    """Return where the manifest of an assignment lies.
+
+    Args:
+        folder: the folder that ``cellgrad assign`` wrote, its inner folder, or the file.
+    """
+    for place in (folder / KEPT / NAME, folder / NAME):
+        if place.is_file():
+            return place
+    return folder if folder.is_file() else folder / KEPT / NAME
+
+
+def assignment_in(folder: Path) -> str:
+    """Return the id of the assignment that a folder holds; empty if it holds none."""
+    try:
+        with (folder / KEPT / NAME).open("rb") as file:
+            head = file.read(_HEAD).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    found = re.search(r'(?m)^ "id": ("(?:[^"\\]|\\.)*"),?$', head)
+    return str(json.loads(found[1])) if found and head.startswith(_BEGINNING) else ""
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of an assignment.
+
+    Args:
+        folder: what ``cellgrad assign`` wrote.
+
+    Raises:
+        InputError: there is none, or it cannot be used.
+    """
+    path = manifest_path(folder)
+    if not path.exists():
+        raise InputError(
+            "holds no assignment",
+            file=folder,
+            remedy="name the folder that cellgrad assign wrote",
+        )
+    try:
+        return parse_manifest(read_limited(path, MAX_BYTES))
+    except InputError as error:
+        raise error.within(path) from error
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Return the manifest that JSON bytes hold.
+
+    Raises:
+        InputError: no JSON, no manifest, or numbers that do not fit the network.
+    """
+    document = read_json(data)
+    handouts = document.pop("handouts", None) if isinstance(document, dict) else None
+    _check_schema(document, handouts)
+    first = parse_case(json.dumps(document["case"]).encode())
+    policy = document["policy"]
+    found = Manifest(
+        id=document["id"],
+        title=document["title"],
+        version=document["version"],
+        cells=tuple(
+            GradedCell(**{**cell, "index": tuple(cell["index"]), "points": float(cell["points"])})
+            for cell in document["cells"]
+        ),
+        givens=tuple(
+            GivenCell(**{**cell, "index": tuple(cell["index"])}) for cell in document["givens"]
+        ),
+        policy=Policy(**{**policy, "conventions": tuple(policy["conventions"])}),
+        handouts={},
+        box={sheet: (corner[0], corner[1]) for sheet, corner in document["box"].items()},
+        fixed=tuple(FixedCell(**cell) for cell in document["fixed"]),
+        names=dict(document["names"]),
+        one_file=_derivation(document),
+    )
+    for number, item in enumerate(handouts or ()):
+        handout = _handout(item, first, f"handouts[{number}]")
+        if handout.token in found.handouts:
+            raise InputError("the token stands twice", place=f"handouts[{number}].token")
+        found.handouts[handout.token] = handout
+    parts = (found.cells, found.givens, found.fixed, found.names, found.policy)
+    if version_of(*parts, first, found.one_file) != found.version:
+        raise InputError(
+            "was changed after it was written", place="version", remedy="restore your copy of it"
+        )
+    return found
+
+
+def _derivation(document: Mapping[str, Any]) -> Derivation | None:
+    told = document.get("one_file")
+    if told is None:
+        return None
+    constants = told["constants"]
+    return Derivation(
+        **{
+            **told,
+            "constants": Constants(**{**constants, "shifts": tuple(constants["shifts"])}),
+            "rules": tuple(Rule(**rule) for rule in told["rules"]),
+            "derived": tuple(told["derived"]),
+            "givens": tuple(told["givens"]),
+            "cells": tuple((address, content) for address, content in told["cells"]),
+        }
+    )
+
+
+@lru_cache(maxsize=1)
+def _validator() -> Validator:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
+
+    return Draft202012Validator(json.loads(shipped.schema("manifest").read_text("utf-8")))
+
+
+def _check_schema(document: Any, handouts: Any) -> None:
+    """Check everything but the handouts after the first: there may be thousands of them."""
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
+
+    if isinstance(document, dict) and isinstance(handouts, list):
+        document = {**document, "handouts": handouts[:1]}
+    try:
+        error = best_match(_validator().iter_errors(document))
+    except RecursionError as deep:
+        raise InputError("nested too deeply") from deep
+    if error is not None:
+        place = error.json_path.removeprefix("$").removeprefix(".") or "the document"
+        raise InputError(shortened(error.message), place=place, remedy="make the assignment again")
+
+
+def _handout(item: Any, first: Case, place: str) -> Handout:
+    if not isinstance(item, dict) or set(item) != set(_HEAD_OF_HANDOUT):
+        raise InputError("is no handout", place=place, remedy="make the assignment again")
+    try:
+        told = item["student"]
+        student = Student(
+            id=str(told["id"]),
+            name=str(told["name"]),
+            email=str(told["email"]),
+            section=str(told["section"]),
+            late=float(told["late"]),
+            other=tuple((str(header), str(value)) for header, value in told["other"]),
+        )
+        network = replace(
+            first.network,
+            weights=tuple(_matrix(layer) for layer in item["weights"]),
+            biases=None if item["biases"] is None else _matrix(item["biases"]),
+        )
+        samples = tuple(
+            Sample(_vector(sample["input"]), _vector(sample["target"]))
+            for sample in item["samples"]
+        )
+        case = replace(first, network=network, samples=samples)
+        token, file = str(item["token"]), str(item["file"])
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise InputError(
+            "is no handout", place=place, remedy="make the assignment again"
+        ) from error
+    if _shapes(case) != _shapes(first):
+        raise ShapeError("does not fit the network", place=place)
+    return Handout(student, token, case, file)
+
+
+def _shapes(case: Case) -> Any:
+    network = case.network
+    return (
+        [[len(row) for row in layer] for layer in network.weights],
+        None if network.biases is None else [len(layer) for layer in network.biases],
+        [(len(sample.input), len(sample.target)) for sample in case.samples],
+    )
+
+
+def _vector(values: Iterable[Any]) -> Vector:
+    found = tuple(float(value) for value in values)
+    if not all(map(math.isfinite, found)):
+        raise ValueError("not finite")
+    return found
+
+
+def _matrix(rows: Iterable[Iterable[Any]]) -> Matrix:
+    return tuple(_vector(row) for row in rows)

@@ -1,0 +1,167 @@
+"""The lecturer's page about a whole class: which cell, which mistake, how many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cellgrad_coursework.model import OK, OK_ECF, VERDICTS, GradedCell, Manifest
+from cellgrad_coursework.results.feedback.student_page import template
+from cellgrad_coursework.results.feedback.summary import counted
+from cellgrad_coursework.results.record import EXCUSED, GRADED, MISSING, OTHER, UNREADABLE, Record
+
+MOST = 200
+"""So many lines of a list are shown; the files beside the page hold all of them."""
+
+_BARS = 10
+_WIDTH, _HEIGHT, _FOOT, _HEAD = 520.0, 150.0, 20.0, 18.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of the distribution, in the units of the picture."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    count: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellLine:
+    """How the class did in one cell.
+
+    Attributes:
+        cell: which.
+        counts: how many submissions have each verdict.
+        strip: for the picture: verdict, place and width of each stretch, in hundredths.
+        right: the share that is right or follows correctly, in hundredths.
+    """
+
+    cell: GradedCell
+    counts: dict[str, int]
+    strip: list[tuple[str, float, float]]
+    right: float
+
+
+@dataclass(frozen=True, slots=True)
+class MistakeLine:
+    """A mistake, where it was made, and by how many."""
+
+    title: str
+    students: int
+    places: str
+
+
+def class_page(manifest: Manifest, records: Sequence[Record]) -> str:
+    """Return the page about a class as the text of an HTML file.
+
+    Args:
+        manifest: the assignment.
+        records: of each submission, and of each student who handed nothing in, sorted.
+    """
+    graded = [r for r in records if r.status == GRADED and r.counting]
+    shares = [100 * r.score / r.of for r in graded if r.score is not None and r.of]
+    states = Counter(r.status for r in records)
+    reasons = [(r, kind, reason) for r in records for kind, reason in r.reasons]
+    copying = [(r, reason) for r, kind, reason in reasons if kind == "potential copying"]
+    unreadable = [r for r in records if r.status in (UNREADABLE, OTHER)]
+    elsewhere = ("potential copying", "unreadable", OTHER)
+    other = [line for line in reasons if line[1] not in elsewhere]
+    return template("class.html.jinja").render(
+        manifest=manifest,
+        graded=len(graded),
+        states=[
+            counted(states[GRADED], "file") + " graded",
+            *([f"{states[UNREADABLE]} unreadable"] if states[UNREADABLE] else []),
+            *([f"{states[OTHER]} of another assignment"] if states[OTHER] else []),
+            *([f"{counted(states[MISSING], 'student')} handed nothing in"]
+              if states[MISSING] else []),
+            *([f"{states[EXCUSED]} excused"] if states[EXCUSED] else []),
+        ],
+        facts=_facts(shares, manifest.points),
+        bars=_bars(shares),
+        width=_WIDTH,
+        height=_HEIGHT,
+        floor=_HEIGHT - _FOOT,
+        cells=_cells(manifest, graded),
+        mistakes=_mistakes(manifest, graded),
+        copying=copying[:MOST],
+        unreadable=unreadable[:MOST],
+        other=other[:MOST],
+        missing=[r for r in records if r.status == MISSING][:MOST],
+        most=MOST,
+        lengths={"copying": len(copying), "unreadable": len(unreadable), "other": len(other)},
+    )  # fmt: skip
+
+
+def _facts(shares: list[float], points: float) -> list[tuple[str, str]]:
+    if not shares:
+        return []
+    ranked = sorted(shares)
+    middle = len(ranked) // 2
+    median = ranked[middle] if len(ranked) % 2 else (ranked[middle - 1] + ranked[middle]) / 2
+    mean = sum(ranked) / len(ranked)
+
+    def both(share: float) -> str:
+        return f"{share:.0f} % ({share * points / 100:.1f} points)"
+
+    return [
+        ("median", both(median)),
+        ("mean", both(mean)),
+        ("lowest", both(ranked[0])),
+        ("highest", both(ranked[-1])),
+    ]
+
+
+def _bars(shares: list[float]) -> list[Bar]:
+    counts = [0] * _BARS
+    for share in shares:
+        counts[min(max(int(share * _BARS / 100), 0), _BARS - 1)] += 1
+    most, step = max([*counts, 1]), _WIDTH / _BARS
+    bars = []
+    for place, count in enumerate(counts):
+        height = (_HEIGHT - _FOOT - _HEAD) * count / most
+        last = 100 * (place + 1) // _BARS
+        label = f"{100 * place // _BARS}–{last}"
+        bars.append(Bar(place * step + 3, _HEIGHT - _FOOT - height, step - 6, height, count, label))
+    return bars
+
+
+def _cells(manifest: Manifest, graded: list[Record]) -> list[CellLine]:
+    lines = []
+    for place, cell in enumerate(manifest.cells):
+        codes = Counter(VERDICTS[r.codes[place]] for r in graded if place < len(r.codes))
+        total, at, strip = sum(codes.values()), 0.0, []
+        for verdict in _ORDER:
+            if codes[verdict]:
+                width = 100 * codes[verdict] / total
+                strip.append((verdict, at, width))
+                at += width
+        right = 100 * (codes[OK] + codes[OK_ECF]) / total if total else 0.0
+        lines.append(CellLine(cell, dict(codes), strip, right))
+    return lines
+
+
+_ORDER = (OK, OK_ECF, *(v for v in VERDICTS if v not in (OK, OK_ECF)))
+
+
+def _mistakes(manifest: Manifest, graded: list[Record]) -> list[MistakeLine]:
+    """Return the mistakes, commonest first; each counts once a student."""
+    students: Counter[str] = Counter()
+    places: dict[str, Counter[int]] = {}
+    for record in graded:
+        for title in {title for _, title in record.mistakes}:
+            students[title] += 1
+        for place, title in record.mistakes:
+            places.setdefault(title, Counter())[place] += 1
+    lines = []
+    for title, count in sorted(students.items(), key=lambda item: (-item[1], item[0])):
+        ranked = sorted(places[title].items(), key=lambda item: (-item[1], item[0]))
+        shown = [f"{manifest.cells[place].label} ({times})" for place, times in ranked[:6]]
+        more = [f"and {len(ranked) - 6} more"] if len(ranked) > 6 else []  # noqa: PLR2004
+        lines.append(MistakeLine(title, count, ", ".join([*shown, *more])))
+    return lines

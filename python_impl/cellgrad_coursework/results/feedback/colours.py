@@ -1,0 +1,337 @@
+"""The graded cells of a sheet in the colours of their verdicts, and a note on each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cellgrad.xlsx.addresses import Range, a1, column_letters, parse_a1
+from cellgrad_coursework.results.feedback.legend import SharedTexts, explain_colours
+from cellgrad_coursework.results.feedback.parts import MAIN, OFFICE, Parts
+from cellgrad_coursework.results.feedback.styles import Styles
+from cellgrad_coursework.results.feedback.tags import (
+    Patch,
+    Tag,
+    cell_text,
+    prefix_of,
+    tags,
+)
+
+AFTER_NOTES = (
+    "legacyDrawingHF", "drawingHF", "picture", "oleObjects", "controls", "webPublishItems",
+    "tableParts", "extLst", "AlternateContent",
+)  # fmt: skip
+"""What stands behind the drawing of notes on a sheet, in the order of the standard."""
+
+_AUTHOR = "cellgrad"
+_COMMENTS = "application/vnd.openxmlformats-officedocument.spreadsheetml.comments+xml"
+_VML = "application/vnd.openxmlformats-officedocument.vmlDrawing"
+_VML_HEAD = (
+    '<xml xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:'
+    'office" xmlns:x="urn:schemas-microsoft-com:office:excel"><v:shapetype id="_x0000_t202" '
+    'coordsize="21600,21600" o:spt="202" path="m,l,21600r21600,l21600,xe"><v:stroke '
+    'joinstyle="miter"/><v:path gradientshapeok="t" o:connecttype="rect"/></v:shapetype>'
+)
+_SHAPE = (
+    '<v:shape xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:'
+    'office" xmlns:x="urn:schemas-microsoft-com:office:excel" id="_x0000_s{number}" '
+    'type="#_x0000_t202" style="position:absolute;margin-left:60pt;margin-top:1pt;width:190pt;'
+    'height:{height}pt;z-index:1;visibility:hidden" fillcolor="#ffffe1" o:insetmode="auto">'
+    '<v:fill color2="#ffffe1"/><v:shadow on="t" color="black" obscured="t"/><v:path '
+    'o:connecttype="none"/><v:textbox style="mso-direction-alt:auto"/><x:ClientData '
+    'ObjectType="Note"><x:MoveWithCells/><x:SizeWithCells/><x:AutoFill>False</x:AutoFill>'
+    "<x:Row>{row}</x:Row><x:Column>{column}</x:Column></x:ClientData></v:shape>"
+)
+_FIRST_SHAPE = 900_001
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A cell to be coloured.
+
+    Attributes:
+        verdict: decides the colour.
+        note: what the note on it says.
+    """
+
+    verdict: str
+    note: str
+
+
+Cells = Mapping[tuple[int, int], Marked]
+"""By 1-based row and column."""
+
+
+def mark_sheet(
+    parts: Parts,
+    part: str,
+    styles: Styles,
+    cells: Cells,
+    texts: SharedTexts,
+    verdicts: Sequence[str],
+) -> None:
+    """Colour cells of a sheet, put a note on each, and explain the colours.
+
+    Args:
+        parts: the file.
+        part: the sheet's part.
+        styles: the file's styles, to which some are added.
+        cells: which cells.
+        texts: the workbook's.
+        verdicts: those that occur, in the order in which they are listed.
+
+    Raises:
+        WorkbookError: the sheet is damaged.
+    """
+    data = parts.read(part)
+    found = tags(
+        data,
+        lambda name, depth: depth <= 1 or name in ("row", "c", "col", "sheetView", "cfRule"),
+    )
+    sheet = _Sheet(data, found)
+    patch = Patch(data)
+    for tag in found:
+        if tag.name == "sheetView" and "tabSelected" in tag.attributes:
+            patch.set(tag, tabSelected=None)
+    sheet.colour(patch, styles, cells)
+    sheet.uncover(patch, styles, cells)
+    explain_colours(patch, sheet.cells, styles, texts, verdicts)
+    _add_notes(parts, part, sheet, patch, cells)
+    parts.write(part, patch.done())
+
+
+def unselect(parts: Parts, part: str) -> None:
+    """Take the selection off a sheet: two selected sheets would be edited together."""
+    data = parts.read(part)
+    if b"tabSelected" not in data:
+        return
+    patch = Patch(data)
+    for tag in tags(data, lambda name, _: name == "sheetView"):
+        if "tabSelected" in tag.attributes:
+            patch.set(tag, tabSelected=None)
+    parts.write(part, patch.done())
+
+
+class _Sheet:
+    """A sheet's tags, by row and column."""
+
+    def __init__(self, data: bytes, found: list[Tag]) -> None:
+        self.found = found
+        self.prefix = prefix_of(data, found[0])
+        self.root = found[0]
+        self.top = {t.name: t for t in found if t.depth == 1}
+        self.rows: dict[int, Tag] = {}
+        self.cells: dict[tuple[int, int], Tag] = {}
+        row = column = 0
+        for tag in found:
+            if tag.name == "row":
+                row, column = _whole(tag.attributes.get("r"), row + 1), 0
+                self.rows.setdefault(row, tag)
+            elif tag.name == "c" and tag.parent is not None and tag.parent.name == "row":
+                column += 1
+                with contextlib.suppress(ValueError):
+                    column = parse_a1(tag.attributes.get("r", ""))[1]
+                self.cells.setdefault((row, column), tag)
+
+    def colour(self, patch: Patch, styles: Styles, cells: Cells) -> None:
+        """Give cells a style like their own, in another colour; add those that are missing."""
+        missing: dict[int, list[int]] = {}
+        for (row, column), marked in sorted(cells.items()):
+            tag = self.cells.get((row, column))
+            if tag is None:
+                missing.setdefault(row, []).append(column)
+                continue
+            style = styles.coloured(_whole(tag.attributes.get("s"), 0), marked.verdict)
+            patch.set(tag, s=str(style))
+        for row, columns in missing.items():
+            self._add_cells(patch, styles, cells, row, columns)
+
+    def _add_cells(
+        self, patch: Patch, styles: Styles, cells: Cells, row: int, columns: list[int]
+    ) -> None:
+        p, own = self.prefix, self.rows.get(row)
+        if own is not None and not own.empty and "spans" in own.attributes:
+            patch.set(own, spans=None)  # it says which columns the row uses
+        there = sorted(column for other, column in self.cells if other == row)
+        for column in columns:
+            style = styles.coloured(self._style_of_column(column), cells[row, column].verdict)
+            xml = f'<{p}c r="{a1(row, column)}" s="{style}"/>'
+            if own is None or own.empty:
+                continue
+            later = next((other for other in there if other > column), None)
+            patch.insert(own.close if later is None else self.cells[row, later].start, xml)
+        if own is not None and not own.empty:
+            return
+        inner = "".join(
+            f'<{p}c r="{a1(row, column)}" '
+            f's="{styles.coloured(self._style_of_column(column), cells[row, column].verdict)}"/>'
+            for column in columns
+        )
+        if own is not None:
+            patch.append(own, inner)
+            return
+        whole, data = f'<{p}row r="{row}">{inner}</{p}row>', self.top["sheetData"]
+        after = next((self.rows[r] for r in sorted(self.rows) if r > row), None)
+        if after is not None:
+            patch.insert(after.start, whole)
+        elif data.empty and not self.rows:
+            self._fill_empty(patch, data, whole)
+        else:
+            patch.insert(data.close, whole)
+
+    def _fill_empty(self, patch: Patch, data: Tag, whole: str) -> None:
+        """Open ``<sheetData/>`` once, for as many rows as come."""
+        for place, (start, end, order, old) in enumerate(patch.changes):
+            if (start, end) == (data.start, data.end):
+                tail = f"</{self.prefix}sheetData>".encode()
+                patch.changes[place] = (
+                    start,
+                    end,
+                    order,
+                    old[: -len(tail)] + whole.encode() + tail,
+                )
+                return
+        p = self.prefix
+        patch.replace(data.start, data.end, f"<{p}sheetData>{whole}</{p}sheetData>".encode())
+
+    def _style_of_column(self, column: int) -> int:
+        for tag in self.found:
+            if tag.name == "col":
+                a = tag.attributes
+                if _whole(a.get("min"), 0) <= column <= _whole(a.get("max"), 0):
+                    return _whole(a.get("style"), 0)
+        return 0
+
+    def uncover(self, patch: Patch, styles: Styles, cells: Cells) -> None:
+        """Take away conditional formats that would hide the colours; others stay."""
+        owners: dict[int, list[Tag]] = {}
+        for tag in self.found:
+            if tag.name == "cfRule" and tag.parent is not None:
+                owners.setdefault(tag.parent.start, []).append(tag)
+        for rules in owners.values():
+            owner = rules[0].parent
+            if owner is None or not _touches(owner.attributes.get("sqref", ""), cells):
+                continue
+            hiding = [rule for rule in rules if _hides(rule, styles)]
+            if len(hiding) == len(rules):
+                patch.replace(owner.start, owner.end, b"")
+                continue
+            for rule in hiding:
+                patch.replace(rule.start, rule.end, b"")
+
+    def before(self, names: tuple[str, ...]) -> int:
+        """Return where to insert what stands before these elements of the sheet."""
+        data = self.top.get("sheetData")
+        start = self.root.inner if data is None else data.end
+        places = [t.start for t in self.found if t.depth == 1 and t.name in names
+                  and t.start >= start]  # fmt: skip
+        return min(places, default=self.root.close)
+
+
+def _add_notes(parts: Parts, part: str, sheet: _Sheet, patch: Patch, cells: Cells) -> None:
+    """Put a note on each cell that has none of its own."""
+    relations = parts.relations(part)
+    drawing = sheet.top.get("legacyDrawing")
+    vml = next((r.target for r in relations if r.kind == "vmlDrawing" and drawing is not None
+                and r.id == drawing.attributes.get("id")), "")  # fmt: skip
+    if drawing is not None and (not vml or not parts.has(vml)):
+        return
+    old = parts.read(vml) if vml else b""
+    end = old.rfind(b"</xml>")
+    if vml and end < 0:
+        return
+    comments = next((r.target for r in relations if r.kind == "comments"), "")
+    if comments and not parts.has(comments):
+        return
+    cells = {at: cells[at] for at in _without_note(parts, comments, cells)}
+    if not cells:
+        return
+    _write_comments(parts, part, comments, cells)
+    shapes = "".join(
+        _SHAPE.format(
+            number=_FIRST_SHAPE + place,
+            row=row - 1,
+            column=column - 1,
+            height=30 + 12 * (len(marked.note) // 38),
+        )
+        for place, ((row, column), marked) in enumerate(sorted(cells.items()))
+    )
+    if vml:
+        parts.write(vml, old[:end] + shapes.encode() + old[end:])
+        return
+    vml = parts.free("xl/drawings/feedbackNotes{}.vml")
+    parts.write(vml, f"{_VML_HEAD}{shapes}</xml>".encode())
+    parts.declare(vml, _VML)
+    own = parts.relate(part, "vmlDrawing", vml)
+    patch.insert(
+        sheet.before(AFTER_NOTES),
+        f'<{sheet.prefix}legacyDrawing xmlns:r="{OFFICE}" r:id="{own}"/>',
+    )
+
+
+def _without_note(parts: Parts, comments: str, cells: Cells) -> list[tuple[int, int]]:
+    taken = set()
+    if comments:
+        for tag in tags(parts.read(comments), lambda name, _: name == "comment"):
+            taken.add(tag.attributes.get("ref", ""))
+    return [at for at in sorted(cells) if a1(*at) not in taken]
+
+
+def _write_comments(parts: Parts, part: str, comments: str, cells: Cells) -> None:
+    """Write the texts of notes, beside those of the student if there are any."""
+    if not comments:
+        texts = "".join(_comment("", at, marked, 0) for at, marked in sorted(cells.items()))
+        name = parts.free("xl/feedbackComments{}.xml")
+        parts.write(
+            name,
+            f'<comments xmlns="{MAIN}"><authors><author>{_AUTHOR}</author></authors>'
+            f"<commentList>{texts}</commentList></comments>".encode(),
+        )
+        parts.declare(name, _COMMENTS)
+        parts.relate(part, "comments", name)
+        return
+    data = parts.read(comments)
+    found = tags(data, lambda name, depth: depth <= 1 or name == "author")
+    lists = {t.name: t for t in found if t.depth == 1}
+    if "authors" not in lists or "commentList" not in lists:
+        return
+    prefix, patch = prefix_of(data, found[0]), Patch(data)
+    author = sum(t.name == "author" for t in found)
+    patch.append(lists["authors"], f"<{prefix}author>{_AUTHOR}</{prefix}author>")
+    texts = "".join(_comment(prefix, at, marked, author) for at, marked in sorted(cells.items()))
+    patch.append(lists["commentList"], texts)
+    parts.write(comments, patch.done())
+
+
+def _comment(prefix: str, at: tuple[int, int], marked: Marked, author: int) -> str:
+    p = prefix
+    return (
+        f'<{p}comment ref="{column_letters(at[1])}{at[0]}" authorId="{author}"><{p}text><{p}r>'
+        f'<{p}rPr><{p}sz val="9"/><{p}rFont val="Tahoma"/></{p}rPr><{p}t xml:space="preserve">'
+        f"{cell_text(marked.note)}</{p}t></{p}r></{p}text></{p}comment>"
+    )
+
+
+def _touches(area: str, cells: Cells) -> bool:
+    """Tell whether a conditional format covers one of some cells."""
+    for text in area.split():
+        try:
+            part = Range.parse("", text.replace("$", ""))
+        except ValueError:
+            continue
+        if any(part.contains(*at) for at in cells):
+            return True
+    return False
+
+
+def _hides(rule: Tag, styles: Styles) -> bool:
+    """Tell whether a conditional format paints over the colour of a cell."""
+    if rule.attributes.get("type") == "colorScale":
+        return True
+    return _whole(rule.attributes.get("dxfId"), -1) in styles.painting
+
+
+def _whole(text: str | None, other: int) -> int:
+    """Return a whole number as a file writes it, or another where it writes none."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() else other

@@ -1,0 +1,317 @@
+"""What a grade comes to in words: the root causes, first things first, and what followed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cellgrad_audit.bugs.catalogue import by_id
+from cellgrad_coursework.model import (
+    BLANK,
+    EMBEDDED_CONSTANT,
+    HARDCODED,
+    OK,
+    OK_ECF,
+    REVIEW,
+    WRONG,
+    CellVerdict,
+    Grade,
+)
+
+WORDS = {
+    OK: "right",
+    OK_ECF: "follows correctly",
+    WRONG: "wrong",
+    EMBEDDED_CONSTANT: "right by chance",
+    HARDCODED: "no formula",
+    BLANK: "empty",
+    REVIEW: "to be looked at",
+}
+"""A word on each cell."""
+
+MARKS = {
+    OK: "✓",
+    OK_ECF: "✓",
+    WRONG: "✗",
+    EMBEDDED_CONSTANT: "≈",
+    HARDCODED: "#",
+    BLANK: "–",
+    REVIEW: "?",
+}
+
+COLOURS = {
+    OK: "CDEBD0",
+    OK_ECF: "DCEBF7",
+    WRONG: "F8C9C2",
+    EMBEDDED_CONSTANT: "FADFB5",
+    HARDCODED: "E3D4F3",
+    BLANK: "E3E6EA",
+    REVIEW: "FFE494",
+}
+"""The colour of each verdict, as six hexadecimal digits."""
+
+MEANINGS = {
+    OK: "right",
+    OK_ECF: "right with the numbers it was given: it follows from an earlier mistake",
+    WRONG: "wrong",
+    EMBEDDED_CONSTANT: "right with these numbers only: a number of yours stands in the formula",
+    HARDCODED: "a number, or a formula that reads none of the givens",
+    BLANK: "nothing there",
+    REVIEW: "a person will look at it",
+}
+
+ORDER = (OK, OK_ECF, WRONG, EMBEDDED_CONSTANT, HARDCODED, BLANK, REVIEW)
+"""In which the verdicts are explained."""
+
+_TITLES = {
+    WRONG: "This formula is wrong",
+    EMBEDDED_CONSTANT: "This formula is right with these numbers only",
+    HARDCODED: "Numbers where formulas belong",
+    BLANK: "Cells left empty",
+    REVIEW: "To be looked at by a person",
+}
+_ADVICE = {
+    WRONG: "Write the equation beside the cell and compare it term by term.",
+    EMBEDDED_CONSTANT: "Refer to the cell that holds the number instead of writing the number.",
+    HARDCODED: "Write a formula that refers to the givens or to the cells before.",
+    BLANK: "Fill them in: each equation stands beside its cells.",
+    REVIEW: "Nothing for now: these points are not settled yet.",
+}
+_TOGETHER = {BLANK, HARDCODED, REVIEW}
+"""Verdicts whose cells are told of in one entry."""
+
+
+@dataclass(slots=True)
+class Cause:
+    """A mistake that nothing before it explains, and what came of it.
+
+    Attributes:
+        first: the first cell that has it, in the order of the flow.
+        also: further cells with the same one.
+        follows: cells that follow from it.
+    """
+
+    first: CellVerdict
+    also: list[CellVerdict] = field(default_factory=list)
+    follows: list[CellVerdict] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """The mistake on one line."""
+        entry = by_id().get(self.first.bug)
+        return _TITLES[self.first.verdict] if entry is None else entry.title
+
+    @property
+    def why(self) -> str:
+        """Why people make it, or what is said of this cell."""
+        entry = by_id().get(self.first.bug)
+        return self.first.message if entry is None else entry.why
+
+    @property
+    def fix(self) -> str:
+        """What to do about it."""
+        entry = by_id().get(self.first.bug)
+        return _ADVICE[self.first.verdict] if entry is None else entry.fix
+
+    @property
+    def cells(self) -> list[CellVerdict]:
+        """Every cell that has the mistake."""
+        return [self.first, *self.also]
+
+    @property
+    def lost(self) -> float:
+        """The points that it costs; none as long as they are open."""
+        return 0.0 if self.first.verdict == REVIEW else self._short
+
+    @property
+    def open(self) -> float:
+        """The points that are not settled yet."""
+        return self._short if self.first.verdict == REVIEW else 0.0
+
+    @property
+    def open_words(self) -> str:
+        """The points that are not settled yet, in words; empty for none."""
+        return _open(self.open)
+
+    @property
+    def _short(self) -> float:
+        return sum(v.cell.points - v.points for v in self.cells)
+
+    @property
+    def reach(self) -> str:
+        """In words: how many cells share it, and how many follow from it."""
+        parts = []
+        if self.also:
+            charged = sum(v.points < v.cell.points for v in self.cells)
+            once = ", charged once" if self.first.verdict == WRONG and charged == 1 else ""
+            parts.append(f"in {counted(len(self.cells), 'cell')}{once}")
+        if self.follows:
+            verb = "follows" if len(self.follows) == 1 else "follow"
+            parts.append(f"{counted(len(self.follows), 'cell')} after it {verb} from it")
+        return "; ".join(parts)
+
+
+@dataclass(slots=True)
+class Summary:
+    """A grade, ready to be told.
+
+    Attributes:
+        grade: the grade.
+        causes: root causes, in the order of the flow.
+        points: points earned before anything is taken off for lateness.
+    """
+
+    grade: Grade
+    causes: list[Cause]
+    points: float
+
+    @property
+    def numbered(self) -> list[tuple[int, Cause]]:
+        """The causes, each with its number: mistakes are counted from 1, the others are 0."""
+        number, found = 0, []
+        for cause in self.causes:
+            counts = cause.first.verdict not in (BLANK, REVIEW)
+            number += counts
+            found.append((number if counts else 0, cause))
+        return found
+
+    @property
+    def open(self) -> float:
+        """The points that are not settled yet: a person has to look at their cells."""
+        return sum(v.cell.points - v.points for v in self.grade.verdicts if v.verdict == REVIEW)
+
+    @property
+    def open_words(self) -> str:
+        """The points that are not settled yet, in words; empty for none."""
+        return _open(self.open)
+
+    @property
+    def mistakes(self) -> list[Cause]:
+        """The causes that are mistakes: neither empty cells nor open questions."""
+        return [c for c in self.causes if c.first.verdict not in (BLANK, REVIEW)]
+
+    @property
+    def consequences(self) -> int:
+        """How many cells follow from an earlier mistake; not from what may be none."""
+        follow = sum(v.verdict == OK_ECF or bool(v.cause) for v in self.grade.verdicts)
+        return follow - sum(len(c.follows) for c in self.causes if c.first.verdict == REVIEW)
+
+    @property
+    def sentence(self) -> str:
+        """The whole of it, such as ``1 root cause, 31 consequences``."""
+        if self.grade.problem:
+            return f"The file could not be read: {self.grade.problem}"
+        empty = self.count(BLANK)
+        parts = []
+        if self.mistakes:
+            parts.append(counted(len(self.mistakes), "root cause"))
+        if self.consequences:
+            parts.append(counted(self.consequences, "consequence"))
+        if empty:
+            parts.append(f"{counted(empty, 'empty cell')}")
+        if self.count(REVIEW):
+            parts.append(f"{counted(self.count(REVIEW), 'cell')} to be looked at")
+        return ", ".join(parts) if parts else "Every cell is right"
+
+    @property
+    def late(self) -> float:
+        """The share taken off for lateness."""
+        return self.grade.student.late if self.grade.student is not None else 0.0
+
+    @property
+    def late_words(self) -> str:
+        """What lateness costs, in words; empty where it costs nothing."""
+        if not self.late:
+            return ""
+        return f"{plain_number(self.points)} points less {plain_number(100 * self.late)} % (late)"
+
+    def count(self, *verdicts: str) -> int:
+        """Return how many cells have one of these verdicts."""
+        return sum(v.verdict in verdicts for v in self.grade.verdicts)
+
+
+def summary(grade: Grade) -> Summary:
+    """Return what a grade comes to: mistakes of one kind together, each with its consequences."""
+    causes: list[Cause] = []
+    owner: dict[tuple[str, str], Cause] = {}
+    together: dict[str, Cause] = {}
+    for verdict in grade.verdicts:
+        if verdict.verdict in (OK, OK_ECF) or verdict.cause:
+            continue
+        place = (verdict.cell.sheet, verdict.cell.address)
+        cause = _found(owner, verdict.cell.sheet, verdict.repeats)
+        if cause is None:
+            cause = together.get(_kind(verdict))
+        if cause is None:
+            cause = Cause(verdict)
+            causes.append(cause)
+            if kind := _kind(verdict):
+                together[kind] = cause
+        else:
+            cause.also.append(verdict)
+        owner[place] = cause
+    follow(grade.verdicts, owner)
+    return Summary(grade, causes, sum(v.points for v in grade.verdicts))
+
+
+def _kind(verdict: CellVerdict) -> str:
+    """Return what cells that are told of together have in common; empty for a cell by itself.
+
+    Empty cells and typed numbers are told of together, and so is one mistake of the catalogue
+    throughout a quantity.
+    """
+    if verdict.verdict in _TOGETHER:
+        return verdict.verdict
+    cell = verdict.cell
+    return f"{verdict.bug} {cell.quantity} {cell.layer}" if verdict.bug else ""
+
+
+def follow(verdicts: Sequence[CellVerdict], owner: dict[tuple[str, str], Cause]) -> None:
+    """Put each consequence down to its root, through other consequences where need be."""
+    by_place = {(v.cell.sheet, v.cell.address): v for v in verdicts}
+    for verdict in verdicts:
+        sheet, at, seen = verdict.cell.sheet, verdict.cause, set[str]()
+        while at and at not in seen:
+            cause = _found(owner, sheet, at)
+            if cause is not None:
+                cause.follows.append(verdict)
+                break
+            seen.add(at)
+            before = by_place.get(_place(sheet, at))
+            at = "" if before is None else before.cause
+
+
+def _place(sheet: str, address: str) -> tuple[str, str]:
+    """Return sheet and address of ``E21`` or ``Step!E21``."""
+    other, bang, cell = address.rpartition("!")
+    return (other.strip("'") if bang else sheet, cell)
+
+
+def _found(owner: dict[tuple[str, str], Cause], sheet: str, address: str) -> Cause | None:
+    if not address:
+        return None
+    return owner.get(_place(sheet, address)) or next(
+        (cause for (_, cell), cause in owner.items() if cell == address), None
+    )
+
+
+def counted(number: int, word: str, several: str = "") -> str:
+    """Return ``1 cell`` or ``2 cells``; ``several`` where the plural is another."""
+    return f"{number:,} {word if number == 1 else several or f'{word}s'}"
+
+
+def _open(points: float) -> str:
+    """Return ``1 point open``; nothing for none."""
+    if not points:
+        return ""
+    return f"{plain_number(points)} point{'' if points == 1 else 's'} open"
+
+
+def plain_number(number: float) -> str:
+    """Return a number of points: two decimals at most, none where it has none."""
+    return f"{number:.2f}".rstrip("0").rstrip(".")
+
+
+def exact(number: float | None) -> str:
+    """Return a number of a cell in full; a dash for none."""
+    return "–" if number is None else f"{number:.12g}"

@@ -1,0 +1,427 @@
+"""Reading a roster: who takes part. CSV or .xlsx, one's own or an LMS's export.
+
+A roster comes from outside: names may hold formulas, ids may hold paths.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cellgrad.errors import InputError
+from cellgrad.files import read_limited
+from cellgrad.xlsx.addresses import a1
+from cellgrad.xlsx.book import read_book
+from cellgrad.xlsx.values import CellError
+from cellgrad_coursework.model import Student
+
+MAX_BYTES = 32 << 20
+MAX_STUDENTS = 50_000
+MAX_COLUMNS = 2_000
+MAX_ID, MAX_TEXT = 100, 300
+_FILE_NAME = 80
+
+_ID = ("id", "student id", "studentid", "student number", "student no", "matriculation number",
+       "matrikelnummer", "user id", "userid", "username", "user name", "login",
+       "anmeldename")  # fmt: skip
+_NAME = ("name", "full name", "student name", "student", "vollständiger name", "nom complet")
+_FIRST = ("first name", "firstname", "given name", "vorname", "prénom")
+_LAST = ("last name", "lastname", "surname", "family name", "nachname", "nom")
+_EMAIL = ("email", "e-mail", "email address", "e-mail address", "e-mail-adresse", "mail")
+_SECTION = ("section", "group", "groups", "class", "gruppe", "gruppen")
+_LATE = ("late", "late penalty", "late deduction", "deduction")
+
+_CANVAS_IDS = ("sis user id", "sis login id", "id")
+IDENTIFIERS = ("identifier", "identifiant", "identificador", "identificativo", "identifikatzailea")
+"""What Moodle calls the column of its participants, from its language packs (``assign.php``:
+``recordid``), in lower case. In German it is ``ID``, as many other columns are."""
+
+_MOODLE_IDS = ("id number", "username", *IDENTIFIERS, "email address")
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{w}{n}" for w in ("com", "lpt") for n in range(1, 10))}
+_PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)\s*%")
+_SHARE = re.compile(r"\d(?:[.,]\d{1,9})?")
+
+_EXCUSED = "excused"
+YES = {"ex", "yes", "y", "true", "1", "x", "excused"}
+_NO = {"", "no", "n", "false", "0", "-"}
+_ZEROS = re.compile(r"0{2,}")
+_EXACT = 1e15
+"""Below it a number cell holds every whole number, as a spreadsheet program shows it."""
+
+Row = tuple[str, list[str]]
+"""Where a row stands, in words, and its cells."""
+
+
+class _NoId(str):
+    """The text of a number that cannot be an id: not whole, or of more digits than are kept."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class Roster:
+    """A roster as it was read.
+
+    Attributes:
+        students: who takes part.
+        notes: what the lecturer should know of how it was read, a line each.
+    """
+
+    students: list[Student] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_roster(path: Path) -> list[Student]:
+    """Return the students of a roster; see ``roster_of``.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    return roster_of(path).students
+
+
+def roster_of(path: Path) -> Roster:
+    """Read a roster.
+
+    Its first row names the columns. Read are: a column ``id`` (or the ids of a Canvas or a
+    Moodle export), and where they exist ``name`` (or first and last name), ``email``,
+    ``section``, ``late``, the share of the grade taken off (0.1 or 10%), and ``excused``, yes or
+    no. All columns are kept for the gradebooks.
+
+    Raises:
+        InputError: the file cannot be read, a column is missing, an id is missing, stands
+            twice or cannot become a file's name of its own.
+    """
+    try:
+        rows = _sheet_rows(path) if path.suffix.lower() == ".xlsx" else _csv_rows(path)
+        found = Roster()
+        found.students = list(_students(rows, found.notes))
+        check_file_names(found.students)
+    except InputError as error:
+        raise error.within(path) from error
+    if not found.students:
+        raise InputError("names no students", file=path, remedy="write one student a row")
+    return found
+
+
+def safe_name(student_id: str) -> str:
+    """Return a student's id as the name of a file, without an ending.
+
+    Letters, digits, dot, dash and underscore stay; whatever else becomes a dash.
+    """
+    text = unicodedata.normalize("NFKC", student_id)
+    text = "".join(c if c.isalnum() or c in "._-" else "-" for c in text).lstrip(".~-")
+    text = text[:_FILE_NAME].rstrip(".")
+    if not text:
+        return "student"
+    return f"student-{text}" if text.split(".")[0].casefold() in _RESERVED else text
+
+
+def check_file_names(students: Iterable[Student]) -> None:
+    """Refuse ids that would share a file's name.
+
+    Raises:
+        InputError: two would.
+    """
+    seen: dict[str, str] = {}
+    for student in students:
+        name = safe_name(student.id).casefold()
+        if name in seen:
+            raise InputError(
+                f"the ids {seen[name]!r} and {student.id!r} would give files of the same name",
+                remedy="change one of them",
+            )
+        seen[name] = student.id
+
+
+def participant(student: Student) -> str:
+    """Return a student's number in Moodle's ``Identifier`` (``Participant 123``), or nothing."""
+    for header, value in student.other:
+        if _plain(header) in IDENTIFIERS:
+            found = re.search(r"(\d{1,18})\s*$", value)
+            return found[1] if found else ""
+    return ""
+
+
+def last_name_first(student: Student) -> str:
+    """Return a name as ``Lastname Firstname``, as well as the roster tells."""
+    table = {_plain(header): value for header, value in student.other}
+    first = next((table[name] for name in _FIRST if table.get(name)), "")
+    last = next((table[name] for name in _LAST if table.get(name)), "")
+    if first and last:
+        return f"{last} {first}"
+    before, comma, after = student.name.partition(",")
+    return f"{before.strip()} {after.strip()}".strip() if comma else student.name
+
+
+# rows
+
+
+def _csv_rows(path: Path) -> list[Row]:
+    text = _decoded(read_limited(path, MAX_BYTES))
+    if "\x00" in text:
+        raise InputError(
+            "is no CSV file (it holds NUL characters)", remedy="save the roster as CSV UTF-8"
+        )
+    first, _, rest = text.partition("\n")
+    told = re.fullmatch(r"sep=(.)\r?", first)
+    if told:
+        text = rest
+    delimiter = told[1] if told else _delimiter(text)
+    rows: list[Row] = []
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((f"line {reader.line_num + bool(told)}", cells))
+            if len(rows) > MAX_STUDENTS + 2:
+                break
+    except csv.Error as error:
+        raise InputError(f"cannot be read as CSV ({error})", remedy="save it again") from error
+    return rows
+
+
+def _decoded(data: bytes) -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise InputError("is damaged UTF-16", remedy="save it as CSV UTF-8") from error
+    if data.startswith(b"PK\x03\x04"):
+        raise InputError(
+            "is a zipped file, no CSV", remedy="give it the ending .xlsx, if it is one"
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")  # what Excel calls CSV, in the West
+
+
+def _delimiter(text: str) -> str:
+    """Return the separator that stands most often in the first row with anything in it."""
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    plain = re.sub(r'"[^"]*"', "", head)
+    return max((",", ";", "\t"), key=plain.count)
+
+
+def _sheet_rows(path: Path) -> list[Row]:
+    book = read_book(path)
+    name, cells = next(iter(book.sheets.items()), ("", None))
+    if cells is None:
+        raise InputError("holds no sheet", remedy="put the roster on the first sheet")
+    table: dict[int, dict[int, str]] = {}
+    formats = _formats(path) if any(isinstance(v, float) for v in cells.values.values()) else {}
+    for (row, column), value in cells.values.items():
+        if isinstance(value, CellError):
+            raise InputError(
+                f"holds the error {value}", place=f"{name}!{a1(row, column)}", remedy="correct it"
+            )
+        if value is not None and column <= MAX_COLUMNS:
+            shown = _cell_text(value, formats.get((row, column), ""))
+            table.setdefault(row, {})[column] = shown
+    width = max((max(row) for row in table.values()), default=0)
+    return [
+        (f"{name}, row {row}", [table[row].get(column, "") for column in range(1, width + 1)])
+        for row in sorted(table)
+        if any(text.strip() for text in table[row].values())
+    ][: MAX_STUDENTS + 3]
+
+
+def _formats(path: Path) -> dict[tuple[int, int], str]:
+    """Return the number formats of the first sheet's cells that are made of zeros."""
+    from openpyxl import load_workbook  # noqa: PLC0415 - start-up time
+
+    try:
+        sheet = load_workbook(path, data_only=True).worksheets[0]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return {}  # what it holds was read all the same
+    return {
+        (cell.row, cell.column): cell.number_format
+        for row in sheet.iter_rows()
+        for cell in row
+        if cell.data_type == "n" and _ZEROS.fullmatch(cell.number_format or "")
+    }
+
+
+def _cell_text(value: float | str | bool, shown_as: str) -> str:  # noqa: FBT001 - what a cell may hold
+    if isinstance(value, float):
+        if value.is_integer() and abs(value) < _EXACT:
+            return f"{int(value):0{len(shown_as)}d}" if shown_as else str(int(value))
+        return _NoId(repr(value))
+    return str(value)
+
+
+# columns
+
+
+def _plain(header: str) -> str:
+    return " ".join(header.replace("_", " ").casefold().split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    headers: list[str]
+    ids: list[int]
+    name: int | None
+    first: int | None
+    last: int | None
+    email: int | None
+    section: int | None
+    late: int | None
+    excused: int | None
+    canvas: bool
+
+
+def _columns(head: Row) -> _Columns:
+    where, cells = head
+    headers = [_clean(cell) for cell in cells[:MAX_COLUMNS]]
+    plain = [_plain(header) for header in headers]
+
+    def place(names: Sequence[str]) -> int | None:
+        return next((plain.index(name) for name in names if name in plain), None)
+
+    canvas = "student" in plain and ("sis user id" in plain or "sis login id" in plain)
+    moodle = not canvas and any(name in plain for name in ("id number", *IDENTIFIERS))
+    wanted = _CANVAS_IDS if canvas else (*_MOODLE_IDS, *_ID) if moodle else _ID
+    if not canvas and "id" in plain:
+        wanted = ("id", *wanted)
+    ids = [plain.index(name) for name in dict.fromkeys(wanted) if name in plain]
+    if not ids and place(_FIRST) is not None and place(_EMAIL) is not None:
+        ids = [i for i in (place(_EMAIL),) if i is not None]  # Moodle's list of participants
+    if not ids:
+        shown = ", ".join(repr(header) for header in headers[:6] if header)
+        raise InputError(
+            f"names no column id (it has {shown or 'no names at all'})",
+            place=where,
+            remedy="let the first row name the columns: id, name, email, section, late",
+        )
+    return _Columns(
+        headers, ids, place(_NAME), place(_FIRST), place(_LAST), place(_EMAIL), place(_SECTION),
+        place(_LATE), place((_EXCUSED,)), canvas,
+    )  # fmt: skip
+
+
+def _students(rows: Sequence[Row], notes: list[str]) -> Iterable[Student]:
+    if not rows:
+        raise InputError("is empty", remedy="let its first row name the columns: id, name")
+    columns = _columns(rows[0])
+    people = []
+    for row in rows[1:]:
+        why = _no_student(columns, row) if columns.canvas else ""
+        if why:
+            notes.append(f"{row[0]} was left out: {why}")
+        else:
+            people.append(row)
+    if len(people) > MAX_STUDENTS:
+        raise InputError(f"names more than {MAX_STUDENTS:,} students", remedy="split it")
+    id_column = _id_column(columns, people, notes)
+    seen: dict[str, str] = {}
+    for where, cells in people:
+        student = _student(columns, id_column, where, cells)
+        if student.id in seen:
+            raise InputError(
+                f"the id {student.id!r} stands twice, in {seen[student.id]} and here",
+                place=where,
+                remedy="keep one of the rows",
+            )
+        seen[student.id] = where
+        yield student
+
+
+def _no_student(columns: _Columns, row: Row) -> str:
+    """Tell why a row of a Canvas export is no student's; empty where it is one's."""
+    if "points possible" in _at(row[1], 0).casefold():
+        return "it says Points Possible"
+    is_test = _at(row[1], columns.name).casefold() == "student, test"
+    return "it is the test student" if is_test else ""
+
+
+def _id_column(columns: _Columns, people: Sequence[Row], notes: list[str]) -> int:
+    """Return the first column of ids that is filled in for everybody; say if one almost is."""
+    passed = list[str]()
+    for column in columns.ids:
+        empty = [where for where, cells in people if not _at(cells, column)]
+        if not empty:
+            notes += [f"{why}: {columns.headers[column]!r} is everybody's id" for why in passed]
+            return column
+        if len(empty) < len(people):
+            more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+            passed.append(f"{columns.headers[column]!r} is empty in {empty[0]}{more}")
+    return columns.ids[0]
+
+
+def _student(columns: _Columns, id_column: int, where: str, cells: Sequence[str]) -> Student:
+    found = _at(cells, id_column)
+    header = columns.headers[id_column]
+    if not found:
+        raise InputError(f"the column {header!r} is empty", place=where, remedy="give an id")
+    if _plain(header) in IDENTIFIERS:
+        number = re.search(r"(\d+)\s*$", found)
+        found = number[1] if number else found
+    if isinstance(cells[id_column], _NoId):
+        raise InputError(
+            f"the id {found} is a number that is not whole, or too long for a number cell",
+            place=where,
+            remedy="format the column as text and write the ids again",
+        )
+    if len(found) > MAX_ID:
+        raise InputError(
+            f"an id of {len(found)} characters", place=where, remedy=f"at most {MAX_ID}"
+        )
+    name = _at(cells, columns.name)
+    if not name:
+        name = f"{_at(cells, columns.first)} {_at(cells, columns.last)}".strip()
+    _check_excused(_at(cells, columns.excused), where)
+    return Student(
+        id=found,
+        name=name,
+        email=_at(cells, columns.email),
+        section=_at(cells, columns.section),
+        late=_late(_at(cells, columns.late), where),
+        other=tuple((header, _at(cells, n)) for n, header in enumerate(columns.headers) if header),
+    )
+
+
+def _at(cells: Sequence[str], column: int | None) -> str:
+    return _clean(cells[column]) if column is not None and column < len(cells) else ""
+
+
+def _clean(text: str) -> str:
+    """Return a text on one line, without characters that no cell or terminal should get."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MAX_TEXT]).split())[
+        :MAX_TEXT
+    ]
+
+
+def _check_excused(text: str, where: str) -> None:
+    if text.casefold() not in YES | _NO:
+        raise InputError(
+            f"excused: {text[:40]!r} is neither yes nor no",
+            place=where,
+            remedy="write yes, or no, or nothing",
+        )
+
+
+def _late(text: str, where: str) -> float:
+    if not text:
+        return 0.0
+    percent = _PERCENT.fullmatch(text)
+    if percent:
+        share = float(percent[1].replace(",", ".")) / 100
+    elif _SHARE.fullmatch(text):
+        share = float(text.replace(",", "."))
+    else:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise InputError(
+            f"late: {text[:40]!r} is no share of the grade",
+            place=where,
+            remedy="write 0.1 or 10%, and nothing where nothing is taken off",
+        )
+    return share

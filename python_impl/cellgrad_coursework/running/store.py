@@ -1,0 +1,226 @@
+"""Results on disk as they come in: appended, never changed, so that a killed run loses nothing.
+
+A line a result: its checksum, its key, whether feedback was written, what is compared between
+submissions, and the grade. The key
+names the file's contents and whose it is by its name; the assignment's version and the
+program's stand in the store's own name. A line that was cut off by a kill is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from cellgrad import __version__
+from cellgrad.case.write import case_document
+from cellgrad.errors import InputError
+from cellgrad_coursework.model import CellVerdict, Grade, GradedCell, Manifest, Student
+
+FOLDER = ".cellgrad"
+_VERDICT = [entry.name for entry in fields(CellVerdict) if entry.name != "cell"]
+_GRADE = [entry.name for entry in fields(Grade) if entry.name not in ("verdicts", "student")]
+_DEFAULT = {entry.name: entry.default for entry in fields(CellVerdict)}
+
+
+class Codec:
+    """Grades of one assignment as JSON, and back.
+
+    Args:
+        manifest: the assignment.
+        students: the roster, where it is newer than the assignment's.
+    """
+
+    def __init__(self, manifest: Manifest, students: tuple[Student, ...] = ()) -> None:
+        self._cells: tuple[GradedCell, ...] = manifest.cells
+        self._places = {(cell.sheet, cell.address): n for n, cell in enumerate(manifest.cells)}
+        self._students = {
+            student.id: student
+            for student in (*(one.student for one in manifest.handouts.values()), *students)
+        }
+
+    def encode(self, grade: Grade) -> bytes:
+        """Return a grade as JSON: what is compared, a tab, and the rest."""
+        verdicts = [
+            [self._places[v.cell.sheet, v.cell.address],
+             {name: value for name in _VERDICT if (value := getattr(v, name)) != _DEFAULT[name]}]
+            for v in grade.verdicts
+        ]  # fmt: skip
+        document = {name: getattr(grade, name) for name in _GRADE}
+        document["student"] = grade.student.id if grade.student else None
+        document["verdicts"] = verdicts
+        head = {"student": document["student"], "problem": bool(grade.problem)}
+        head["evidence"] = document.pop("evidence")
+        return b"\t".join(_json(part) for part in (head, document))
+
+    def decode(self, data: bytes) -> Grade:
+        """Return the grade of a line.
+
+        Raises:
+            ValueError: it is none of this assignment.
+        """
+        head, _, rest = data.partition(b"\t")
+        try:
+            document: dict[str, Any] = json.loads(rest)
+            document["evidence"] = json.loads(head)["evidence"]
+            verdicts = [
+                CellVerdict(self._cells[place], **said) for place, said in document["verdicts"]
+            ]
+            student = document["student"]
+            document["student"] = None if student is None else self._students[student]
+            return Grade(**{**document, "verdicts": verdicts})
+        except (KeyError, IndexError, TypeError) as error:
+            raise ValueError("no grade of this assignment") from error
+
+
+def head_of(data: bytes) -> dict[str, Any]:
+    """Return ``student`` (an id or None), ``problem`` and ``evidence`` of an encoded grade."""
+    head: dict[str, Any] = json.loads(data.partition(b"\t")[0])
+    return head
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def key_of(sha256: str, named: str) -> str:
+    """Return the key of a result: what was handed in, and whose it is by its name."""
+    who = hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()[:16] if named else "-"
+    return f"{sha256}:{who}"
+
+
+def digest_of(manifest: Manifest) -> str:
+    """Return a hash of all that a result depends on beside the file.
+
+    That is the assignment, who has which numbers, and the version of this program.
+    """
+    digest = hashlib.sha256(f"{manifest.version}\0{__version__}".encode())
+    for token, handout in sorted(manifest.handouts.items()):
+        numbers = json.dumps(case_document(handout.case), sort_keys=True)
+        digest.update(f"\0{token}\0{handout.student.id}\0{numbers}".encode("utf-8", "replace"))
+    return digest.hexdigest()
+
+
+class Store:
+    """The results of one assignment in an output folder.
+
+    Args:
+        output: the folder that is written to.
+        manifest: the assignment.
+
+    Raises:
+        InputError: it cannot be written, or another run is writing it.
+    """
+
+    def __init__(self, output: Path, manifest: Manifest) -> None:
+        self.path = output / FOLDER / f"results-{digest_of(manifest)[:16]}.txt"
+        self._index: dict[str, tuple[int, int, bool]] = {}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(
+                self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666
+            )
+            self._file = os.fdopen(self._handle, "r+b", buffering=0)
+            self._lock()
+            self._load()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(
+            f"cannot be written ({error.strerror or error})",
+            file=self.path.parent.parent,
+            remedy="choose another place with -o, or make room",
+        )
+
+    def _lock(self) -> None:
+        try:
+            import fcntl  # noqa: PLC0415 - not on every system
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise InputError(
+                "another run is writing there",
+                file=self.path.parent.parent,
+                remedy="wait for it, or choose another place with -o",
+            ) from error
+
+    def _load(self) -> None:
+        """Read the keys of what is there; what a kill cut off is dropped."""
+        end = 0
+        with self.path.open("rb") as file:
+            for line in file:
+                parts = line.split(b"\t", 3)
+                whole = line.endswith(b"\n") and len(parts) == 4  # noqa: PLR2004 - as written
+                if not whole or parts[0] != _checksum(b"\t".join(parts[1:])):
+                    break
+                self._remember(parts[1].decode(), end, line, parts[2] == b"1")
+                end += len(line)
+        self._file.truncate(end)
+        self._end = end
+
+    def _remember(self, key: str, start: int, line: bytes, feedback: bool) -> None:  # noqa: FBT001
+        before = self._index.get(key)
+        if before is None or (feedback and not before[2]):
+            self._index[key] = start, len(line), feedback
+
+    def has(self, key: str, *, feedback: bool) -> bool:
+        """Tell whether a result is there, with its feedback if that is asked for."""
+        entry = self._index.get(key)
+        return entry is not None and (entry[2] or not feedback)
+
+    def add(self, key: str, grade: bytes, *, feedback: bool) -> None:
+        """Append a result.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        rest = b"\t".join((key.encode(), b"1" if feedback else b"0", grade)) + b"\n"
+        line = _checksum(rest) + b"\t" + rest
+        try:
+            self._file.seek(self._end)
+            written = self._file.write(line)
+        except OSError as error:
+            written, problem = 0, error
+        else:
+            problem = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if written != len(line):
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._end)
+            raise self._unwritable(problem) from problem
+        self._remember(key, self._end, line, feedback)
+        self._end += len(line)
+
+    def read(self, key: str) -> bytes:
+        """Return the grade of a key that is there."""
+        start, length, _ = self._index[key]
+        self._file.seek(start)
+        line = b""
+        while len(line) < length:
+            piece = self._file.read(length - len(line))
+            if not piece:
+                break
+            line += piece
+        return line.rstrip(b"\n").split(b"\t", 3)[3]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the keys of what is there."""
+        return iter(self._index)
+
+    def close(self) -> None:
+        """Close the file and let others write."""
+        self._file.close()
+
+
+def _checksum(data: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(data)

@@ -1,0 +1,1 @@
+"""The real applications as engines: LibreOffice and Gnumeric."""

@@ -1,0 +1,227 @@
+"""Certified test vectors of a case: what ``reference/certified/`` holds.
+
+The values are those of the workbook's formulas (``certify``); each is written only if the
+definitions, worked out from the case file, agree in 45 digits or more. Neither route is the
+MLP, and none of its values is read.
+
+A document has the shape of a trace (``reference/schema/trace.schema.json``), with an object in
+place of every number. A run's updates each start from given doubles, which it lists.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cellgrad.case.model import Case
+from cellgrad.errors import InputError
+from cellgrad.xlsx.book import Book, read_book
+from cellgrad.xlsx.map_sheet import Claim
+from cellgrad_proof.exact import digits
+from cellgrad_proof.exact.agreement import WANTED, agreed_digits
+from cellgrad_proof.exact.certified import Certified, CertifiedCell, certify
+from cellgrad_proof.exact.definition.case_file import PART, CaseFile, is_step
+from cellgrad_proof.exact.definition.complex_step import DIGITS, working_precision
+from cellgrad_proof.exact.definition.parts import quantities_of
+from cellgrad_proof.exact.definition.rows import run_quantities
+from cellgrad_proof.exact.definition.update import Found, Index, Key
+from cellgrad_proof.exact.enclosures import BITS
+from cellgrad_proof.exact.vector_shape import Cells, nested, row_of, step_values
+from cellgrad_series.parts.run import START, RunShape
+
+FORMAT = "cellgrad-certified/1"
+
+MOST_CHAINED = 50
+"""Runs of at most so many updates are also certified from end to end."""
+
+
+class CertificationError(InputError):
+    """A value that could not be certified, or on which the two routes do not agree."""
+
+
+def document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:
+    """Return the certified values of a case.
+
+    Args:
+        case: the case.
+        sha256: the checksum of its file, in hexadecimal.
+        workbook: a workbook that was built from it.
+
+    Raises:
+        CertificationError: a cell could not be certified, or the routes do not agree.
+        WorkbookError: the workbook cannot be read.
+    """
+    book = read_book(workbook)
+    certified = certify(book)
+    _refuse_failures(case, certified)
+    cells = _cells(certified, _part(certified))
+    single = is_step(case)
+    held = CaseFile(case, None if single else _leftovers(certified, cells))
+    with working_precision():
+        agreed = _agreed(case, cells, quantities_of(held, PART))
+    updates = 1 if single else RunShape.of(case).updates
+    found: dict[str, Any] = {
+        "schema": FORMAT,
+        "case": case.id,
+        "provenance": {
+            "case_file": f"reference/cases/{case.id}.json",
+            "case_sha256": sha256,
+            "values": "the formulas of the case's workbook, cell by cell, "
+            "in rational numbers and in balls",
+            "verified_by": "the definitions of reference/equations.md, from the case file; "
+            "derivatives by a complex step of E",
+            "working_digits": [int(BITS * math.log10(2)), DIGITS],
+            "tools": {name: version(name) for name in ("python-flint", "mpmath")},
+            "values_compared": sum(len(values) for values in cells.values()),
+            "digits_agreed": agreed,
+        },
+    }
+    if single:
+        found["steps"] = [step_values(case.structure(), cells)]
+        return found
+    shape = RunShape.of(case)
+    found["steps"] = [
+        {
+            "starts_from": _start(held, shape, row),
+            **step_values(shape.structure(shape.batch(row)[1]), row_of(cells, row)),
+        }
+        for row in range(updates)
+    ]
+    if updates <= MOST_CHAINED:
+        found["chain"] = _chain(case, book, held, updates)
+    return found
+
+
+def final_parameters(case: Case, workbook: Path) -> dict[str, Any]:
+    """Return the parameters after all updates of a case, without any rounding on the way.
+
+    Biases that a case leaves as they are do not appear.
+
+    Args:
+        case: of at most ``MOST_CHAINED`` updates.
+        workbook: a workbook that was built from it.
+
+    Raises:
+        CertificationError: they could not be certified, or the routes do not agree.
+        WorkbookError: the workbook cannot be read.
+    """
+    book = read_book(workbook)
+    if not is_step(case):
+        return _chain(case, book, CaseFile(case), RunShape.of(case).updates)
+    certified = certify(book)
+    for place, reason in certified.failed.items():
+        claim = certified.scopes.owner.get(place)
+        if claim is not None and claim.kind == "step":  # a difference on Check may be exactly 0
+            raise CertificationError(f"{claim.label}: {reason}", file=case.id)
+    last = _new_parameters(_cells(certified, _part(certified)))
+    with working_precision():
+        return _nested_parameters(last, _agreed(case, last, quantities_of(CaseFile(case), PART)))
+
+
+def _refuse_failures(case: Case, certified: Certified) -> None:
+    problems = certified.problems()
+    if problems:
+        raise CertificationError(problems[0], file=case.id, remedy="certify another case")
+
+
+def _part(certified: Certified) -> str:
+    """Return the part of a workbook that holds the case's step or run."""
+    for name, facts in certified.scopes.map.parts.items():
+        if facts.get("kind") in ("step", "run"):
+            return name
+    return ""
+
+
+def _cells(certified: Certified, part: str) -> Cells:
+    """Return the step's cells by quantity; of copies of a value the first."""
+    found: Cells = {}
+    for cell in certified.cells.values():
+        claim: Claim | None = cell.claim
+        if claim is None or claim.part != part or claim.kind != "step":
+            continue
+        if claim.quantity not in ("input", "target"):
+            found.setdefault(claim.key, {}).setdefault(cell.index, cell)
+    return found
+
+
+def _leftovers(certified: Certified, cells: Cells) -> dict[Key, dict[Index, float]]:
+    """Return the doubles that each row of a run leaves to the next."""
+    found: dict[Key, dict[Index, float]] = {}
+    for key, values in cells.items():
+        for index, cell in values.items():
+            value = certified.held(cell.place)
+            if isinstance(value, float):
+                found.setdefault(key, {})[index] = value
+    return found
+
+
+def _agreed(case: Case, cells: Cells, defined: Found) -> int:
+    """Return the fewest digits in which the routes agree, at most the 50 that are printed."""
+    fewest = float(digits.DIGITS)
+    for key, values in cells.items():
+        for index, cell in values.items():
+            value = defined.get(key, {}).get(index)
+            agreed = -1.0 if value is None else agreed_digits(cell.exact, value)
+            if agreed < WANTED:
+                raise CertificationError(
+                    f"the two routes agree in {max(agreed, 0):.0f} digits of {key[0]}{list(index)}",
+                    file=case.id,
+                )
+            fewest = min(fewest, agreed)
+    return int(fewest)
+
+
+def _start(held: CaseFile, shape: RunShape, row: int) -> dict[str, Any]:
+    """Return the doubles that an update starts from, in the shape of a trace."""
+    found: dict[str, Any] = {}
+    layers = shape.step.layers
+    names = ["weights", *(["biases"] if shape.step.biases else []), *shape.state()]
+    for name in names:
+        left = f"new_{name}" if name in ("weights", "biases") else name
+        lone = name.endswith("_power")
+        by_layer = []
+        for k in [None] if lone else range(layers):
+            first = held.values(PART, (START + name, k))
+            above = held.values(PART, (left, k)) if held.has(PART, left, k) else {}
+            values = row_of({(left, k): above}, row - 1).get((left, k)) if row else None
+            by_layer.append(nested(values or first, lambda value: value))
+        found[name] = by_layer[0] if lone else by_layer
+    return found
+
+
+def _chain(case: Case, book: Book, held: CaseFile, updates: int) -> dict[str, Any]:
+    """Return the parameters after the whole run, without any rounding on the way.
+
+    Raises:
+        CertificationError: they could not be certified, or the routes do not agree.
+    """
+    certified = certify(book, chained=True)
+    _refuse_failures(case, certified)
+    last = _new_parameters(row_of(_cells(certified, _part(certified)), updates - 1))
+    with working_precision():
+        defined = row_of(run_quantities(held, PART, chained=True), updates - 1)
+        return _nested_parameters(last, _agreed(case, last, defined))
+
+
+def _new_parameters(cells: Cells) -> Cells:
+    return {key: cells[key] for key in cells if key[0] in ("new_weights", "new_biases")}
+
+
+def _nested_parameters(last: Cells, agreed: int) -> dict[str, Any]:
+    """Return parameters as in a trace, a number with its digits in each place."""
+    found: dict[str, Any] = {"digits_agreed": agreed}
+    for name, short in (("new_weights", "weights"), ("new_biases", "biases")):
+        layers = [values for (n, _), values in sorted(last.items(), key=_by_layer) if n == name]
+        if layers:
+            found[short] = [nested(values, _decimal) for values in layers]
+    return found
+
+
+def _by_layer(item: tuple[Key, object]) -> int:
+    return item[0][1] or 0
+
+
+def _decimal(cell: CertifiedCell) -> dict[str, Any]:
+    return {"decimal": cell.decimal, "double": cell.nearest, "hex": cell.nearest.hex()}

@@ -1,0 +1,133 @@
+"""What all kinds of parts have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from cellgrad.case.quantities import Quantity
+from cellgrad.xlsx.formula import FormulaError, Place, tree_of
+from cellgrad_proof.proof import terms
+from cellgrad_proof.proof.atlas import Atlas, Entry
+from cellgrad_proof.proof.block import Block, Equals, Spec
+from cellgrad_proof.proof.terms import Role, Term
+from cellgrad_proof.proof.translate import term_of
+
+RoleOf = Callable[[Place, Entry], Role | None]
+"""Gives the role of a claimed cell in a block, or None if it has none there."""
+
+CATEGORICAL = "categorical_cross_entropy"
+
+
+class Part(ABC):
+    """A part of a workbook.
+
+    Args:
+        name: the part.
+        atlas: the workbook.
+        facts: what the Map says of the part.
+        quantities: what it holds.
+
+    Attributes:
+        notes: what a reader must know of its verdict.
+    """
+
+    def __init__(
+        self, name: str, atlas: Atlas, facts: dict[str, str], quantities: list[Quantity]
+    ) -> None:
+        self.name, self.atlas, self.facts = name, atlas, facts
+        self.known = {quantity.key: quantity for quantity in quantities}
+        self.notes: list[str] = []
+
+    @abstractmethod
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks of the part, and between them every cell that it computes."""
+
+    def place(self, name: str, layer: int | None, index: tuple[int, ...]) -> Place | None:
+        """Return where a number of this part stands."""
+        return self.atlas.places.get((self.name, name, layer, index))
+
+    # making blocks
+
+    def block(self, spec: Spec, cells: Iterable[Place], role_of: RoleOf) -> Block:
+        """Return a block of some cells, their formulas as terms over roles."""
+        block = Block(spec)
+        resolve = partial(self._resolved, role_of, {}, ())
+        for place in cells:
+            entry = self.atlas.cells[place]
+            role = role_of(place, entry)
+            if role is None or role not in spec.claims:
+                continue
+            block.places[role] = place
+            formula = self.atlas.formula(place)
+            if formula is None:
+                block.unread[role] = "holds a number where a formula is claimed"
+                continue
+            try:
+                tree = tree_of(self.atlas.book, place[0], formula)
+                block.formulas[role] = term_of(tree, resolve)
+            except FormulaError as error:
+                block.unread[role] = str(error)
+            except RecursionError:
+                block.unread[role] = "is nested too deeply"
+        return block
+
+    def _resolved(
+        self, role_of: RoleOf, known: dict[Place, Term], inside: tuple[Place, ...], place: Place
+    ) -> Term:
+        """Return what a cell stands for in a formula; a helper's formula is put in its place."""
+        if place not in known:
+            known[place] = self._resolve(role_of, known, inside, place)
+        return known[place]
+
+    def _resolve(
+        self, role_of: RoleOf, known: dict[Place, Term], inside: tuple[Place, ...], place: Place
+    ) -> Term:
+        entry = self.atlas.cells.get(place)
+        if entry is not None:
+            return terms.leaf(role_of(place, entry) or terms.elsewhere(place))
+        formula = self.atlas.formula(place)
+        if formula is None or place in inside or len(inside) > _MOST_HELPERS:
+            return terms.leaf(terms.elsewhere(place))
+        tree = tree_of(self.atlas.book, place[0], formula)
+        return term_of(tree, partial(self._resolved, role_of, known, (*inside, place)))
+
+    def copies(self, wanted: dict[Place, tuple[Place | None, str]]) -> Iterator[Block]:
+        """Yield a block of cells that must be copies of others.
+
+        Args:
+            wanted: for each cell the one that it copies, and what that is in words.
+        """
+        claims = {}
+        for place, (source, says) in wanted.items():
+            term = terms.leaf(terms.elsewhere(source or ("", 0, 0)))
+            claims[terms.elsewhere(place)] = Equals(term, says)
+        if claims:
+            yield self.block(Spec(claims), wanted, lambda place, _: terms.elsewhere(place))
+
+    def linked_givens(self) -> list[tuple[Place, Entry]]:
+        """Return the cells of givens that are claimed to be taken from elsewhere."""
+        return [
+            (place, entry)
+            for place, entry in self.atlas.of_part(self.name)
+            if entry.kind == "step"
+            and (entry.name, entry.layer) in self.known
+            and self.known[entry.name, entry.layer].given
+        ]
+
+
+_MOST_HELPERS = 8
+"""Helper cells may read helper cells, so deep."""
+
+
+def targets_sum_to_one(samples: int, outputs: int, *names: str) -> dict[Role, Term]:
+    """Return the last target of each sample by the others: they sum to 1."""
+    found: dict[Role, Term] = {}
+    for name in names:
+        for n in range(samples):
+            others = (
+                terms.negative(terms.leaf(Role(name, None, (n, o)))) for o in range(outputs - 1)
+            )
+            found[Role(name, None, (n, outputs - 1))] = terms.total((terms.ONE, *others))
+    return found

@@ -1,0 +1,334 @@
+"""Proving a workbook: its parts, block by block, each pattern of formulas once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from cellgrad.errors import CaseError
+from cellgrad.xlsx.addresses import a1
+from cellgrad.xlsx.book import Book, read_book
+from cellgrad.xlsx.formula import FormulaError, Place, find_cycle, references, tree_of
+from cellgrad.xlsx.map_sheet import SHEET
+from cellgrad_proof.proof.atlas import Atlas, read_atlas
+from cellgrad_proof.proof.block import Block, Derivative, Equals
+from cellgrad_proof.proof.parts.create import create_part
+from cellgrad_proof.proof.parts.part import Part
+from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, BlockResult, Prover, Verdict
+from cellgrad_proof.proof.readable import adjoint_name, readable
+from cellgrad_proof.proof.result import GRADIENTS, Failure, ProofReport
+from cellgrad_proof.proof.terms import ELSEWHERE, Adjoint, Leaf, Role, leaves
+
+MOST_FAILURES = 2_000
+"""Of a workbook with more wrong cells the rest is only counted."""
+
+_SHORT = 160
+
+
+def prove_workbook(path: Path, *, exact: bool = True) -> ProofReport:
+    """Prove a workbook from its own formulas.
+
+    Args:
+        path: the workbook.
+        exact: whether exact proofs are tried; otherwise all is left to the identity test.
+
+    Raises:
+        WorkbookError: it cannot be read, or does not say what its cells are.
+    """
+    return prove_book(read_book(path), exact=exact)
+
+
+def prove_book(book: Book, *, exact: bool = True) -> ProofReport:
+    """Prove a workbook that was read before; see ``prove_workbook``.
+
+    Raises:
+        WorkbookError: it does not say what its cells are.
+    """
+    return _Proof(read_atlas(book), Prover(exact=exact)).report()
+
+
+class _Proof:
+    def __init__(self, atlas: Atlas, prover: Prover) -> None:
+        self.atlas, self.prover = atlas, prover
+        self.answer = ProofReport(atlas.book.path)
+        self._decided: dict[int, list[tuple[Block, BlockResult]]] = defaultdict(list)
+        self._notes: dict[str, int] = {}
+        self._tests = 0.0
+
+    def report(self) -> ProofReport:
+        answer = self.answer
+        for fault in self.atlas.faults:
+            self._fail(Failure(fault.sheet, fault.cell, problem=fault.problem))
+        cycle = self._cycle()
+        if cycle:
+            return answer  # with a circle no induction
+        self._givens()
+        parts: dict[str, Part] = {}
+        for name in self.atlas.parts:
+            try:
+                parts[name] = create_part(name, self.atlas, parts)
+            except (CaseError, ValueError) as error:
+                problem = error.problem if isinstance(error, CaseError) else str(error)
+                what = f"the part {name!r}" if name else "the description of the step"
+                self._fail(Failure(SHEET, "", problem=f"{what} cannot be used: {problem}"))
+                return answer
+        if not parts:
+            self._fail(Failure(SHEET, "", problem="no part is described"))
+        claimed: set[Place] = set()
+        for part in parts.values():
+            for block in part.blocks():
+                self._block(part, block)
+                claimed.update(block.places.values())
+        self._rest(claimed)
+        answer.error_bound = min(1.0, self._tests)
+        answer.notes = [
+            f"{text}{f' ({count} times)' if count > 1 else ''}"
+            for text, count in self._notes.items()
+        ]
+        for part in parts.values():
+            answer.notes += [note for note in _remarks(part) if note not in answer.notes]
+        return answer
+
+    def _fail(self, failure: Failure) -> None:
+        if len(self.answer.failures) < MOST_FAILURES:
+            self.answer.failures.append(failure)
+
+    def _cycle(self) -> bool:
+        try:
+            cycle = find_cycle(self.atlas.book)
+        except RecursionError:
+            self._fail(Failure(SHEET, "", problem="a formula is nested too deeply"))
+            return True
+        if cycle is not None:
+            sheet, row, column = cycle[0]
+            chain = " → ".join(f"{place[0]}!{a1(*place[1:])}" for place in cycle[:6])
+            self._fail(Failure(sheet, a1(row, column), problem=f"a circular reference: {chain}"))
+        return cycle is not None
+
+    def _givens(self) -> None:
+        """A given may be typed as =1/3, but must not follow from what is computed."""
+        for place, entry in self.atlas.cells.items():
+            if entry.kind not in ("given", "answer"):
+                continue
+            formula = self.atlas.formula(place)
+            if formula is None:
+                continue
+            try:
+                problem = (
+                    "is claimed as given, but its formula reads other cells of the Map"
+                    if self._reads_claimed(place, set())
+                    else ""
+                )
+            except FormulaError as error:
+                problem = str(error)
+            except RecursionError:
+                problem = "is nested too deeply"
+            if problem:
+                claim = self.atlas.claims[entry.claim]
+                self._fail(
+                    Failure(
+                        place[0], a1(*place[1:]), claim.label, entry.at,
+                        formula=f"={_short(formula)}", expected="a number", problem=problem,
+                    )
+                )  # fmt: skip
+
+    def _reads_claimed(self, place: Place, seen: set[Place]) -> bool:
+        formula = self.atlas.formula(place)
+        if formula is None or place in seen:
+            return False
+        seen.add(place)
+        for area in references(tree_of(self.atlas.book, place[0], formula)):
+            if area.height * area.width > _MOST_READ:
+                return True
+            for row in range(area.top, area.bottom + 1):
+                for column in range(area.left, area.right + 1):
+                    read = (area.sheet, row, column)
+                    if read in self.atlas.cells or self._reads_claimed(read, seen):
+                        return True
+        return False
+
+    # blocks
+
+    def _block(self, part: Part, block: Block) -> None:
+        answer = self.answer
+        result = self._result(block)
+        answer.blocks += 1
+        for role, claim in block.spec.claims.items():
+            if role not in block.places:
+                self._missing(part, role)
+                continue
+            verdict = result.verdicts[role]
+            if role.name in GRADIENTS and isinstance(claim, Derivative | Equals):
+                answer.gradients += 1
+            if verdict.grade == PROVED:
+                answer.proved += 1
+            elif verdict.grade == TESTED:
+                answer.identity_tested += 1
+            else:
+                self._refuted(part, block, role, verdict)
+            if verdict.assumed:
+                note = "holds modulo Σ target = 1 (softmax with cross-entropy)"
+                self._notes.setdefault(note, 1)
+
+    def _result(self, block: Block) -> BlockResult:
+        """Return what was found of a block; blocks of the same formulas are decided once."""
+        key = hash((id(block.spec), tuple(block.formulas.items()), tuple(block.unread.items())))
+        for known, result in self._decided[key]:
+            if (
+                known.spec is block.spec
+                and known.formulas == block.formulas
+                and known.unread == block.unread
+            ):
+                return result
+        result = self.prover.decide(block)
+        self._decided[key].append((block, result))
+        self._tests += result.error_bound
+        self.answer.patterns += 1
+        return result
+
+    def _missing(self, part: Part, role: Role) -> None:
+        if role.name == ELSEWHERE:
+            return
+        text = f"no cell is claimed to hold {_bare(role)}"
+        where = f"of the part {part.name!r}" if part.name else ""
+        self._fail(Failure(SHEET, "", _bare(role), role.at, problem=f"{text} {where}".strip()))
+
+    def _refuted(self, part: Part, block: Block, role: Role, verdict: Verdict) -> None:
+        place = block.places[role]
+        entry = self.atlas.cells[place]
+        claim = self.atlas.claims[entry.claim]
+        formula = self.atlas.formula(place)
+        held = f"={_short(formula)}" if formula is not None else _short(str(self._value(place)))
+        expected = ""
+        if verdict.expected is not None:
+            expected = readable(verdict.expected, lambda leaf: self._label(part, block, leaf))
+        rule = block.spec.claims[role]
+        if isinstance(rule, Derivative):
+            what = self._label(part, block, Adjoint(rule.of, rule.by))
+            minus = "−" if rule.sign < 0 else ""
+            problem = verdict.problem.replace("this derivative", f"{minus}{what}")
+        else:
+            problem = verdict.problem.replace("what is declared", rule.says)
+        if verdict.grade == REFUTED and not _reads_anything(block, role):
+            problem = f"is a constant: it {problem}"
+        layer = () if entry.layer is None else (entry.layer,)
+        self._fail(
+            Failure(
+                place[0], a1(*place[1:]), _named(claim.label or role.name, entry.at),
+                (*layer, *entry.at), claim.equation, held, expected, problem,
+            )
+        )  # fmt: skip
+
+    def _value(self, place: Place) -> object:
+        sheet = self.atlas.book.sheets.get(place[0])
+        held = None if sheet is None else sheet.values.get(place[1:])
+        return "nothing" if held is None else held
+
+    def _label(self, part: Part, block: Block, leaf: Leaf) -> str:
+        """Return the sheet's name of a role: its label and index, from 1."""
+        if isinstance(leaf, Adjoint):
+            return adjoint_name(leaf, lambda role: self._label(part, block, role))
+        if leaf.name == ELSEWHERE:
+            sheet, row, column = leaf.at
+            return f"{sheet}!{a1(row, column)}" if row else "a cell that the Map does not claim"
+        place = block.places.get(leaf) or part.place(*leaf)
+        if place is None:
+            quantity = part.known.get((leaf.name, leaf.layer))
+            return _named(quantity.label if quantity else leaf.name, leaf.at)
+        claim = self.atlas.claims[self.atlas.cells[place].claim]
+        return _named(claim.label or leaf.name, leaf.at)
+
+    # what is left
+
+    def _rest(self, claimed: set[Place]) -> None:
+        """Say of every other claimed formula why nothing is proved of it."""
+        displays: dict[str, int] = defaultdict(int)
+        for place, entry in self.atlas.cells.items():
+            if place in claimed or entry.kind in ("given", "answer"):
+                continue
+            if entry.kind == "display":
+                displays[self.atlas.claims[entry.claim].label or entry.name] += 1
+                continue
+            label = self.atlas.claims[entry.claim].label or entry.name
+            self._fail(
+                Failure(
+                    place[0], a1(*place[1:]), _named(label, entry.at), entry.at,
+                    problem="is claimed as something that this part does not compute",
+                )
+            )  # fmt: skip
+        self.answer.not_covered = sum(displays.values())
+        if displays:
+            names = ", ".join(sorted(displays))
+            self._notes[
+                f"{self.answer.not_covered:,} display cells ({names}) are counted, "
+                "not differentiated: verify checks them"
+            ] = 1
+        strangers = list(self.atlas.unclaimed())
+        for sheet, row, column in strangers[:MOST_FAILURES]:
+            formula = self.atlas.book.sheets[sheet].formulas[row, column]
+            self._fail(
+                Failure(
+                    sheet, a1(row, column), formula=f"={_short(formula)}",
+                    problem="a formula that the Map does not claim",
+                )
+            )  # fmt: skip
+
+
+_MOST_READ = 10_000
+
+
+def _remarks(part: Part) -> Iterable[str]:
+    loss = part.facts.get("loss", "")
+    kind = part.facts.get("kind", "")
+    if kind in ("validation", "rule", "function", "table", "comparison"):
+        if kind in ("validation", "rule"):
+            yield (
+                "classifications and rules: forward pass, E and counts are proved as defined; "
+                "they hold no gradient"
+            )
+        return
+    if loss == "perceptron":
+        yield (
+            "perceptron rule: a unit step has nothing to differentiate; "
+            "its update is proved to be the declared one"
+        )
+    if "relu" in part.facts.get("activations", ""):
+        yield "at a kink of ReLU, where there is no derivative, fA′ is the declared value"
+
+
+def _reads_anything(block: Block, role: Role) -> bool:
+    return role in block.formulas and next(leaves(block.formulas[role]), None) is not None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
+
+
+def _bare(role: Role) -> str:
+    layer = "" if role.layer is None else f" of layer {role.layer}"
+    return f"{role.name}{list(role.at) if role.at else ''}{layer}"
+
+
+def _named(label: str, index: Sequence[object]) -> str:
+    numbers = [str(i + 1) for i in index if isinstance(i, int)]
+    return f"{label}[{','.join(numbers)}]" if numbers else label
+
+
+def prove_workbooks(
+    paths: Sequence[Path], advance: Callable[[str], None] = lambda _: None
+) -> list[ProofReport]:
+    """Prove every workbook, in this order.
+
+    Args:
+        paths: the workbooks.
+        advance: told the name of each one that is done.
+
+    Raises:
+        WorkbookError: one of them cannot be used.
+    """
+    found = []
+    for path in paths:
+        found.append(prove_workbook(path))
+        advance(path.name)
+    return found

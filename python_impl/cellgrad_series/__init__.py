@@ -1,0 +1,1 @@
+"""Workbooks of several parts, training runs and the kernels that train."""

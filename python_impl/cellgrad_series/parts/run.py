@@ -1,0 +1,327 @@
+"""A run: many updates, one row each, the next starting where the last one ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+from cellgrad.case import facts as words
+from cellgrad.case.facts import Facts
+from cellgrad.case.model import Case
+from cellgrad.case.quantities import ACTIVATION, Index, Quantity, layer_letter, quantities
+from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.errors import CaseError
+from cellgrad_series.parts.shape import Shape
+
+START = "start_"
+"""Before the name of a quantity: its value before the first update."""
+
+EVALUATED = "validation_"
+"""Before the name of a quantity of the forward pass: the same for the validation samples."""
+
+_FORWARD = (*ACTIVATION, "final_error", "sample_error")
+
+
+@dataclass(frozen=True, slots=True)
+class RunShape(Shape):
+    """The shape of a run.
+
+    Attributes:
+        step: the structure of an update on a full batch.
+        rule: how gradients become updates.
+        data: how many training samples there are.
+        updates: how many updates are made.
+        scheduled: whether each update has a learning rate of its own.
+        evaluated: so many validation samples are evaluated after each update; 0 if none.
+    """
+
+    kind: ClassVar[str] = "run"
+
+    step: Structure
+    rule: UpdateRule
+    data: int
+    updates: int
+    scheduled: bool = False
+    evaluated: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can be."""
+        if not 1 <= self.step.samples <= self.data:
+            raise CaseError(f"a batch of {self.step.samples} of {self.data} samples")
+        if self.updates < 1:
+            raise CaseError("a run makes at least one update")
+        if self.step.loss == "perceptron" and self.rule.optimizer == "adam":
+            raise CaseError("the perceptron rule has no gradient for Adam", place="optimizer")
+
+    @classmethod
+    def of(cls, case: Case, *, evaluate: bool = False) -> RunShape:
+        """Return the shape of a case's run.
+
+        Raises:
+            CaseError: its parts do not go together.
+        """
+        return cls(
+            case.structure_of(case.batch()),
+            case.update_rule(),
+            len(case.samples),
+            case.updates(),
+            isinstance(case.learning_rate, tuple),
+            len(case.validation) if evaluate else 0,
+        )
+
+    @property
+    def per_epoch(self) -> int:
+        """How many updates an epoch makes."""
+        return -(-self.data // self.step.samples)
+
+    def batch(self, update: int) -> tuple[int, int]:
+        """Return the first sample of an update and how many it covers."""
+        start = update % self.per_epoch * self.step.samples
+        return start, min(self.step.samples, self.data - start)
+
+    def sizes(self) -> dict[int, list[int]]:
+        """Return the updates that cover so many samples, by that number."""
+        each, rest = self.per_epoch, self.data % self.step.samples
+        if not rest:
+            return {self.step.samples: list(range(self.updates))}
+        last = [update for update in range(self.updates) if update % each == each - 1]
+        full = [update for update in range(self.updates) if update % each != each - 1]
+        found = {self.step.samples: full, rest: last}
+        return {count: rows for count, rows in found.items() if rows}
+
+    def structure(self, count: int) -> Structure:
+        """Return the structure of an update that covers so many samples."""
+        return self.step if count == self.step.samples else replace(self.step, samples=count)
+
+    def state(self) -> list[str]:
+        """Return the names of what an update leaves to the next, without weights and biases."""
+        moving = self.step.biases and self.step.update_biases
+        if self.rule.momentum:
+            return ["velocity", *(["bias_velocity"] if moving else [])]
+        if self.rule.optimizer == "adam":
+            names = ["first_moment", "second_moment"]
+            names += [f"bias_{name}" for name in names] if moving else []
+            return [*names, "beta1_power", "beta2_power"]
+        return []
+
+    def exists(self, quantity: Quantity, index: Index) -> bool:
+        """Tell whether the sample of an index is one of its update's batch."""
+        if not (quantity.per_row and quantity.per_sample):
+            return True
+        if quantity.name.startswith(EVALUATED):
+            return True
+        return index[1] < self.batch(index[0])[1]
+
+    def facts(self) -> Facts:
+        """Return the words from which the shape can be read back."""
+        return {
+            **words.structure_facts(self.step),
+            **words.rule_facts(self.rule),
+            "data": str(self.data),
+            "updates": str(self.updates),
+            "learning_rates": "one an update" if self.scheduled else "one",
+            "evaluated": str(self.evaluated),
+        }
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, str]) -> Self:
+        """Return the shape that words describe.
+
+        Raises:
+            CaseError: a word is missing or unknown.
+        """
+        rates = words.word(facts, "learning_rates")
+        if rates not in ("one", "one an update"):
+            raise CaseError(f"learning_rates should be one or one an update, not {rates!r}")
+        return cls(
+            words.structure_from(facts),
+            words.rule_from(facts),
+            words.whole(facts, "data"),
+            words.whole(facts, "updates"),
+            rates != "one",
+            words.whole(facts, "evaluated"),
+        )
+
+    # quantities
+
+    def quantities(self) -> list[Quantity]:
+        """Return every quantity of the run, in the order in which they are computed."""
+        return [*self._givens(), *self._rows(), *self._evaluation()]
+
+    def _givens(self) -> list[Quantity]:
+        s = self.step
+        found = [
+            _samples("sample_input", "input", self.data, s.nodes[0]),
+            _samples("sample_target", "target", self.data, s.outputs),
+        ]
+        if self.evaluated:
+            found += [
+                _samples(f"{EVALUATED}input", "validation input", self.evaluated, s.nodes[0]),
+                _samples(f"{EVALUATED}target", "validation target", self.evaluated, s.outputs),
+            ]
+        rates = (self.updates,) if self.scheduled else ()
+        per_row = "update" if self.scheduled else ""
+        found.append(
+            Quantity(
+                "learning_rate", None, "LR", "learning_rate", "", rates, given=True, per_row=per_row
+            )
+        )
+        for name, label in self._constants():
+            found.append(Quantity(name, None, label, name, "", (), given=True))
+        for quantity in quantities(s):
+            if quantity.given and quantity.name in ("weights", "biases"):
+                label = f"start {quantity.label}"
+                found.append(
+                    Quantity(
+                        START + quantity.name,
+                        quantity.layer,
+                        label,
+                        f"start_{quantity.defined_name}",
+                        "",
+                        quantity.shape,
+                        given=True,
+                    )
+                )
+        for quantity in self._remembered():
+            found.append(
+                replace(
+                    quantity,
+                    name=START + quantity.name,
+                    label=f"start {quantity.label}",
+                    defined_name=f"start_{quantity.defined_name}",
+                    equation="",
+                    shape=quantity.shape[1:],
+                    given=True,
+                    per_row="",
+                )
+            )
+        return found
+
+    def _constants(self) -> list[tuple[str, str]]:
+        found = []
+        if self.step.leaky:
+            found.append(("leaky_slope", "slope"))
+        if self.step.decay:
+            found.append(("weight_decay", "λ"))
+        if self.rule.momentum:
+            found.append(("momentum", "μ"))
+        if self.rule.optimizer == "adam":
+            found += [("beta1", "β1"), ("beta2", "β2"), ("adam_epsilon", "ε")]
+        return found
+
+    def _rows(self) -> list[Quantity]:
+        """A step's quantities, with an axis of updates in front; the rule's before the update."""
+        found, waiting = [], [*self._remembered(), *self._corrected()]
+        for quantity in quantities(self.step):
+            if quantity.given and quantity.name not in ("input", "target"):
+                continue
+            if quantity.name == "new_weights" and waiting:
+                found += waiting
+                waiting = []
+            number = quantity.equation
+            if quantity.name in ("new_weights", "new_biases"):
+                number = self.update_equation(number)
+            shape = (self.updates, *quantity.shape)
+            found.append(
+                replace(quantity, equation=number, shape=shape, given=False, per_row="update")
+            )
+        return found
+
+    def update_equation(self, plain: str) -> str:
+        """Return the number of the equation by which parameters are updated."""
+        if self.rule.optimizer == "adam":
+            return "Eq. 24"
+        return "Eq. 21" if self.rule.momentum else plain
+
+    def _remembered(self) -> list[Quantity]:
+        """What the optimiser keeps, layer by layer from the output down, as updates are."""
+        signs = {
+            "velocity": ("v", "Eq. 21"),
+            "first_moment": ("m", "Eq. 22"),
+            "second_moment": ("s", "Eq. 22"),
+        }
+        found = []
+        for name in ("beta1_power", "beta2_power"):
+            if name in self.state():
+                label = "β1ᵗ" if name == "beta1_power" else "β2ᵗ"
+                found.append(
+                    Quantity(name, None, label, name, "Eq. 23", (self.updates,), per_row="update")
+                )
+        for name in self.state():
+            base = name.removeprefix("bias_")
+            if base in signs:
+                found += self._per_parameter(name, *signs[base])
+        return found
+
+    def _corrected(self) -> list[Quantity]:
+        if self.rule.optimizer != "adam":
+            return []
+        found = []
+        for name in self.state():
+            if name.endswith("moment"):
+                sign = "m̂" if "first" in name else "ŝ"
+                base = "bias_corrected_" if name.startswith("bias_") else "corrected_"
+                full = base + name.removeprefix("bias_")
+                found += self._per_parameter(full, sign, "Eq. 23")
+        return found
+
+    def _per_parameter(self, name: str, sign: str, equation: str) -> list[Quantity]:
+        found = []
+        s = self.step
+        plain = {"m̂": "m_hat", "ŝ": "s_hat"}.get(sign, sign)
+        for k in reversed(range(s.layers)):
+            shape: tuple[int, ...] = (s.nodes[k + 1],)
+            if name.startswith("bias"):
+                what = f"bias_{layer_letter(s, k + 1)}"
+            else:
+                between = f"{layer_letter(s, k)}to{layer_letter(s, k + 1)}"
+                what, shape = f"weight_{between}", s.nodes[k : k + 2]
+            found.append(
+                Quantity(
+                    name,
+                    k,
+                    f"{sign}_{what}",
+                    f"{plain}_{what}",
+                    equation,
+                    (self.updates, *shape),
+                    per_row="update",
+                )
+            )
+        return found
+
+    def _evaluation(self) -> list[Quantity]:
+        """The forward pass of the validation samples with the new weights."""
+        if not self.evaluated:
+            return []
+        found = []
+        for quantity in quantities(replace(self.step, samples=max(self.evaluated, 2),
+                                           update="batch_mean", decay=False)):  # fmt: skip
+            if quantity.name not in _FORWARD:
+                continue
+            found.append(
+                replace(
+                    quantity,
+                    name=EVALUATED + quantity.name,
+                    label=f"validation {quantity.label}",
+                    defined_name=f"validation_{quantity.defined_name}",
+                    shape=(self.updates, self.evaluated, *quantity.shape[1:]),
+                    per_row="update",
+                )
+            )
+        found.append(
+            Quantity(
+                f"{EVALUATED}error",
+                None,
+                "validation E",
+                "validation_E",
+                "Eq. 19",
+                (self.updates,),
+                per_row="update",
+            )
+        )
+        return found
+
+
+def _samples(name: str, label: str, count: int, width: int) -> Quantity:
+    return Quantity(name, None, label, name, "", (count, width), given=True, per_row="sample")

@@ -1,0 +1,149 @@
+"""The plan of a workbook: its parts, where each takes its numbers from, and its charts.
+
+Nothing is computed here. A plan is read from a book description (``read_plan``) or made
+for a case with many updates (``plan_of_case``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cellgrad.case.model import Case, Sample, Vector
+from cellgrad.case.structure import Structure
+from cellgrad_series.parts.shape import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a workbook.
+
+    Attributes:
+        name: the sheet's name.
+        shape: what it computes; for a ``step`` its structure.
+        case: where its numbers come from; None where it needs no network.
+        caption: one line at the top of the sheet.
+        samples: the samples that it holds as givens, if any.
+        validation: the validation samples of a run that evaluates them.
+        data_sheet: the sheet of its samples, if they have one of their own.
+        validation_sheet: the sheet of its validation samples.
+        start: the part from which it takes its starting weights, if any.
+        data: the part from which it takes its samples, if any.
+        weights: the part whose last weights it uses, if any.
+        values: what else is given: of a sweep the values of each axis, of a function
+            the places, of a table its rows.
+        constants: single givens by name, such as ``epsilon``.
+        headings: what a table calls its first column and its numbers.
+    """
+
+    name: str
+    shape: Shape | Structure
+    case: Case | None = None
+    caption: str = ""
+    samples: tuple[Sample, ...] = ()
+    validation: tuple[Sample, ...] = ()
+    data_sheet: str = ""
+    validation_sheet: str = ""
+    start: str = ""
+    data: str = ""
+    weights: str = ""
+    values: tuple[Vector, ...] = ()
+    constants: dict[str, float] = field(default_factory=dict)
+    headings: tuple[str, str] = ("", "")
+
+    @property
+    def kind(self) -> str:
+        """Which kind of part it is."""
+        return "step" if isinstance(self.shape, Structure) else self.shape.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Numbers of a part for a chart: a quantity at an index, over its rows.
+
+    Attributes:
+        part: the part's name.
+        quantity: the code name.
+        layer: its weight layer, or None.
+        index: the index after the axis of the rows.
+        rows: the first and last row, both included; None for all.
+    """
+
+    part: str
+    quantity: str
+    layer: int | None = None
+    index: tuple[int, ...] = ()
+    rows: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line, or one set of points, of a chart.
+
+    Attributes:
+        y: the numbers shown.
+        label: its name in the legend.
+        x: the numbers along the horizontal axis, if not the chart's.
+        points: markers without a line; None: as the chart says.
+    """
+
+    y: Reference
+    label: str
+    x: Reference | None = None
+    points: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A native chart.
+
+    Attributes:
+        title: above it.
+        kind: ``line``, ``scatter``, ``surface`` or ``bar``.
+        series: what it shows.
+        x: the common x values, if any.
+        x_title: of the horizontal axis.
+        y_title: of the vertical axis.
+        points: markers without lines.
+        log_y: a logarithmic vertical axis.
+    """
+
+    title: str
+    kind: str
+    series: tuple[Series, ...]
+    x: Reference | None = None
+    x_title: str = ""
+    y_title: str = ""
+    points: bool = False
+    log_y: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A workbook: what it is about, its parts and its charts.
+
+    Attributes:
+        id: its name for programs.
+        title: its name for people.
+        number: its number in the series, or 0.
+        about: paragraphs of the Guide.
+        tries: things to do.
+        parts: in the order of their sheets.
+        charts: all on one sheet.
+        source: where the numbers come from, in paragraphs.
+    """
+
+    id: str
+    title: str
+    parts: tuple[Part, ...]
+    charts: tuple[Chart, ...] = ()
+    number: int = 0
+    about: tuple[str, ...] = ()
+    tries: tuple[str, ...] = ()
+    source: tuple[str, ...] = ()
+
+    def part(self, name: str) -> Part:
+        """Return a part by its name; KeyError if there is none."""
+        for part in self.parts:
+            if part.name == name:
+                return part
+        raise KeyError(name)

@@ -1,0 +1,1 @@
+"""What the parts of a workbook should hold, computed by the MLP: one module a kind of part."""

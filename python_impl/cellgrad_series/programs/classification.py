@@ -1,0 +1,163 @@
+"""A classification, or a rule beside its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cellgrad.case.quantities import Key
+from cellgrad.mlp import classification as mlp
+from cellgrad.mlp.activations import Array
+from cellgrad.mlp.step import forward
+from cellgrad.verify import random_numbers as at_random
+from cellgrad.verify.domain import targets_problem
+from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
+from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.map_sheet import Claim
+from cellgrad_series.parts.classification import ClassificationShape, RuleShape
+from cellgrad_series.programs.run import forward_numbers
+
+Source = tuple[str, dict[Key, Key], int | None]
+"""A part, the names that things have there, and which row of them is meant (None: all)."""
+
+
+class ClassificationProgram(Program):
+    """A classification, or a rule.
+
+    Args:
+        name: the part.
+        shape: what it computes.
+        sources: the other parts from which it takes weights or samples.
+    """
+
+    def __init__(
+        self, name: str, shape: ClassificationShape | RuleShape, sources: list[Source]
+    ) -> None:
+        super().__init__(name, shape.quantities())
+        self.shape, self.sources = shape, sources
+        self.follows = bool(sources)
+        self.undefined = frozenset({("boundary_y", None)})
+        self.linked_keys = {own for _, names, _ in sources for own in names}
+
+    def linked(self, held_by: HeldBy) -> Numbers:
+        """Return weights and samples, where other parts hold them."""
+        found: Numbers = {}
+        for part, names, row in self.sources:
+            held = held_by(part)
+            for own, there in names.items():
+                found[own] = held[there] if row is None else held[there][row]
+        return found
+
+    def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
+        """Return the forward pass of every sample, the classes and the counts."""
+        del held
+        s = self.shape.network
+        layers = range(s.layers)
+        passed = forward(
+            s,
+            [inputs["weights", k] for k in layers],
+            [inputs["biases", k] for k in layers] if s.biases else None,
+            inputs["input", None],
+            inputs["target", None],
+            float(inputs.get(("leaky_slope", None), np.array(0.01))),
+            np.array(0.0),
+        )
+        found = {key: value for key, value in forward_numbers(passed).items() if key in self.known}
+        output = passed.post_activation[-1]
+        if isinstance(self.shape, RuleShape):
+            correct = (output[:, 0] == inputs["target", None][:, 0]).astype(float)
+            found["correct", None] = correct
+            found["right", None] = np.array(correct.sum())
+            return found
+        limit = float(inputs.get(("limit", None), np.array(0.5)))
+        first = 0 if s.outputs == 1 else 1
+        target, called = (mlp.classes(a, limit) for a in (inputs["target", None], output))
+        found["target_class", None], found["class", None] = target, called
+        found["correct", None] = (target == called).astype(float)
+        is_target, is_called = (
+            mlp.membership(numbers, self.shape.classes, first) for numbers in (target, called)
+        )
+        found["is_target", None], found["is_called", None] = is_target, is_called
+        found["confusion", None] = mlp.confusion(is_target, is_called)
+        right = found["correct", None].sum()
+        found["right", None] = np.array(right)
+        found["accuracy", None] = np.array(right / s.samples)
+        found["error", None] = np.array(passed.error)
+        if self.shape.boundary:
+            found["boundary_y", None] = self._boundary(inputs)
+        return found
+
+    def _boundary(self, inputs: Mapping[Key, Array]) -> Array:
+        """Where S_preA = 0: x2 = −(bias + w1 · x1) / w2; nowhere (NaN) where w2 is 0."""
+        w1, w2 = inputs["weights", 0][:, 0]
+        product = w1 * inputs["boundary_x", None]
+        if self.shape.network.biases:
+            product = inputs["biases", 0][0] + product
+        height: Array = -product / (w2 or np.nan)
+        return height
+
+    def draw(self, number: int, linked: Mapping[Key, Array]) -> Numbers:
+        """Return new givens, in turn on the kink of a unit step."""
+        del linked
+        shrink = 1.0
+        while True:
+            found = self._drawn(number, shrink)
+            if self.linked_keys or self._calm(found):
+                break
+            shrink /= 2
+        at_kink = number == 1 and "unit_step" in self.shape.network.activations
+        if at_kink and not self.shape_boundary():
+            parameters = ("weights", "biases")
+            found |= {key: np.zeros_like(a) for key, a in found.items() if key[0] in parameters}
+        return found
+
+    def _drawn(self, number: int, shrink: float) -> Numbers:
+        s = self.shape.network
+        rng = self.rng(number, (s.nodes, s.loss))
+        found: Numbers = {}
+        for key, quantity in self.known.items():
+            name = key[0]
+            if not quantity.given or key in self.linked_keys:
+                continue
+            if name == "target":
+                found[key] = self._targets(rng.randint(0, 1 << 30), quantity.shape)
+            elif name == "limit":
+                found[key] = np.array(at_random.number(rng, 0.25, 0.75))
+            elif name == "leaky_slope":
+                found[key] = np.array(at_random.number(rng, 0.0625, 0.5))
+            elif name == "weights":
+                reach = at_random.weights_reach(quantity.shape[0]) * shrink
+                found[key] = at_random.array(rng, quantity.shape, reach)
+            else:
+                found[key] = at_random.array(rng, quantity.shape, 2.0)
+        return found
+
+    def _calm(self, givens: Mapping[Key, Array]) -> bool:
+        """Tell whether no exponential comes near overflow."""
+        with np.errstate(all="ignore"):
+            numbers = self.numbers(givens, {})
+        pre = [array for (name, _), array in numbers.items() if name == "pre_activation"]
+        limit = at_random.calm_limit(self.shape.network.activations)
+        return max(float(np.abs(array).max()) for array in pre) < limit
+
+    def shape_boundary(self) -> bool:
+        """Tell whether a decision line is computed: it has no height for weights of 0."""
+        return isinstance(self.shape, ClassificationShape) and self.shape.boundary
+
+    def _targets(self, seed: int, shape: tuple[int, ...]) -> Array:
+        """Classes as targets: shares only where the loss takes them, else 0 and 1."""
+        s = self.shape.network
+        rng = self.rng(seed, "targets")
+        if s.loss in ("categorical_cross_entropy", "binary_cross_entropy"):
+            return at_random.targets(rng, s.loss, *shape)
+        return at_random.targets(rng, "perceptron", *shape)
+
+    def domain_problem(self, inputs: Mapping[Key, Array]) -> str:
+        """Return why the givens cannot be used, or nothing."""
+        return targets_problem(self.shape.network.loss, inputs["target", None])
+
+    def exact_beside(self, claim: Claim, place: Place) -> str | None:
+        """What is taken from elsewhere counts as exact."""
+        del claim, place
+        return "links"

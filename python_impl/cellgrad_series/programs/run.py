@@ -1,0 +1,353 @@
+"""A run: every update computed from where its own row starts.
+
+Since each row is checked from the weights that the row above holds, rows that agree bit
+for bit make the whole chain agree bit for bit; and where an engine computes in another
+precision, no row is blamed for what earlier ones have gathered.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cellgrad.case.quantities import Key, Quantity
+from cellgrad.mlp.activations import Array
+from cellgrad.mlp.run import Constants, State, Update, update_from, updates
+from cellgrad.mlp.step import Forward, forward
+from cellgrad.verify import random_numbers as at_random
+from cellgrad.verify.domain import targets_problem
+from cellgrad.verify.expected import step_numbers
+from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
+from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.map_sheet import Claim
+from cellgrad_series.parts.run import EVALUATED, START, RunShape
+
+_HALVINGS = 60
+_RANGES = {
+    "learning_rate": (0.125, 2.0),
+    "leaky_slope": (0.0625, 0.5),
+    "weight_decay": (0.0625, 0.5),
+    "momentum": (0.125, 0.875),
+    "beta1": (0.25, 0.875),
+    "beta2": (0.5, 0.9375),
+    "adam_epsilon": (0.0078125, 0.5),
+}
+"""Between which numbers the constants of a redraw lie."""
+
+
+class RunProgram(Program):
+    """A run.
+
+    Args:
+        name: the part.
+        shape: the run.
+        start: the part from whose starting weights it starts; empty if it has its own.
+        data: the part whose samples it uses, and the names of them there.
+    """
+
+    follows = True
+
+    def __init__(
+        self, name: str, shape: RunShape, start: str, data: tuple[str, Key, Key] | None
+    ) -> None:
+        super().__init__(name, shape.quantities())
+        self.shape, self.start, self.data = shape, start, data
+        samples = {("sample_input", None), ("sample_target", None)}
+        self.borrowed = frozenset(samples) if data else frozenset()
+
+    # what comes from elsewhere
+
+    def linked(self, held_by: HeldBy) -> Numbers:
+        """Return starting weights and samples, where other parts hold them."""
+        found: Numbers = {}
+        if self.start:
+            other = held_by(self.start)
+            found |= {key: other[key] for key in self._started()}
+        if self.data:
+            name, inputs, targets = self.data
+            other = held_by(name)
+            found["sample_input", None] = other[inputs]
+            found["sample_target", None] = other[targets]
+        return found
+
+    def drawn_from(self, drawn: Mapping[str, Mapping[Key, Array]]) -> Numbers:
+        """Return starting weights and samples, where other parts have drawn them."""
+        return self.linked(lambda name: drawn[name])
+
+    def _started(self) -> list[Key]:
+        return [key for key in self.known if key[0] in (f"{START}weights", f"{START}biases")]
+
+    # numbers
+
+    def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
+        """Return every number of every update, each from where its row starts."""
+        found: Numbers = {
+            key: np.full(quantity.shape, np.nan)
+            for key, quantity in self.known.items()
+            if not quantity.given
+        }
+        states = {name: self._starts(name, inputs, held) for name in self._remembered()}
+        for count, rows in self.shape.sizes().items():
+            chosen = np.array([self.shape.batch(row)[0] for row in rows])
+            samples = chosen[:, None] + np.arange(count)[None, :]
+            x, t = (inputs[f"sample_{name}", None][samples] for name in ("input", "target"))
+            rate = inputs["learning_rate", None]
+            update = update_from(
+                self.shape.structure(count),
+                self.shape.rule,
+                self._state(states, rows),
+                x,
+                t,
+                rate[rows] if rate.ndim else rate,
+                self._constants(inputs),
+            )
+            computed = {**update_numbers(update), ("input", None): x, ("target", None): t}
+            for key, values in computed.items():
+                if key in found:
+                    self._place(found[key], self.known[key], rows, count, values)
+        if self.shape.evaluated:
+            found.update(self._evaluation(inputs, held))
+        return found
+
+    @staticmethod
+    def _place(
+        target: Array, quantity: Quantity, rows: list[int], count: int, values: Array
+    ) -> None:
+        if quantity.per_sample:
+            target[rows, :count] = values
+        else:
+            target[rows] = values
+
+    def _remembered(self) -> list[str]:
+        names = ["weights", *(["biases"] if self.shape.step.biases else [])]
+        return [*names, *self.shape.state()]
+
+    def _starts(self, name: str, inputs: Mapping[Key, Array], held: Held) -> list[Array]:
+        """Return what each update starts from, layer by layer (one for a power of β)."""
+        left = f"new_{name}" if name in ("weights", "biases") else name
+        layers: list[int | None] = list(range(self.shape.step.layers))
+        if name.endswith("_power"):
+            layers = [None]
+        found = []
+        for k in layers:
+            first = inputs[START + name, k][None]
+            if (left, k) in self.known:
+                found.append(np.concatenate([first, held[left, k][:-1]]))
+            else:  # biases that stay as they are
+                found.append(np.broadcast_to(first, (self.shape.updates, *first.shape[1:])))
+        return found
+
+    def _state(self, starts: Mapping[str, list[Array]], rows: list[int]) -> State:
+        whole = len(rows) == self.shape.updates
+        picked = {
+            name: arrays if whole else [array[rows] for array in arrays]
+            for name, arrays in starts.items()
+        }
+        state = State(picked["weights"])
+        for name, arrays in picked.items():
+            setattr(state, name, arrays[0] if name.endswith("_power") else arrays)
+        return state
+
+    @staticmethod
+    def _constants(inputs: Mapping[Key, Array]) -> Constants:
+        standard = Constants()
+
+        def given(name: str, otherwise: Array) -> Array:
+            return inputs.get((name, None), otherwise)
+
+        return Constants(
+            float(given("leaky_slope", np.array(standard.leaky_slope))),
+            given("weight_decay", standard.weight_decay),
+            given("momentum", standard.momentum),
+            given("beta1", standard.beta1),
+            given("beta2", standard.beta2),
+            given("adam_epsilon", standard.epsilon),
+        )
+
+    def _evaluation(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
+        s = self.shape.step
+        weights = [held["new_weights", k] for k in range(s.layers)]
+        biases = None
+        if s.biases:
+            moving = ("new_biases", 0) in self.known
+            biases = [
+                held["new_biases", k] if moving else inputs[f"{START}biases", k]
+                for k in range(s.layers)
+            ]
+        count = self.shape.evaluated
+        structure = replace(s, samples=count, update="batch_mean", decay=False)
+        passed = forward(
+            structure,
+            weights,
+            biases,
+            inputs[f"{EVALUATED}input", None],
+            inputs[f"{EVALUATED}target", None],
+            self._constants(inputs).leaky_slope,
+            np.array(0.0),
+        )
+        return {
+            (EVALUATED + name, k): values
+            for (name, k), values in forward_numbers(passed).items()
+            if (EVALUATED + name, k) in self.known
+        }
+
+    # redraws
+
+    def draw(self, number: int, linked: Mapping[Key, Array]) -> Numbers:
+        """Return new givens from which the run stays calm."""
+        shrink = 1.0
+        for _ in range(_HALVINGS):
+            givens = self._drawn(number, linked, shrink)
+            if self._calm({**linked, **givens}):
+                break
+            shrink /= 2
+        return givens
+
+    def _drawn(self, number: int, linked: Mapping[Key, Array], shrink: float) -> Numbers:
+        rng = self.rng(number, (self.shape.step.nodes, self.shape.step.loss))
+        found = {
+            key: self._drawn_one(rng, quantity, shrink)
+            for key, quantity in self.known.items()
+            if quantity.given and key not in linked
+        }
+        if number == 1 and "unit_step" in self.shape.step.activations:
+            # on the kink: every sum is exactly 0
+            parameters = (f"{START}weights", f"{START}biases")
+            found |= {key: np.zeros_like(a) for key, a in found.items() if key[0] in parameters}
+        return found
+
+    def _drawn_one(self, rng: random.Random, quantity: Quantity, shrink: float) -> Array:
+        s, name, shape = self.shape.step, quantity.name, quantity.shape
+        if name.endswith("target"):
+            # targets that a logistic output can reach: beyond them it would only saturate
+            reachable = "binary_cross_entropy" if s.activations[-1] == "logistic" else s.loss
+            return at_random.targets(rng, reachable, shape[0], s.outputs)
+        if name in _RANGES or name.endswith("_power"):
+            low, high = _RANGES.get(name, (0.25, 0.875))
+            size = int(np.prod(shape))
+            values = [at_random.number(rng, low, high) for _ in range(size)]
+            smaller = shrink if name == "learning_rate" else 1.0
+            return np.array(values).reshape(shape) * smaller
+        reach = 0.5  # of what an optimiser remembers
+        if name == f"{START}weights":
+            reach = at_random.weights_reach(shape[0]) * shrink
+        elif name.endswith(("input", "biases")):
+            reach = 2.0
+        drawn = at_random.array(rng, shape, reach)
+        return np.abs(drawn) if name.endswith("second_moment") else drawn
+
+    def _calm(self, givens: Mapping[Key, Array]) -> bool:
+        """Tell whether no number of the run comes near overflow, its last weights included."""
+        s = self.shape.step
+        limit = at_random.calm_limit(s.activations)
+        first = self._state(
+            {name: self._first(name, givens) for name in self._remembered()},
+            list(range(self.shape.updates)),
+        )
+        rate, constants = givens["learning_rate", None], self._constants(givens)
+        inputs, targets = (givens[f"sample_{name}", None] for name in ("input", "target"))
+        with np.errstate(all="ignore"):
+            for update in updates(
+                self.shape.structure,
+                self.shape.rule,
+                first,
+                inputs,
+                targets,
+                (self.shape.batch(n) for n in range(self.shape.updates)),
+                (rate[n] if rate.ndim else rate for n in range(self.shape.updates)),
+                constants,
+            ):
+                if not _largest(update.step.pre_activation) < limit:
+                    return False
+                if not _largest(update.after.weights) < at_random.LARGE:
+                    return False
+            everything = replace(s, samples=self.shape.data, update="batch_mean", decay=False)
+            last = update.after
+            slope = constants.leaky_slope
+            passed = forward(
+                everything, last.weights, last.biases, inputs, targets, slope, np.array(0.0)
+            )
+        return _largest(passed.pre_activation) < limit
+
+    def _first(self, name: str, givens: Mapping[Key, Array]) -> list[Array]:
+        if name.endswith("_power"):
+            return [givens[START + name, None]]
+        return [givens[START + name, k] for k in range(self.shape.step.layers)]
+
+    # the rest
+
+    def mask(self, quantity: Quantity) -> NDArray[np.bool_]:
+        """Return at which indices a quantity has a value: the last batch may be smaller."""
+        whole = np.ones(quantity.shape, dtype=bool)
+        ragged = quantity.per_row and quantity.per_sample
+        if ragged and not quantity.name.startswith(EVALUATED):
+            for count, rows in self.shape.sizes().items():
+                whole[rows, count:] = False
+        return whole
+
+    def domain_problem(self, inputs: Mapping[Key, Array]) -> str:
+        """Return why the givens cannot be used, or nothing."""
+        loss = self.shape.step.loss
+        problem = targets_problem(loss, inputs["sample_target", None])
+        unseen = inputs.get((f"{EVALUATED}target", None))
+        return problem or ("" if unseen is None else targets_problem(loss, unseen))
+
+    def exact_beside(self, claim: Claim, place: Place) -> str | None:
+        """Each row starts from what the row above holds."""
+        del place
+        return "rows" if claim.key in self.known and self.known[claim.key].per_row else "self"
+
+    def names_samples(self) -> bool:
+        """Tell whether the sample is part of a scalar's name."""
+        return self.shape.step.samples > 1 or bool(self.shape.evaluated)
+
+
+def _largest(arrays: list[Array]) -> float:
+    return max(float(np.abs(array).max()) for array in arrays)
+
+
+def update_numbers(update: Update) -> Numbers:
+    """Return every quantity of an update by name and layer."""
+    found = step_numbers(update.step)
+    after = update.after
+    for name in (
+        "velocity",
+        "bias_velocity",
+        "first_moment",
+        "second_moment",
+        "bias_first_moment",
+        "bias_second_moment",
+    ):
+        for k, array in enumerate(getattr(after, name) or ()):
+            found[name, k] = array
+    for name in ("corrected_first_moment", "corrected_second_moment"):
+        for prefix in ("", "bias_"):
+            for k, array in enumerate(getattr(update, prefix + name) or ()):
+                found[prefix + name, k] = array
+    for name in ("beta1_power", "beta2_power"):
+        power = getattr(after, name)
+        if power is not None:
+            found[name, None] = power
+    return found
+
+
+def forward_numbers(passed: Forward) -> Numbers:
+    """Return every quantity of a forward pass by name and layer."""
+    found: Numbers = {
+        ("final_error", None): passed.final_error,
+        ("sample_error", None): passed.sample_error,
+        ("error", None): passed.error,
+    }
+    last = len(passed.pre_activation) - 1
+    for k, (pre, post) in enumerate(
+        zip(passed.pre_activation, passed.post_activation, strict=True)
+    ):
+        found["pre_activation", k], found["post_activation", k] = pre, post
+    if passed.exponential is not None and passed.exponential_sum is not None:
+        found["exponential", last] = passed.exponential
+        found["exponential_sum", last] = passed.exponential_sum
+    return found

@@ -1,0 +1,108 @@
+"""A sweep: the same samples with one or two parameters moved, a row a combination."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from cellgrad.case.quantities import Key
+from cellgrad.mlp.activations import Array
+from cellgrad.mlp.step import step_from
+from cellgrad.verify import random_numbers as at_random
+from cellgrad.verify.domain import targets_problem
+from cellgrad.verify.expected import step_numbers
+from cellgrad.verify.programs.program import Held, Numbers, Program
+from cellgrad_series.parts.sweep import SweepShape
+
+
+class SweepProgram(Program):
+    """A sweep.
+
+    Args:
+        name: the part.
+        shape: what is moved.
+    """
+
+    def __init__(self, name: str, shape: SweepShape) -> None:
+        super().__init__(name, shape.quantities())
+        self.shape = shape
+
+    def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
+        """Return every quantity of every row, and the surface where there is one."""
+        del held
+        s, rows = self.shape.step, self.shape.rows
+        layers = range(s.layers)
+
+        def stacked(name: str) -> list[Array]:
+            return [np.repeat(inputs[name, k][None], rows, axis=0) for k in layers]
+
+        moved = {"weights": stacked("weights"), "biases": stacked("biases") if s.biases else []}
+        values = np.array(
+            list(product(*(inputs["axis", n].tolist() for n in range(len(self.shape.counts)))))
+        )
+        for n, (name, layer, index) in enumerate(self.shape.swept):
+            everywhere: tuple[Any, ...] = (slice(None), *index)
+            moved[name][layer][everywhere] = values[:, n]
+        step = step_from(
+            s,
+            moved["weights"],
+            moved["biases"] if s.biases else None,
+            inputs["input", None],
+            inputs["target", None],
+            np.array(0.0),
+            float(inputs.get(("leaky_slope", None), np.array(0.01))),
+            inputs.get(("weight_decay", None), np.array(0.0)),
+        )
+        found = {}
+        for key, array in step_numbers(step).items():
+            if key in self.known:
+                found[key] = np.broadcast_to(array, self.known[key].shape)
+        if len(self.shape.counts) > 1:
+            found["swept", None] = values
+            found["surface", None] = found["error", None].reshape(self.shape.counts)
+        return found
+
+    def draw(self, number: int, linked: Mapping[Key, Array]) -> Numbers:
+        """Return new givens, small enough that no exponential comes near overflow."""
+        del linked
+        limit = at_random.calm_limit(self.shape.step.activations)
+        shrink = 1.0
+        while True:
+            found = self._drawn(number, shrink)
+            with np.errstate(all="ignore"):
+                numbers = self.numbers(found, {})
+            pre = [array for (name, _), array in numbers.items() if name == "pre_activation"]
+            if max(float(np.abs(array).max()) for array in pre) < limit:
+                return found
+            shrink /= 2
+
+    def _drawn(self, number: int, shrink: float) -> Numbers:
+        s = self.shape.step
+        rng = self.rng(number, (s.nodes, s.loss))
+        found: Numbers = {}
+        for key, quantity in self.known.items():
+            if not quantity.given:
+                continue
+            name = key[0]
+            if name == "target":
+                found[key] = at_random.targets(rng, s.loss, *quantity.shape)
+            elif name in ("leaky_slope", "weight_decay"):
+                found[key] = np.array(at_random.number(rng, 0.0625, 0.5))
+            elif name == "weights":
+                reach = at_random.weights_reach(quantity.shape[0]) * shrink
+                found[key] = at_random.array(rng, quantity.shape, reach)
+            else:
+                reach = 2.0 * shrink if name in ("axis", "biases") else 2.0
+                found[key] = at_random.array(rng, quantity.shape, reach)
+        return found
+
+    def domain_problem(self, inputs: Mapping[Key, Array]) -> str:
+        """Return why the givens cannot be used, or nothing."""
+        return targets_problem(self.shape.step.loss, inputs["target", None])
+
+    def names_samples(self) -> bool:
+        """Tell whether the sample is part of a scalar's name."""
+        return self.shape.step.samples > 1

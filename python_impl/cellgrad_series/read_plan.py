@@ -1,0 +1,399 @@
+"""Reading a book description: TOML, its schema, and what a schema cannot say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cellgrad import shipped
+from cellgrad.case.model import Case, Optimizer, Sample, Vector
+from cellgrad.case.quantities import Index, Key, quantities
+from cellgrad.case.read import read_case
+from cellgrad.case.selection import Parameter
+from cellgrad.case.structure import Structure
+from cellgrad.case.toml_document import toml_document
+from cellgrad.errors import CaseError, InputError
+from cellgrad.files import read_limited
+from cellgrad_series.parts.classification import ClassificationShape, RuleShape
+from cellgrad_series.parts.comparison import ComparisonShape
+from cellgrad_series.parts.function import FunctionShape
+from cellgrad_series.parts.run import RunShape
+from cellgrad_series.parts.sweep import SweepShape
+from cellgrad_series.parts.table import TableShape
+from cellgrad_series.plan import Chart, Part, Plan, Reference, Series
+from cellgrad_series.plan_of_case import class_constants, source_of
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+MAX_BYTES = 4 << 20
+_MAX_SHOWN = 120
+_EPSILON = 0.001
+
+Document = dict[str, Any]
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a book description and every case that it names.
+
+    Raises:
+        CaseError: no TOML, no book, or one whose parts do not go together.
+        InputError: a file cannot be read.
+    """
+    try:
+        document = _load(read_limited(path, MAX_BYTES))
+        return _Reader(path, document).plan()
+    except InputError as error:
+        raise error.within(path) from error
+
+
+def _load(data: bytes) -> Document:
+    document = toml_document(data, CaseError)
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
+
+    wrong = best_match(_validator().iter_errors(document))
+    if wrong is not None:
+        place = wrong.json_path.removeprefix("$").removeprefix(".") or "the document"
+        raise CaseError(
+            wrong.message[:_MAX_SHOWN], place=place, remedy="see reference/schema/book.schema.json"
+        )
+    return document
+
+
+@lru_cache(maxsize=1)
+def _validator() -> Validator:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
+
+    return Draft202012Validator(json.loads(shipped.schema("book").read_text("utf-8")))
+
+
+class _Reader:
+    def __init__(self, path: Path, document: Document) -> None:
+        self.path, self.document = path, document
+        self.cases: dict[str, Case] = {}
+        self.parts: list[Part] = []
+
+    def plan(self) -> Plan:
+        for n, item in enumerate(self.document["parts"]):
+            place = f"parts[{n}]"
+            try:
+                self._check_name(item["name"])
+                make: Callable[[Document], Part] = getattr(self, f"_{item['kind']}")
+                self.parts.append(make(item))
+            except CaseError as error:
+                if error.file:
+                    raise
+                inner = f"{place} ({item['name']})" + (f".{error.place}" if error.place else "")
+                raise CaseError(error.problem, place=inner, remedy=error.remedy) from error
+        plan = Plan(
+            self.document["id"],
+            self.document["title"],
+            tuple(self.parts),
+            tuple(_chart(item) for item in self.document.get("charts", ())),
+            self.document.get("part", 0),
+            tuple(self.document.get("about", ())),
+            tuple(self.document.get("try", ())),
+            self._sources(),
+        )
+        check_charts(plan)
+        return plan
+
+    def _sources(self) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for case in self.cases.values():
+            found.update(dict.fromkeys(source_of(case)))
+        return tuple(found)
+
+    def _check_name(self, name: str) -> None:
+        taken = {sheet.casefold() for part in self.parts for sheet in sheets_of(part)}
+        taken |= {"guide", "map", "charts"}
+        if name.casefold() in taken or name.endswith((" ", ".")):
+            raise CaseError(f"the name {name!r} is taken", remedy="choose another name")
+
+    def _case(self, name: str) -> Case:
+        if name not in self.cases:
+            beside = self.path.parent / f"{name}.json"
+            shipped_file = shipped.folder("reference") / "cases" / f"{name}.json"
+            self.cases[name] = read_case(beside if beside.is_file() else shipped_file)
+        return self.cases[name]
+
+    def _earlier(self, name: str, *kinds: str) -> Part:
+        for part in self.parts:
+            if part.name == name and part.kind in kinds:
+                return part
+        raise CaseError(
+            f"{name!r} is no earlier {' or '.join(kinds)}", remedy="name a part that stands above"
+        )
+
+    # one method a kind of part
+
+    def _step(self, item: Document) -> Part:
+        case = self._case(item["case"])
+        if "learning_rate" in item:
+            case = replace(case, learning_rate=float(item["learning_rate"]))
+        return Part(item["name"], case.structure(), case, item.get("caption", ""))
+
+    def _run(self, item: Document) -> Part:
+        case = _changed(self._case(item["case"]), item)
+        shape = RunShape.of(case, evaluate=item.get("evaluate", False))
+        name, start, data = item["name"], item.get("start", ""), item.get("data", "")
+        if start:
+            other = self._earlier(start, "run").shape
+            assert isinstance(other, RunShape)  # noqa: S101 - for the type checker
+            same = other.step.nodes == shape.step.nodes and other.step.biases == shape.step.biases
+            if not same:
+                raise CaseError(f"{start!r} is another network", place="start")
+        self._check_data(data, case, len(case.samples), "run", "rule", "validation", "sweep")
+        return Part(
+            name,
+            shape,
+            case,
+            item.get("caption", ""),
+            samples=() if data else case.samples,
+            validation=case.validation if shape.evaluated else (),
+            data_sheet="" if data else f"{name} data",
+            validation_sheet=f"{name} unseen" if shape.evaluated else "",
+            start=start,
+            data=data,
+        )
+
+    def _check_data(self, data: str, case: Case, count: int, *kinds: str) -> None:
+        if not data:
+            return
+        part = self._earlier(data, *kinds)
+        nodes = case.network.nodes
+        shape = part.shape
+        if isinstance(shape, RunShape):
+            has = (shape.data, shape.step.nodes[0], shape.step.outputs)
+        elif isinstance(shape, SweepShape):
+            has = (shape.step.samples, shape.step.nodes[0], shape.step.outputs)
+        else:
+            assert isinstance(shape, ClassificationShape | RuleShape)  # noqa: S101
+            has = (shape.samples, shape.network.nodes[0], shape.network.outputs)
+        if has != (count, nodes[0], nodes[-1]):
+            raise CaseError(
+                f"{data!r} has {has[0]} samples with {has[1]} inputs and {has[2]} outputs, "
+                f"this part takes {count} with {nodes[0]} and {nodes[-1]}",
+                place="data",
+            )
+
+    def _samples(self, case: Case, item: Document) -> tuple[Sample, ...]:
+        samples = case.validation if item.get("samples") == "validation" else case.samples
+        if not samples:
+            raise CaseError("the case has no validation samples", place="samples")
+        return samples
+
+    def _validation(self, item: Document) -> Part:
+        case = self._case(item["case"])
+        samples, data = self._samples(case, item), item.get("data", "")
+        weights, start = item.get("weights", ""), item.get("start", "")
+        if weights and start:
+            raise CaseError("takes its weights from one place only", place="weights")
+        for name, place in ((weights, "weights"), (start, "start")):
+            if name:
+                other = self._earlier(name, "run").shape
+                assert isinstance(other, RunShape)  # noqa: S101 - for the type checker
+                if other.step.nodes != case.network.nodes:
+                    raise CaseError(f"{name!r} is another network", place=place)
+        self._check_data(data, case, len(samples), "run", "rule", "validation")
+        shape = ClassificationShape.of(
+            case.structure_of(1) if case.update == "online" else case.structure_of(len(samples)),
+            len(samples),
+            boundary="boundary" in item,
+        )
+        line = item.get("boundary", ())
+        return Part(
+            item["name"],
+            shape,
+            case,
+            item.get("caption", ""),
+            samples=() if data else samples,
+            start=start,
+            data=data,
+            weights=weights,
+            values=(_vector(line),) if line else (),
+            constants=class_constants(case),
+        )
+
+    def _rule(self, item: Document) -> Part:
+        case = self._case(item["case"])
+        samples = self._samples(case, item)
+        shape = RuleShape.of(case.structure_of(1), len(samples))
+        return Part(item["name"], shape, case, item.get("caption", ""), samples=samples)
+
+    def _sweep(self, item: Document) -> Part:
+        case = self._case(item["case"])
+        swept: list[Parameter] = []
+        for one in item["sweep"]:
+            name = "weights" if "weights" in one else "biases"
+            layer, *index = one[name]
+            swept.append((name, layer, tuple(index)))
+        step = replace(case.structure_of(1), update="batch_sum", samples=len(case.samples))
+        values = tuple(_vector(one["values"]) for one in item["sweep"])
+        shape = SweepShape(
+            step, tuple(swept), tuple(len(v) for v in values), item.get("backward", False)
+        )
+        name = item["name"]
+        return Part(
+            name,
+            shape,
+            case,
+            item.get("caption", ""),
+            samples=case.samples,
+            data_sheet=f"{name} data",
+            values=values,
+        )
+
+    def _function(self, item: Document) -> Part:
+        values = _vector(item["values"])
+        return Part(
+            item["name"],
+            FunctionShape(item.get("activation", "logistic"), len(values)),
+            None,
+            item.get("caption", ""),
+            values=(values,),
+            constants={"epsilon": float(item.get("epsilon", _EPSILON))},
+        )
+
+    def _comparison(self, item: Document) -> Part:
+        runs = [self._earlier(name, "run").shape for name in item["runs"]]
+        updates = tuple(run.updates for run in runs if isinstance(run, RunShape))
+        return Part(
+            item["name"],
+            ComparisonShape(tuple(item["runs"]), updates),
+            None,
+            item.get("caption", ""),
+        )
+
+    def _table(self, item: Document) -> Part:
+        from cellgrad_series.experiment import read_experiment  # noqa: PLC0415 - rarely needed
+
+        experiment = read_experiment(item["data"])
+        rows = experiment.accuracies
+        return Part(
+            item["name"],
+            TableShape(len(rows), len(rows[0])),
+            None,
+            item.get("caption", ""),
+            values=(_vector(experiment.counts), *rows),
+            headings=("hidden nodes", "seed"),
+        )
+
+
+def _changed(case: Case, item: Document) -> Case:
+    """Return the case with what a part of the book overrides."""
+    if "optimizer" in item:
+        numbers: dict[str, Any] = {
+            name: value if isinstance(value, str) else float(value)
+            for name, value in item["optimizer"].items()
+        }
+        case = replace(case, optimizer=Optimizer(**numbers))
+    for name in ("epochs", "update", "batch_size"):
+        if name in item:
+            case = replace(case, **{name: item[name]})
+    rate = item.get("learning_rate")
+    if rate is not None:
+        case = replace(case, learning_rate=_vector(rate) if isinstance(rate, list) else float(rate))
+    if isinstance(case.learning_rate, tuple) and len(case.learning_rate) != case.updates():
+        raise CaseError(
+            f"{len(case.learning_rate)} learning rates for {case.updates()} updates",
+            place="learning_rate",
+        )
+    return case
+
+
+def _vector(values: Sequence[float]) -> Vector:
+    return tuple(float(value) for value in values)
+
+
+def sheets_of(part: Part) -> list[str]:
+    """Return the sheets of a part: its samples', if they have their own, then its own."""
+    return [name for name in (part.data_sheet, part.validation_sheet) if name] + [part.name]
+
+
+def _reference(item: Document) -> Reference:
+    rows = item.get("rows")
+    return Reference(
+        item["part"],
+        item["quantity"],
+        item.get("layer"),
+        tuple(item.get("index", ())),
+        (rows[0], rows[1]) if rows else None,
+    )
+
+
+def _chart(item: Document) -> Chart:
+    series = []
+    for one in item["series"]:
+        y = _reference(one)
+        x = replace(_reference(one["x"]), rows=y.rows) if "x" in one else None
+        series.append(Series(y, one.get("label", ""), x, one.get("points")))
+    return Chart(
+        item["title"],
+        item["kind"],
+        tuple(series),
+        _reference(item["x"]) if "x" in item else None,
+        item.get("x_title", ""),
+        item.get("y_title", ""),
+        item.get("points", False),
+        item.get("log_y", False),
+    )
+
+
+def check_charts(plan: Plan) -> None:
+    """Refuse a chart of something that no part computes.
+
+    Raises:
+        CaseError: a part or quantity is missing, or an index lies outside it.
+    """
+    for n, chart in enumerate(plan.charts):
+        references = [one.y for one in chart.series] + [one.x for one in chart.series if one.x]
+        for reference in [*references, *([chart.x] if chart.x else [])]:
+            place = f"charts[{n}]"
+            try:
+                part = plan.part(reference.part)
+            except KeyError as error:
+                raise CaseError(f"there is no part {reference.part!r}", place=place) from error
+            if isinstance(part.shape, Structure):
+                known = {quantity.key: quantity for quantity in quantities(part.shape)}
+            else:
+                known = {quantity.key: quantity for quantity in part.shape.quantities()}
+            key, index = charted(part, reference)
+            if key not in known:
+                raise CaseError(f"{reference.part!r} has no {reference.quantity!r}", place=place)
+            shape = known[key].shape
+            whole = chart.kind == "surface"
+            rest = shape[1:] if not whole else ()
+            fits = len(rest) == len(index) and all(
+                i < size for i, size in zip(index, rest, strict=True)
+            )
+            rows = reference.rows or (0, 0)
+            if not fits or not rows[0] <= rows[1] < shape[0]:
+                raise CaseError(
+                    f"{reference.quantity!r} of {reference.part!r} takes {len(rest)} numbers as "
+                    f"index, inside {list(shape)}",
+                    place=place,
+                )
+
+
+def charted(part: Part, reference: Reference) -> tuple[Key, Index]:
+    """Return the quantity that a chart's reference means, and the index after its rows.
+
+    ``weights`` of a run are those that each update starts from: the new ones of the row above.
+    ``swept`` of a sweep over one parameter are its values.
+    """
+    key, index = (reference.quantity, reference.layer), reference.index
+    if isinstance(part.shape, RunShape):
+        if reference.quantity in ("weights", "biases"):
+            key = (f"new_{reference.quantity}", reference.layer)
+        known = {quantity.key: quantity for quantity in part.shape.quantities()}.get(key)
+        if known and known.per_sample and len(index) == len(known.shape) - 2:
+            index = (0, *index)  # of a batch, the first sample unless it is said
+    one = isinstance(part.shape, SweepShape) and len(part.shape.counts) == 1
+    if one and key == ("swept", None):
+        key, index = ("axis", 0), ()
+    return key, index

@@ -1,0 +1,225 @@
+"""A sheet of rows: each row an update, a sample or a value, each quantity a group of columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import product
+
+from cellgrad.case.quantities import Index, Key, Quantity, node_name
+from cellgrad.case.structure import Structure
+from cellgrad.errors import WorkbookError
+from cellgrad.workbook import style
+from cellgrad.workbook.canvas import Canvas
+from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1
+from cellgrad_series.parts.equations import part_equation
+from cellgrad_series.parts.shape import Shape
+
+KIND = {
+    "input": "given",
+    "target": "given",
+    "final_error": "error",
+    "sample_error": "error",
+    "penalty": "error",
+    "error": "error",
+    "new_weights": "update",
+    "new_biases": "update",
+}
+"""The colour of a quantity's cells, where its name says it."""
+
+FORWARD = ("pre_activation", "exponential", "exponential_sum", "post_activation")
+WIDTH, GAP = 10.2, 1.6
+
+
+def kind_of(name: str) -> str:
+    """Return the colour of a quantity's cells."""
+    name = name.removeprefix("validation_")
+    if name in FORWARD:
+        return "forward"
+    return KIND.get(name, "gradient")
+
+
+@dataclass(slots=True)
+class Rows:
+    """Groups of columns, and where each scalar of a row stands.
+
+    Attributes:
+        canvas: the sheet.
+        shape: whose quantities they are.
+        structure: for the names of nodes; None where there are none.
+        label_row: the row of the groups' names; the equations and the single columns'
+            names stand in the two rows below.
+        first_row: of the numbers.
+        count: how many rows of numbers there are.
+        gap: whether a narrow empty column stands before each group.
+        last_column: the last one used.
+    """
+
+    canvas: Canvas
+    shape: Shape
+    structure: Structure | None
+    label_row: int
+    first_row: int
+    count: int
+    gap: bool = True
+    last_column: int = 1
+    columns: dict[tuple[Key, Index], int] = field(default_factory=dict)
+    groups: dict[Key, tuple[Quantity, int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse more rows than a sheet has."""
+        if self.first_row + self.count - 1 > MAX_ROW:
+            raise WorkbookError(
+                f"{self.count:,} rows, a sheet has {MAX_ROW:,}", remedy="take fewer updates"
+            )
+
+    def place(self, quantity: Quantity, *, look: str = "", width: float = WIDTH) -> None:
+        """Give a quantity its columns, and write their heads.
+
+        Raises:
+            WorkbookError: the sheet is not wide enough.
+        """
+        rest = list(product(*(range(size) for size in quantity.shape[1:])))
+        start = self.last_column + (2 if self.gap else 1)
+        self.last_column = start + len(rest) - 1
+        if self.last_column > MAX_COLUMN:
+            raise WorkbookError(
+                f"a row would need more than {MAX_COLUMN:,} columns",
+                remedy="take fewer nodes a layer or fewer samples a batch",
+            )
+        for n, index in enumerate(rest):
+            self.columns[quantity.key, index] = start + n
+        self.groups[quantity.key] = (quantity, start, self.last_column)
+        self._head(quantity, rest, start, width)
+        cells = self.cells(quantity.key)
+        if (look or kind_of(quantity.name)) != "given":
+            style.show_tiny_numbers(self.canvas.sheet, cells.address, a1(cells.top, cells.left))
+
+    def _head(self, quantity: Quantity, rest: list[Index], start: int, width: float) -> None:
+        put, row = self.canvas.text, self.label_row
+        put(row, start, quantity.label, "block")
+        equation = part_equation(self.shape, quantity)
+        if equation:
+            put(row + 1, start, equation, "equation wrapped")
+        if len(rest) > 1:
+            self.canvas.sheet.merge_cells(
+                start_row=row + 1, end_row=row + 1, start_column=start, end_column=self.last_column
+            )
+        for n, index in enumerate(rest):
+            put(row + 2, start + n, self._name(quantity, index), "node")
+        longest = max(len(quantity.label) + 1, min(len(equation) // 3 + 4, 16))
+        single = max(width, min(longest, 24)) if len(rest) == 1 else width
+        if len(rest) == 2:  # noqa: PLR2004 - a narrow group with a long name
+            single = max(width, longest / 2 + 1)
+        widths = {start + n: single for n in range(len(rest))}
+        self.canvas.widths({start - 1: GAP, **widths} if self.gap else widths)
+
+    def _name(self, quantity: Quantity, index: Index) -> str:
+        """Return what a column shows of its quantity: sample and node, or the two nodes."""
+        s, k = self.structure, quantity.layer
+        if s is None or not index:
+            return ""
+        if quantity.name.endswith(("weights", "weight_gradient", "velocity", "moment")) and (
+            len(index) == 2 and not quantity.per_sample  # noqa: PLR2004 - a matrix
+        ):
+            i, j = index
+            return f"{node_name(s, k or 0, i)}→{node_name(s, (k or 0) + 1, j)}"
+        parts = []
+        if quantity.per_sample:
+            if s.samples > 1 or quantity.name.startswith("validation_"):
+                parts.append(f"s{index[0] + 1}")
+            index = index[1:]
+        if index:
+            layer = 0 if quantity.name.endswith("input") else s.layers if k is None else k + 1
+            named = quantity.name not in ("swept", "is_target", "is_called")
+            parts.append(
+                node_name(s, layer, index[0]) if named else self._plain(quantity, index[0])
+            )
+        return " ".join(parts)
+
+    def _plain(self, quantity: Quantity, n: int) -> str:
+        if quantity.name == "swept":
+            return str(n + 1)
+        first = 0 if self.structure is not None and self.structure.outputs == 1 else 1
+        return f"class {n + first}"
+
+    def column(self, key: Key, rest: Index) -> int:
+        """Return the column of a scalar."""
+        return self.columns[key, rest]
+
+    def at(self, row: int, key: Key, rest: Index) -> str:
+        """Return the address of a scalar of a row, counted from 0."""
+        return a1(self.first_row + row, self.columns[key, rest])
+
+    def cells(self, key: Key) -> Range:
+        """Return the rectangle of a quantity: all rows of its columns."""
+        _, left, right = self.groups[key]
+        return self.canvas.area(self.first_row, left, self.count, right - left + 1)
+
+    def claim(self, key: Key, kind: str = "step", blocks: list[Block] | None = None) -> None:
+        """Enter a quantity in the Map.
+
+        Args:
+            key: which.
+            kind: of the claim.
+            blocks: the parts of its rectangle that are written; None: all of it.
+        """
+        quantity, left, _ = self.groups[key]
+        rest = quantity.shape[1:]
+        whole = blocks is None
+        for block in blocks or [Block(0, self.count, 0, _product(rest))]:
+            cells = self.canvas.area(
+                self.first_row + block.row, left + block.column, block.rows, block.columns
+            )
+            self.canvas.claim(
+                kind,
+                key,
+                quantity.label,
+                cells,
+                index_rule(rest, block),
+                quantity.equation,
+                quantity.defined_name if whole else "",
+            )
+
+    def numbers(self, heading: str) -> None:
+        """Number the rows in the first column, from 1."""
+        self.canvas.text(self.label_row, 1, heading, "block")
+        for n in range(self.count):
+            self.canvas.number(self.first_row + n, 1, n + 1, "count")
+        self.canvas.widths({1: 9})
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Part of a quantity's rectangle, counted from its top left corner."""
+
+    row: int
+    rows: int
+    column: int
+    columns: int
+
+
+def index_rule(rest: tuple[int, ...], block: Block) -> str:
+    """Return the rule by which the cells of a block have their indices."""
+    first = f"r+{block.row}" if block.row else "r"
+    column = f"c+{block.column}" if block.column else "c"
+    if not rest:
+        return first
+    if len(rest) == 1:
+        return f"{first}, {column}"
+    inner = _product(rest[1:])
+    if block.columns == inner and len(rest) == 2:  # noqa: PLR2004 - one row of the matrix
+        return f"{first}, {block.column // inner}, c"
+    return f"{first}, {column}//{inner}, {column}%{inner}"
+
+
+def _product(sizes: tuple[int, ...]) -> int:
+    found = 1
+    for size in sizes:
+        found *= size
+    return found
+
+
+def indices(shape: tuple[int, ...]) -> Iterator[Index]:
+    """Yield every index of an array."""
+    yield from product(*(range(size) for size in shape))

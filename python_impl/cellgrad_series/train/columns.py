@@ -1,0 +1,219 @@
+"""Which columns are the inputs and which the output.
+
+A column is named by its heading, its letters (``A``) or its position (``1`` is
+column A); ``A-C``, ``A:C`` and ``1-3`` are ranges. Where nothing is chosen, the
+columns headed output, target, expected, class or label are the output, or else the
+last ones; all others are inputs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cellgrad.errors import InputError
+from cellgrad.xlsx.addresses import column_letters, column_number
+from cellgrad_series.train.sheet import Table, counted, short
+
+_OUTPUT = re.compile(
+    r"(?:(?:target|expected|desired)[\s_.-]*)?(?:output|target|expected|class|label)s?[\s_.-]*\d*"
+)
+_COUNTER = re.compile(r"#|no\.?|nr\.?|n|id|i|index|row|number|sample|sample[\s_-]*(?:no\.?|id|#)")
+_RANGE = re.compile(r"([A-Za-z]{1,3}|[0-9]{1,5})\s*[-–:]\s*([A-Za-z]{1,3}|[0-9]{1,5})")
+_SINGLE = re.compile(r"[A-Za-z]{1,3}|[0-9]{1,5}")
+_NUMBERED = re.compile(r"(.*?)[\s_.\-\[\](){}]*[0-9]+[\])}]*")
+_CHOOSE = "choose the columns with --inputs and --output"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The columns of the inputs and of the outputs, in their order, 1-based."""
+
+    inputs: list[int]
+    outputs: list[int]
+
+
+def choose(table: Table, inputs: str | None, outputs: str | None, wanted: int) -> Chosen:
+    """Choose the columns of a table.
+
+    Args:
+        table: the table.
+        inputs: what ``--inputs`` says, if anything.
+        outputs: what ``--output`` says, if anything.
+        wanted: the network's outputs.
+
+    Raises:
+        InputError: a column is missing or ambiguous, or cannot be chosen safely.
+    """
+    chosen_inputs = None if inputs is None else _named(table, inputs, "--inputs")
+    chosen = None if outputs is None else _named(table, outputs, "--output")
+    if chosen_inputs is None:
+        _check_headings(table)
+    if chosen is None:
+        chosen = _default_outputs(table, chosen_inputs or [], wanted)
+    if chosen_inputs is None:
+        chosen_inputs = [column for column in table.columns() if column not in chosen]
+        if not chosen_inputs:
+            raise table.error("holds no columns for the inputs", _CHOOSE)
+        _refuse_counter(table, chosen_inputs[0])
+    both = set(chosen_inputs) & set(chosen)
+    if both:
+        raise table.error(
+            f"column {table.named(min(both))} is chosen as input and as output", _CHOOSE
+        )
+    return Chosen(chosen_inputs, chosen)
+
+
+def same(table: Table, first: Table, chosen: Chosen) -> Chosen:
+    """Return the columns of a second table that go with those of the first.
+
+    By their headings, in any order, where both have headings; else by position.
+
+    Raises:
+        InputError: a heading is missing or stands twice, or no choice is safe.
+    """
+    if not (table.headings and first.headings):
+        return choose(table, None, None, len(chosen.outputs))
+    columns = sorted(chosen.inputs + chosen.outputs)
+    if [_key(table.headings.get(c, "")) for c in columns] == [
+        _key(first.headings.get(c, "")) for c in columns
+    ]:
+        return chosen
+    return Chosen(
+        [_heading_of(table, first.headings[column], first) for column in chosen.inputs],
+        [_heading_of(table, first.headings[column], first) for column in chosen.outputs],
+    )
+
+
+def _key(heading: str) -> str:
+    return heading.casefold()
+
+
+def _heading_of(table: Table, heading: str, first: Table) -> int:
+    found = [c for c, text in table.headings.items() if _key(text) == _key(heading)]
+    if len(found) == 1:
+        return found[0]
+    problem = "stands twice" if found else f"is missing, which {first.path.name} has"
+    raise table.error(
+        f"the heading {short(heading)!r} {problem}",
+        _CHOOSE if found else f"it has {_headings(table)}; rename one, or {_CHOOSE}",
+        (table.heading_row, min(table.headings)),
+    )
+
+
+def _headings(table: Table) -> str:
+    shown = ", ".join(short(text) for text in list(table.headings.values())[:8])
+    return shown + (", …" if len(table.headings) > 8 else "")  # noqa: PLR2004 - what fits a line
+
+
+def _named(table: Table, text: str, option: str) -> list[int]:
+    """Return the columns that an option names.
+
+    Raises:
+        InputError: one is missing, ambiguous or named twice.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        if not part.strip():
+            raise InputError(f"{text!r} names an empty column", place=option, remedy="see --help")
+        found += _column(table, part.strip(), option)
+    for column in found:
+        if found.count(column) > 1:
+            raise table.error(f"{option} names column {table.named(column)} twice", "name it once")
+    return found
+
+
+def _column(table: Table, name: str, option: str) -> list[int]:
+    by_heading = [c for c, text in table.headings.items() if _key(text) == _key(name)]
+    if len(by_heading) > 1:
+        where = " and ".join(column_letters(column) for column in by_heading)
+        raise table.error(f"{option}: {short(name)!r} is the heading of {where}", "use the letters")
+    by_place = _by_place(name)
+    used = table.columns()
+    if by_heading and by_place and by_place[0] in used and by_place != by_heading:
+        raise table.error(
+            f"{option}: {short(name)!r} is the heading of column {column_letters(by_heading[0])} "
+            f"and the letter of another",
+            "use positions: 1 is column A",
+        )
+    if by_heading:
+        return by_heading
+    if by_place and all(column in used for column in by_place):
+        return by_place
+    headed = f"its headings are {_headings(table)}; " if table.headings else "it has no headings; "
+    raise table.error(
+        f"{option}: there is no column {short(name)!r}",
+        f"{headed}columns {column_letters(used[0])} to {column_letters(used[-1])} are used",
+    )
+
+
+def _by_place(name: str) -> list[int]:
+    """Return what letters, a position or a range stand for; nothing if it is neither."""
+    if _SINGLE.fullmatch(name):
+        return [_place(name)]
+    match = _RANGE.fullmatch(name)
+    if match is None:
+        return []
+    return list(range(_place(match[1]), _place(match[2]) + 1))
+
+
+def _place(text: str) -> int:
+    return int(text) if text.isdigit() else column_number(text)
+
+
+def _check_headings(table: Table) -> None:
+    """Refuse to leave out, or take in, a column without a heading in silence."""
+    if not table.headings:
+        return
+    for column in table.columns():
+        if column not in table.headings:
+            row = next(row for row, cells in table.rows.items() if column in cells)
+            raise table.error(
+                f"a value below a blank heading ({column_letters(column)}{table.heading_row})",
+                f"give the column a heading, or {_CHOOSE}",
+                (row, column),
+            )
+
+
+def _default_outputs(table: Table, inputs: list[int], wanted: int) -> list[int]:
+    columns = [column for column in table.columns() if column not in inputs]
+    if len(columns) < wanted + (not inputs):
+        what = f"{wanted} output columns" if wanted > 1 else "an output column"
+        raise table.error(
+            f"{counted(len(table.columns()), 'column')}, too few for the inputs and {what}",
+            f"add the column, or {_CHOOSE}",
+        )
+    named = [c for c in columns if _OUTPUT.fullmatch(_key(table.headings.get(c, "")))]
+    if len(named) == wanted:
+        return named
+    if named:
+        which = " and ".join(table.named(column) for column in named[:4])
+        raise table.error(
+            f"{which} could be the output{'s' if wanted > 1 else ''}, {wanted} is wanted", _CHOOSE
+        )
+    last = columns[-wanted:]
+    if not inputs and wanted == 1 and _continues(table, columns):
+        raise table.error(
+            f"there is no output column: {table.named(last[0])} looks like one more input",
+            "head it output, or " + _CHOOSE,
+        )
+    return last
+
+
+def _continues(table: Table, columns: list[int]) -> bool:
+    """Tell whether the last heading carries on a series such as x1, x2, x3."""
+    stems = [_NUMBERED.fullmatch(_key(table.headings.get(c, ""))) for c in columns[-2:]]
+    return all(stems) and len({stem[1] for stem in stems if stem}) == 1
+
+
+def _refuse_counter(table: Table, column: int) -> None:
+    """A column that counts the samples is no input; nor is one left out unasked."""
+    if not _COUNTER.fullmatch(_key(table.headings.get(column, ""))):
+        return
+    values = [cells.get(column) for cells in table.rows.values()]
+    if values in ([float(n) for n in range(len(values))], [n + 1.0 for n in range(len(values))]):
+        raise table.error(
+            f"column {table.named(column)} only counts the rows",
+            f"delete it, or {_CHOOSE}",
+            (table.heading_row, column),
+        )
