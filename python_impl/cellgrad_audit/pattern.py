@@ -68,7 +68,7 @@ def _layer(answer: Answer, slot: Slot) -> str:
 def _partly(answers: Sequence[Answer], reference: Hypothesis, precision: str) -> list[str]:
     """Name entries that explain some of the wrong probes, and say which they do not."""
     wrong = [n for n in range(len(answers)) if not reference.explains(n, precision)]
-    if len(wrong) < 2:  # noqa: PLR2004 - with one probe, some is all
+    if len(wrong) < 2:
         return []
     best: list[tuple[int, str]] = []
     for variant in variants():

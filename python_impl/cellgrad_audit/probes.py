@@ -65,7 +65,7 @@ def features(case: Case) -> set[str]:
     )
     for word, holds in (
         ("several outputs", network.nodes[-1] > 1),
-        ("two hidden layers", len(network.nodes) > 3),  # noqa: PLR2004 - input, two, output
+        ("two hidden layers", len(network.nodes) > 3),
         ("several updates", case.updates() > 1),
         (
             "a changing learning rate",

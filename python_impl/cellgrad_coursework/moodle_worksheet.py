@@ -105,7 +105,7 @@ def maximum(text: str) -> float | None:
         value = float(text.replace(",", "."))
     except ValueError:
         return None
-    return value if 0 < value < 1e9 else None  # noqa: PLR2004 - no grade is larger
+    return value if 0 < value < 1e9 else None
 
 
 def _first(plain: list[str], known: tuple[str, ...]) -> int | None:

@@ -118,7 +118,7 @@ class Stream:
         """Return a whole number from 0 to ``limit`` − 1, each as likely."""
         fair = (1 << 32) // limit * limit
         while True:
-            if len(self._bytes) < 4:  # noqa: PLR2004 - bytes of a draw
+            if len(self._bytes) < 4:
                 message = self._block.to_bytes(8, "big")
                 self._bytes = hmac.new(self._key, message, hashlib.sha256).digest()
                 self._block += 1

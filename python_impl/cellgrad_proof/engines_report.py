@@ -103,11 +103,11 @@ def shown_ulps(value: float) -> str:
     """Return a number of units of the last place in few characters."""
     if math.isinf(value):  # the exact value is 0, and this one is not
         return "∞"
-    if value and value < 0.05:  # noqa: PLR2004 - less than the first decimal shows
+    if value and value < 0.05:
         return "<0.1"
-    if value < 100:  # noqa: PLR2004 - with one decimal
+    if value < 100:
         return f"{value:.1f}"
-    return f"{value:.0f}" if value < 10_000 else f"{value:.0e}".replace("e+", "e")  # noqa: PLR2004
+    return f"{value:.0f}" if value < 10_000 else f"{value:.0e}".replace("e+", "e")
 
 
 def shown_digits(value: float) -> str:

@@ -110,6 +110,6 @@ def yes(facts: Mapping[str, str], name: str) -> bool:
 
 
 def _whole(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):  # noqa: PLR2004
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise CaseError(f"{name} should be a whole number, not {text[:20]!r}")
     return int(text)

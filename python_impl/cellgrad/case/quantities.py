@@ -63,7 +63,7 @@ def layer_letter(structure: Structure, layer: int) -> str:
         return "I"
     if layer == structure.layers:
         return "O"
-    return "H" if structure.layers == 2 else f"H{layer}"  # noqa: PLR2004 - one hidden layer
+    return "H" if structure.layers == 2 else f"H{layer}"
 
 
 def node_name(structure: Structure, layer: int, node: int) -> str:

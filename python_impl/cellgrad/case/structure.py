@@ -51,7 +51,7 @@ class Structure:
             object.__setattr__(self, "decay_biases", False)  # there is nothing to decay
 
     def _check_layers(self) -> None:
-        if len(self.nodes) < 2:  # noqa: PLR2004 - input and output
+        if len(self.nodes) < 2:
             raise CaseError(
                 f"a network needs an input and an output layer, this one has {len(self.nodes)}",
                 place="network.nodes",
@@ -88,7 +88,7 @@ class Structure:
                 place="network.activations",
                 remedy=_one_of(permitted),
             )
-        if self.loss == "perceptron" and len(self.nodes) != 2:  # noqa: PLR2004
+        if self.loss == "perceptron" and len(self.nodes) != 2:
             raise CaseError(
                 "the perceptron rule cannot reach hidden nodes",
                 place="network.nodes",

@@ -321,7 +321,7 @@ def _check_shapes(
         raise ShapeError("a network needs at least one layer of weights")
     width = None
     for k, layer in enumerate(weights):
-        if layer.ndim != 2 or (width is not None and layer.shape[0] != width):  # noqa: PLR2004
+        if layer.ndim != 2 or (width is not None and layer.shape[0] != width):
             raise ShapeError(f"weights[{k}] has shape {layer.shape}, expected ({width}, …)")
         width = layer.shape[1]
     expected = (inputs.shape[0] if inputs.ndim else 0, weights[0].shape[0])

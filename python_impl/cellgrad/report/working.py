@@ -68,7 +68,7 @@ def _print_givens(console: Console, step: Step, numbers: Numbers, decimals: int)
         if not quantity.given:
             continue
         values = numbers[quantity.key]
-        rows = [values] if values.ndim < 2 else list(values)  # noqa: PLR2004 - a matrix
+        rows = [values] if values.ndim < 2 else list(values)
         shown = "; ".join(
             " ".join(_number(float(v), decimals) for v in row.ravel()) for row in rows
         )

@@ -59,13 +59,13 @@ class Coverage:
         """Tell whether nothing is left to see."""
         return (
             not any(zero.any() for zero in self.zero.values())
-            and all(len(sides) == 2 for sides in self.seen.values())  # noqa: PLR2004
+            and all(len(sides) == 2 for sides in self.seen.values())
             and self.simple.complete()
         )
 
     def missing(self) -> list[Place]:
         """Return the cells of which something was not seen."""
-        found = {place for place, sides in self.seen.items() if len(sides) < 2}  # noqa: PLR2004
+        found = {place for place, sides in self.seen.items() if len(sides) < 2}
         found |= set(self.simple.missing())
         for number, zero in self.zero.items():
             cells = self.described.claims[number].cells

@@ -73,7 +73,7 @@ def mark_problem(mark: Value, answer: Value, result: float, decimals: int) -> st
     off = abs(answer - result) * 10.0**decimals
     if abs(off - 0.5) < _TIE:
         return None
-    expected = TICK if off < 0.5 else CROSS  # noqa: PLR2004 - half a unit of the last decimal
+    expected = TICK if off < 0.5 else CROSS
     return None if mark == expected else f"shows {mark}, {expected} belongs"
 
 

@@ -65,7 +65,7 @@ class Mismatch:
     @classmethod
     def unclaimed(cls, sheet: str, cell: str, formula: str) -> Mismatch:
         """Return a formula that the Map does not claim."""
-        short = formula if len(formula) <= 60 else f"{formula[:57]}…"  # noqa: PLR2004
+        short = formula if len(formula) <= 60 else f"{formula[:57]}…"
         return cls(
             "formula",
             sheet,

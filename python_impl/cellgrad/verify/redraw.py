@@ -203,7 +203,7 @@ class Tolerances:
         self.separable = differ if self.separable is None else self.separable | differ
         if self.draw == 1 or not values.size:
             return -1.0
-        if self.draw == 5:  # noqa: PLR2004 - see above
+        if self.draw == 5:
             return 2.0 ** math.ceil(math.log2(float(values[-1]) + 1))
         best, most = -1.0, None
         for low, high in itertools.pairwise(values.tolist()):
@@ -233,7 +233,7 @@ def answers(results: list[float], draw: int, decimals: int) -> list[float]:
     found = []
     for n, result in enumerate(results):
         away = math.copysign(unit, result / unit - round(result / unit))
-        turn = (n + draw) % 3 if draw <= 3 else 1  # noqa: PLR2004 - see above
+        turn = (n + draw) % 3 if draw <= 3 else 1
         found.append((math.nan, result + 0.45 * away, result - 0.55 * away)[turn])
     return found
 

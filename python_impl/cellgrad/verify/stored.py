@@ -198,4 +198,4 @@ def _close(a: str, b: str) -> bool:
 
 def _short(value: Value) -> str:
     text = "nothing" if value is None else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -49,7 +49,7 @@ class Canvas:
         """Write a number with every bit (openpyxl's own way keeps 16 digits)."""
         cell = self.sheet.cell(row, column)
         exact = float(value)
-        cell.value = str(int(exact)) if exact.is_integer() and abs(exact) < 1e15 else repr(exact)  # noqa: PLR2004
+        cell.value = str(int(exact)) if exact.is_integer() and abs(exact) < 1e15 else repr(exact)
         cell.data_type = "n"
         cell.style = style
 

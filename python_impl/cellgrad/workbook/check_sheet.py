@@ -179,7 +179,7 @@ class CheckSheet:
             parts = []
             if quantity.per_sample and self.s.samples > 1:
                 parts.append(f"s{index[0] + 1}")
-            if len(index) == 2:  # noqa: PLR2004 - sample and node
+            if len(index) == 2:
                 layer = self.s.layers if key[1] is None else key[1] + 1
                 parts.append(node_name(self.s, layer, index[1]))
             self.canvas.text(self.pass_top - 1, column, "  ".join(parts), "node")
@@ -215,12 +215,12 @@ class CheckSheet:
             samples = range(self.s.samples) if quantity.per_sample else (None,)
             for sample in samples:
                 first = () if sample is None else (sample, *(0 for _ in quantity.shape[1:]))
-                width = quantity.shape[1] if len(quantity.shape) == 2 else 1  # noqa: PLR2004
+                width = quantity.shape[1] if len(quantity.shape) == 2 else 1
                 cells = self.canvas.area(
                     self.pass_top, self.columns[quantity.key, first], self.pass_count, width
                 )
                 rule = "r" if sample is None else f"r, {sample}"
-                if len(quantity.shape) == 2:  # noqa: PLR2004
+                if len(quantity.shape) == 2:
                     rule += ", c"
                 self.canvas.claim(
                     "check",

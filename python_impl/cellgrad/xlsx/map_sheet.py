@@ -171,7 +171,7 @@ def read_map(book: Book) -> MapSheet | None:
     for row in sorted(rows):
         cells = rows[row]
         first = cells.get(1, "")
-        if first in KINDS and 6 in cells:  # noqa: PLR2004 - the column of the cells
+        if first in KINDS and 6 in cells:
             _read_row(result, row, cells, part)
         elif first and set(cells) == {1, 2}:
             if first == PART:

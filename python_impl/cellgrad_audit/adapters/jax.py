@@ -80,14 +80,14 @@ class Jax(Adapter):
     def _made(self, case: Case) -> tuple[Any, Any, Step]:
         made = self.built(case)
         parts = made if isinstance(made, tuple) else (made,)
-        if not 1 <= len(parts) <= 3 or not callable(parts[-1]):  # noqa: PLR2004
+        if not 1 <= len(parts) <= 3 or not callable(parts[-1]):
             kinds = ", ".join(type(part).__name__ for part in parts)
             raise self.wrong(
                 f"the function returned ({kinds})",
                 "return step, (params, step) or (params, state, step)",
             )
         params = parts[0] if len(parts) > 1 else self._pairs(case)
-        if len(parts) == 3:  # noqa: PLR2004 - with a state
+        if len(parts) == 3:
             return parts
 
         def step(params: Any, state: Any, x: Any, t: Any, rate: float) -> tuple[Any, Any]:
@@ -122,7 +122,7 @@ class Jax(Adapter):
                 "keep matrices of weights and vectors of biases only in params",
             )
         return Parameters(
-            [leaf.astype(np.float64) for leaf in leaves if leaf.ndim == 2],  # noqa: PLR2004
+            [leaf.astype(np.float64) for leaf in leaves if leaf.ndim == 2],
             [leaf.astype(np.float64) for leaf in leaves if leaf.ndim == 1],
         )
 

@@ -81,14 +81,14 @@ class PyTorch(Adapter):
             len(parts) not in (2, 3)
             or not isinstance(parts[0], nn.Module)
             or not hasattr(parts[1], "param_groups")
-            or not callable(parts[-1] if len(parts) == 3 else parts[0])  # noqa: PLR2004
+            or not callable(parts[-1] if len(parts) == 3 else parts[0])
         ):
             kinds = ", ".join(type(part).__name__ for part in parts)
             raise self.wrong(
                 f"the function returned ({kinds})",
                 "return (module, optimizer) or (module, optimizer, loss)",
             )
-        if len(parts) == 2:  # noqa: PLR2004 - without a loss
+        if len(parts) == 2:
             leaves = [m for m in parts[0].modules() if not list(m.children())]
             activated = bool(leaves) and isinstance(leaves[-1], nn.Sigmoid | nn.Softmax)
             return parts[0], parts[1], self._loss(case, logits=not activated)

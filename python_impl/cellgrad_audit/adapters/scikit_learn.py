@@ -164,7 +164,7 @@ def _check_classes(case: Case) -> None:
     if case.loss == "categorical_cross_entropy":
         refuse(
             "scikit-learn classifies two classes with one logistic output",
-            when=targets.shape[1] < 3,  # noqa: PLR2004
+            when=targets.shape[1] < 3,
         )
 
 

@@ -53,9 +53,9 @@ def _numbers(case: Case) -> list[str]:
 
 def _sizes(case: Case) -> list[str]:
     reasons = []
-    if case.network.nodes[-1] == 2:  # noqa: PLR2004
+    if case.network.nodes[-1] == 2:
         reasons.append("two outputs: a mean over them is a half")
-    if len(case.samples) == 2:  # noqa: PLR2004
+    if len(case.samples) == 2:
         reasons.append("two samples: a mean over them is a half")
     return reasons
 

@@ -49,10 +49,10 @@ def _layers(nodes: str | None) -> list[int] | None:
     if nodes is None:
         return None
     parts = re.split(r"\s*[,x-]\s*", nodes.strip())
-    numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 5]  # noqa: PLR2004
+    numbers = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 5]
     if (
         len(numbers) != len(parts)
-        or not 2 <= len(numbers) <= _MOST_LAYERS  # noqa: PLR2004 - input and output
+        or not 2 <= len(numbers) <= _MOST_LAYERS
         or not all(1 <= n <= _MOST_NODES for n in numbers)
     ):
         raise InputError(

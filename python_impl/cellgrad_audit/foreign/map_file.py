@@ -285,7 +285,7 @@ class _Reader:
     def _place(self, found: WorkbookMap, section: str, key: Key, entry: Any, place: str) -> None:
         quantity = found.quantities[key]
         pieces, options = self._area(entry, place)
-        matrix = len(quantity.shape) == 2 and not quantity.per_sample  # noqa: PLR2004
+        matrix = len(quantity.shape) == 2 and not quantity.per_sample
         for option, fits in (("transposed", matrix), ("samples", quantity.per_sample)):
             if option in options and not fits:
                 raise InputError(

@@ -115,7 +115,7 @@ def placement(
     Raises:
         InputError: the ranges do not hold so many cells, or not in this form.
     """
-    flipped = flipped and len(shape) == 2  # noqa: PLR2004 - only a matrix can lie on its side
+    flipped = flipped and len(shape) == 2
     axes = (1, 0) if flipped else tuple(range(len(shape)))
     wanted = int(np.prod(shape))
     count = sum(piece.height * piece.width for piece in pieces)
@@ -126,7 +126,7 @@ def placement(
             place=key,
             remedy="correct the range, or [network] nodes",
         )
-    if len(pieces) == 1 and len(shape) == 2 and 1 not in shape:  # noqa: PLR2004 - a matrix
+    if len(pieces) == 1 and len(shape) == 2 and 1 not in shape:
         rows, columns = (shape[axis] for axis in axes)
         area = pieces[0]
         if (area.height, area.width) != (rows, columns):

@@ -351,7 +351,7 @@ def _signed(text: str) -> tuple[str, int]:
 
 def plain(value: float) -> str:
     """Return a constant as a formula writes it, with every bit."""
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)  # noqa: PLR2004
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
 
 
 # evaluated

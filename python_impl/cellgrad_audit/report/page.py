@@ -229,9 +229,9 @@ def _case(probed: Probed, audit: Audit) -> Listed:
 def _share(worst: float | None) -> str:
     if worst is None:
         return ""
-    if math.isinf(worst) or worst > 1e6:  # noqa: PLR2004 - no need for its digits
+    if math.isinf(worst) or worst > 1e6:
         return "> 10⁶"
-    return f"{worst:.2f}" if worst < 100 else f"{worst:,.0f}"  # noqa: PLR2004
+    return f"{worst:.2f}" if worst < 100 else f"{worst:,.0f}"
 
 
 def _web(seen: Seen) -> str:

@@ -142,7 +142,7 @@ def one_line(text: str) -> str:
 
 def listed(words: Sequence[str]) -> str:
     """Return words with commas and an ``and``."""
-    if len(words) < 2:  # noqa: PLR2004
+    if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
 

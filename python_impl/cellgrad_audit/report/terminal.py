@@ -218,9 +218,9 @@ def _print_probes(console: Console, audit: Audit) -> None:
 
 
 def _share(worst: float) -> str:
-    if worst > 1e6:  # noqa: PLR2004 - no need for its digits
+    if worst > 1e6:
         return "> 10⁶"
-    return f"{worst:.2f}" if worst < 100 else f"{worst:,.0f}"  # noqa: PLR2004
+    return f"{worst:.2f}" if worst < 100 else f"{worst:,.0f}"
 
 
 def _print_scope(console: Console, audit: Audit) -> None:

@@ -289,7 +289,7 @@ class _AuditSheet:
         if self.grouped:
             heads += ["", "follows from"]
         for column, head in panels:
-            put(_HEAD_ROW - 1, column, head, "block" if column != 9 else "panel")  # noqa: PLR2004
+            put(_HEAD_ROW - 1, column, head, "block" if column != 9 else "panel")
         for n, head in enumerate(heads, start=1):
             put(_HEAD_ROW, n, head, "head")
         canvas.heights({1: 24, 2: 17, _HEAD_ROW: 28})

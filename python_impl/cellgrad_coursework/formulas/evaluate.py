@@ -168,7 +168,7 @@ class _Evaluation:
         if tree is None:
             raise FormulaProblemError(f"the name {name!r} is not defined")
         self.naming += 1
-        if self.naming > 16:  # noqa: PLR2004 - names that stand for names
+        if self.naming > 16:
             raise FormulaProblemError(f"the name {name!r} leads in a circle")
         self.world.budget.spend(sum(1 for _ in nodes(tree)))
         at, self.at = self.at, (self.at[0], 1, 1)
@@ -247,7 +247,7 @@ class _Evaluation:
 
     def let(self, args: Sequence[Node]) -> Value:
         """Return what LET comes to: names for parts of a formula, then the formula."""
-        if len(args) < 3 or len(args) % 2 == 0 or any(n[0] != "name" for n in args[:-1:2]):  # noqa: PLR2004
+        if len(args) < 3 or len(args) % 2 == 0 or any(n[0] != "name" for n in args[:-1:2]):
             raise FormulaProblemError("LET lacks a name, a value or a formula")
         before = self.local
         try:
@@ -304,7 +304,7 @@ def _spread(args: Sequence[Value]) -> int:
 def _cost(name: str, args: Sequence[Value]) -> int:
     """Return how many elements a function works through."""
     cost = _spread(args)
-    if name == "MMULT" and len(args) == 2 and isinstance(args[1], Area):  # noqa: PLR2004
+    if name == "MMULT" and len(args) == 2 and isinstance(args[1], Area):
         cost += _size(args[0]) * args[1].width
     return cost
 

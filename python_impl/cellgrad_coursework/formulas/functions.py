@@ -169,7 +169,7 @@ def _transpose(args: Sequence[Value]) -> Value:
 def _constant(value: Value, what: str) -> int:
     """Return a whole number that does not depend on the givens."""
     found = np.atleast_1d(np.asarray(number(value), dtype=np.float64))
-    if not np.isfinite(found).all() or (found != found[0]).any() or abs(found[0]) > 1e6:  # noqa: PLR2004
+    if not np.isfinite(found).all() or (found != found[0]).any() or abs(found[0]) > 1e6:
         raise FormulaProblemError(f"{what} depends on the givens")
     return int(found[0])
 
@@ -178,7 +178,7 @@ def _index(args: Sequence[Value]) -> Value:
     _demand(args, 2, 3)
     area = args[0] if isinstance(args[0], Area) else Area([[args[0]]])
     row = _constant(args[1], "the row of INDEX")
-    column = _constant(args[2], "the column of INDEX") if len(args) > 2 else None  # noqa: PLR2004
+    column = _constant(args[2], "the column of INDEX") if len(args) > 2 else None
     if column is None:  # one line of cells takes one number
         row, column = (1, row) if area.height == 1 else (row, 1 if area.width == 1 else 0)
     if not (0 <= row <= area.height and 0 <= column <= area.width):
@@ -302,7 +302,7 @@ def chosen(condition: Number, yes: Value, no: Value) -> Value:
 
 def _if(args: Sequence[Value]) -> Value:
     _demand(args, 2, 3)
-    no: Value = args[2] if len(args) > 2 else Logical(0.0)  # noqa: PLR2004
+    no: Value = args[2] if len(args) > 2 else Logical(0.0)
     return elementwise(
         lambda c, a, b: chosen(truth(c), 0.0 if a is None else a, 0.0 if b is None else b),
         args[0], args[1], no,
@@ -349,7 +349,7 @@ def _sumif(args: Sequence[Value]) -> Value:
         raise FormulaProblemError("SUMIF with a criterion about texts")
     compare = _COMPARE[match[1] or "=" if match else "="]
     limit = float(match[2]) if match else number(told)
-    tested, summed = _areas((args[0], args[-1] if len(args) > 2 else args[0]), 2)  # noqa: PLR2004
+    tested, summed = _areas((args[0], args[-1] if len(args) > 2 else args[0]), 2)
     total: Number = 0.0
     for value, counted in zip(tested.values(), summed.values(), strict=True):
         if isinstance(value, (float, np.ndarray)) and isinstance(counted, (float, np.ndarray)):

@@ -78,7 +78,7 @@ def number(value: Value) -> Number:
 def number_of_text(text: str) -> float:
     """Return the number that a text stands for in arithmetic; NaN for none."""
     plain = text.strip()
-    if len(plain) > 40 or not plain.isascii() or "_" in plain:  # noqa: PLR2004 - longer than any
+    if len(plain) > 40 or not plain.isascii() or "_" in plain:
         return math.nan
     try:
         found = float(plain)

@@ -230,7 +230,7 @@ class _SheetReader:
     def _number(self, text: str | None, default: int) -> int:
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit() and len(text) < 8 and 0 < int(text) <= MAX_ROW):  # noqa: PLR2004
+        if not (text.isascii() and text.isdigit() and len(text) < 8 and 0 < int(text) <= MAX_ROW):
             self._refuse()
         return int(text)
 
@@ -270,7 +270,7 @@ class _SheetReader:
 
     def _shared_text(self, text: str, entry: Entry) -> Raw:
         texts = self.submission.texts()
-        if text.isascii() and text.isdigit() and len(text) < 10 and int(text) < len(texts):  # noqa: PLR2004
+        if text.isascii() and text.isdigit() and len(text) < 10 and int(text) < len(texts):
             return texts[int(text)]
         entry.problem = "it refers to a text that is missing"
         return None

@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> int:
     Raises:
         InputError: there is no manifest, or a file cannot be written.
     """
-    if not 1 <= len(arguments) <= 2:  # noqa: PLR2004 - manifest and repository
+    if not 1 <= len(arguments) <= 2:
         raise InputError("git takes a manifest and a repository", remedy="git MANIFEST [FOLDER]")
     manifest = read_manifest(Path(arguments[0]))
     grade = grade_folder(manifest, Path(arguments[1] if len(arguments) > 1 else "."))

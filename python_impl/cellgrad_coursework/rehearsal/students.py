@@ -459,7 +459,7 @@ def _embedded(work: Work) -> More:
     for n in cells:
         formula, slot = work.cells[n].formula, work.slot(n)
         found = [] if ":" in formula else list(dict.fromkeys(references(formula)))
-        if len(found) < 2:  # noqa: PLR2004 - else it is a constant
+        if len(found) < 2:
             continue
         read = work.key.slot_at[(work.key.places[slot][0], *parse_a1(found[0]))]
         wrong = replaced(formula, {found[0]: f"({float(work.real[read])!r})"})
@@ -611,4 +611,4 @@ def rewritten(formula: str, rng: random.Random) -> str:
     if len(factors) > 1 and not re.search(r"[-+/(]", formula):
         return f"PRODUCT({','.join(reversed(factors))})"
     absolute = REFERENCE.sub(lambda match: f"${match[2]}${match[4]}", formula)
-    return f"({absolute})*1" if rng.random() < 0.5 else f"+({absolute})"  # noqa: PLR2004 - a coin
+    return f"({absolute})*1" if rng.random() < 0.5 else f"+({absolute})"

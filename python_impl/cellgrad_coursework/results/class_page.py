@@ -162,6 +162,6 @@ def _mistakes(manifest: Manifest, graded: list[Record]) -> list[MistakeLine]:
     for title, count in sorted(students.items(), key=lambda item: (-item[1], item[0])):
         ranked = sorted(places[title].items(), key=lambda item: (-item[1], item[0]))
         shown = [f"{manifest.cells[place].label} ({times})" for place, times in ranked[:6]]
-        more = [f"and {len(ranked) - 6} more"] if len(ranked) > 6 else []  # noqa: PLR2004
+        more = [f"and {len(ranked) - 6} more"] if len(ranked) > 6 else []
         lines.append(MistakeLine(title, count, ", ".join([*shown, *more])))
     return lines

@@ -161,7 +161,7 @@ class Store:
         with self.path.open("rb") as file:
             for line in file:
                 parts = line.split(b"\t", 3)
-                whole = line.endswith(b"\n") and len(parts) == 4  # noqa: PLR2004 - as written
+                whole = line.endswith(b"\n") and len(parts) == 4
                 if not whole or parts[0] != _checksum(b"\t".join(parts[1:])):
                     break
                 self._remember(parts[1].decode(), end, line, parts[2] == b"1")

@@ -82,7 +82,7 @@ def _of_largest(args: tuple[Term, ...], by: Leaf) -> Term:
     if all(slope == ZERO for slope in slopes):
         return ZERO
     constant = [n for n, slope in enumerate(slopes) if slope == ZERO]
-    if len(args) != 2 or not constant:  # noqa: PLR2004 - a number and what moves
+    if len(args) != 2 or not constant:
         raise FormulaError("MAX of several numbers that move has no derivative here")
     moving = 1 - constant[0]
     return terms.choice(terms.compare(">", args[moving], args[constant[0]]), slopes[moving], ZERO)

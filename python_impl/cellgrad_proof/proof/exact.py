@@ -159,7 +159,7 @@ class Exact:
 
     def _largest(self, args: list[Element]) -> Element:
         zero = [arg for arg in args if not arg[0]]
-        if len(args) == 2 and zero:  # noqa: PLR2004 - MAX(0, z)
+        if len(args) == 2 and zero:
             x = args[0] if args[1] is zero[0] else args[1]
             return self.multiply([x, self.positive(x)])
         for known, value in self._calls.setdefault("MAX", []):

@@ -89,7 +89,7 @@ class Residues:
         return self.drawn(name, x)
 
     def _largest(self, args: list[int]) -> int:
-        if len(args) == 2 and 0 in args:  # noqa: PLR2004 - MAX(0, z)
+        if len(args) == 2 and 0 in args:
             x = args[1] if args[0] == 0 else args[0]
             condition = self.positive(x)
             result = x * condition % PRIME

@@ -63,7 +63,7 @@ def elsewhere(place: tuple[str, int, int]) -> Role:
 def total(terms: Iterable[Term]) -> Term:
     """Return a sum; what is 0 is left out."""
     parts = [term for term in terms if term != ZERO]
-    if len(parts) < 2:  # noqa: PLR2004 - no sum of one
+    if len(parts) < 2:
         return parts[0] if parts else ZERO
     return ("sum", tuple(parts))
 

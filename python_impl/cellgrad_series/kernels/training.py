@@ -97,6 +97,6 @@ class Training:
         """
         given: NDArray[np.float64] = np.asarray(inputs, dtype=np.float64)
         wanted = self._plan.nodes[0]
-        if given.ndim != 2 or given.shape[1] != wanted:  # noqa: PLR2004 - rows and columns
+        if given.ndim != 2 or given.shape[1] != wanted:
             raise ShapeError(f"inputs have shape {given.shape}, expected (samples, {wanted})")
         return arrays.outputs(self._plan, self._state.parameters, given, Ordered())

@@ -49,7 +49,7 @@ class ComparisonShape(Shape):
         """
         runs = tuple(name.strip() for name in words.word(facts, "runs").split(";"))
         counts = words.word(facts, "updates").split()
-        if not all(n.isascii() and n.isdigit() and len(n) < 8 for n in counts):  # noqa: PLR2004
+        if not all(n.isascii() and n.isdigit() and len(n) < 8 for n in counts):
             raise CaseError("the numbers of updates cannot be read")
         return cls(runs, tuple(int(n) for n in counts))
 

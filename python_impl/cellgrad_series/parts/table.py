@@ -31,7 +31,7 @@ class TableShape(Shape):
 
     def __post_init__(self) -> None:
         """Refuse what has no spread, or does not fit a written-out sum."""
-        if self.rows < 1 or not 2 <= self.columns <= MOST_COLUMNS:  # noqa: PLR2004
+        if self.rows < 1 or not 2 <= self.columns <= MOST_COLUMNS:
             raise CaseError(f"a table takes rows of 2 to {MOST_COLUMNS} numbers", place="data")
 
     def facts(self) -> Facts:

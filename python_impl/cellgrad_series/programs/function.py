@@ -50,7 +50,7 @@ class FunctionProgram(Program):
         del linked
         rng = self.rng(number, self.shape.activation)
         x = at_random.array(rng, (self.shape.rows,), 8.0)
-        x[(number - 1) % 2 :: 2] *= 0.0 if number <= 2 else 1.0  # noqa: PLR2004
+        x[(number - 1) % 2 :: 2] *= 0.0 if number <= 2 else 1.0
         return {
             ("x", None): x,
             ("epsilon", None): np.array(2.0 ** -rng.randint(2, 8)),

@@ -179,7 +179,7 @@ class ClassificationSheet:
         return f"{top}:{bottom}"
 
     def _total(self, name: str) -> str:
-        if self.n <= 16:  # noqa: PLR2004 - as in every sum: written out as far as it can be read
+        if self.n <= 16:
             return added([self.rows.at(n, (name, None), ()) for n in range(self.n)])
         return f"SUM({self._column((name, None), ())})"
 

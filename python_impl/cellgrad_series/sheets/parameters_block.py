@@ -80,7 +80,7 @@ class ParametersBlock:
         top, left = self._place(key, tuple(0 for _ in quantity.shape))
         bottom, right = self._place(key, tuple(n - 1 for n in quantity.shape))
         cells = self.canvas.area(top, left, bottom - top + 1, right - left + 1)
-        rule = "r, c" if len(quantity.shape) == 2 else "c"  # noqa: PLR2004 - a matrix
+        rule = "r, c" if len(quantity.shape) == 2 else "c"
         kind = "given" if link is None else "step"
         self.canvas.claim(kind, key, quantity.label, cells, rule, "", quantity.defined_name)
 

@@ -109,7 +109,7 @@ class Rows:
             put(row + 2, start + n, self._name(quantity, index), "node")
         longest = max(len(quantity.label) + 1, min(len(equation) // 3 + 4, 16))
         single = max(width, min(longest, 24)) if len(rest) == 1 else width
-        if len(rest) == 2:  # noqa: PLR2004 - a narrow group with a long name
+        if len(rest) == 2:
             single = max(width, longest / 2 + 1)
         widths = {start + n: single for n in range(len(rest))}
         self.canvas.widths({start - 1: GAP, **widths} if self.gap else widths)
@@ -120,7 +120,7 @@ class Rows:
         if s is None or not index:
             return ""
         if quantity.name.endswith(("weights", "weight_gradient", "velocity", "moment")) and (
-            len(index) == 2 and not quantity.per_sample  # noqa: PLR2004 - a matrix
+            len(index) == 2 and not quantity.per_sample
         ):
             i, j = index
             return f"{node_name(s, k or 0, i)}→{node_name(s, (k or 0) + 1, j)}"
@@ -208,7 +208,7 @@ def index_rule(rest: tuple[int, ...], block: Block) -> str:
     if len(rest) == 1:
         return f"{first}, {column}"
     inner = _product(rest[1:])
-    if block.columns == inner and len(rest) == 2:  # noqa: PLR2004 - one row of the matrix
+    if block.columns == inner and len(rest) == 2:
         return f"{first}, {block.column // inner}, c"
     return f"{first}, {column}//{inner}, {column}%{inner}"
 

@@ -103,7 +103,7 @@ def _heading_of(table: Table, heading: str, first: Table) -> int:
 
 def _headings(table: Table) -> str:
     shown = ", ".join(short(text) for text in list(table.headings.values())[:8])
-    return shown + (", …" if len(table.headings) > 8 else "")  # noqa: PLR2004 - what fits a line
+    return shown + (", …" if len(table.headings) > 8 else "")
 
 
 def _named(table: Table, text: str, option: str) -> list[int]:

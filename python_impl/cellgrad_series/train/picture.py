@@ -127,7 +127,7 @@ def _draw_errors(axes: Any, result: Result) -> None:
     window = _window(result, len(errors))
     shown, several = errors, result.curve.length
     each = "each update" if several == 1 else f"mean of {several:,} updates"
-    few = len(errors) <= 60  # noqa: PLR2004 - single updates can be told apart
+    few = len(errors) <= 60
     style: dict[str, Any] = {"marker": "." if few else "", "ms": 4}
     if window > 1:
         shown = _running_mean(errors, window)
@@ -189,7 +189,7 @@ def _running_mean(values: Floats, window: int) -> Floats:
 def _what_was_learnt(result: Result) -> Callable[[Any, Any, Result, Sequence[str]], None]:
     classes = _shown(result).accuracy is not None
     outputs = result.case.network.nodes[-1]
-    if result.case.network.nodes[0] == 2 and (classes or outputs == 1):  # noqa: PLR2004 - a plane
+    if result.case.network.nodes[0] == 2 and (classes or outputs == 1):
         return _draw_plane
     if not classes:
         return _draw_targets
@@ -224,7 +224,7 @@ def _draw_plane(figure: Any, axes: Any, result: Result, inputs: Sequence[str]) -
     _draw_samples(axes, result, sets, colour)
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
-    names = list(inputs) if len(inputs) == 2 else ["input 1", "input 2"]  # noqa: PLR2004
+    names = list(inputs) if len(inputs) == 2 else ["input 1", "input 2"]
     axes.set_xlabel(_cut(names[0], 40), parse_math=False)
     axes.set_ylabel(_cut(names[1], 40), parse_math=False)
     axes.set_title(f"What was learnt  ·  {_name_and_mark(result)}")
@@ -305,15 +305,15 @@ def _draw_samples(
         size = float(np.clip(2_200 / len(chosen), 7, 34))
         drawn = axes.scatter(
             points[chosen, 0], points[chosen, 1], s=size, zorder=3, **colour(targets),
-            edgecolors="white", linewidths=0.7 if size > 12 else 0.0,  # noqa: PLR2004
+            edgecolors="white", linewidths=0.7 if size > 12 else 0.0,
         )  # fmt: skip
         if hollow and classes:
             drawn.set_edgecolors(drawn.get_facecolors())
             drawn.set_facecolors("white")
-            drawn.set_linewidths(1.5 if size > 12 else 0.9)  # noqa: PLR2004
+            drawn.set_linewidths(1.5 if size > 12 else 0.9)
         elif hollow:  # the colour is the target, so only the edge tells them apart
             drawn.set_edgecolors(INK)
-            drawn.set_linewidths(1.2 if size > 12 else 0.5)  # noqa: PLR2004
+            drawn.set_linewidths(1.2 if size > 12 else 0.5)
         some = "" if len(chosen) == len(points) else f", {len(chosen):,} of {len(points):,}"
         edge = (PALE if classes else INK) if hollow else "none"
         handles.append(handle(name + some, edge, "white" if hollow and classes else PALE))
@@ -389,14 +389,14 @@ def _draw_confusion(_: Any, axes: Any, result: Result, __: Sequence[str]) -> Non
     blues = LinearSegmentedColormap.from_list("", ["#ffffff", LINE])
     axes.imshow(shares, cmap=blues, vmin=0, vmax=1)
     size = len(counts)
-    if size <= 12:  # noqa: PLR2004 - numbers of a readable size
+    if size <= 12:
         for row in range(size):
             for column in range(size):
                 axes.text(
                     column, row, f"{counts[row, column]:,.0f}", ha="center", va="center",
                     color="white" if shares[row, column] > THRESHOLD else INK,
                 )  # fmt: skip
-    if size <= 20:  # noqa: PLR2004 - every class named
+    if size <= 20:
         axes.set_xticks(range(size), [str(n + 1) for n in range(size)])
         axes.set_yticks(range(size), [str(n + 1) for n in range(size)])
         axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)

@@ -179,8 +179,8 @@ def error_text(error: float) -> str:
         return "infinite"
     if error == 0:
         return "0"
-    small = error and abs(error) < 1e-4  # noqa: PLR2004 - fewer than three digits would be left
-    return f"{error:.3e}" if small or abs(error) >= 1e9 else f"{error:.6f}"  # noqa: PLR2004
+    small = error and abs(error) < 1e-4
+    return f"{error:.3e}" if small or abs(error) >= 1e9 else f"{error:.6f}"
 
 
 def accuracy_text(found: Accuracy) -> str:
@@ -217,7 +217,7 @@ def _print_score(console: Console, name: str, score: Score) -> None:
 def _confusion(found: Accuracy, *, single: bool) -> Table:
     names = [str(n if single else n + 1) for n in range(len(found.confusion))]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    wide = len(names) > 4  # noqa: PLR2004 - what fits a line with the word
+    wide = len(names) > 4
     table.add_column("predicted" if wide else "", justify="right")
     for name in names:
         table.add_column(name if wide else f"predicted {name}", justify="right")

@@ -184,7 +184,7 @@ class WorkbookPass(Pass):
             self.refuse(f"{self.name} holds no workbook")
         if tag == f"{MAIN}sheet":
             name = attributes.get("name", "")
-            if not name or len(name) > 31:  # noqa: PLR2004 - Excel's limit
+            if not name or len(name) > 31:
                 self.refuse("a sheet with an unusual name")
             self._sheets.append((name, attributes.get(_RELATIONSHIPS, "")))
             if len(self._sheets) > MAX_SHEETS:

@@ -353,7 +353,7 @@ class SheetPass(Pass):
         return self._whole(text[len(letters) :], MAX_ROW, "row"), _COLUMNS[letters]
 
     def _whole(self, text: str, most: int, what: str) -> int:
-        plain = text.isascii() and text.isdigit() and len(text) <= 7  # noqa: PLR2004 - as most
+        plain = text.isascii() and text.isdigit() and len(text) <= 7
         if not plain or not 0 < int(text) <= most:
             self.refuse(f"{what} {text[:20]!r} lies outside a sheet", place=self.sheet)
         return int(text)

@@ -87,7 +87,7 @@ class SweepPart(Part):
             return
         wanted: dict[Place, tuple[Place | None, str]] = {}
         for place, entry in self.atlas.of_part(self.name):
-            if entry.name == "surface" and len(entry.at) == 2:  # noqa: PLR2004
+            if entry.name == "surface" and len(entry.at) == 2:
                 row = entry.at[0] * self.shape.counts[1] + entry.at[1]
                 wanted[place] = (self.place("error", None, (row,)), "E of its combination")
         yield from self.copies(wanted)

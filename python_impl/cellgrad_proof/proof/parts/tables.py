@@ -81,7 +81,7 @@ class ComparisonPart(Part):
         """Yield one block of all copies."""
         wanted: dict[Place, tuple[Place | None, str]] = {}
         for place, entry in self.atlas.of_part(self.name):
-            if entry.name == "error" and len(entry.at) == 2:  # noqa: PLR2004 - update, run
+            if entry.name == "error" and len(entry.at) == 2:
                 update, run = entry.at
                 source = None
                 if run < len(self.shape.runs):
