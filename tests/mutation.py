@@ -26,9 +26,9 @@ from cellgrad.verify import described as describing
 from cellgrad.verify.described import Described
 from cellgrad.verify.result import Report
 from cellgrad.verify.verifier import DRAWS, Verifier
-from cellgrad.xlsx.addresses import Range, a1
+from cellgrad.xlsx.addresses import Place, Range, a1
 from cellgrad.xlsx.book import Book, SheetCells, read_book
-from cellgrad.xlsx.formula import Node, Place, parse, references, tree_of
+from cellgrad.xlsx.formula import Node, parse, references, tree_of
 
 # trees to texts
 

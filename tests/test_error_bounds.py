@@ -16,8 +16,9 @@ from cellgrad.build import workbook_bytes
 from cellgrad.compare.numbers import compare_block
 from cellgrad.compare.texts import numbers_in, shows
 from cellgrad.errors import WorkbookError
+from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.book import Book, SheetCells, read_book
-from cellgrad.xlsx.formula import FormulaError, parse, tree_of
+from cellgrad.xlsx.formula import parse, tree_of
 from test_mlp import cases
 from test_workbooks import as_case
 

@@ -13,11 +13,12 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.formula import ArrayFormula
 
 from cellgrad.build import workbook_bytes
+from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
 from cellgrad_coursework.formulas.cache import Formulas
 from cellgrad_coursework.formulas.evaluate import evaluate
 from cellgrad_coursework.formulas.functions import FUNCTIONS
-from cellgrad_coursework.formulas.limits import Budget, FormulaProblemError
+from cellgrad_coursework.formulas.limits import Budget
 from cellgrad_coursework.formulas.parser import parse
 from cellgrad_coursework.formulas.tree import text_of
 from cellgrad_coursework.formulas.values import Area, Logical
@@ -630,7 +631,7 @@ def test_errors_stay_errors(formula):
                 "A0", "XFE1", "A1048577", "1e999e1"],
 )  # fmt: skip
 def test_what_is_no_formula_is_refused(formula):
-    with pytest.raises(FormulaProblemError):
+    with pytest.raises(FormulaError):
         ours(formula)
 
 

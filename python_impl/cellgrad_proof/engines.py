@@ -11,9 +11,8 @@ from cellgrad.engines import create
 from cellgrad.engines.interface import Arithmetic, Engine
 from cellgrad.errors import InputError
 from cellgrad.verify.result import Report
-from cellgrad.xlsx.addresses import a1
+from cellgrad.xlsx.addresses import Place, a1
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.formula import Place
 from cellgrad.xlsx.map_sheet import Claim, read_map
 from cellgrad.xlsx.values import Value
 from cellgrad_proof.exact.certified import Certified, CertifiedCell, Held, certify, stored_in

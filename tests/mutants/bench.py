@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from cellgrad.xlsx.addresses import Range, a1
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, Range, a1
 from cellgrad.xlsx.book import read_book
-from cellgrad.xlsx.formula import FormulaError, Node, Place, precedents, references, tree_of
+from cellgrad.xlsx.formula import Node, precedents, references, tree_of
 from cellgrad_proof.proof.atlas import Atlas, read_atlas
 from cellgrad_proof.proof.block import Block
 from cellgrad_proof.proof.parts.create import create_part

@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from cellgrad.xlsx.formula import FormulaError
+from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.block import Block
 from cellgrad_proof.proof.evaluation import UndefinedError, evaluate

@@ -14,9 +14,10 @@ import operator
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from cellgrad.xlsx.addresses import Range
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book
-from cellgrad.xlsx.formula import FormulaError, Node, Place, tree_of
+from cellgrad.xlsx.formula import Node, tree_of
 
 UNIT = 2.0**-53
 _ULPS = 2

@@ -9,9 +9,10 @@ import numpy as np
 from cellgrad.bounds.formulas import ErrorBounds
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.engines.interface import Arithmetic, Values
+from cellgrad.formula.tree import FormulaError
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.described import Described
-from cellgrad.xlsx.formula import FormulaError, Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import Value
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from cellgrad.verify.cells import Lookup
 from cellgrad.verify.described import Described
-from cellgrad.xlsx.addresses import parse_a1
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place, parse_a1
 
 _ONE_BRANCHING = re.compile(r"\b(?:IF|MAX)\(")
 _OF_ZERO = re.compile(

@@ -7,10 +7,12 @@ from numpy.typing import NDArray
 
 from cellgrad.bounds.formulas import Branches
 from cellgrad.engines.interface import Values
+from cellgrad.formula.tree import FormulaError
 from cellgrad.verify.cells import Lookup
 from cellgrad.verify.conditions import Condition, Conditions, read_condition
 from cellgrad.verify.described import Described
-from cellgrad.xlsx.formula import FormulaError, Node, Place, parse
+from cellgrad.xlsx.addresses import Place
+from cellgrad.xlsx.formula import Node, parse
 
 
 class Coverage:

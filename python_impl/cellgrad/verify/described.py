@@ -15,6 +15,7 @@ from cellgrad.case.facts import STRUCTURE_FACTS, structure_from
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.case.structure import Structure
 from cellgrad.errors import CaseError, WorkbookError
+from cellgrad.formula.tree import FormulaError
 from cellgrad.verify.mismatch import Mismatch
 from cellgrad.verify.owners import Owners
 from cellgrad.verify.programs.create import Programs, create_program
@@ -22,7 +23,7 @@ from cellgrad.verify.programs.program import Program
 from cellgrad.verify.programs.step import StepProgram
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.formula import FormulaError, parse, references
+from cellgrad.xlsx.formula import parse, references
 from cellgrad.xlsx.map_sheet import (
     FORMAT,
     FORMAT_OF_PARTS,

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.xlsx.addresses import Range
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.map_sheet import Claim
 
 _NOBODY = -1

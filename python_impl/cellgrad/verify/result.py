@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellgrad.verify.mismatch import Mismatch
-from cellgrad.xlsx.addresses import parse_a1
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place, parse_a1
 
 COMPUTED = ("step", "check", "display")
 """The kinds of claims whose cells hold formulas."""

@@ -18,8 +18,8 @@ from cellgrad.verify.givens import check_domain, take_givens
 from cellgrad.verify.programs.program import Numbers
 from cellgrad.verify.result import COMPUTED, Report, place_of
 from cellgrad.verify.stored import compare_stored, has_stored_values, stored_blocks
-from cellgrad.xlsx.addresses import a1
-from cellgrad.xlsx.formula import Place, find_cycle
+from cellgrad.xlsx.addresses import Place, a1
+from cellgrad.xlsx.formula import find_cycle
 from cellgrad.xlsx.values import CellError
 
 DRAWS = 5

@@ -9,6 +9,9 @@ from typing import NamedTuple
 MAX_ROW = 1_048_576
 MAX_COLUMN = 16_384
 
+Place = tuple[str, int, int]
+"""Sheet, row, column; the last two from 1."""
+
 _PLAIN_SHEET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LIKE_A_CELL = re.compile(r"(?i)(?:[a-z]{1,3}\d+|r\d*(?:c\d*)?|c\d*)$|true$|false$")
 _A1 = re.compile(r"\$?([A-Za-z]{1,3})\$?([1-9][0-9]{0,6})")

@@ -9,16 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cellgrad.xlsx.addresses import Range
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book, Cell, parse_reference
 
 Node = tuple[Any, ...]
-Place = tuple[str, int, int]
-"""Sheet, row, column."""
-
-
-class FormulaError(Exception):
-    """A formula that this project's function set does not cover."""
 
 
 def parse(formula: str, sheet: str, names: Mapping[str, str] | None = None) -> Node:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cellgrad.xlsx.addresses import Range
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad_audit.foreign.following import Formulas
 from cellgrad_audit.foreign.layers import label_near
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from cellgrad.xlsx.formula import FormulaError, Place
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place
 from cellgrad_audit.foreign.sheets import Foreign, term_at
 from cellgrad_audit.foreign.term_values import value_of
 from cellgrad_proof.proof import terms

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad_audit.foreign.following import (
     Formulas,
     Product,

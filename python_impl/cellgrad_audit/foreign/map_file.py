@@ -20,9 +20,8 @@ from cellgrad.case.structure import Structure
 from cellgrad.case.toml_document import toml_document
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
-from cellgrad.xlsx.addresses import Range
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import parse_reference
-from cellgrad.xlsx.formula import Place
 from cellgrad_audit.foreign.placement import Placement, place_of, placement
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cellgrad.case.quantities import Key, table
-from cellgrad.xlsx.addresses import Range, a1, quoted
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place, Range, a1, quoted
 from cellgrad_audit.foreign.matching import Matched, Placed
 from cellgrad_audit.foreign.placement import Placement
 

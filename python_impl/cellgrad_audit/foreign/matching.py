@@ -23,8 +23,7 @@ from cellgrad.case.structure import Structure
 from cellgrad.case.vocabulary import OUTPUTS_OF, SQUARED_LOSSES
 from cellgrad.errors import CaseError, EngineError
 from cellgrad.verify.redraw import calm_redraw
-from cellgrad.xlsx.addresses import Range
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad_audit.answer import Vector
 from cellgrad_audit.bugs.catalogue import by_id, variants
 from cellgrad_audit.bugs.entry import MISTAKE

@@ -11,8 +11,7 @@ import numpy as np
 
 from cellgrad.case.quantities import Index, Key
 from cellgrad.errors import InputError
-from cellgrad.xlsx.addresses import Range, a1
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place, Range, a1
 from cellgrad_audit.answer import Vector
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from cellgrad.case.quantities import FORWARD, Index, Key, person_label
 from cellgrad.case.structure import Structure, UpdateRule
-from cellgrad.xlsx.addresses import a1
-from cellgrad.xlsx.formula import FormulaError, Place
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, a1
 from cellgrad_audit.answer import Slot
 from cellgrad_audit.foreign.map_file import WorkbookMap
 from cellgrad_audit.foreign.placement import place_of

@@ -22,9 +22,9 @@ from cellgrad.engines import create, installed
 from cellgrad.engines.apart import ApartEngine, possible
 from cellgrad.engines.interface import Arithmetic, Changes, Engine, OpenWorkbook, seconds_allowed
 from cellgrad.errors import EngineError, InputError, WorkbookError
-from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Place, Range
 from cellgrad.xlsx.cells import Cell
-from cellgrad.xlsx.formula import FormulaError, Place
 from cellgrad.xlsx.values import CellError, Value
 from cellgrad_audit.foreign.placement import place_of
 from cellgrad_audit.foreign.sheets import Foreign, term_at

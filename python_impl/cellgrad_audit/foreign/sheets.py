@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellgrad.errors import WorkbookError
-from cellgrad.xlsx.addresses import Range
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.formula import FormulaError, Node, Place, tree_of
+from cellgrad.xlsx.formula import Node, tree_of
 from cellgrad.xlsx.package import open_package
 from cellgrad.xlsx.values import Value
 from cellgrad_audit.foreign.array_terms import ArrayReader

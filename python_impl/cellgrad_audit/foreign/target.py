@@ -17,7 +17,8 @@ from cellgrad.case.quantities import Index, Key
 from cellgrad.errors import CaseError, CellgradError, WorkbookError
 from cellgrad.verify.domain import targets_problem
 from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
-from cellgrad.xlsx.formula import Place, find_cycle
+from cellgrad.xlsx.addresses import Place
+from cellgrad.xlsx.formula import find_cycle
 from cellgrad.xlsx.values import Block, Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
 from cellgrad_audit.foreign.map_file import WorkbookMap, places, read_map, workbook_of

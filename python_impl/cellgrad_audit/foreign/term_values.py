@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from cellgrad.xlsx.formula import FormulaError
+from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
 from cellgrad_proof.proof.terms import Leaf, Term
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cellgrad.formula.tree import FormulaError
 from cellgrad_coursework.formulas.functions import FUNCTIONS, VOLATILE
-from cellgrad_coursework.formulas.limits import FormulaProblemError
 from cellgrad_coursework.formulas.parser import parse
 from cellgrad_coursework.formulas.tree import PLACES, REFERENCES, Node, nodes, text_of
 
@@ -62,7 +62,7 @@ class Formulas:
         try:
             tree = parse(text, row, column)
             relative = text_of(tree)
-        except FormulaProblemError as problem:
+        except FormulaError as problem:
             return Formula(None, problem=str(problem))
         except RecursionError:
             return Formula(None, problem="the formula is nested too deeply")

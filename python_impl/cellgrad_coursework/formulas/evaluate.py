@@ -8,14 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place
 from cellgrad_coursework.formulas.functions import FUNCTIONS, RANGES, VOLATILE, divided, power
-from cellgrad_coursework.formulas.limits import (
-    MAX_AREA,
-    MAX_TEXT,
-    Budget,
-    FormulaProblemError,
-)
-from cellgrad_coursework.formulas.tree import Axis, Node, Place, nodes, resolved
+from cellgrad_coursework.formulas.limits import MAX_AREA, MAX_TEXT, Budget
+from cellgrad_coursework.formulas.tree import Axis, Node, nodes, resolved
 from cellgrad_coursework.formulas.values import (
     Area,
     Logical,
@@ -52,12 +49,12 @@ def place_of(tree: Node, at: Place) -> Place:
     """Return which cell a ``cell`` node means in a formula at a place.
 
     Raises:
-        FormulaProblemError: it lies outside a sheet.
+        FormulaError: it lies outside a sheet.
     """
     sheet = at[0] if tree[1] is None else tree[1]
     row, column = resolved(tree[2], at[1]), resolved(tree[3], at[2])
     if row < 1 or column < 1:
-        raise FormulaProblemError("a reference points outside the sheet (#REF!)")
+        raise FormulaError("a reference points outside the sheet (#REF!)")
     return sheet, row, column
 
 
@@ -71,7 +68,7 @@ def evaluate(tree: Node, at: Place, world: World, *, array: bool = False) -> Val
         array: whether it is an array formula, which may come to a rectangle.
 
     Raises:
-        FormulaProblemError: it uses what is not evaluated; a person has to look.
+        FormulaError: it uses what is not evaluated; a person has to look.
     """
     found = _Evaluation(at, world, intersecting=False).value(tree)
     if isinstance(found, Area) and not array:
@@ -79,7 +76,7 @@ def evaluate(tree: Node, at: Place, world: World, *, array: bool = False) -> Val
             return found.rows[0][0]  # type: ignore[no-any-return]
         found = _Evaluation(at, world, intersecting=True).value(tree)
         if isinstance(found, Area):
-            raise FormulaProblemError("the formula comes to several values in one cell")
+            raise FormulaError("the formula comes to several values in one cell")
     return found
 
 
@@ -166,10 +163,10 @@ class _Evaluation:
             return self.local[name]
         tree = self.world.named(name)
         if tree is None:
-            raise FormulaProblemError(f"the name {name!r} is not defined")
+            raise FormulaError(f"the name {name!r} is not defined")
         self.naming += 1
         if self.naming > 16:
-            raise FormulaProblemError(f"the name {name!r} leads in a circle")
+            raise FormulaError(f"the name {name!r} leads in a circle")
         self.world.budget.spend(sum(1 for _ in nodes(tree)))
         at, self.at = self.at, (self.at[0], 1, 1)
         local, self.local = self.local, {}
@@ -211,7 +208,7 @@ class _Evaluation:
         function = FUNCTIONS.get(name)
         if function is None:
             why = "may come out differently each time" if name in VOLATILE else "is not evaluated"
-            raise FormulaProblemError(f"the function {name[:40]} {why}")
+            raise FormulaError(f"the function {name[:40]} {why}")
         read = self.value if name in RANGES else self.single
         found = [self.argument(read(arg), arg) for arg in args]
         self.world.budget.spend(_cost(name, found))
@@ -231,7 +228,7 @@ class _Evaluation:
             return float(self.at[axis])
         if len(args) == 1 and args[0][0] == "cell":
             return float(place_of(args[0], self.at)[axis])
-        raise FormulaProblemError(f"{name} of a range is not evaluated")
+        raise FormulaError(f"{name} of a range is not evaluated")
 
     def extent(self, name: str, node: Node) -> Value:
         """Return how many rows or columns a range has: what stands in it is not read."""
@@ -248,7 +245,7 @@ class _Evaluation:
     def let(self, args: Sequence[Node]) -> Value:
         """Return what LET comes to: names for parts of a formula, then the formula."""
         if len(args) < 3 or len(args) % 2 == 0 or any(n[0] != "name" for n in args[:-1:2]):
-            raise FormulaProblemError("LET lacks a name, a value or a formula")
+            raise FormulaError("LET lacks a name, a value or a formula")
         before = self.local
         try:
             for name, value in zip(args[:-1:2], args[1::2], strict=True):
@@ -290,14 +287,14 @@ def _spread(args: Sequence[Value]) -> int:
     """Return how many elements rectangles have, also where a row meets a column.
 
     Raises:
-        FormulaProblemError: they would make a rectangle that is too large.
+        FormulaError: they would make a rectangle that is too large.
     """
     areas = [arg for arg in args if isinstance(arg, Area)]
     if not areas:
         return 0
     made = max(area.height for area in areas) * max(area.width for area in areas)
     if made > MAX_AREA:
-        raise FormulaProblemError(f"a rectangle has more than {MAX_AREA:,} elements")
+        raise FormulaError(f"a rectangle has more than {MAX_AREA:,} elements")
     return max(made, sum(_size(area) for area in areas))
 
 
@@ -316,7 +313,7 @@ def _combined(sign: str, left: Value, right: Value) -> Value:
         if isinstance(left, str) and isinstance(right, str):
             joined = left + right
             return joined if len(joined) <= MAX_TEXT else float("nan")
-        raise FormulaProblemError("texts are joined with &")
+        raise FormulaError("texts are joined with &")
     a, b = number(left), number(right)
     if sign == "+":
         return a + b
@@ -372,12 +369,12 @@ def axis_range(first: Axis, last: Axis, at: int, most: int) -> tuple[int, int]:
     """Return the first and last row or column of an area, in order.
 
     Raises:
-        FormulaProblemError: it lies outside a sheet.
+        FormulaError: it lies outside a sheet.
     """
     if first is None:
         return 1, most
     a = resolved(first, at)
     b = max(a, most) if last is None else resolved(last, at)
     if a < 1 or b < 1:
-        raise FormulaProblemError("a reference points outside the sheet (#REF!)")
+        raise FormulaError("a reference points outside the sheet (#REF!)")
     return min(a, b), max(a, b)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cellgrad_coursework.formulas.limits import FormulaProblemError
+from cellgrad.formula.tree import FormulaError
 from cellgrad_coursework.formulas.values import (
     Area,
     Logical,
@@ -106,9 +106,9 @@ def _cell_number(value: Value) -> Number:
 def _areas(args: Sequence[Value], count: int | None = None) -> list[Area]:
     found = [arg if isinstance(arg, Area) else Area([[arg]]) for arg in args]
     if not found or (count is not None and len(found) != count):
-        raise FormulaProblemError("a function has the wrong number of arguments")
+        raise FormulaError("a function has the wrong number of arguments")
     if len({(area.height, area.width) for area in found}) != 1:
-        raise FormulaProblemError("ranges of different shapes are combined")
+        raise FormulaError("ranges of different shapes are combined")
     return found
 
 
@@ -170,7 +170,7 @@ def _constant(value: Value, what: str) -> int:
     """Return a whole number that does not depend on the givens."""
     found = np.atleast_1d(np.asarray(number(value), dtype=np.float64))
     if not np.isfinite(found).all() or (found != found[0]).any() or abs(found[0]) > 1e6:
-        raise FormulaProblemError(f"{what} depends on the givens")
+        raise FormulaError(f"{what} depends on the givens")
     return int(found[0])
 
 
@@ -192,7 +192,7 @@ def _index(args: Sequence[Value]) -> Value:
 
 def _demand(args: Sequence[Value], least: int, most: int) -> None:
     if not least <= len(args) <= most:
-        raise FormulaProblemError("a function has the wrong number of arguments")
+        raise FormulaError("a function has the wrong number of arguments")
 
 
 def _scalar(function: Callable[..., Number], least: int = 1, most: int = 1) -> Function:
@@ -264,7 +264,7 @@ def _conditions(args: Sequence[Value]) -> list[Number]:
         values = arg.values() if isinstance(arg, Area) else (arg,)
         found += [truth(v) for v in values if v is not None and not isinstance(v, str)]
     if not found:
-        raise FormulaProblemError("a condition is missing")
+        raise FormulaError("a condition is missing")
     return found
 
 
@@ -311,7 +311,7 @@ def _if(args: Sequence[Value]) -> Value:
 
 def _ifs(args: Sequence[Value]) -> Value:
     if not args or len(args) % 2:
-        raise FormulaProblemError("IFS has a condition without a value")
+        raise FormulaError("IFS has a condition without a value")
     result: Value = math.nan
     for condition, value in reversed(list(zip(args[::2], args[1::2], strict=True))):
         result = _if((condition, value, result))
@@ -346,7 +346,7 @@ def _sumif(args: Sequence[Value]) -> Value:
     told = args[1]
     match = _CRITERION.fullmatch(told) if isinstance(told, str) else None
     if isinstance(told, str) and match is None:
-        raise FormulaProblemError("SUMIF with a criterion about texts")
+        raise FormulaError("SUMIF with a criterion about texts")
     compare = _COMPARE[match[1] or "=" if match else "="]
     limit = float(match[2]) if match else number(told)
     tested, summed = _areas((args[0], args[-1] if len(args) > 2 else args[0]), 2)

@@ -5,6 +5,8 @@ Counts, not seconds, so that a submission gets the same grade on every machine.
 
 from __future__ import annotations
 
+from cellgrad.formula.tree import FormulaError
+
 MAX_CHARACTERS = 8_192
 """Of a formula, as in Excel."""
 
@@ -28,10 +30,6 @@ MAX_REACHED = 20_000
 """Cells of a submission that graded cells read, directly or not."""
 
 
-class FormulaProblemError(Exception):
-    """A formula that is not evaluated; a person has to look at it."""
-
-
 class Budget:
     """What may still be done for one submission."""
 
@@ -42,8 +40,8 @@ class Budget:
         """Count work.
 
         Raises:
-            FormulaProblemError: it is too much.
+            FormulaError: it is too much.
         """
         self.left -= count
         if self.left < 0:
-            raise FormulaProblemError("the workbook asks for too many calculations")
+            raise FormulaError("the workbook asks for too many calculations")

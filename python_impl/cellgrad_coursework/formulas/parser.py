@@ -9,13 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, column_number
-from cellgrad_coursework.formulas.limits import (
-    MAX_CHARACTERS,
-    MAX_DEPTH,
-    MAX_NODES,
-    FormulaProblemError,
-)
+from cellgrad_coursework.formulas.limits import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES
 from cellgrad_coursework.formulas.tree import Axis, Node
 
 _TOKEN = re.compile(
@@ -62,10 +58,10 @@ def parse(text: str, row: int, column: int) -> Node:
         column: its column.
 
     Raises:
-        FormulaProblemError: it is no formula, or a larger one than is looked at.
+        FormulaError: it is no formula, or a larger one than is looked at.
     """
     if len(text) > MAX_CHARACTERS:
-        raise FormulaProblemError(f"the formula is longer than {MAX_CHARACTERS:,} characters")
+        raise FormulaError(f"the formula is longer than {MAX_CHARACTERS:,} characters")
     return _Parser(text, row, column).whole()
 
 
@@ -78,7 +74,7 @@ class _Parser:
     def whole(self) -> Node:
         node = self.expression(0)
         if self.peek() != ("end", ""):
-            raise FormulaProblemError(f"the formula cannot be read at {self.peek()[1]!r}")
+            raise FormulaError(f"the formula cannot be read at {self.peek()[1]!r}")
         return node
 
     def peek(self) -> tuple[str, str]:
@@ -98,18 +94,18 @@ class _Parser:
 
     def expect(self, sign: str) -> None:
         if not self.accept(sign):
-            raise FormulaProblemError(f"the formula lacks a {sign!r}")
+            raise FormulaError(f"the formula lacks a {sign!r}")
 
     def made(self, *node: object) -> Node:
         self.count += 1
         if self.count > MAX_NODES:
-            raise FormulaProblemError("the formula has too many parts")
+            raise FormulaError("the formula has too many parts")
         return node
 
     def expression(self, least: int) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise FormulaProblemError("the formula is nested too deeply")
+            raise FormulaError("the formula is nested too deeply")
         left = self.operand()
         while True:
             kind, sign = self.peek()
@@ -130,7 +126,7 @@ class _Parser:
         while True:
             if self.accept("%"):
                 if node[0] == "percent":
-                    raise FormulaProblemError("the formula takes a percentage of a percentage")
+                    raise FormulaError("the formula takes a percentage of a percentage")
                 node = self.made("percent", node)
             elif self.accept("#"):
                 node = self.spill(node)
@@ -140,14 +136,14 @@ class _Parser:
     def spill(self, node: Node) -> Node:
         """Return what ``C10#`` means: all cells that the array formula in C10 fills."""
         if node[0] != "cell":
-            raise FormulaProblemError("# stands behind something other than a cell")
+            raise FormulaError("# stands behind something other than a cell")
         return self.made("spill", *node[1:])
 
     def primary(self) -> Node:
         kind, text = self.take()
         read = _PRIMARIES.get(kind if kind != "sign" else text)
         if read is None:
-            raise FormulaProblemError(f"the formula cannot be read at {text or 'its end'!r}")
+            raise FormulaError(f"the formula cannot be read at {text or 'its end'!r}")
         return read(self, text)
 
     def number(self, text: str) -> Node:
@@ -181,7 +177,7 @@ class _Parser:
                 if self.accept(")"):
                     break
                 if not self.accept(",", ";"):
-                    raise FormulaProblemError(f"{name} lacks a closing bracket")
+                    raise FormulaError(f"{name} lacks a closing bracket")
         function = function_name(name)
         if function == "ANCHORARRAY" and len(args) == 1:  # what files write for C10#
             return self.spill(args[0])
@@ -193,7 +189,7 @@ class _Parser:
         while True:
             item = self.operand()
             if item[0] not in ("number", "text", "logical", "sign"):
-                raise FormulaProblemError("an array constant holds something else than constants")
+                raise FormulaError("an array constant holds something else than constants")
             row.append(item)
             if self.accept(","):
                 continue
@@ -203,13 +199,13 @@ class _Parser:
                 break
             self.expect(";")
         if len({len(each) for each in rows}) != 1:
-            raise FormulaProblemError("an array constant has rows of different lengths")
+            raise FormulaError("an array constant has rows of different lengths")
         return self.made("array", tuple(rows))
 
     def reference(self, text: str) -> Node:
         match = _PLACE.fullmatch(text)
         if match is None or (match["again"] and match["again"] != match["sheet"]):
-            raise FormulaProblemError(f"{text!r} is no reference")
+            raise FormulaError(f"{text!r} is no reference")
         sheet, area = match["sheet"], ":".join(filter(None, (match["first"], match["second"])))
         where: str | None = None
         if sheet:
@@ -234,19 +230,19 @@ class _Parser:
     def cell(self, text: str) -> tuple[Axis, Axis]:
         match = _CELL.fullmatch(text)
         if match is None:
-            raise FormulaProblemError(f"{text!r} is no reference")
+            raise FormulaError(f"{text!r} is no reference")
         return self.down(match[3], match[4]), self.along(match[1], match[2])
 
     def down(self, fixed: str, digits: str) -> tuple[bool, int]:
         row = int(digits)
         if not 0 < row <= MAX_ROW:
-            raise FormulaProblemError(f"row {digits} lies outside a sheet")
+            raise FormulaError(f"row {digits} lies outside a sheet")
         return (True, row) if fixed else (False, row - self.row)
 
     def along(self, fixed: str, letters: str) -> tuple[bool, int]:
         column = column_number(letters)
         if column > MAX_COLUMN:
-            raise FormulaProblemError(f"column {letters} lies outside a sheet")
+            raise FormulaError(f"column {letters} lies outside a sheet")
         return (True, column) if fixed else (False, column - self.column)
 
 
@@ -279,7 +275,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
-            raise FormulaProblemError(f"the formula cannot be read at {text[at : at + 20]!r}")
+            raise FormulaError(f"the formula cannot be read at {text[at : at + 20]!r}")
         kind = match.lastgroup or ""
         found.append((kind, match[kind]))
         at = match.end()

@@ -22,8 +22,6 @@ from typing import Any
 
 Node = tuple[Any, ...]
 Axis = tuple[bool, int] | None
-Place = tuple[str, int, int]
-"""Sheet, row, column."""
 
 
 def resolved(axis: tuple[bool, int], at: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad_coursework.formulas.limits import FormulaProblemError
+from cellgrad.formula.tree import FormulaError
 
 Number = float | NDArray[np.float64]
 
@@ -71,7 +71,7 @@ def number(value: Value) -> Number:
     if isinstance(value, Area):
         if value.height == value.width == 1:
             return number(value.rows[0][0])
-        raise FormulaProblemError("a range stands where one value is meant")
+        raise FormulaError("a range stands where one value is meant")
     return float(value)
 
 
@@ -104,7 +104,7 @@ def elementwise(function: Callable[..., Value], *args: Value) -> Value:
     width = max(area.width for area in areas)
     for area in areas:
         if area.height not in (1, height) or area.width not in (1, width):
-            raise FormulaProblemError("ranges of different shapes are combined")
+            raise FormulaError("ranges of different shapes are combined")
     return Area(
         [
             [function(*(_picked(arg, r, c) for arg in args)) for c in range(width)]

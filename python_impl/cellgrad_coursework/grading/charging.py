@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cellgrad.xlsx.addresses import Place
 from cellgrad_audit.bugs.entry import Variant
-from cellgrad_coursework.formulas.tree import Place
 from cellgrad_coursework.grading.conventions import Convention, Values
 from cellgrad_coursework.grading.key import equal
 from cellgrad_coursework.grading.naming import Mistakes

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from itertools import product as each_of
 from typing import NamedTuple
 
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place
 from cellgrad_coursework.formulas.evaluate import place_of
-from cellgrad_coursework.formulas.limits import FormulaProblemError
-from cellgrad_coursework.formulas.tree import Node, Place
+from cellgrad_coursework.formulas.tree import Node
 from cellgrad_coursework.grading.key import Key
 from cellgrad_coursework.grading.world import StudentBook
 
@@ -59,7 +60,7 @@ def count_edits(book: StudentBook, slot: int) -> int:
         there = _Reader(book, lambda other: _source(key, key.slot_at[other])).parts(
             _Part(right.tree, "", key.places[slot], None)
         )
-    except (FormulaProblemError, RecursionError):
+    except (FormulaError, RecursionError):
         return _MANY
     extra, missing = mine.signs - there.signs, there.signs - mine.signs
     added, dropped = mine.operands - there.operands, there.operands - mine.operands
@@ -183,14 +184,14 @@ class _Reader:
         """Return what a formula is made of; signs of numbers belong to the numbers.
 
         Raises:
-            FormulaProblemError: there are too many parts.
+            FormulaError: there are too many parts.
         """
         self._stack.append(start)
         for _ in range(_MOST_PARTS):
             if not self._stack:
                 return self._found
             self._take(self._stack.pop())
-        raise FormulaProblemError("the formula has too many parts")
+        raise FormulaError("the formula has too many parts")
 
     def _take(self, part: _Part) -> None:
         node, kind = part.node, part.node[0]
@@ -294,7 +295,7 @@ class _Reader:
     def _join(self, terms: int, factors: int) -> None:
         """Count the operators of a sum of products."""
         if terms * factors > _MOST_PARTS:
-            raise FormulaProblemError("the formula has too many parts")
+            raise FormulaError("the formula has too many parts")
         self._found.signs["+"] += terms - 1
         self._found.signs["*"] += terms * (factors - 1)
 

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from cellgrad.case.model import Case
 from cellgrad.errors import InputError
-from cellgrad.xlsx.addresses import a1, parse_a1
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, a1, parse_a1
 from cellgrad_coursework.formulas.cache import Formulas
-from cellgrad_coursework.formulas.limits import FormulaProblemError
-from cellgrad_coursework.formulas.tree import Place
 from cellgrad_coursework.grading.charging import Charge, Charger, best
 from cellgrad_coursework.grading.conventions import Accepted, Convention
 from cellgrad_coursework.grading.following import Over
@@ -161,7 +160,7 @@ class Grader:
         except InputError as error:
             grade.verdicts.clear()
             grade.problem = error.problem + (f"; {error.remedy}" if error.remedy else "")
-        except FormulaProblemError as problem:
+        except FormulaError as problem:
             grade.verdicts.clear()
             grade.problem = f"it cannot be evaluated: {problem}"
         except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -517,7 +516,7 @@ class _One:
             return False
         try:
             found = as_numbers(Transplants(self.book, values).of(slot), values.shape[1])
-        except FormulaProblemError:
+        except FormulaError:
             return False
         return bool(equal(found, values[slot]).all())
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from cellgrad.case.model import Case
 from cellgrad.errors import InputError
-from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, parse_a1
 from cellgrad_coursework.formulas.cache import Formula, Formulas
 from cellgrad_coursework.formulas.evaluate import Bounds, axis_range, evaluate, place_of, settled
-from cellgrad_coursework.formulas.limits import Budget, FormulaProblemError
-from cellgrad_coursework.formulas.tree import Node, Place
+from cellgrad_coursework.formulas.limits import Budget
+from cellgrad_coursework.formulas.tree import Node
 from cellgrad_coursework.formulas.values import Area, Value
 from cellgrad_coursework.grading.draws import COUNT, Givens, draw_givens
 from cellgrad_coursework.grading.given_numbers import given_number
@@ -166,7 +167,7 @@ class Key:
         formula, place = self.formulas[slot], self.places[slot]
         try:
             value = evaluate(formula.tree, place, world) if formula and formula.tree else None
-        except FormulaProblemError as problem:
+        except FormulaError as problem:
             raise self._refuse(place, str(problem)) from problem
         result = settled(value, world.values.shape[1])
         if not isinstance(result, np.ndarray):
@@ -201,10 +202,10 @@ def bounds_of(node: Node, at: Place) -> Bounds:
     """Return which cells an ``area`` node of the handout means.
 
     Raises:
-        FormulaProblemError: it has no fixed end, as the handout's never are.
+        FormulaError: it has no fixed end, as the handout's never are.
     """
     if node[0] == "spill" or None in node[2:]:
-        raise FormulaProblemError("a spilled range, or a whole row or column")
+        raise FormulaError("a spilled range, or a whole row or column")
     top, bottom = axis_range(node[2], node[4], at[1], 0)
     left, right = axis_range(node[3], node[5], at[2], 0)
     return at[0] if node[1] is None else node[1], top, left, bottom, right

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import a1
-from cellgrad_coursework.formulas.limits import FormulaProblemError
 from cellgrad_coursework.grading.edits import corner_of, count_edits
 from cellgrad_coursework.grading.key import equal
 from cellgrad_coursework.grading.verdict import as_numbers
@@ -94,7 +94,7 @@ def _feels(
             moved[copied] = key.over(copied, moved)
     try:
         found = as_numbers(Transplants(book, moved).of(slot), moved.shape[1])
-    except FormulaProblemError:
+    except FormulaError:
         return False
     with np.errstate(all="ignore"):
         change = np.abs(found - transplanted)

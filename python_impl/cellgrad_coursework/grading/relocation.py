@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cellgrad.xlsx.addresses import Range
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import parse_reference
-from cellgrad_coursework.formulas.tree import Place
 from cellgrad_coursework.grading.submission import Submission
 
 _Line = tuple[str, int]

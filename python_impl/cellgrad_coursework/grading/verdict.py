@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad_coursework.formulas.limits import FormulaProblemError
-from cellgrad_coursework.formulas.tree import Place, nodes
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place
+from cellgrad_coursework.formulas.tree import nodes
 from cellgrad_coursework.formulas.values import Area, Logical, Value
 from cellgrad_coursework.grading.dialects import typed_number
 from cellgrad_coursework.grading.following import Over, TypedNumbers
@@ -91,7 +92,7 @@ def as_numbers(value: Value, draws: int) -> Values:
     if isinstance(value, Logical):
         return np.broadcast_to(np.asarray(value.data, np.float64), (draws,))
     if isinstance(value, Area):
-        raise FormulaProblemError("the formula comes to several values in one cell")
+        raise FormulaError("the formula comes to several values in one cell")
     return np.full(draws, np.nan)
 
 
@@ -168,7 +169,7 @@ class Judge:
         try:
             found = sight.work_out(place)
             value = as_numbers(found, self.draws) if graded else np.empty(0)
-        except FormulaProblemError as problem:
+        except FormulaError as problem:
             if graded and slot is not None:
                 own.problems[slot] = str(problem)
                 # what follows goes on as if this were right, until a person has looked
@@ -217,7 +218,7 @@ class Judge:
                 else:
                     try:
                         sight.work_out(place)
-                    except FormulaProblemError:
+                    except FormulaError:
                         sight.problems.pop(place, None)
                         sight.known[place] = np.full(1, np.nan)
                 if slot is not None and slot >= key.givens:
@@ -299,7 +300,7 @@ class Judge:
         """Return what a formula makes of the key's values; NaN where that cannot be told."""
         try:
             return as_numbers(Transplants(self.book, values, aliases).of(slot, circle), self.draws)
-        except FormulaProblemError:
+        except FormulaError:
             return np.full(self.draws, np.nan)
 
     def _world(self, values: Values) -> tuple[OwnWorld, NDArray[np.bool_]]:
@@ -354,7 +355,7 @@ class Judge:
         circle = self.own.circular.get(place, 0)
         try:
             transplanted = as_numbers(Transplants(self.book, values).of(slot, circle), self.draws)
-        except FormulaProblemError as problem:
+        except FormulaError as problem:
             return Finding(REVIEW, real, why=str(problem))
         found = self._of_transplanted(slot, transplanted, values, own, reached)
         if found.verdict in (WRONG, EMBEDDED_CONSTANT):

@@ -14,16 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place
 from cellgrad_coursework.formulas.cache import Formula, Formulas
 from cellgrad_coursework.formulas.evaluate import Bounds, axis_range, evaluate, place_of, settled
-from cellgrad_coursework.formulas.limits import (
-    MAX_AREA,
-    MAX_REACHED,
-    Budget,
-    FormulaProblemError,
-)
+from cellgrad_coursework.formulas.limits import MAX_AREA, MAX_REACHED, Budget
 from cellgrad_coursework.formulas.parser import parse
-from cellgrad_coursework.formulas.tree import Node, Place
+from cellgrad_coursework.formulas.tree import Node
 from cellgrad_coursework.formulas.values import Area, Value
 from cellgrad_coursework.grading.key import Key
 from cellgrad_coursework.grading.submission import Entry, Submission
@@ -88,7 +85,7 @@ class StudentBook:
             text = self.submission.names.get(name)
             try:
                 self._names[name] = parse(text.removeprefix("="), 1, 1) if text else None
-            except (FormulaProblemError, RecursionError):
+            except (FormulaError, RecursionError):
                 self._names[name] = None
         return self._names[name]
 
@@ -105,14 +102,14 @@ class StudentBook:
             top, bottom = axis_range(tree[2], tree[4], at[1], 0)
             left, right = axis_range(tree[3], tree[5], at[2], 0)
         if (bottom - top + 1) * (right - left + 1) > MAX_AREA:
-            raise FormulaProblemError(f"a range has more than {MAX_AREA:,} cells")
+            raise FormulaError(f"a range has more than {MAX_AREA:,} cells")
         return sheet, top, left, bottom, right
 
     def _spilled(self, place: Place) -> Bounds:
         """Return the cells that the array formula in a cell fills, as the file says."""
         entry = self.entry(place)
         if entry is None or not entry.array or entry.fills is None:
-            raise FormulaProblemError("# stands behind a cell that fills no other")
+            raise FormulaError("# stands behind a cell that fills no other")
         bottom, right = entry.fills
         return place[0], place[1], place[2], bottom, right
 
@@ -125,7 +122,7 @@ class StudentBook:
         if found is None:
             self._reached += 1
             if self._reached > MAX_REACHED:
-                raise FormulaProblemError("the workbook has too many cells that read each other")
+                raise FormulaError("the workbook has too many cells that read each other")
             slot = self.slot_at.get(place)
             if slot is None or self.key.is_graded(slot):
                 found = list(dict.fromkeys(self._read_by(place)))
@@ -144,7 +141,7 @@ class StudentBook:
             place = (place[0], *entry.anchor)
         try:
             yield from self._nodes_read(formula.reads, place, set())
-        except FormulaProblemError:
+        except FormulaError:
             return  # found again, and told, when the cell is evaluated
 
     def _nodes_read(self, reads: Iterable[Node], at: Place, seen: set[str]) -> Iterator[Place]:
@@ -271,7 +268,7 @@ class Sight:
         """Return the value of a cell.
 
         Raises:
-            FormulaProblemError: it could not be evaluated.
+            FormulaError: it could not be evaluated.
         """
         slot = self.slot_at.get(place)
         if slot is not None and self.held >> slot & 1 and self.slots is not None:
@@ -282,12 +279,12 @@ class Sight:
         except KeyError:
             pass
         if place in self.problems:
-            raise FormulaProblemError(self.problems[place])
+            raise FormulaError(self.problems[place])
         entry = self.book.entry(place)
         if entry is None:
             return None if place[0] in self.book.submission.titles else np.full(self.draws, np.nan)
         if entry.formula or entry.problem:
-            raise FormulaProblemError(entry.problem or "a cell is read before it is known")
+            raise FormulaError(entry.problem or "a cell is read before it is known")
         value = self._constant(entry)
         self.known[place] = value
         return value
@@ -322,11 +319,11 @@ class Sight:
         """Evaluate a cell whose precedents are known, and keep its value.
 
         Raises:
-            FormulaProblemError: a person has to look at it.
+            FormulaError: a person has to look at it.
         """
         try:
             value = self._value(place)
-        except FormulaProblemError as problem:
+        except FormulaError as problem:
             self.problems[place] = str(problem)
             raise
         self.known[place] = value
@@ -341,7 +338,7 @@ class Sight:
             self.known.pop(place, None)
             return self.cell(place)
         if formula.problem or formula.tree is None:
-            raise FormulaProblemError(formula.problem)
+            raise FormulaError(formula.problem)
         self.budget.spend(formula.size)
         if entry.anchor is None and not (entry.array or formula.array):
             return settled(evaluate(formula.tree, place, self), self.draws)
@@ -435,7 +432,7 @@ class Transplants:
                 before it in the key take the key's values.
 
         Raises:
-            FormulaProblemError: a person has to look at it.
+            FormulaError: a person has to look at it.
         """
         book, key = self.book, self.book.key
         place = book.where[slot]

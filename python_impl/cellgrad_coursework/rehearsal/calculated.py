@@ -12,10 +12,11 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 from numpy.typing import NDArray
 
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place
 from cellgrad_coursework.formulas.cache import Formula, Formulas
 from cellgrad_coursework.formulas.evaluate import evaluate, place_of, settled
-from cellgrad_coursework.formulas.limits import FormulaProblemError
-from cellgrad_coursework.formulas.tree import Node, Place
+from cellgrad_coursework.formulas.tree import Node
 from cellgrad_coursework.formulas.values import Value
 from cellgrad_coursework.grading.key import HandoutCells, Key, bounds_of
 
@@ -116,7 +117,7 @@ class _Reader(HandoutCells):
         try:
             with np.errstate(all="ignore"):
                 found = settled(self._at(slot), self.table.shape[1])
-        except FormulaProblemError:
+        except FormulaError:
             return None
         return found if isinstance(found, np.ndarray) else None
 
@@ -132,7 +133,7 @@ class _Reader(HandoutCells):
             found: Value = content if isinstance(content, float) else None
             if isinstance(content, str) or slot not in self.written:
                 if formula is None or formula.tree is None:
-                    raise FormulaProblemError("no formula")
+                    raise FormulaError("no formula")
                 found = evaluate(formula.tree, key.places[slot], self)
             self._known[slot] = settled(found, self.table.shape[1])
         return self._known[slot]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from flint import fmpq
 from mpmath.libmp import to_rational
 
-from cellgrad.xlsx.addresses import a1
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place, a1
 from cellgrad_proof.exact import digits
 from cellgrad_proof.exact.certified import Certified
 from cellgrad_proof.exact.definition.complex_step import DIGITS, Real, working_precision

@@ -15,9 +15,8 @@ from pathlib import Path
 from flint import fmpq
 
 from cellgrad.bounds.formulas import ErrorBounds
-from cellgrad.xlsx.addresses import a1, parse_a1
+from cellgrad.xlsx.addresses import Place, a1, parse_a1
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.formula import Place
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import Value
 from cellgrad_proof.exact import digits

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from flint import fmpq
 
-from cellgrad.xlsx.addresses import Range
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book
-from cellgrad.xlsx.formula import FormulaError, Node, Place, tree_of
+from cellgrad.xlsx.formula import Node, tree_of
 from cellgrad.xlsx.values import Value
 from cellgrad_proof.exact import enclosures
 from cellgrad_proof.exact.enclosures import FUNCTIONS, OPERATORS, Arithmetic, Number

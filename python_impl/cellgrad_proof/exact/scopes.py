@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.book import Book
-from cellgrad.xlsx.formula import Place
 from cellgrad.xlsx.map_sheet import Claim, MapSheet, read_map
 
 _BY_ROW = ("run", "comparison")

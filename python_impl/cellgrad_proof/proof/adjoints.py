@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 
-from cellgrad.xlsx.formula import FormulaError
+from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.block import Derivative
 from cellgrad_proof.proof.calculus import derivative

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cellgrad.errors import WorkbookError
-from cellgrad.xlsx.addresses import a1
+from cellgrad.xlsx.addresses import Place, a1
 from cellgrad.xlsx.book import Book
-from cellgrad.xlsx.formula import Place
 from cellgrad.xlsx.map_sheet import FORMAT, FORMAT_OF_PARTS, SHEET, Claim, read_map
 
 MOST_CELLS = 2_000_000

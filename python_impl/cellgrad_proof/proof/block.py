@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cellgrad.case.structure import Structure
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof.declared import Named, Network, as_leaf, indices
 from cellgrad_proof.proof.terms import Role, Term
 

@@ -8,7 +8,7 @@ Source: reference/equations.md, "Other activation functions".
 
 from __future__ import annotations
 
-from cellgrad.xlsx.formula import FormulaError
+from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.terms import ONE, ZERO, Leaf, Term
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Protocol, TypeVar
 
-from cellgrad.xlsx.formula import FormulaError
+from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof.terms import Leaf, Term
 
 T = TypeVar("T")

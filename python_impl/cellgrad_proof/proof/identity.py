@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cellgrad.xlsx.formula import FormulaError
+from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof.adjoints import Adjoints
 from cellgrad_proof.proof.block import Block, Derivative
 from cellgrad_proof.proof.evaluation import UndefinedError, evaluate

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 
-from cellgrad.xlsx.formula import FormulaError
+from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.adjoints import Adjoints
 from cellgrad_proof.proof.block import Block, Derivative, Equals

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from itertools import chain
 
-from cellgrad.xlsx.addresses import Range
-from cellgrad.xlsx.formula import FormulaError, Node, Place
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, Range
+from cellgrad.xlsx.formula import Node
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.terms import Term
 

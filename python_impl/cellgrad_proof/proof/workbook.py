@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from cellgrad.errors import CaseError
-from cellgrad.xlsx.addresses import a1
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, a1
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.formula import FormulaError, Place, find_cycle, references, tree_of
+from cellgrad.xlsx.formula import find_cycle, references, tree_of
 from cellgrad.xlsx.map_sheet import SHEET
 from cellgrad_proof.proof.atlas import Atlas, read_atlas
 from cellgrad_proof.proof.block import Block, Derivative, Equals

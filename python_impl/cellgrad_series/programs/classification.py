@@ -13,7 +13,7 @@ from cellgrad.mlp.step import forward
 from cellgrad.verify import random_numbers as at_random
 from cellgrad.verify.domain import targets_problem
 from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.programs.run import forward_numbers

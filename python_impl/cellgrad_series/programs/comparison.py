@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad_series.parts.comparison import ComparisonShape
 

@@ -22,7 +22,7 @@ from cellgrad.verify import random_numbers as at_random
 from cellgrad.verify.domain import targets_problem
 from cellgrad.verify.expected import step_numbers
 from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad_series.parts.run import EVALUATED, START, RunShape
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Index, Key, Quantity, label_with_index
 from cellgrad.mlp.activations import Array
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
 
 Numbers = dict[Key, Array]

@@ -14,7 +14,7 @@ from cellgrad.verify import displays, redraw
 from cellgrad.verify.domain import targets_problem
 from cellgrad.verify.expected import all_numbers, step_numbers, step_of
 from cellgrad.verify.programs.program import Held, Numbers, Program
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
 
 MAX_DECIMALS = 12

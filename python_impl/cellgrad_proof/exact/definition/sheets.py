@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim, MapSheet
 from cellgrad.xlsx.values import Value
 from cellgrad_proof.exact.definition.holdings import Holdings

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import Atlas, Entry
 from cellgrad_proof.proof.block import Block, Claim, Equals, Spec

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from cellgrad.case.quantities import Quantity
-from cellgrad.xlsx.formula import FormulaError, Place, tree_of
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place
+from cellgrad.xlsx.formula import tree_of
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import Atlas, Entry
 from cellgrad_proof.proof.block import Block, Equals, Spec

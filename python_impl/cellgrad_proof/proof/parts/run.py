@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import product
 
 from cellgrad.case.structure import Structure
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import Atlas, Entry
 from cellgrad_proof.proof.block import Block, Claim, Equals, Spec, step_claims

@@ -8,7 +8,7 @@ from cellgrad.case.lines import walkthrough_lines
 from cellgrad.case.quantities import quantities
 from cellgrad.case.selection import checked_parameters
 from cellgrad.case.structure import Structure, UpdateRule
-from cellgrad.xlsx.formula import Place
+from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import COPY, Atlas, Entry
 from cellgrad_proof.proof.block import Block, Claim, Equals, Spec, step_claims

@@ -1,0 +1,1 @@
+"""Formulas: read once into a typed tree, worked out over any algebra."""
