@@ -41,8 +41,8 @@ from cellgrad_coursework.model import (
 )
 from cellgrad_coursework.rehearsal.rehearse import rehearse
 from cellgrad_coursework.rehearsal.students import KINDS, Classroom, references, rewritten
-from cellgrad_coursework.results.outputs import file_name
 from cellgrad_coursework.results.record import places_of, record_of
+from cellgrad_coursework.results.write import file_name
 from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.running import elsewhere
 from cellgrad_coursework.running.child import Limits

@@ -45,7 +45,7 @@ from contextlib import closing
 from pathlib import Path
 from cellgrad_coursework.taking_in.intake import Intake
 from cellgrad_coursework.manifest_file import read_manifest
-from cellgrad_coursework.results.outputs import write_all
+from cellgrad_coursework.results.write import write_all
 from cellgrad_coursework.running.runner import Settings, grade_all
 submissions, course, output, feedback, jobs = sys.argv[1:]
 manifest = read_manifest(Path(course))

@@ -15,10 +15,9 @@ from typing import Any
 from cellgrad.errors import InputError, printable
 from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import REVIEW, Grade, Student
-from cellgrad_coursework.results.feedback.summary import counted, plain_number
-from cellgrad_coursework.results.outputs import USUAL, check_formats, write_all
-from cellgrad_coursework.results.outputs.canvas_points import canvas_points
-from cellgrad_coursework.results.outputs.moodle_feedback import NAME as MOODLE_ZIP
+from cellgrad_coursework.results.gradebooks import canvas_points
+from cellgrad_coursework.results.summary import counted, plain_number
+from cellgrad_coursework.results.write import MOODLE_ZIP, USUAL, check_formats, write_all
 from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.running.results_folder import check_results, claim_results
 from cellgrad_coursework.running.runner import FEEDBACK, Settings, grade_all

@@ -5,37 +5,31 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from cellgrad.errors import CellgradError, printable
-from cellgrad_coursework.kits import git, gradescope, prairielearn
+from cellgrad.errors import CellgradError, InputError, printable
+from cellgrad_coursework.kits.run import PLATFORMS, run_git, run_platform
 from cellgrad_coursework.kits.write import KINDS, write_kit
-
-_WORDS = 3
 
 
 def main(arguments: list[str]) -> int:
-    """Run a kit; return the exit code, 2 with one line where it cannot be run."""
+    """Run a kit, or write one; return the exit code, 2 with one line where that cannot be."""
     kind, *rest = arguments or [""]
     try:
-        if kind == "gradescope" and not rest:
-            return gradescope.run()
-        if kind == "prairielearn" and not rest:
-            return prairielearn.run()
+        if kind in PLATFORMS and not rest:
+            return run_platform(kind)
         if kind == "git":
-            return git.run(rest)
-        if kind == "write" and len(rest) == _WORDS:
-            return _write(rest[0], Path(rest[1]), Path(rest[2]))
+            return run_git(rest)
+        if kind == "write" and len(rest) == 3:
+            output = Path(rest[2])
+            write_kit(rest[0], Path(rest[1]), output)
+            said = f"wrote {output}: its README.md says what to do with it"
+            sys.stdout.write(printable(said) + "\n")
+            return 0
     except (CellgradError, OSError) as error:
-        line = error.line() if hasattr(error, "line") else str(error)
+        line = error.line() if isinstance(error, InputError) else str(error)
         sys.stderr.write(f"cellgrad: {printable(' '.join(line.split()))}\n")
         return 2
     sys.stderr.write(f"cellgrad: use: write {'|'.join(KINDS)} ASSIGNMENT-FOLDER NEW-FOLDER\n")
     return 2
-
-
-def _write(kind: str, assignment: Path, output: Path) -> int:
-    write_kit(kind, assignment, output)
-    sys.stdout.write(printable(f"wrote {output}: its README.md says what to do with it") + "\n")
-    return 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from cellgrad_coursework.model import (
     Student,
 )
 from cellgrad_coursework.moodle_worksheet import moodle_number
-from cellgrad_coursework.results.feedback.summary import summary
+from cellgrad_coursework.results.summary import summary
 from cellgrad_coursework.roster import YES
 from cellgrad_coursework.taking_in.intake import hint_of
 from cellgrad_coursework.taking_in.matching import OTHER_ASSIGNMENT
@@ -81,6 +81,11 @@ class Record:
     counting: bool = True
     superseded: str = ""
     held: bool = False
+
+    @property
+    def who(self) -> Student:
+        """The student; one without a name where it could not be told."""
+        return self.student or Student("")
 
     @property
     def lms_score(self) -> float | None:
@@ -182,18 +187,16 @@ def places_of(manifest: Manifest) -> dict[tuple[str, str], int]:
     return {(cell.sheet, cell.address): place for place, cell in enumerate(manifest.cells)}
 
 
-def column(student: Student | None, *names: str) -> str:
+def roster_column(student: Student, *names: str) -> str:
     """Return a further column of the roster, by any of its names; empty where it has none."""
-    if student is None:
-        return ""
     wanted = [" ".join(name.casefold().split()) for name in names]
-    found = {" ".join(name.casefold().split()): value for name, value in student.other}
-    return next((found[name].strip() for name in wanted if found.get(name)), "")
+    columns = {" ".join(name.casefold().split()): value for name, value in student.other}
+    return next((columns[name].strip() for name in wanted if columns.get(name)), "")
 
 
 def excused(student: Student) -> bool:
     """Tell whether the roster excuses a student from this assignment."""
-    return column(student, "excused").casefold() in YES
+    return roster_column(student, "excused").casefold() in YES
 
 
 def moodle_identifier(record: Record) -> str:

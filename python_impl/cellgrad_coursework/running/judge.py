@@ -184,7 +184,7 @@ class Judge:
             grade.score = sum(v.points for v in grade.verdicts) * (1.0 - late)
             try:
                 workbook = self._write.workbook_bytes(self._manifest, grade, data)
-                page = self._write.page(self._manifest, grade).encode("utf-8", "replace")
+                page = self._write.student_page(self._manifest, grade).encode("utf-8", "replace")
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - the grade stands all the same

@@ -22,7 +22,7 @@ from typing import Any
 from cellgrad.errors import InputError
 from cellgrad_coursework.grading.typed_id import enrolled
 from cellgrad_coursework.model import Grade, Manifest, Student
-from cellgrad_coursework.results.outputs.moodle_feedback import write_feedback_zip
+from cellgrad_coursework.results.write import write_feedback_zip
 from cellgrad_coursework.running.child import Assignment, Limits
 from cellgrad_coursework.running.elsewhere import Elsewhere
 from cellgrad_coursework.running.here import Here, Task

@@ -9,9 +9,11 @@ from cellgrad_coursework.model import CellVerdict, Manifest
 from cellgrad_coursework.results.feedback.parts import MAIN
 from cellgrad_coursework.results.feedback.places import Place
 from cellgrad_coursework.results.feedback.styles import Styles
-from cellgrad_coursework.results.feedback.summary import (
+from cellgrad_coursework.results.feedback.tags import cell_text, escaped
+from cellgrad_coursework.results.summary import (
     COLOURS,
     MEANINGS,
+    MOST_CAUSES,
     ORDER,
     WORDS,
     Cause,
@@ -19,9 +21,7 @@ from cellgrad_coursework.results.feedback.summary import (
     exact,
     plain_number,
 )
-from cellgrad_coursework.results.feedback.tags import cell_text, escaped
 
-MOST_CAUSES = 12
 _LONG = 1_000
 _WIDTHS = (11, 24, 17, 8, 7, 44, 64)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from cellgrad.errors import WorkbookError
 from cellgrad.workbook.style import FONT, GREY, INK
 from cellgrad_coursework.results.feedback.parts import MAIN
-from cellgrad_coursework.results.feedback.summary import COLOURS
 from cellgrad_coursework.results.feedback.tags import Patch, Tag, prefix_of, tags, with_attributes
+from cellgrad_coursework.results.summary import COLOURS
 
 EMPTY = (
     f'<styleSheet xmlns="{MAIN}"><fonts count="1"><font/></fonts><fills count="2">'

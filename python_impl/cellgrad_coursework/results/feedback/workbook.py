@@ -14,8 +14,8 @@ from cellgrad_coursework.results.feedback.parts import OFFICE, Parts
 from cellgrad_coursework.results.feedback.places import Place, places
 from cellgrad_coursework.results.feedback.sheet import FeedbackSheet
 from cellgrad_coursework.results.feedback.styles import EMPTY, Styles
-from cellgrad_coursework.results.feedback.summary import ORDER, WORDS, plain_number, summary
 from cellgrad_coursework.results.feedback.tags import Patch, Tag, escaped, prefix_of, tags
+from cellgrad_coursework.results.summary import ORDER, WORDS, plain_number, summary
 
 _BOOK = "xl/workbook.xml"
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"

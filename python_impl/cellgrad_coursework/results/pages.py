@@ -1,21 +1,135 @@
-"""The lecturer's page about a whole class: which cell, which mistake, how many."""
+"""The pages that a student and a lecturer get: each one HTML file that needs nothing else.
+
+A student's page is printed on one sheet; the class page says which cell, which mistake, how many.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
-from cellgrad_coursework.model import OK, OK_ECF, VERDICTS, GradedCell, Manifest
-from cellgrad_coursework.results.feedback.student_page import template
-from cellgrad_coursework.results.feedback.summary import counted
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from cellgrad.errors import printable
+from cellgrad_coursework.model import (
+    OK,
+    OK_ECF,
+    VERDICTS,
+    CellVerdict,
+    Grade,
+    GradedCell,
+    Manifest,
+)
 from cellgrad_coursework.results.record import EXCUSED, GRADED, MISSING, OTHER, UNREADABLE, Record
+from cellgrad_coursework.results.summary import (
+    MARKS,
+    MEANINGS,
+    MOST_CAUSES,
+    WORDS,
+    Summary,
+    counted,
+    exact,
+    plain_number,
+    summary,
+)
 
+PRINTED_CAUSES = 5
+"""So many fit one sheet of paper beside the cells."""
+
+MOST_ROWS = 400
 MOST = 200
 """So many lines of a list are shown; the files beside the page hold all of them."""
 
 _BARS = 10
 _WIDTH, _HEIGHT, _FOOT, _HEAD = 520.0, 150.0, 20.0, 18.0
+
+
+@cache
+def _template(name: str) -> Template:
+    """Return a template of a page; what it shows is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(number=plain_number, exact=exact, counted=counted, clean=_clean)
+    environment.globals.update(words=WORDS, marks=MARKS, meanings=MEANINGS)
+    return environment.get_template(name)
+
+
+def _clean(text: str) -> str:
+    """Return a text on one line, its control characters made visible."""
+    return " ".join(printable(" ".join(text.split())).split())
+
+
+# a student
+
+
+@dataclass(slots=True)
+class Group:
+    """The cells of one quantity.
+
+    Attributes:
+        name: what the sheet calls it.
+        equation: its number.
+        cells: its cells, in the order of the flow.
+    """
+
+    name: str
+    equation: str
+    cells: list[CellVerdict] = field(default_factory=list)
+
+
+def student_page(manifest: Manifest, grade: Grade) -> str:
+    """Return the page about a submission as the text of an HTML file."""
+    told = summary(grade)
+    return _template("student.html.jinja").render(
+        manifest=manifest,
+        grade=grade,
+        told=told,
+        look=_look(told),
+        share=_share(grade),
+        causes=told.numbered[:MOST_CAUSES],
+        printed=PRINTED_CAUSES,
+        more=max(len(told.causes) - MOST_CAUSES, 0),
+        groups=_groups(grade.verdicts),
+        told_of=[v for v in grade.verdicts if v.verdict != OK][:MOST_ROWS],
+        kinds=[v for v in MEANINGS if any(w.verdict == v for w in grade.verdicts)],
+    )
+
+
+def _groups(verdicts: list[CellVerdict]) -> list[Group]:
+    """Return the cells quantity by quantity, in the order of the flow."""
+    found: dict[tuple[str, int | None], Group] = {}
+    for verdict in verdicts:
+        cell = verdict.cell
+        group = found.setdefault(
+            (cell.quantity, cell.layer), Group(cell.label.partition("[")[0].strip(), cell.equation)
+        )
+        group.cells.append(verdict)
+    return list(found.values())
+
+
+def _look(told: Summary) -> str:
+    if told.grade.problem:
+        return "bad"
+    right = told.count(OK, OK_ECF)
+    return "good" if right == len(told.grade.verdicts) and not told.causes else "open"
+
+
+def _share(grade: Grade) -> float:
+    return min(max(grade.score / grade.of, 0.0), 1.0) if grade.of else 0.0
+
+
+# a class
+
+_STRIP = (OK, OK_ECF, *(v for v in VERDICTS if v not in (OK, OK_ECF)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +185,7 @@ def class_page(manifest: Manifest, records: Sequence[Record]) -> str:
     unreadable = [r for r in records if r.status in (UNREADABLE, OTHER)]
     elsewhere = ("potential copying", "unreadable", OTHER)
     other = [line for line in reasons if line[1] not in elsewhere]
-    return template("class.html.jinja").render(
+    return _template("class.html.jinja").render(
         manifest=manifest,
         graded=len(graded),
         states=[
@@ -136,7 +250,7 @@ def _cells(manifest: Manifest, graded: list[Record]) -> list[CellLine]:
     for place, cell in enumerate(manifest.cells):
         codes = Counter(VERDICTS[r.codes[place]] for r in graded if place < len(r.codes))
         total, at, strip = sum(codes.values()), 0.0, []
-        for verdict in _ORDER:
+        for verdict in _STRIP:
             if codes[verdict]:
                 width = 100 * codes[verdict] / total
                 strip.append((verdict, at, width))
@@ -144,9 +258,6 @@ def _cells(manifest: Manifest, graded: list[Record]) -> list[CellLine]:
         right = 100 * (codes[OK] + codes[OK_ECF]) / total if total else 0.0
         lines.append(CellLine(cell, dict(codes), strip, right))
     return lines
-
-
-_ORDER = (OK, OK_ECF, *(v for v in VERDICTS if v not in (OK, OK_ECF)))
 
 
 def _mistakes(manifest: Manifest, graded: list[Record]) -> list[MistakeLine]:

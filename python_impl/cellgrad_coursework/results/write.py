@@ -1,25 +1,24 @@
-"""Every file of a graded assignment: gradebooks, the tidy tables, the class page, the list."""
+"""Every file of a graded assignment: gradebooks, the rows of cells, the class page, the list."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import tempfile
+import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 from cellgrad.errors import InputError
 from cellgrad.files import make_folder, write_atomically
 from cellgrad_coursework.model import Grade, Manifest, Student
-from cellgrad_coursework.results.class_page import class_page
-from cellgrad_coursework.results.feedback.summary import plain_number
-from cellgrad_coursework.results.outputs import gradebook, tidy
-from cellgrad_coursework.results.outputs.canvas import canvas_csv
-from cellgrad_coursework.results.outputs.gradescope import gradescope_results
-from cellgrad_coursework.results.outputs.moodle import moodle_csv, without_identifier
-from cellgrad_coursework.results.outputs.prairielearn import prairielearn_results
-from cellgrad_coursework.results.outputs.spool import Spool, write_pieces
+from cellgrad_coursework.results import cells, gradebooks
+from cellgrad_coursework.results.autograders import gradescope_results, prairielearn_results
+from cellgrad_coursework.results.pages import class_page
 from cellgrad_coursework.results.record import (
     EXCUSED,
     GRADED,
@@ -29,7 +28,9 @@ from cellgrad_coursework.results.record import (
     places_of,
     record_of,
 )
+from cellgrad_coursework.results.summary import plain_number
 from cellgrad_coursework.roster import safe_name
+from cellgrad_coursework.taking_in.intake import hint_of
 
 SCHEMA = "cellgrad-gradebook/1"
 FORMATS = ("tidy", "canvas", "moodle", "gradescope", "prairielearn")
@@ -38,8 +39,12 @@ FORMATS = ("tidy", "canvas", "moodle", "gradescope", "prairielearn")
 USUAL = ("tidy", "canvas", "moodle")
 """What is written unless something else is asked for."""
 
+MOODLE_ZIP = "feedback.zip"
 _BOM = b"\xef\xbb\xbf"
 """So that spreadsheet programs read the lecturer's own tables as UTF-8."""
+
+_DATE = (2026, 1, 1, 0, 0, 0)
+_REMEDY = "choose another place with -o, or make room"
 
 
 def check_formats(formats: Collection[str]) -> None:
@@ -83,10 +88,10 @@ def write_all(
     """
     check_formats(formats)
     make_folder(folder)
-    places, rows = places_of(manifest), tidy.TidyRows(manifest)
+    places, rows = places_of(manifest), cells.CellRows(manifest)
     roster = list(students)
     known = {student.id: student for student in roster}
-    with Spool() as csv, Spool() as lines:
+    with _Pieces() as csv, _Pieces() as lines:
         records = []
         for given in grades:
             grade = given if given.of else replace(given, of=manifest.points)
@@ -94,61 +99,43 @@ def write_all(
             record.student = _as_in_the_roster(grade.student, known)
             records.append(record)
             if "tidy" in formats:
-                _spool(csv, lines, rows, tidy.bare_row(manifest, record), (grade, record))
+                graded = record.status == GRADED
+                table, objects = rows.graded(grade) if graded else rows.without_cells(record)
+                csv.add(record.key, table)
+                lines.add(record.key, objects)
             _write_results(folder, grade, formats)
         records = _with_the_roster(manifest, records, roster)
         for record in records:
             if record.status in (MISSING, EXCUSED) and not record.file:
-                bare = tidy.bare_row(manifest, record)
-                csv.add(record.key, tidy.csv_row(bare))
-                lines.add(record.key, tidy.json_row(bare))
+                table, objects = rows.without_cells(record)
+                csv.add(record.key, table)
+                lines.add(record.key, objects)
         if "tidy" in formats:
-            write_pieces(folder / "cells.csv", _cells_csv(csv))
-            write_pieces(folder / "gradebook.json", _document(manifest, records, lines))
-    _write(folder / "gradebook.csv", gradebook.gradebook_csv(records), _BOM)
-    _write(folder / "review.csv", gradebook.review_csv(records), _BOM)
+            start = _BOM + cells.header().encode()
+            _write_pieces(folder / "cells.csv", [start], csv.pieces())
+            _write_pieces(folder / "gradebook.json", _document(manifest, records, lines))
+    _write(folder / "gradebook.csv", gradebooks.gradebook_csv(records), _BOM)
+    _write(folder / "review.csv", gradebooks.review_csv(records), _BOM)
     write_atomically(folder / "class.html", class_page(manifest, records).encode())
     remarks = []
     if "canvas" in formats:
-        _write(folder / "canvas.csv", canvas_csv(manifest, records, canvas_points))
+        lines_of_canvas = gradebooks.canvas_csv(manifest, records, canvas_points)
+        _write(folder / "canvas.csv", lines_of_canvas)
         if canvas_points is not None and canvas_points != manifest.points:
             remarks.append(
                 f"canvas.csv: scaled from {plain_number(manifest.points)} points to the "
                 f"{plain_number(canvas_points)} that Canvas gives"
             )
-    left = without_identifier(records)
+    left = gradebooks.without_identifier(records)
     # without a single identifier there is nothing to write, and who has no Moodle asks for none
     if "moodle" in formats and (left < len(roster) or set(formats) != set(USUAL)):
-        _write(folder / "moodle.csv", moodle_csv(manifest, records))
+        _write(folder / "moodle.csv", gradebooks.moodle_csv(manifest, records))
         if left:
             remarks.append(
                 f"moodle.csv leaves out {left} without an identifier: use Moodle's grading "
                 "worksheet as the roster"
             )
     return remarks
-
-
-def file_name(grade: Grade) -> str:
-    """Return a name for the files about a submission that no other submission has."""
-    own = grade.student.id if grade.student else Path(grade.file).stem
-    plain = safe_name(own).encode("utf-8", "ignore")[:120].decode("utf-8", "ignore")
-    # ids differ by more than case; other names may not
-    if grade.student and plain == own and grade.file == f"{own}.xlsx":
-        return plain
-    mark = hashlib.sha256(f"{own}\0{grade.file}\0{grade.sha256}".encode("utf-8", "replace"))
-    return f"{plain}-{mark.hexdigest()[:8]}"
-
-
-def _spool(
-    csv: Spool, lines: Spool, rows: tidy.TidyRows, bare: dict[str, Any], made: tuple[Grade, Record]
-) -> None:
-    """Keep the rows of a submission until all are there."""
-    grade, record = made
-    table, objects = (
-        rows.of(grade) if record.status == GRADED else (tidy.csv_row(bare), tidy.json_row(bare))
-    )
-    csv.add(record.key, table)
-    lines.add(record.key, objects)
 
 
 def _as_in_the_roster(student: Student | None, roster: dict[str, Student]) -> Student | None:
@@ -183,12 +170,36 @@ def _with_the_roster(
     return sorted(records, key=lambda record: record.key)
 
 
-def _cells_csv(spool: Spool) -> Iterator[bytes]:
-    yield _BOM + tidy.header().encode()
-    yield from spool.pieces()
+class _Pieces:
+    """Texts that come in any order and are written in one: on disk, so that memory stays flat."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self._index: list[tuple[tuple[str, ...], int, int]] = []
+        self._end = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, key: tuple[str, ...], piece: str) -> None:
+        """Keep a text under a key by which it is sorted."""
+        data = piece.encode("utf-8", "replace")
+        self._file.write(data)
+        self._index.append((key, self._end, len(data)))
+        self._end += len(data)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the texts, sorted by their keys."""
+        for _, start, length in sorted(self._index):
+            self._file.seek(start)
+            yield self._file.read(length)
+        self._file.seek(self._end)
 
 
-def _document(manifest: Manifest, records: list[Record], lines: Spool) -> Iterator[bytes]:
+def _document(manifest: Manifest, records: list[Record], lines: _Pieces) -> Iterator[bytes]:
     """Yield the JSON document, a row a line."""
     about = {
         "schema": SCHEMA,
@@ -214,12 +225,15 @@ def _document(manifest: Manifest, records: list[Record], lines: Spool) -> Iterat
 
 
 def _submission(record: Record) -> dict[str, Any]:
-    row = gradebook.row(record)
+    row: dict[str, Any] = {column.name: column.value(record) for column in gradebooks.OWN}
     del row["look_at"]
     row["counts"] = record.counting
     row["problem"] = record.problem
     row["look_at"] = [{"kind": kind, "reason": reason} for kind, reason in record.reasons]
     return row
+
+
+# autograders, and the feedback for Moodle
 
 
 def _write_results(folder: Path, grade: Grade, formats: Collection[str]) -> None:
@@ -228,7 +242,64 @@ def _write_results(folder: Path, grade: Grade, formats: Collection[str]) -> None
     for name, results in makers.items():
         if name in formats:
             make_folder(folder / name)
-            write_atomically(folder / name / f"{file_name(grade)}.json", json_bytes(results(grade)))
+            path = folder / name / f"{file_name(grade)}.json"
+            write_atomically(path, json_bytes(results(grade)))
+
+
+def file_name(grade: Grade) -> str:
+    """Return a name for the files about a submission that no other submission has."""
+    own = grade.student.id if grade.student else Path(grade.file).stem
+    plain = safe_name(own).encode("utf-8", "ignore")[:120].decode("utf-8", "ignore")
+    # ids differ by more than case; other names may not
+    if grade.student and plain == own and grade.file == f"{own}.xlsx":
+        return plain
+    mark = hashlib.sha256(f"{own}\0{grade.file}\0{grade.sha256}".encode("utf-8", "replace"))
+    return f"{plain}-{mark.hexdigest()[:8]}"
+
+
+def write_feedback_zip(output: Path, feedback: Path, files: Iterable[str]) -> bool:
+    """Write the feedback as Moodle takes it: *Upload multiple feedback files in a zip*.
+
+    The importer finds a participant by the part of a path that is named as in its own download,
+    ``Name_N_assignsubmission_file``; what stands behind it is the name of the file. The zip is
+    written whole or not at all; the same files give the same bytes.
+
+    Args:
+        output: the folder of the results.
+        feedback: the folder of the feedback.
+        files: what lies in it, with ``/``; what did not come from Moodle is left out.
+
+    Returns:
+        Whether there is one; an older one is removed where there is none.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    places = {place: file for file in sorted(files) if (place := _place_in_moodle(file))}
+    path = output / MOODLE_ZIP
+    if not places:
+        with _written_beside(path):
+            path.unlink(missing_ok=True)
+        return False
+    with _written_beside(path) as beside:
+        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+            for place, file in places.items():
+                info = zipfile.ZipInfo(place, _DATE)
+                stored = file.lower().endswith(".xlsx")  # packed already
+                info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+                info.create_system, info.external_attr = 3, 0o644 << 16
+                archive.writestr(info, (feedback / file).read_bytes())
+        beside.replace(path)
+    return True
+
+
+def _place_in_moodle(path: str) -> str:
+    """Return where a file lies in Moodle's own layout; empty if it came from elsewhere."""
+    parts = PurePosixPath(path).parts
+    for place, part in enumerate(parts):
+        if hint_of(part).platform == "moodle":
+            return "/".join(parts[place:])
+    return ""
 
 
 def json_bytes(document: dict[str, Any]) -> bytes:
@@ -239,3 +310,34 @@ def json_bytes(document: dict[str, Any]) -> bytes:
 
 def _write(path: Path, lines: Iterable[str], start: bytes = b"") -> None:
     write_atomically(path, start + "".join(lines).encode("utf-8", "replace"))
+
+
+def _write_pieces(path: Path, *pieces: Iterable[bytes]) -> None:
+    """Write a file of many pieces, whole or not at all."""
+    with _written_beside(path) as beside:
+        with beside.open("wb") as file:
+            for some in pieces:
+                file.writelines(some)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path) -> Iterator[Path]:
+    """Give a place beside a file, to be renamed to it once it is whole.
+
+    Raises:
+        InputError: the place cannot be written, or the disk is full.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield beside
+    except (OSError, ValueError, zipfile.LargeZipFile) as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise InputError(
+            f"cannot be written ({getattr(error, 'strerror', None) or error})",
+            file=path,
+            remedy=_REMEDY,
+        ) from error

@@ -35,15 +35,15 @@ from cellgrad_coursework.model import (
     VERDICTS,
     WRONG,
 )
-from cellgrad_coursework.results.class_page import class_page
-from cellgrad_coursework.results.feedback import page, workbook_bytes
+from cellgrad_coursework.results.autograders import gradescope_results
+from cellgrad_coursework.results.feedback import workbook_bytes
 from cellgrad_coursework.results.feedback.legend import MORE
 from cellgrad_coursework.results.feedback.parts import Parts
 from cellgrad_coursework.results.feedback.places import places
-from cellgrad_coursework.results.feedback.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
 from cellgrad_coursework.results.feedback.tags import Patch, tags, utf8, with_attributes
-from cellgrad_coursework.results.outputs import write_all
-from cellgrad_coursework.results.outputs.gradescope import gradescope_results
+from cellgrad_coursework.results.pages import class_page, student_page
+from cellgrad_coursework.results.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
+from cellgrad_coursework.results.write import write_all
 from cellgrad_coursework.setting.handout.step import BLANK_MEANING, GIVEN_MEANING
 from graded import HOSTILE, grade, handout, manifest, mistaken, mixed, parts_of, roster, unreadable
 
@@ -549,15 +549,15 @@ def hostile_page():
                     for v in one.verdicts]  # fmt: skip
     named = replace(manifest(), title=HOSTILE + PICTURE,
                     cells=tuple(replace(c, label=HOSTILE) for c in cells))  # fmt: skip
-    return page(named, one)
+    return student_page(named, one)
 
 
 @pytest.mark.parametrize("text", ["student", "hostile", "unreadable", "class"])
 def test_a_page_is_whole_in_itself_and_runs_nothing(text, tmp_path):
     pages = {
-        "student": lambda: page(manifest(), mistaken()),
+        "student": lambda: student_page(manifest(), mistaken()),
         "hostile": hostile_page,
-        "unreadable": lambda: page(manifest(), unreadable(HOSTILE)),
+        "unreadable": lambda: student_page(manifest(), unreadable(HOSTILE)),
         "class": lambda: hostile_class(tmp_path),
     }
     seen = Seen(pages[text]())
@@ -578,7 +578,7 @@ def hostile_class(folder):
 
 
 def test_the_page_says_what_the_workbook_says():
-    text = " ".join("".join(Seen(page(manifest(), mistaken())).text).split())
+    text = " ".join("".join(Seen(student_page(manifest(), mistaken())).text).split())
     entry = by_id()["updated-output-weights"]
     for words in ("1 root cause, 24 consequences", "58 of 59 points", entry.title, entry.why,
                   entry.fix, "=I23*O18*I14", "24 cells after it follow from it"):  # fmt: skip
@@ -590,7 +590,7 @@ def test_the_page_says_what_the_workbook_says():
 def test_lateness_is_said_on_the_page_and_in_the_workbook():
     one = mistaken(student=roster(2)[1])
     words = "58 points less 10 % (late)"
-    assert words in page(manifest(), one)
+    assert words in student_page(manifest(), one)
     sheet = opened(workbook_bytes(manifest(), one, handout()))["Feedback"]
     assert words in [cell.value for row in sheet.iter_rows() for cell in row]
     assert "52.2 of 59 points" in [cell.value for row in sheet.iter_rows() for cell in row]
@@ -603,7 +603,7 @@ def test_what_a_person_looks_at_costs_nothing_yet():
     assert (told.open, [c.lost for c in told.causes], [c.open for c in told.causes]) == (
         1.5, [0, 1], [1.5, 0],
     )  # fmt: skip
-    text = " ".join("".join(Seen(page(manifest(), one)).text).split())
+    text = " ".join("".join(Seen(student_page(manifest(), one)).text).split())
     assert "To be looked at by a person (1.5 points open)" in text
     assert "1.5 points open: a person will look at it, and the score may rise" in text
     assert text.count("−") == 1  # the mistake's
@@ -623,7 +623,7 @@ def test_only_mistakes_have_numbers():
     told = summary(one)
     assert told.sentence.startswith("2 root causes, ")
     assert [number for number, _ in told.numbered] == [0, 1, 0, 2]
-    text = page(manifest(), one)
+    text = student_page(manifest(), one)
     assert re.findall(r'<li class="([\w -]+)"(?: value="(\d)")?>', text) == [
         ("blank apart", ""), ("wrong", "1"), ("review apart", ""), ("hardcoded", "2"),
     ]  # fmt: skip
@@ -773,8 +773,8 @@ def test_chromium_prints_the_students_page_on_one_sheet(tmp_path):
     cells = [cell.address for cell in manifest().cells]
     many = grade({at: {"verdict": WRONG, "bug": "updated-output-weights", "formula": "=1+" * 90}
                   for at in cells})  # fmt: skip
-    assert printed_pages(page(manifest(), mistaken()), tmp_path) == 1
-    assert printed_pages(page(manifest(), many), tmp_path) == 1
+    assert printed_pages(student_page(manifest(), mistaken()), tmp_path) == 1
+    assert printed_pages(student_page(manifest(), many), tmp_path) == 1
 
 
 @pytest.mark.slow

@@ -77,6 +77,9 @@ _ADVICE = {
     BLANK: "Fill them in: each equation stands beside its cells.",
     REVIEW: "Nothing for now: these points are not settled yet.",
 }
+MOST_CAUSES = 12
+"""So many causes are told of one by one."""
+
 _TOGETHER = {BLANK, HARDCODED, REVIEW}
 """Verdicts whose cells are told of in one entry."""
 

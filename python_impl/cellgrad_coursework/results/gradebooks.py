@@ -1,0 +1,280 @@
+"""Gradebooks, a table of columns for each platform: the lecturer's own, Canvas, Moodle.
+
+Canvas's importer wants ``Student`` and ``ID`` first and ``Section`` last of the columns about the
+student, takes a column as ``Title (id)`` for the assignment with that id, reads the points
+possible from the row whose first cell contains ``Points Possible``, and finds a student by
+Canvas id, then SIS id, then login, then name. An empty grade changes nothing; ``EX`` excuses.
+
+Moodle's importer looks for three headings in the language of its site: in English ``Identifier``
+(``Participant N``), ``Grade`` and ``Last modified (grade)``; in UTF-8 with commas. It skips an
+empty grade, one above the maximum, and one that was changed in Moodle after the date in the
+worksheet. Moodle writes - for no date; an empty date means the same to it, and no spreadsheet
+program takes it for a formula.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+
+from cellgrad.files import read_limited
+from cellgrad_coursework.model import Manifest, Student
+from cellgrad_coursework.moodle_worksheet import Worksheet, maximum, worksheet_of
+from cellgrad_coursework.results.record import (
+    COUNTED,
+    EXCUSED,
+    GRADED,
+    Record,
+    moodle_identifier,
+    roster_column,
+)
+from cellgrad_coursework.results.tables import Column, csv_line, number, one_line, table
+
+_MAX_BYTES = 32 << 20
+_ROWS = 20
+"""Canvas's row of the points is the first or the second below the headings."""
+
+
+def _points(name: str, record: Record) -> float | None:
+    value: float | None = getattr(record, name)
+    return None if value is None else round(value, 6) + 0.0
+
+
+def _if_graded(name: str, record: Record) -> float | None:
+    return getattr(record, name) if record.status == GRADED else None
+
+
+def _cells(verdicts: tuple[str, ...], record: Record) -> int | None:
+    """Count the cells with these verdicts."""
+    if record.status != GRADED:
+        return None
+    return sum(record.counts.get(verdict, 0) for verdict in verdicts)
+
+
+def _percent(record: Record) -> float | None:
+    if record.score is None or not record.of:
+        return None
+    return round(100 * record.score / record.of, 2)
+
+
+def _look_at(record: Record) -> str:
+    return "; ".join(f"{kind}: {reason}" for kind, reason in record.reasons)
+
+
+OWN = (
+    Column("student", lambda r: r.who.id, matched=True),  # empty for a file that is nobody's
+    Column("name", lambda r: r.who.name),
+    Column("email", lambda r: r.who.email),
+    Column("section", lambda r: r.who.section),
+    Column("status", lambda r: r.status),
+    # lateness included; empty where there is nothing to count
+    Column("score", partial(_points, "score")),
+    Column("of", partial(_points, "of")),
+    Column("percent", _percent),
+    # before anything is taken off for lateness
+    Column("points", partial(_points, "points")),
+    # points of cells that a person has to look at; they are not in the score yet
+    Column("open", lambda r: _points("open", r) if r.status == GRADED else None),
+    # the share taken off, 0 to 1
+    Column("late", lambda r: round(r.who.late, 6) + 0.0),
+    # mistakes that nothing before them explains, and cells that follow from one
+    Column("root_causes", partial(_if_graded, "roots")),
+    Column("consequences", partial(_if_graded, "consequences")),
+    *(Column(name, partial(_cells, verdicts)) for name, verdicts in COUNTED.items()),
+    Column("first_mistake", lambda r: r.first),
+    # no where the student handed in another file that counts
+    Column("counts", lambda r: "yes" if r.counting else "no"),
+    Column("file", lambda r: r.file),
+    Column("sha256", lambda r: r.sha256, matched=True),
+    Column("look_at", _look_at),
+)
+
+REVIEW = (
+    Column("student", lambda line: line[0].who.id, matched=True),
+    Column("name", lambda line: line[0].who.name),
+    Column("file", lambda line: line[0].file),
+    Column("kind", itemgetter(1)),
+    Column("reason", itemgetter(2)),
+)
+"""What a person looks at: a line for each reason of a record."""
+
+
+def gradebook_csv(records: Iterable[Record]) -> Iterator[str]:
+    """Yield the lines of the lecturer's own gradebook: a row a submission."""
+    return table(OWN, records)
+
+
+def review_csv(records: Iterable[Record]) -> Iterator[str]:
+    """Yield the lines of the list for manual review."""
+    lines = ((record, kind, reason) for record in records for kind, reason in record.reasons)
+    return table(REVIEW, lines)
+
+
+# Canvas
+
+
+def canvas_csv(
+    manifest: Manifest, records: Iterable[Record], possible: float | None = None
+) -> Iterator[str]:
+    """Yield the lines of the file for Canvas; of each student the submission that counts.
+
+    Args:
+        manifest: the assignment.
+        records: of each submission, and of each student who handed nothing in.
+        possible: the points that Canvas gives for it; None for those of the assignment.
+    """
+    kept = [r for r in records if r.student is not None and r.counting]
+    most = manifest.points if possible is None else possible
+    share = most / manifest.points if manifest.points else 1.0
+
+    def grade(record: Record) -> str:
+        score = None if record.lms_score is None else record.lms_score * share
+        return "EX" if record.status == EXCUSED else number(score)
+
+    def own_id(name: str, record: Record) -> str:
+        known = _canvas_id(record.who)
+        return roster_column(record.who, name) or ("" if known else record.who.id)
+
+    columns = (
+        Column("Student", lambda r: roster_column(r.who, "Student") or r.who.name),
+        Column("ID", lambda r: _canvas_id(r.who), matched=True),
+        Column("SIS User ID", partial(own_id, "SIS User ID"), matched=True),
+        Column("SIS Login ID", partial(own_id, "SIS Login ID"), matched=True),
+        Column("Section", lambda r: r.who.section or roster_column(r.who, "Section")),
+        Column(_canvas_title(manifest, kept), grade, matched=True),
+    )
+    headings, *lines = table(columns, kept)
+    yield headings
+    yield csv_line(["    Points Possible", "", "", "", "", number(most)], [True] * len(columns))
+    yield from lines
+
+
+def _canvas_id(student: Student) -> str:
+    """Return Canvas's own id, where the roster is an export of its gradebook."""
+    columns = dict(student.other)
+    return columns.get("ID", "").strip() if "Student" in columns else ""
+
+
+def _canvas_title(manifest: Manifest, records: list[Record]) -> str:
+    """Return the assignment's column as the roster's export names it, with its id."""
+    for record in records:
+        if title := _canvas_column([name for name, _ in record.who.other], manifest):
+            return title
+    return one_line(manifest.title) or manifest.id
+
+
+def _canvas_column(headings: list[str], manifest: Manifest) -> str:
+    """Return the heading of an assignment's column in Canvas's export: ``Title (id)``.
+
+    Empty where there is none.
+    """
+    own = {one_line(title).casefold() for title in (manifest.title, manifest.id)}
+    for name in headings:
+        match = re.fullmatch(r"(.+) \(\d+\)", name.strip())
+        if match and one_line(match[1]).casefold() in own:
+            return name.strip()
+    return ""
+
+
+def canvas_points(roster: Path, manifest: Manifest) -> float | None:
+    """Return the points possible of an assignment's column in Canvas's export.
+
+    The export has a row of its own for it, which names no student.
+
+    Args:
+        roster: the file; one that is no such export has none.
+        manifest: the assignment.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if roster.suffix.lower() == ".xlsx":
+        return None  # Canvas exports CSV alone
+    text = read_limited(roster, _MAX_BYTES).decode("utf-8-sig", "replace")
+    head = text[: text.find("\n")]
+    delimiter = ";" if head.count(";") > head.count(",") else ","
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = [row for row, _ in zip(reader, range(_ROWS), strict=False)]
+    except csv.Error:
+        return None
+    title = _canvas_column(rows[0], manifest) if rows else ""
+    for row in rows[1:]:
+        if title and "points possible" in row[0].casefold():
+            place = [name.strip() for name in rows[0]].index(title)
+            return _possible(row[place]) if place < len(row) else None
+    return None
+
+
+def _possible(text: str) -> float | None:
+    try:
+        value = float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+    return value if value > 0 and math.isfinite(value) else None
+
+
+# Moodle
+
+
+def moodle_csv(manifest: Manifest, records: Iterable[Record]) -> Iterator[str]:
+    """Yield the lines of the worksheet; whoever has no identifier is left out.
+
+    Where the roster is a worksheet, its own headings, columns and identifiers are written and
+    only the grades are new.
+    """
+    kept = [r for r in records if r.student is not None and r.counting and moodle_identifier(r)]
+    sheet = next(filter(None, (worksheet_of(r.who) for r in kept)), None)
+    if sheet is not None:
+        return _as_the_roster(sheet, manifest, kept)
+
+    def most(record: Record) -> float:
+        return maximum(roster_column(record.who, "Maximum Grade")) or manifest.points
+
+    def date(record: Record) -> str:
+        return roster_column(record.who, "Last modified (grade)").removeprefix("-")
+
+    columns = (
+        Column("Identifier", moodle_identifier, matched=True),
+        Column("Full name", lambda r: r.who.name or roster_column(r.who, "Full name")),
+        Column("Email address", lambda r: r.who.email or roster_column(r.who, "Email address")),
+        Column("Grade", lambda r: number(_scaled(r, manifest, most(r))), matched=True),
+        Column("Maximum Grade", most),
+        Column("Last modified (grade)", date),
+    )
+    return table(columns, kept)
+
+
+def without_identifier(records: Iterable[Record]) -> int:
+    """Return how many students the worksheet leaves out."""
+    return sum(r.student is not None and r.counting and not moodle_identifier(r) for r in records)
+
+
+def _as_the_roster(sheet: Worksheet, manifest: Manifest, kept: list[Record]) -> Iterator[str]:
+    rows = []
+    for record in kept:
+        row = sheet.row(record.who)
+        if row is None:  # known by the name of a downloaded file alone
+            row = [""] * len(sheet.headings)
+            row[sheet.identifier] = sheet.word + moodle_identifier(record).split()[-1]
+        most = sheet.most(row) or manifest.points
+        row = ["" if value == "-" else value for value in row]
+        row[sheet.grade] = number(_scaled(record, manifest, most))
+        rows.append(row)
+    columns = [
+        Column(name, itemgetter(place), matched=place in (sheet.identifier, sheet.grade))
+        for place, name in enumerate(sheet.headings)
+    ]
+    return table(columns, rows)
+
+
+def _scaled(record: Record, manifest: Manifest, most: float) -> float | None:
+    share = most / manifest.points if manifest.points else 1.0
+    score = record.lms_score
+    return None if score is None else min(max(score * share, 0.0), most)
