@@ -41,7 +41,6 @@ from cellgrad_audit.bugs.separation_page import separation_text
 from cellgrad_audit.probes import probes
 from cellgrad_proof.engines import measure as measure_engines
 from cellgrad_proof.engines_report import markdown
-from cellgrad_proof.exact.definition.case_file import is_step
 from cellgrad_proof.exact.vector_shape import as_text
 from cellgrad_proof.exact.vectors import document
 from cellgrad_series.experiment import experiments, path_of, read_settings
@@ -142,7 +141,7 @@ def certified() -> dict[Path, bytes]:
     folder = TOP / "reference" / "certified"
     found = {}
     for path in sorted((TOP / "reference" / "cases").glob("*.json")):
-        if is_step(read_case(path)) or path.stem in CERTIFIED_RUNS:
+        if read_case(path).is_step() or path.stem in CERTIFIED_RUNS:
             found[folder / path.name] = _certified(path, folder / path.name)
     sums = [f"{hashlib.sha256(data).hexdigest()}  {path.name}\n" for path, data in found.items()]
     found[folder / "SHA256SUMS"] = "".join(sums).encode()

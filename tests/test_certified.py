@@ -28,7 +28,6 @@ from cellgrad_proof.exact import digits, enclosures
 from cellgrad_proof.exact.agreement import agreement
 from cellgrad_proof.exact.certified import UNDECIDED, certify
 from cellgrad_proof.exact.definition import network, update
-from cellgrad_proof.exact.definition.case_file import is_step
 from cellgrad_proof.exact.vectors import CertificationError, document
 from test_workbooks import big_case
 
@@ -324,7 +323,7 @@ def test_a_ball_is_never_taken_for_a_number_it_only_holds():
 
 
 def test_every_single_step_has_its_vectors():
-    wanted = {path.name for path in CASES.glob("*.json") if is_step(read_case(path))}
+    wanted = {path.name for path in CASES.glob("*.json") if read_case(path).is_step()}
     have = {path.name for path in FILES}
     assert wanted <= have
     assert len(have - wanted) >= 3  # and a few runs

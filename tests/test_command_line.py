@@ -233,7 +233,7 @@ def reports():
 @pytest.mark.parametrize("columns", [80, 100, 200])
 def test_the_table_of_verify_fits_the_terminal(columns, reports, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
-    print_reports(reports)
+    print_reports(reports, {})
     printed = capsys.readouterr().out
     for report in reports:
         assert report.path.stem in printed

@@ -5,27 +5,33 @@ from __future__ import annotations
 import math
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 from cellgrad.case.model import Case
 from cellgrad.case.read import read_case
 from cellgrad.engines.formualizer import store_values
 from cellgrad.errors import WorkbookError
 from cellgrad.files import write_atomically
+from cellgrad.packages import load
 from cellgrad.workbook import write_workbook
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import read_map
 from cellgrad.xlsx.values import CellError
-from cellgrad_series.plan import Plan
-from cellgrad_series.plan_of_case import plan_of_case
-from cellgrad_series.read_plan import read_plan
-from cellgrad_series.sheets.write_plan import write_plan
 
 EXP_LIMIT = 700.0
 """EXP overflows to an error just above 709; near it a sheet cannot be trusted."""
 
 
 _EXPONENTS = ("pre_activation", "pass_pre_activation", "validation_pre_activation")
+
+
+class Plan(Protocol):
+    """A workbook of several parts, as the series describes it."""
+
+    @property
+    def id(self) -> str:
+        """Its name for programs."""
 
 
 def workbook_bytes(source: Case | Plan) -> bytes:
@@ -38,6 +44,7 @@ def workbook_bytes(source: Case | Plan) -> bytes:
         CaseError: what is put together does not fit.
         WorkbookError: it does not fit a sheet, or a pre-activation comes near 700.
         EngineError: the engine refused it.
+        PackageMissingError: it has several parts or updates, and the series is not installed.
     """
     data = store_values(_written(source))
     with tempfile.TemporaryDirectory() as folder:
@@ -48,11 +55,14 @@ def workbook_bytes(source: Case | Plan) -> bytes:
 
 
 def _written(source: Case | Plan) -> bytes:
-    if isinstance(source, Plan):
-        return write_plan(source)
-    if source.updates() == 1 and source.update_rule().plain and not source.validation:
+    if isinstance(source, Case) and source.is_step():
         return write_workbook(source)
-    return write_plan(plan_of_case(source))
+    needs = "a workbook with a row an update, or of several parts, needs"
+    plan = source
+    if isinstance(source, Case):
+        plan = load("cellgrad_series.plan_of_case:plan_of_case", needs)(source)
+    data: bytes = load("cellgrad_series.sheets.write_plan:write_plan", needs)(plan)
+    return data
 
 
 def build(source: Case | Plan, output: Path) -> None:
@@ -70,7 +80,10 @@ def read_source(path: Path) -> Case | Plan:
     Raises:
         InputError: it is neither, or cannot be used.
     """
-    return read_plan(path) if path.suffix.lower() == ".toml" else read_case(path)
+    if path.suffix.lower() != ".toml":
+        return read_case(path)
+    plan: Plan = load("cellgrad_series.read_plan:read_plan", "a book (.toml) needs")(path)
+    return plan
 
 
 def _refuse_overflow(book: Book) -> None:

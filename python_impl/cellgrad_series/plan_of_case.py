@@ -69,7 +69,7 @@ def plan_of_case(case: Case) -> Plan:
             f"Change a starting weight on {RUN}, or the learning rate, and every row follows.",
             f"Change a sample on {TRAINING_DATA}.",
         ),
-        source=source_of(case),
+        source=case.source.paragraphs(),
     )
 
 
@@ -82,11 +82,3 @@ def class_constants(case: Case) -> dict[str, float]:
     if "leaky_relu" in case.network.activations:
         found["leaky_slope"] = case.network.leaky_slope
     return found
-
-
-def source_of(case: Case) -> tuple[str, ...]:
-    """Return where a case's numbers come from, in paragraphs."""
-    source = case.source
-    parts = [part for part in (source.author, source.title, source.year, source.url) if part]
-    first = ", ".join(parts) or "Numbers made for this workbook."
-    return (first, source.note) if source.note else (first,)

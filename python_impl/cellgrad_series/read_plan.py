@@ -25,7 +25,7 @@ from cellgrad_series.parts.run import RunShape
 from cellgrad_series.parts.sweep import SweepShape
 from cellgrad_series.parts.table import TableShape
 from cellgrad_series.plan import Chart, Part, Plan, Reference, Series
-from cellgrad_series.plan_of_case import class_constants, source_of
+from cellgrad_series.plan_of_case import class_constants
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -105,7 +105,7 @@ class _Reader:
     def _sources(self) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for case in self.cases.values():
-            found.update(dict.fromkeys(source_of(case)))
+            found.update(dict.fromkeys(case.source.paragraphs()))
         return tuple(found)
 
     def _check_name(self, name: str) -> None:

@@ -75,6 +75,12 @@ class Source:
     url: str = ""
     note: str = ""
 
+    def paragraphs(self) -> tuple[str, ...]:
+        """Return the same in words."""
+        parts = [part for part in (self.author, self.title, self.year, self.url) if part]
+        first = ", ".join(parts) or "Numbers made for this workbook."
+        return (first, self.note) if self.note else (first,)
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -99,6 +105,10 @@ class Case:
         if self.update == "online":
             return self.epochs * len(self.samples)
         return self.epochs * -(-len(self.samples) // self.batch())
+
+    def is_step(self) -> bool:
+        """Tell whether the whole run is a single plain update, and nothing is validated."""
+        return self.updates() == 1 and self.update_rule().plain and not self.validation
 
     def structure(self) -> Structure:
         """Return the structure of the run's single step.

@@ -14,7 +14,7 @@ from cellgrad.engines import DEFAULT
 from cellgrad.errors import InputError
 from cellgrad.report.verification import as_json as report_as_json
 from cellgrad.report.verification import print_reports
-from cellgrad.verify.many import engine_names, verify_workbooks
+from cellgrad.verify.many import engine_names, split_by_packages, verify_workbooks
 from cellgrad.verify.result import Report
 
 if TYPE_CHECKING:
@@ -32,14 +32,16 @@ def verify_command(
         as_json: print one JSON object.
         table: measure each engine's numbers on certified values.
     """
-    paths = list(workbooks) or shipped.workbooks()
+    paths, left_out = list(workbooks), dict[Path, str]()
+    if not paths:
+        paths, left_out = split_by_packages(shipped.workbooks())
     if not paths:
         raise InputError("no workbooks are shipped with this installation", remedy="name some")
     names = engine_names(engines or (DEFAULT,))
     reports = verify_workbooks(paths, names, progress=sys.stderr.isatty())
     measured = _measured(reports) if table else []
     if as_json:
-        found = report_as_json(reports)
+        found = report_as_json(reports, left_out)
         if table:
             from cellgrad_proof.engines_report import table_as_json  # noqa: PLC0415 - start-up time
 
@@ -50,7 +52,7 @@ def verify_command(
 
         print_table(measured)
     else:
-        print_reports(reports)
+        print_reports(reports, left_out)
     return 0 if all(report.agrees for report in reports) else 1
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,9 +18,14 @@ SHOWN = 20
 """So many disagreements are printed for one workbook; --json lists all."""
 
 
-def as_json(reports: Sequence[Report]) -> dict[str, Any]:
-    """Return the answer as one JSON object."""
-    return {
+def as_json(reports: Sequence[Report], left_out: Mapping[Path, str]) -> dict[str, Any]:
+    """Return the answer as one JSON object.
+
+    Args:
+        reports: of what was verified.
+        left_out: workbooks that could not be, and why.
+    """
+    answer: dict[str, Any] = {
         "agrees": all(report.agrees for report in reports),
         "workbooks": [
             {
@@ -40,10 +46,20 @@ def as_json(reports: Sequence[Report]) -> dict[str, Any]:
             for report in reports
         ],
     }
+    if left_out:
+        answer["not_verified"] = [
+            {"path": str(path), "reason": reason} for path, reason in left_out.items()
+        ]
+    return answer
 
 
-def print_reports(reports: Sequence[Report]) -> None:
-    """Print a table an engine, every disagreement, and one line that says it all."""
+def print_reports(reports: Sequence[Report], left_out: Mapping[Path, str]) -> None:
+    """Print a table an engine, every disagreement, and one line that says it all.
+
+    Args:
+        reports: of what was verified.
+        left_out: workbooks that could not be, and why.
+    """
     console = Console(highlight=False, soft_wrap=False)
     for engine, group in groupby(
         reports, key=lambda report: (report.engine, report.engine_version)
@@ -53,6 +69,9 @@ def print_reports(reports: Sequence[Report]) -> None:
     for report in reports:
         _print_mismatches(console, report)
     console.print(_summary(reports))
+    for path, reason in left_out.items():
+        text = printable(f"Not verified: {path.name}: {reason}")
+        console.print(Text(text, style="bold yellow"), soft_wrap=True)
 
 
 def _table(engine: tuple[str, str], reports: list[Report]) -> Table:

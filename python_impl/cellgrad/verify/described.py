@@ -16,6 +16,7 @@ from cellgrad.case.quantities import Key, Quantity
 from cellgrad.case.structure import Structure
 from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.formula.tree import FormulaError
+from cellgrad.packages import PackageMissingError
 from cellgrad.verify.mismatch import Mismatch
 from cellgrad.verify.owners import Owners
 from cellgrad.verify.programs.create import Programs, create_program
@@ -139,6 +140,8 @@ def _parts(described: Described, table_: MapSheet) -> Programs:
                 Mismatch.of_map(SHEET, f"the part {name!r} cannot be used: {problem}")
             )
             return {}
+        except PackageMissingError as error:
+            raise error.within(described.book.path) from error
         programs[name] = program
     if not programs:
         described.faults.append(Mismatch.of_map(SHEET, "no part is described"))

@@ -16,7 +16,9 @@ import numpy as np
 from cellgrad.engines import DEFAULT, ENGINE_NAMES, apart, create, installed
 from cellgrad.engines.interface import Engine
 from cellgrad.errors import InputError
+from cellgrad.packages import PackageMissingError
 from cellgrad.verify.described import describe
+from cellgrad.verify.programs.create import missing_packages
 from cellgrad.verify.result import Report
 from cellgrad.verify.verifier import DRAWS, MAX_DRAWS, Verifier
 from cellgrad.xlsx.package import check_directory
@@ -43,6 +45,24 @@ def engine_names(asked: Sequence[str]) -> list[str]:
             raise InputError(f"{name!r} is no engine", place="--engine", remedy=f"use {known}")
         names += installed() if name == "all" else [name]
     return list(dict.fromkeys(names))
+
+
+def split_by_packages(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
+    """Return the workbooks whose kinds of parts are known here, and of the others why not.
+
+    Raises:
+        WorkbookError: one cannot be read.
+    """
+    if not missing_packages():
+        return list(paths), {}
+    known, others = [], {}
+    for path in paths:
+        try:
+            describe(path)
+            known.append(path)
+        except PackageMissingError as error:
+            others[path] = error.problem
+    return known, others
 
 
 def verify_workbooks(

@@ -9,7 +9,6 @@ from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.diagram import Anchor
 from cellgrad.workbook.guide_page import GuidePage
 from cellgrad.workbook.layout import StepLayout
-from cellgrad_series.plan_of_case import source_of
 
 
 def write_guide(canvas: Canvas, case: Case, layout: StepLayout) -> Anchor:
@@ -36,7 +35,7 @@ def write_guide(canvas: Canvas, case: Case, layout: StepLayout) -> Anchor:
             page.pair(quantity.equation, text)
     page.excel()
     page.heading("Where the numbers come from")
-    for paragraph in source_of(case):
+    for paragraph in case.source.paragraphs():
         page.paragraph(paragraph)
     page.stored(f"Case {case.id}")
     page.finish()

@@ -22,7 +22,7 @@ from cellgrad.xlsx.map_sheet import Claim
 from cellgrad_proof.exact import digits
 from cellgrad_proof.exact.agreement import WANTED, agreed_digits
 from cellgrad_proof.exact.certified import Certified, CertifiedCell, certify
-from cellgrad_proof.exact.definition.case_file import PART, CaseFile, is_step
+from cellgrad_proof.exact.definition.case_file import PART, CaseFile
 from cellgrad_proof.exact.definition.complex_step import DIGITS, working_precision
 from cellgrad_proof.exact.definition.parts import quantities_of
 from cellgrad_proof.exact.definition.rows import run_quantities
@@ -57,7 +57,7 @@ def document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:
     certified = certify(book)
     _refuse_failures(case, certified)
     cells = _cells(certified, _part(certified))
-    single = is_step(case)
+    single = case.is_step()
     held = CaseFile(case, None if single else _leftovers(certified, cells))
     with working_precision():
         agreed = _agreed(case, cells, quantities_of(held, PART))
@@ -108,7 +108,7 @@ def final_parameters(case: Case, workbook: Path) -> dict[str, Any]:
         WorkbookError: the workbook cannot be read.
     """
     book = read_book(workbook)
-    if not is_step(case):
+    if not case.is_step():
         return _chain(case, book, CaseFile(case), RunShape.of(case).updates)
     certified = certify(book)
     for place, reason in certified.failed.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cellgrad.case.facts import structure_from
 from cellgrad.case.quantities import Index, Key, quantities
 from cellgrad.case.structure import Structure
 from cellgrad.mlp.activations import Array
@@ -131,3 +132,8 @@ class StepProgram(Program):
     def names_samples(self) -> bool:
         """Tell whether the sample is part of a scalar's name."""
         return self.structure.samples > 1
+
+
+def create(name: str, facts: Mapping[str, str], _: Mapping[str, Program]) -> StepProgram:
+    """Return what a step among other parts should compute."""
+    return StepProgram(name, structure_from(facts), helped=False)

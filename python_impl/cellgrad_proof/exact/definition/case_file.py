@@ -27,7 +27,7 @@ class CaseFile(Holdings):
 
     def __init__(self, case: Case, rows: Mapping[Key, Mapping[Index, float]] | None = None) -> None:
         self.case = case
-        if is_step(case):
+        if case.is_step():
             self.facts = {PART: {"kind": "step", **structure_facts(case.structure())}}
             self._numbers = self._step()
         else:
@@ -97,11 +97,6 @@ class CaseFile(Holdings):
             "adam_epsilon": optimizer.epsilon,
         }
         return {(name, None): {(): value} for name, value in numbers.items()}
-
-
-def is_step(case: Case) -> bool:
-    """Tell whether a case is a single plain update."""
-    return case.updates() == 1 and case.update_rule().plain and not case.validation
 
 
 def _grid(rows: tuple[tuple[float, ...], ...] | list[tuple[float, ...]]) -> dict[Index, float]:
