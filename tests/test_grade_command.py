@@ -54,7 +54,7 @@ from cellgrad_coursework.running.runner import Settings, grade_all
 from cellgrad_coursework.running.store import Codec, Store, head_of
 from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.setting.assignment import read_assignment
-from cellgrad_coursework.setting.init import write_example
+from cellgrad_coursework.setting.folder import write_example
 from cellgrad_coursework.taking_in.copying import Copying
 from cellgrad_coursework.taking_in.intake import Intake, hint_of, natural
 from cellgrad_coursework.taking_in.matching import OTHER_ASSIGNMENT, ByName, tokens_of

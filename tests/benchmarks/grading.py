@@ -36,7 +36,7 @@ from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.running.runner import cores
 from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.setting.assignment import read_assignment
-from cellgrad_coursework.setting.init import write_example
+from cellgrad_coursework.setting.folder import write_example
 
 STUDENTS = 6
 RUN = """

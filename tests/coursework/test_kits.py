@@ -82,7 +82,7 @@ def _assigned(folder):
     from cellgrad_coursework.roster import read_roster  # noqa: PLC0415
     from cellgrad_coursework.setting.assign import assign  # noqa: PLC0415 (slow to import)
     from cellgrad_coursework.setting.assignment import read_assignment  # noqa: PLC0415
-    from cellgrad_coursework.setting.init import ASSIGNMENT, ROSTER, write_example  # noqa: PLC0415
+    from cellgrad_coursework.setting.folder import ASSIGNMENT, ROSTER, write_example  # noqa: PLC0415
 
     write_example(folder / "example")
     assign(

@@ -14,7 +14,7 @@ from cellgrad_coursework.kits.write import KINDS, write_kit
 from cellgrad_coursework.roster import Roster, roster_of
 from cellgrad_coursework.setting.assign import MOODLE, Assigned, assign
 from cellgrad_coursework.setting.assignment import read_assignment
-from cellgrad_coursework.setting.init import ASSIGNMENT, ROSTER, write_example
+from cellgrad_coursework.setting.folder import ASSIGNMENT, ROSTER, write_example
 
 
 @dataclass(frozen=True, slots=True)

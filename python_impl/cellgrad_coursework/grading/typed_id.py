@@ -18,7 +18,7 @@ from cellgrad_coursework.formulas.tree import Node
 from cellgrad_coursework.grading.submission import Cells, Entry, Submission
 from cellgrad_coursework.model import Handout, Manifest, Student
 from cellgrad_coursework.secret import token_from
-from cellgrad_coursework.setting.plan import with_givens
+from cellgrad_coursework.setting.givens import with_givens
 
 _SHOWN = 40
 _WHOLE = 1e15

@@ -1,17 +1,26 @@
-"""A student's own numbers: pleasant to type, drawn from a stream, of a fit shape.
+"""A student's givens: pleasant to type, of a fit shape; drawn one by one, or derived of an id.
 
-Whether they tell mistakes apart is judged elsewhere (discriminate).
+Where every student has a workbook, numbers are drawn from a stream until they fit. Where one file
+serves all, they follow from the id by rules in visible formulas. The rules are the same: a size
+that is one of some whole numbers over a base, and how often it is negative. Whether numbers tell
+mistakes apart is judged elsewhere (discriminate).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.model import Case, Matrix, Network, Sample, Vector
+from cellgrad.case.quantities import Quantity, quantities
+from cellgrad.case.structure import Structure
+from cellgrad.errors import InputError
 from cellgrad_audit.bugs.program import Program
+from cellgrad_coursework.derivation import ONE_OF, REST, SIGNED, Constants, Rule, numbers
 from cellgrad_coursework.secret import Stream
 from cellgrad_coursework.setting.assignment import DYADIC, Assignment
 
@@ -21,59 +30,65 @@ LARGEST = 6.0
 CLEAR = 0.02
 """A pre-activation or an error below this is too close to 0 to decide anything."""
 
+MOST_DERIVED = 2_000
+"""So many numbers can be derived in one file."""
+
 _TRIES = 60
 _FULL_LAYER = 40
-_SIXTEENTHS, _FEW = 16, 6
+_FEW = 6
+
+Place = tuple[str, int | None, tuple[int, ...]]
+"""A given: its code name, its layer, its index."""
 
 
-class _Numbers:
-    """The numbers of a style: a magnitude is one of some whole numbers over a base."""
+def rule_of(assignment: Assignment, name: str, layer: int = 0) -> Rule:
+    """Return by which rule a given of the assignment is made.
 
-    def __init__(self, stream: Stream, style: str) -> None:
-        self.stream = stream
-        self.base = _SIXTEENTHS if style == DYADIC else 100
-        self.lowest, self.highest = (2, 15) if style == DYADIC else (11, 98)
+    Args:
+        assignment: the assignment.
+        name: ``input``, ``target``, ``weights`` or ``biases``.
+        layer: the weight layer, of weights.
+    """
+    s = assignment.structure
+    base, low, high = (16, 2, 15) if assignment.style == DYADIC else (100, 11, 98)
+    if name == "target":
+        return _target_rule(s, base, low)
+    if name == "input":
+        return Rule(SIGNED, low, high - low, base, 1)
+    if name == "weights" and base == 16 and s.nodes[layer] <= _FEW:
+        high = 23  # sixteenths need room above 1
+    return Rule(SIGNED, low, high - low + 1, base, 2)
 
-    def between(self, low: int, high: int) -> int:
-        return low + self.stream.below(high - low + 1)
 
-    def sign(self, negative_of_four: int) -> int:
-        return -1 if self.stream.below(4) < negative_of_four else 1
+def _target_rule(s: Structure, base: int, lowest: int) -> Rule:
+    """Return the rule of a target by itself; those of categories sum to 1 and have others."""
+    activation = s.activations[-1]
+    if s.loss == "perceptron":
+        return Rule(SIGNED, 0, 2, 1)
+    low, high, negative = base // 16, base - base // 16, 0
+    if activation == "tanh":
+        negative = 2
+    elif activation in ("identity", "leaky_relu", "relu"):
+        low, high = lowest, base + base // 2
+        negative = 0 if activation == "relu" else 1
+    return Rule(SIGNED, low, high - low + 1, base, negative)
 
-    def value(self, number: int) -> float:
-        return number / self.base
 
-    def distinct(self, taken: Iterable[int], high: int, negative_of_four: int) -> int:
-        """Return a number whose magnitude is not taken, if one is left."""
-        used = {abs(number) for number in taken}
-        for _ in range(_TRIES):
-            number = self.between(self.lowest, high)
-            if number not in used:
-                break
-        return number * self.sign(negative_of_four)
-
-    def weight_limit(self, fan_in: int) -> int:
-        """Return the largest magnitude of a weight: sixteenths need room above 1."""
-        if self.base == _SIXTEENTHS and fan_in <= _FEW:
-            return 23
-        return self.highest
+# drawn from a stream
 
 
 def drawn(assignment: Assignment, stream: Stream) -> Case:
     """Return a case with numbers of the stream; it may be unfit."""
-    numbers = _Numbers(stream, assignment.style)
-    s = assignment.structure
-    samples = assignment.samples
-    inputs = (
-        [sample.input for sample in samples]
-        if samples is not None
-        else _inputs(numbers, s.samples, s.nodes[0])
-    )
+    s, samples = assignment.structure, assignment.samples
+    if samples is not None:
+        inputs = [sample.input for sample in samples]
+    else:
+        inputs = _inputs(stream, rule_of(assignment, "input"), s.samples, s.nodes[0])
     weights: list[Matrix] = []
     biases: list[Vector] = []
     incoming = np.array(inputs)
     for k in range(s.layers):
-        w, b = _layer(numbers, s.nodes[k], s.nodes[k + 1], bias=s.biases)
+        w, b = _layer(stream, assignment, k)
         if s.activations[k] == "relu":
             incoming = _awaken(incoming, w, b)
         else:
@@ -88,40 +103,51 @@ def drawn(assignment: Assignment, stream: Stream) -> Case:
         assignment.leaky_slope,
     )
     if samples is None:
-        targets = [_target(numbers, s.activations[-1], s.loss, s.outputs) for _ in inputs]
+        targets = [_target(stream, assignment) for _ in inputs]
         samples = tuple(Sample(tuple(i), t) for i, t in zip(inputs, targets, strict=True))
     return assignment.case(network, samples)
 
 
-def _inputs(numbers: _Numbers, samples: int, nodes: int) -> list[Vector]:
-    found: list[list[int]] = []
+def _number(stream: Stream, rule: Rule, taken: Iterable[int] = ()) -> int:
+    """Return a whole number whose size is not taken, if one is left."""
+    used = {abs(number) for number in taken}
+    for _ in range(_TRIES):
+        size = rule.low + stream.below(rule.span)
+        if size not in used:
+            break
+    return -size if stream.below(4) < rule.negative else size
+
+
+def _inputs(stream: Stream, rule: Rule, samples: int, nodes: int) -> list[Vector]:
+    rows: list[list[int]] = []
     for _ in range(samples):
         row: list[int] = []
         for column in range(nodes):
-            above = [other[column] for other in found]
-            row.append(numbers.distinct([*row, *above], numbers.highest - 1, 1))
-        found.append(row)
-    return [tuple(numbers.value(number) for number in row) for row in found]
+            above = [other[column] for other in rows]
+            row.append(_number(stream, rule, [*row, *above]))
+        rows.append(row)
+    return [tuple(number / rule.base for number in row) for row in rows]
 
 
-def _layer(
-    numbers: _Numbers, n: int, m: int, *, bias: bool
-) -> tuple[list[list[float]], list[float]]:
-    limit = numbers.weight_limit(n)
+def _layer(stream: Stream, assignment: Assignment, k: int) -> tuple[list[list[float]], list[float]]:
+    """Return weights and biases of a layer; biases of 0 where there are none."""
+    s = assignment.structure
+    n, m = s.nodes[k], s.nodes[k + 1]
+    rule, bias_rule = rule_of(assignment, "weights", k), rule_of(assignment, "biases", k)
     rows: list[list[int]] = []
     every: list[int] = []
     for i in range(n):
         row: list[int] = []
         for j in range(m):
             near = [*row, *(rows[above][j] for above in range(i))]
-            row.append(numbers.distinct(every if n * m <= _FULL_LAYER else near, limit, 2))
+            row.append(_number(stream, rule, every if n * m <= _FULL_LAYER else near))
             every.append(row[-1])
         rows.append(row)
     shifts: list[int] = []
-    for _ in range(m if bias else 0):
-        shifts.append(numbers.distinct(shifts, numbers.highest, 2))
-    weights = [[numbers.value(number) for number in row] for row in rows]
-    return weights, [numbers.value(number) for number in shifts] or [0.0] * m
+    for _ in range(m if s.biases else 0):
+        shifts.append(_number(stream, bias_rule, shifts))
+    weights = [[number / rule.base for number in row] for row in rows]
+    return weights, [number / bias_rule.base for number in shifts] or [0.0] * m
 
 
 def _awaken(
@@ -147,35 +173,25 @@ def _rough(activation: str, pre: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.where(pre > 0, pre, 0.01 * pre) if activation == "leaky_relu" else pre)
 
 
-def _target(numbers: _Numbers, activation: str, loss: str, outputs: int) -> Vector:
-    base = numbers.base
-    if loss == "perceptron":
-        return tuple(float(numbers.stream.below(2)) for _ in range(outputs))
-    if loss == "categorical_cross_entropy":
-        return _shares(numbers, outputs)
-    if activation == "tanh":
-        low, high, negative = base // 16, base - base // 16, 2
-    elif activation in ("identity", "leaky_relu"):
-        low, high, negative = numbers.lowest, base + base // 2, 1
-    elif activation == "relu":
-        low, high, negative = numbers.lowest, base + base // 2, 0
-    else:
-        low, high, negative = base // 16, base - base // 16, 0
-    return tuple(
-        numbers.value(numbers.between(low, high) * numbers.sign(negative)) for _ in range(outputs)
-    )
+def _target(stream: Stream, assignment: Assignment) -> Vector:
+    s, rule = assignment.structure, rule_of(assignment, "target")
+    if s.loss == "perceptron":
+        return tuple(float(stream.below(2)) for _ in range(s.outputs))
+    if s.loss == "categorical_cross_entropy":
+        return _shares(stream, rule.base, s.outputs)
+    return tuple(_number(stream, rule) / rule.base for _ in range(s.outputs))
 
 
-def _shares(numbers: _Numbers, outputs: int) -> Vector:
+def _shares(stream: Stream, base: int, outputs: int) -> Vector:
     """Return targets that sum to 1: shares of the base, one of them the largest."""
-    if outputs * 3 > numbers.base:
-        one = numbers.stream.below(outputs)
+    if outputs * 3 > base:
+        one = stream.below(outputs)
         return tuple(float(o == one) for o in range(outputs))
-    smallest = max(1, numbers.base // (6 * outputs))
-    left = numbers.base - smallest * outputs
-    cuts = sorted(numbers.stream.below(left + 1) for _ in range(outputs - 1))
+    smallest = max(1, base // (6 * outputs))
+    left = base - smallest * outputs
+    cuts = sorted(stream.below(left + 1) for _ in range(outputs - 1))
     parts = [b - a for a, b in zip([0, *cuts], [*cuts, left], strict=True)]
-    return tuple(numbers.value(smallest + part) for part in parts)
+    return tuple((smallest + part) / base for part in parts)
 
 
 def unfit(case: Case) -> str:
@@ -201,3 +217,98 @@ def unfit(case: Case) -> str:
             if not steps and np.abs(values).min() < CLEAR:
                 return "an error of 0, or nearly"
     return ""
+
+
+# derived of an id
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a one-file assignment derives.
+
+    Attributes:
+        places: the derived givens, in the order of the chain.
+        rules: theirs.
+        shape: any case of the assignment; the derived givens are put into it.
+    """
+
+    places: tuple[Place, ...]
+    rules: tuple[Rule, ...]
+    shape: Case
+
+    def case(self, constants: Constants, start: int) -> Case:
+        """Return the case of a chain that begins at a start."""
+        chain = zip(self.rules, numbers(constants, self.rules, start), strict=True)
+        values = [number / rule.base for rule, number in chain]
+        return with_givens(self.shape, dict(zip(self.places, values, strict=True)))
+
+
+def plan_of(assignment: Assignment) -> Plan:
+    """Return what an assignment derives.
+
+    Raises:
+        InputError: that is more than a sheet should show.
+    """
+    pairs = list(_derived(assignment))
+    if len(pairs) > MOST_DERIVED:
+        raise InputError(
+            f"one file for all would derive {len(pairs):,} numbers, at most {MOST_DERIVED:,} "
+            "can be",
+            place="network.nodes",
+            remedy="take a smaller network or fewer samples, or one_file = false",
+        )
+    places, rules = zip(*pairs, strict=True)
+    return Plan(places, rules, drawn(assignment, Stream(b"shape")))
+
+
+def _derived(assignment: Assignment) -> Iterator[tuple[Place, Rule]]:
+    for quantity in quantities(assignment.structure):
+        shared = quantity.name in ("input", "target") and assignment.samples is not None
+        if quantity.given and quantity.shape and not shared:
+            for index in product(*(range(size) for size in quantity.shape)):
+                place = quantity.name, quantity.layer, index
+                yield place, _derived_rule(assignment, quantity, index)
+
+
+def _derived_rule(assignment: Assignment, quantity: Quantity, index: Sequence[int]) -> Rule:
+    s, layer = assignment.structure, quantity.layer or 0
+    rule = rule_of(assignment, quantity.name, layer)
+    if quantity.name == "target" and s.loss == "categorical_cross_entropy":
+        return _share_rule(rule.base, s.outputs, index[1])
+    if quantity.name in ("weights", "biases") and s.activations[layer] == "relu":
+        return replace(rule, negative=1)  # a silent node teaches nothing
+    return rule
+
+
+def _share_rule(base: int, outputs: int, output: int) -> Rule:
+    """Return the rule of one of several targets that sum to 1."""
+    if outputs * 3 > base:
+        return Rule(ONE_OF, 0, outputs, 1, back=output)
+    if output == outputs - 1:
+        return Rule(REST, 0, 1, base, back=output)
+    least = max(1, base // (6 * outputs))
+    return Rule(SIGNED, least, (base - least * outputs) // (outputs - 1) + 1, base)
+
+
+def with_givens(case: Case, values: Mapping[Place, float]) -> Case:
+    """Return a case with other givens: weights, biases, inputs, targets."""
+    network = case.network
+    weights = tuple(
+        tuple(
+            tuple(values.get(("weights", k, (i, j)), old) for j, old in enumerate(row))
+            for i, row in enumerate(layer)
+        )
+        for k, layer in enumerate(network.weights)
+    )
+    biases = network.biases and tuple(
+        tuple(values.get(("biases", k, (j,)), old) for j, old in enumerate(layer))
+        for k, layer in enumerate(network.biases)
+    )
+    samples = tuple(
+        Sample(
+            tuple(values.get(("input", None, (n, i)), old) for i, old in enumerate(sample.input)),
+            tuple(values.get(("target", None, (n, o)), old) for o, old in enumerate(sample.target)),
+        )
+        for n, sample in enumerate(case.samples)
+    )
+    return replace(case, network=replace(network, weights=weights, biases=biases), samples=samples)

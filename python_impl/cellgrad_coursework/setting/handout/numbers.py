@@ -23,7 +23,7 @@ from cellgrad_coursework.derivation import (
     Constants,
     Rule,
 )
-from cellgrad_coursework.setting.plan import Plan
+from cellgrad_coursework.setting.givens import Plan
 
 NUMBERS = "Numbers"
 ANCHOR = "cellgrad_numbers"

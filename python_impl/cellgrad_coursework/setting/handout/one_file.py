@@ -24,6 +24,7 @@ from cellgrad.workbook.step_sheet import kind_of
 from cellgrad.xlsx.addresses import a1
 from cellgrad_coursework.derivation import Constants, Derivation
 from cellgrad_coursework.setting.assignment import Assignment
+from cellgrad_coursework.setting.givens import Plan
 from cellgrad_coursework.setting.handout import numbers
 from cellgrad_coursework.setting.handout.cells import given_cells
 from cellgrad_coursework.setting.handout.container import without_triangles
@@ -41,7 +42,6 @@ from cellgrad_coursework.setting.handout.workbook import (
     saved,
     write_scratch,
 )
-from cellgrad_coursework.setting.plan import Plan
 
 STUDENT_ID = "student id"
 

@@ -1,4 +1,4 @@
-"""A folder that is written beside its place, file by file, and then renamed: whole or not."""
+"""A folder that is written beside its place and then renamed, whole or not; the example in one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,27 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 from cellgrad.errors import InputError
 
-_REMEDY = "choose another place with -o, or make room"
+ASSIGNMENT, ROSTER = "assignment.toml", "roster.csv"
+
+
+def write_example(folder: Path) -> None:
+    """Write an example to start from: a commented assignment and a roster that work as they are.
+
+    Args:
+        folder: where to; it must not exist, or be empty.
+
+    Raises:
+        InputError: there is something already, or the place cannot be written.
+    """
+    templates = files("cellgrad_coursework.setting") / "templates"
+    with written_folder(folder) as place:
+        for name in (ASSIGNMENT, ROSTER):
+            (place / name).write_bytes((templates / name).read_bytes())
 
 
 @contextmanager
@@ -66,7 +82,11 @@ def _parents(target: Path) -> list[Path]:
 
 def _unwritable(path: Path, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or error
-    return InputError(f"cannot be written ({reason})", file=path, remedy=_REMEDY)
+    return InputError(
+        f"cannot be written ({reason})",
+        file=path,
+        remedy="choose another place with -o, or make room",
+    )
 
 
 def _plain_mode() -> int:

@@ -18,6 +18,19 @@ from dataclasses import replace
 
 import openpyxl
 import pytest
+from assignments import (
+    EXAMPLE,
+    NETWORKS,
+    SECRET,
+    kept_secret,
+    key_of,
+    leaks,
+    numbers_of,
+    of_network,
+    parts_of,
+    planted,
+    text_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,28 +67,14 @@ from cellgrad_coursework.running.store import Codec
 from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.setting.assignment import parse_assignment, read_assignment
 from cellgrad_coursework.setting.discriminate import Discrimination
-from cellgrad_coursework.setting.givens import unfit
+from cellgrad_coursework.setting.givens import plan_of, unfit
 from cellgrad_coursework.setting.handout.one_file import one_file
-from cellgrad_coursework.setting.plan import plan_of
-from cellgrad_coursework.setting.shifts import MOST_STUDENTS, check_ids, chosen
+from cellgrad_coursework.setting.numbers import MOST_STUDENTS, check_ids, shared_numbers
 from cellgrad_coursework.taking_in.copying import Copying
 from cellgrad_coursework.taking_in.intake import Intake
 from cellgrad_coursework.taking_in.matching import ByName
 from cellgrad_office import libreoffice
 from plain_submission import few_digits
-from test_assign import (
-    EXAMPLE,
-    NETWORKS,
-    SECRET,
-    kept_secret,
-    key_of,
-    leaks,
-    numbers_of,
-    of_network,
-    parts_of,
-    planted,
-    text_of,
-)
 
 STUDENTS = [
     Student("s1001", "Amara Okafor"),
@@ -401,7 +400,7 @@ def test_the_same_secret_and_roster_give_the_same_bytes(handed_out, tmp_path, as
     for name in files:
         again = (tmp_path / "out" / name).read_bytes()
         assert again == (handed_out / name).read_bytes() or name.name == "README.txt", name
-    other = chosen(assignment, SECRET[::-1], STUDENTS).constants
+    other = shared_numbers(assignment, SECRET[::-1], STUDENTS).constants
     mine = read_manifest(handed_out).one_file.constants
     assert other.id_multiplier != mine.id_multiplier
     assert (other.multiplier, other.increment) != (mine.multiplier, mine.increment)
@@ -410,7 +409,7 @@ def test_the_same_secret_and_roster_give_the_same_bytes(handed_out, tmp_path, as
 def test_no_answer_and_no_id_stands_in_the_file(handed_out, manifest, tmp_path, assignment):
     """Searched as individual handouts are; the other file is made from another secret."""
     data = the_file(handed_out).read_bytes()
-    found = chosen(assignment, SECRET[::-1], STUDENTS)
+    found = shared_numbers(assignment, SECRET[::-1], STUDENTS)
     other = one_file(assignment, found.plan, found.constants, StepLayout(assignment.structure)).data
     assert other != data
     for handout in manifest.handouts.values():
@@ -434,7 +433,7 @@ def test_a_roster_of_thirty_gets_numbers_of_their_own_that_tell_mistakes_apart()
     network = "nodes = [2, 1]\nactivations = ['logistic']"
     assignment = one_file_of(text_of(network, numbers="style = 'dyadic'"))
     students = [Student(f"s{n:03}") for n in range(30)]
-    found = chosen(assignment, SECRET, students)
+    found = shared_numbers(assignment, SECRET, students)
     judge = Discrimination(assignment)
     cases = [found.case(student.id) for student in students]
     assert not any(map(unfit, cases))
@@ -455,12 +454,12 @@ def test_equal_numbers_are_nobodys_even_where_there_are_few():
         "samples = [{input = [0.5], target = [0.8]}]",
     )
     students = [Student(str(n)) for n in range(40)]
-    found = chosen(one_file_of(text), SECRET, students)
+    found = shared_numbers(one_file_of(text), SECRET, students)
     assert len({found.case(one.id).network.weights for one in students}) == 40
 
 
 def test_where_no_numbers_will_do_one_line_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("cellgrad_coursework.setting.assign.chosen", lambda *_: None)
+    monkeypatch.setattr("cellgrad_coursework.setting.assign.shared_numbers", lambda *_: None)
     with pytest.raises(InputError, match="one_file: no numbers were found") as refused:
         assign(one_file_of(text_of()), STUDENTS[:1], tmp_path / "o", worksheet=False)
     assert "one_file = false" in refused.value.remedy

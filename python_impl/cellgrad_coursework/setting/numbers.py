@@ -1,13 +1,14 @@
-"""The constants and shifts of a one-file handout, chosen so that everybody's numbers are good.
+"""Finds numbers for everybody: fit, nobody else's, and telling every mistake from what is right.
 
-Constants come from the secret. A student's chain begins at a number that their id makes; ids
-share buckets, and each bucket is shifted until the numbers of all its students are fit, tell
-every mistake apart and are nobody else's. Which ids were looked at cannot be read off.
+Where each student has a workbook, their numbers are drawn until they will do. In a one-file
+handout constants come from the secret, and a student's chain begins at a number that their id
+makes; ids share buckets, and each bucket is shifted until the numbers of all its students will
+do. Which ids were looked at cannot be read off.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -24,13 +25,13 @@ from cellgrad_coursework.derivation import (
     hashed,
     start_of,
 )
-from cellgrad_coursework.model import Student
+from cellgrad_coursework.model import VALUE, Student
 from cellgrad_coursework.secret import Stream, derived
 from cellgrad_coursework.setting.assignment import Assignment
-from cellgrad_coursework.setting.discriminate import judge_of
-from cellgrad_coursework.setting.givens import unfit
-from cellgrad_coursework.setting.plan import Plan, plan_of
+from cellgrad_coursework.setting.discriminate import Discrimination, judge_of
+from cellgrad_coursework.setting.givens import Plan, drawn, plan_of, unfit
 
+ATTEMPTS = 2_000
 MOST_STUDENTS = 2_000
 MOST_SIGNS = 60
 """So long an id may be: a row a sign."""
@@ -52,8 +53,79 @@ Groups = dict[int, list[int]]
 """The hashes of ids, by bucket."""
 
 
+class OwnNumbers:
+    """Finds every student's own numbers, where each has a workbook.
+
+    Args:
+        assignment: what is handed out.
+        secret: what they are made from.
+    """
+
+    def __init__(self, assignment: Assignment, secret: bytes) -> None:
+        self.assignment, self.secret = assignment, secret
+        self.judge = judge_of(assignment)
+
+    def case(self, student_id: str, attempts: int = ATTEMPTS) -> Case:
+        """Return a student's case: fit, and telling every mistake from what is right.
+
+        Raises:
+            InputError: there are no such numbers among so many draws.
+        """
+        reasons: Counter[str] = Counter()
+        for attempt in range(attempts):
+            case = self.draw(student_id, attempt)
+            reason = unfit(case)
+            if not reason:
+                unseen = self.judge.unseen(case)
+                if unseen is None:
+                    return case
+                reason = unseen.words()
+            reasons[reason] += 1
+        (reason, _), *_ = reasons.most_common(1)
+        raise InputError(
+            f"no numbers were found that tell every mistake apart: mostly, {reason}",
+            place=_blamed(self.assignment, reason),
+            remedy=self._remedy(student_id),
+        )
+
+    def draw(self, student_id: str, attempt: int) -> Case:
+        """Return a student's numbers at an attempt, fit or not."""
+        key = derived(self.secret, "givens", self.assignment.id, student_id, attempt)
+        return drawn(self.assignment, Stream(key))
+
+    def _remedy(self, student_id: str) -> str:
+        """Return what would help: more decimals, if some number of them does."""
+        for decimals in range(5, 13):
+            blanks = tuple(
+                replace(blank, decimals=max(decimals, blank.decimals))
+                for blank in self.assignment.blanks
+            )
+            if blanks == self.assignment.blanks:
+                continue
+            judge = judge_of(replace(self.assignment, blanks=blanks))
+            cases = (self.draw(student_id, attempt) for attempt in range(100))
+            if any(not unfit(case) and judge.unseen(case) is None for case in cases):
+                return f"ask for {decimals} decimals, or for formulas"
+        return "let samples be drawn, take a smaller network, or blank fewer quantities"
+
+
+def _blamed(assignment: Assignment, reason: str) -> str:
+    if "would pass" in reason and any(blank.takes == VALUE for blank in assignment.blanks):
+        return "blanks.decimals"
+    return "training.samples" if assignment.samples is not None else "network"
+
+
+def without_a_trace(assignment: Assignment, judge: Discrimination) -> list[str]:
+    """Return the mistakes that the assignment's own fixed numbers hide in every workbook."""
+    open_one = replace(assignment, learning_rate=0.37, samples=None)
+    return [name for name in judge_of(open_one).mistakes if name not in judge.mistakes]
+
+
+# one file for all
+
+
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class SharedNumbers:
     """What a one-file handout is made with.
 
     Attributes:
@@ -70,14 +142,13 @@ class Chosen:
         return self.plan.case(self.constants, start_of(self.constants, h))
 
 
-def check_ids(students: Sequence[Student]) -> dict[str, str]:
-    """Return the canonical ids of a roster, by id.
+def check_ids(students: Sequence[Student]) -> list[str]:
+    """Return the ids of a roster as they count.
 
     Raises:
         InputError: an id cannot be typed, or two would be taken for one.
     """
-    found: dict[str, str] = {}
-    seen: dict[str, str] = {}
+    whose: dict[str, str] = {}
     if len(students) > MOST_STUDENTS:
         raise _refused(
             f"one file serves at most {MOST_STUDENTS:,} students, the roster has {len(students):,}",
@@ -91,26 +162,31 @@ def check_ids(students: Sequence[Student]) -> dict[str, str]:
                 f"the id {student.id!r} holds {str(error)!r}, which one file for all cannot read",
                 f"take ids of the letters A to Z, digits and {SIGNS[36:]} alone",
             ) from error
-        if len("".join(student.id.split())) > MOST_SIGNS:
+        if _signs(student) > MOST_SIGNS:
             raise _refused(
                 f"the id {student.id!r} has more than {MOST_SIGNS} signs", "take shorter ids"
             )
-        if plain in seen:
+        if plain in whose:
             raise _refused(
-                f"the ids {seen[plain]!r} and {student.id!r} differ only in capitals, blanks or "
+                f"the ids {whose[plain]!r} and {student.id!r} differ only in capitals, blanks or "
                 "leading zeros",
                 "change one of them",
             )
-        seen[plain] = found[student.id] = plain
-        seen[plain] = student.id
-    return found
+        whose[plain] = student.id
+    return list(whose)
+
+
+def _signs(student: Student) -> int:
+    return len("".join(student.id.split()))
 
 
 def _refused(problem: str, remedy: str) -> InputError:
     return InputError(problem, file="the roster", remedy=remedy)
 
 
-def chosen(assignment: Assignment, secret: bytes, students: Sequence[Student]) -> Chosen | None:
+def shared_numbers(
+    assignment: Assignment, secret: bytes, students: Sequence[Student]
+) -> SharedNumbers | None:
     """Return what serves a roster; None where no numbers were found that do.
 
     Args:
@@ -121,16 +197,15 @@ def chosen(assignment: Assignment, secret: bytes, students: Sequence[Student]) -
     Raises:
         InputError: an id cannot be used, or there is too much to derive.
     """
-    ids = list(check_ids(students).values())
-    longest = max(len("".join(student.id.split())) for student in students)
-    rows = max(_LEAST_ROWS, min(longest + _SPARE_ROWS, MOST_SIGNS))
+    ids = check_ids(students)
+    rows = max(_LEAST_ROWS, min(max(map(_signs, students)) + _SPARE_ROWS, MOST_SIGNS))
     search = _Search(assignment, secret, ids, rows)
     share = search.share()
-    found = search.constants(share) if share else None
-    shifts = search.shifts(*found, share) if found else None
-    if found is None or shifts is None:
+    spread = search.constants(share) if share else None
+    shifts = search.shifts(*spread, share) if spread else None
+    if spread is None or shifts is None:
         return None
-    return Chosen(search.plan, replace(found[0], shifts=shifts))
+    return SharedNumbers(search.plan, replace(spread[0], shifts=shifts))
 
 
 class _Search:
@@ -160,8 +235,7 @@ class _Search:
             (0,) * buckets,
         )
 
-    def _good(self, constants: Constants, start: int) -> bool:
-        case = self.plan.case(constants, start)
+    def _is_good(self, case: Case) -> bool:
         return not unfit(case) and self._judge.unseen(case) is None
 
     def share(self) -> float:
@@ -170,7 +244,7 @@ class _Search:
         stream = Stream(derived(self._secret, "one file", self._assignment.id, "share"))
         good = 0
         for tried in range(1, _ALONE + 1):
-            good += self._good(constants, stream.below(MODULUS))
+            good += self._is_good(self.plan.case(constants, stream.below(MODULUS)))
             if tried >= _SAMPLE and good:
                 return good / tried
         return 0.0
@@ -197,11 +271,13 @@ class _Search:
 
     def _groups(self, constants: Constants) -> Groups | None:
         """Return the h of the ids by bucket; None where two ids have the same."""
-        found: dict[int, list[int]] = defaultdict(list)
-        buckets = len(constants.shifts)
-        for h in sorted({hashed(constants, one) for one in self._ids}):
-            found[h % buckets].append(h)
-        return dict(found) if sum(map(len, found.values())) == len(self._ids) else None
+        hashes = sorted({hashed(constants, one) for one in self._ids})
+        if len(hashes) < len(self._ids):
+            return None
+        groups: Groups = defaultdict(list)
+        for h in hashes:
+            groups[h % len(constants.shifts)].append(h)
+        return dict(groups)
 
     def shifts(self, constants: Constants, groups: Groups, share: float) -> tuple[int, ...] | None:
         """Return the shift of every bucket; None where one cannot be helped."""
@@ -229,11 +305,10 @@ class _Search:
         self, constants: Constants, group: list[int], shift: int, taken: set[Case]
     ) -> set[Case] | None:
         """Return the cases of a bucket's students; None where one of them will not do."""
-        found: set[Case] = set()
+        cases: set[Case] = set()
         for h in group:
-            start = (h + shift) % MODULUS
-            case = self.plan.case(constants, start)
-            if case in taken or case in found or not self._good(constants, start):
+            case = self.plan.case(constants, (h + shift) % MODULUS)
+            if case in taken or case in cases or not self._is_good(case):
                 return None
-            found.add(case)
-        return found
+            cases.add(case)
+        return cases

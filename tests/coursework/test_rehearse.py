@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from assignments import NETWORKS, kept_secret, of_network
 from rich.console import Console
 
 from cellgrad.errors import InputError
@@ -43,7 +44,6 @@ from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.taking_in.intake import Intake
 from grading_oracle import differs
 from plain_submission import TOKEN
-from test_assign import NETWORKS, kept_secret, of_network
 
 ALL = len(KINDS)
 PEOPLE = [Student("s1", "Ada"), Student("s2", "Björn")]

@@ -8,16 +8,31 @@ import os
 import re
 import shutil
 import stat
-import struct
 import subprocess
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from xml.sax.saxutils import unescape
 
 import numpy as np
 import openpyxl
 import pytest
+from assignments import (
+    EXAMPLE,
+    NETWORKS,
+    SECRET,
+    STUDENTS,
+    assignment_of,
+    kept_secret,
+    key_of,
+    leaks,
+    leftovers,
+    numbers_of,
+    of_network,
+    parts_of,
+    planted,
+    text_of,
+    workbooks,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,65 +47,16 @@ from cellgrad_coursework.manifest_file import manifest_bytes, parse_manifest, re
 from cellgrad_coursework.model import Student
 from cellgrad_coursework.results.record import excused
 from cellgrad_coursework.roster import read_roster, roster_of, safe_name
-from cellgrad_coursework.secret import TOKEN, Stream, read_secret, token_of, write_secret
-from cellgrad_coursework.setting.assign import Numbers, assign, moodle_name, moodle_names
+from cellgrad_coursework.secret import TOKEN, Stream, read_secret, token_of
+from cellgrad_coursework.setting.assign import assign, moodle_name, moodle_names
 from cellgrad_coursework.setting.assignment import computed, parse_assignment, read_assignment
 from cellgrad_coursework.setting.discriminate import Discrimination
+from cellgrad_coursework.setting.folder import write_example
 from cellgrad_coursework.setting.givens import drawn, unfit
 from cellgrad_coursework.setting.handout.workbook import handout_bytes, worksheet_bytes
-from cellgrad_coursework.setting.init import write_example
+from cellgrad_coursework.setting.numbers import OwnNumbers
+from graded import ROOT
 from plain_submission import few_digits
-
-COURSEWORK = Path(__file__).parent.parent / "python_impl" / "cellgrad_coursework"
-EXAMPLE = COURSEWORK / "setting" / "templates"
-STUDENTS = [
-    Student("s1001", "Amara Okafor"),
-    Student("s1002", '=HYPERLINK("http://x","y")'),
-    Student("../../etc/passwd", "Chiara"),
-]  # fmt: skip
-SECRET = bytes(range(32))
-
-
-def text_of(network="nodes = [2, 2, 1]\nactivations = ['logistic', 'logistic']", **more):
-    """Return an assignment; ``more`` are further lines of its tables."""
-    training = more.pop("training", "loss = 'half_squared_error'\nlearning_rate = 0.4")
-    rest = "\n".join(f"[{name}]\n{lines}" for name, lines in more.items())
-    head = "schema = 'cellgrad-assignment/1'\nid = 'ex-1'\ntitle = 'An exercise'\n"
-    return f"{head}[network]\n{network}\n[training]\n{training}\n{rest}\n"
-
-
-def assignment_of(**parts):
-    return parse_assignment(text_of(**parts).encode())
-
-
-NETWORKS = [
-    ("[3, 4, 1]", "['logistic', 'logistic']", "half_squared_error", 1, "", ""),
-    ("[2, 3, 2]", "['tanh', 'tanh']", "squared_error", 1, "", "biases = true"),
-    ("[2, 3, 2]", "['relu', 'identity']", "mean_squared_error", 2, "batch_mean", "biases = true"),
-    ("[3, 2, 2, 1]", "['leaky_relu', 'tanh', 'logistic']", "binary_cross_entropy", 2,
-     "batch_sum", ""),
-    ("[2, 3, 3]", "['logistic', 'softmax']", "categorical_cross_entropy", 3, "batch_mean",
-     "biases = true"),
-    ("[3, 2]", "['unit_step']", "perceptron", 1, "", "biases = true"),
-    ("[2, 2]", "['identity']", "half_squared_error", 1, "", ""),
-]  # fmt: skip
-
-
-def of_network(nodes, activations, loss, samples, update, more, *, style="decimal", **parts):
-    training = f"loss = '{loss}'\nlearning_rate = 0.3\nsamples = {samples}"
-    if update:
-        training += f"\nupdate = '{update}'"
-    return assignment_of(
-        network=f"nodes = {nodes}\nactivations = {activations}\n{more}",
-        training=training,
-        numbers=f"style = '{style}'",
-        **parts,
-    )
-
-
-def kept_secret(folder, secret=SECRET):
-    write_secret(folder / "ex.secret", secret)
-    return folder / "ex.secret"
 
 
 @pytest.fixture(scope="module")
@@ -104,117 +70,7 @@ def handed_out(tmp_path_factory):
     return folder / "out", done
 
 
-def workbooks(folder):
-    return sorted((folder / "students").iterdir())
-
-
-def key_of(folder, student_id):
-    """Return formula and value of every graded cell, as the key table has them."""
-    text = (folder / "lecturer" / "key.csv").read_text("utf-8")
-    return [row for row in csv.DictReader(io.StringIO(text)) if row["id"] == student_id]
-
-
 # no answer anywhere
-
-NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.])")
-
-
-def parts_of(data):
-    with zipfile.ZipFile(io.BytesIO(data)) as book:
-        return {name: book.read(name).decode("utf-8") for name in book.namelist()}
-
-
-def forms(value):
-    """Return a number as it may be written, with 2 to 17 digits."""
-    found = {repr(value), str(value)}
-    for digits in range(2, 18):
-        found |= {f"{value:.{digits}g}", f"{value:.{digits - 1}e}"}
-        if digits <= 15:
-            found.add(f"{value:.{digits}f}")
-    return found | {text.rstrip("0") for text in found if "e" not in text and "." in text}
-
-
-def leaks(data, other, values, formulas, givens):
-    """Return what of a key stands in a file, as words.
-
-    Args:
-        data: the file.
-        other: another student's file: what both have says nothing of this one's numbers.
-        values: the key's values.
-        formulas: the key's formulas.
-        givens: the student's own numbers, which must be there.
-    """
-    found = []
-    parts, others = parts_of(data), parts_of(other)
-    allowed = {float(g) for g in givens} | {
-        float(n) for text in others.values() for n in NUMBER.findall(text)
-    }
-    secrets = {}
-    for value in values:
-        for form in forms(value):
-            if float(form) not in allowed:
-                secrets[form] = value
-                secrets[form.lstrip("-").replace(".", ",")] = value
-    for name, text in parts.items():
-        plain = unescape(text)
-        tokens = set(NUMBER.findall(plain)) | set(re.findall(r"\d+,\d{3,}", plain))
-        found += [
-            f"{name}: the number {token}"
-            for token in tokens
-            if token in secrets or near_a_secret(token, values, allowed)
-        ]
-        bare = re.sub(r"[\s$]", "", plain)
-        for formula in set(formulas) - {"1"}:  # the derivative of the identity
-            wanted = re.sub(r"[\s$]", "", formula)
-            if f">{wanted}<" in bare or (len(wanted) > 4 and wanted in bare):
-                found.append(f"{name}: the formula {formula}")
-    return found + leftovers(data)
-
-
-def near_a_secret(token, values, allowed):
-    """Tell whether a number that may not be there lies within a hundredth of an answer."""
-    number = float(token.replace(",", "."))
-    return number not in allowed and any(math.isclose(number, v, rel_tol=1e-2) for v in values)
-
-
-def leftovers(data):
-    """Return what a file holds beside its listed parts, and parts that it should not have."""
-    found = []
-    with zipfile.ZipFile(io.BytesIO(data)) as book:
-        entries = sorted(book.infolist(), key=lambda entry: entry.header_offset)
-        if book.comment or any(entry.comment for entry in entries):
-            found.append("a comment of the archive")
-        at = 0
-        for entry in entries:
-            if entry.header_offset != at:
-                found.append(f"{entry.header_offset - at} bytes before {entry.filename}")
-            name, extra = struct.unpack("<HH", data[entry.header_offset + 26 :][:4])
-            at = entry.header_offset + 30 + name + extra + entry.compress_size
-        if book.start_dir != at:
-            found.append("bytes before the directory")
-        tail = data[book.start_dir :]
-        if len(tail) != 22 + sum(
-            46 + len(entry.filename.encode()) + len(entry.extra) for entry in entries
-        ):
-            found.append("bytes behind the directory")
-        for name in book.namelist():
-            if re.search(
-                r"comment|custom|calcChain|external|vba|persons|thread", name, re.IGNORECASE
-            ):
-                found.append(f"the part {name}")
-            if b'state="hidden"' in book.read(name) or b"veryHidden" in book.read(name):
-                found.append("a hidden sheet")
-    return found
-
-
-def numbers_of(case):
-    network = case.network
-    return [
-        *(w for layer in network.weights for row in layer for w in row),
-        *(b for layer in network.biases or () for b in layer),
-        *(v for sample in case.samples for v in (*sample.input, *sample.target)),
-        case.learning_rate,
-    ]
 
 
 def checked(folder, done):
@@ -235,18 +91,6 @@ def checked(folder, done):
 def test_no_answer_stands_anywhere_in_a_handout(handed_out):
     for arguments in checked(*handed_out):
         assert leaks(*arguments) == []
-
-
-def planted(data, name, change):
-    """Return a file with one part changed."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:
-        for part in old.namelist():
-            text = old.read(part)
-            new.writestr(part, change(text.decode()).encode() if part == name else text)
-        if name not in old.namelist():
-            new.writestr(name, change(""))
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("digits", [4, 9, 17])
@@ -474,16 +318,16 @@ def test_the_same_secret_gives_the_same_bytes(handed_out, tmp_path):
 
 def test_numbers_are_nobody_elses_and_need_the_secret():
     assignment = assignment_of()
-    ours, theirs = Numbers(assignment, SECRET), Numbers(assignment, SECRET[::-1])
-    cases = [ours.of(f"s{n}") for n in range(5)]
+    ours, theirs = OwnNumbers(assignment, SECRET), OwnNumbers(assignment, SECRET[::-1])
+    cases = [ours.case(f"s{n}") for n in range(5)]
     assert len({tuple(numbers_of(case)) for case in cases}) == 5
-    assert ours.of("s3") == cases[3]
+    assert ours.case("s3") == cases[3]
     for n, case in enumerate(cases):
-        other = theirs.of(f"s{n}")
+        other = theirs.case(f"s{n}")
         same = sum(a == b for a, b in zip(numbers_of(case), numbers_of(other), strict=True))
         assert same <= 4  # the learning rate, and chance
-    renamed = Numbers(replace(assignment, id="ex-2"), SECRET)
-    assert renamed.of("s3") != replace(cases[3], id="ex-2")
+    renamed = OwnNumbers(replace(assignment, id="ex-2"), SECRET)
+    assert renamed.case("s3") != replace(cases[3], id="ex-2")
 
 
 def test_a_stream_is_fair():
@@ -516,7 +360,7 @@ def test_many_drawn_numbers_are_fit_and_an_unchanged_weight_never_passes(network
 
 def check_drawn(network, style, student):
     assignment = of_network(*network, style=style)
-    case = Numbers(assignment, SECRET).of(student)
+    case = OwnNumbers(assignment, SECRET).case(student)
     assert few_digits(case)
     assert not unfit(case)
     record = Program(case).run().steps[0]
@@ -531,9 +375,9 @@ def test_an_unchanged_weight_is_off_in_typed_decimals_too():
         training="loss = 'half_squared_error'\nlearning_rate = 2.3",
         blanks="quantities = ['new_weights']\ntakes = 'value'\ndecimals = 6",
     )
-    numbers = Numbers(assignment, SECRET)
+    numbers = OwnNumbers(assignment, SECRET)
     for n in range(6):
-        case = numbers.of(f"s{n}")
+        case = numbers.case(f"s{n}")
         record = Program(case).run().steps[0]
         for k, old in enumerate(case.network.weights):
             gap = np.abs(record["new_weights", k] - np.array(old))
@@ -544,8 +388,8 @@ def test_an_unchanged_weight_is_off_in_typed_decimals_too():
 def test_no_mistake_that_shows_elsewhere_hides_in_a_students_numbers():
     """Judged again, in another way: what shows with any numbers must show with these."""
     assignment = read_assignment(EXAMPLE / "assignment.toml")
-    numbers = Numbers(assignment, SECRET)
-    mine = [numbers.of(f"s{n}") for n in range(2)]
+    numbers = OwnNumbers(assignment, SECRET)
+    mine = [numbers.case(f"s{n}") for n in range(2)]
     others = [
         case for n in range(6) if not unfit(case := drawn(assignment, Stream(bytes([n]))))
     ]  # fmt: skip
@@ -589,7 +433,7 @@ def with_numbers(case, weights=None, samples=None):
 def test_numbers_under_which_a_mistake_hides_are_rejected():
     assignment = assignment_of(network="nodes = [2, 2, 2]\nactivations = ['logistic', 'logistic']")
     judge = Discrimination(assignment)
-    good = Numbers(assignment, SECRET).of("s1")
+    good = OwnNumbers(assignment, SECRET).case("s1")
     assert judge.unseen(good) is None
     ((a, b), (_, d)), outer = good.network.weights[0], good.network.weights[1]
     symmetric = (((a, b), (b, d)), outer)  # transposed, it is the same
@@ -621,7 +465,7 @@ def test_a_mistake_too_small_for_the_decimals_asked_for_is_rejected():
 def test_where_no_numbers_will_do_the_line_says_how_many_decimals_would():
     assignment = assignment_of(blanks="takes = 'value'\ndecimals = 4")
     with pytest.raises(InputError, match=r"ask for [5-9] decimals, or for formulas") as refused:
-        Numbers(assignment, SECRET).of("s1", attempts=20)
+        OwnNumbers(assignment, SECRET).case("s1", attempts=20)
     assert refused.value.place == "blanks.decimals"
 
 
@@ -771,9 +615,7 @@ def test_the_manifest_reads_back_as_it_was(handed_out):
     data = (folder / "lecturer" / "manifest.json").read_bytes()
     assert read_manifest(folder) == done.manifest == parse_manifest(data)
     assert manifest_bytes(done.manifest) == data
-    schema = json.loads(
-        (Path(__file__).parent.parent / "reference/schema/manifest.schema.json").read_text()
-    )
+    schema = json.loads((ROOT / "reference/schema/manifest.schema.json").read_text())
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
 
     Draft202012Validator(schema).validate(json.loads(data))
@@ -807,7 +649,7 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path):
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("place", ["assign.readme", "written_folder._plain_mode"])
+@pytest.mark.parametrize("place", ["assign.readme", "folder._plain_mode"])
 def test_what_goes_wrong_leaves_nothing_behind(tmp_path, monkeypatch, place):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
