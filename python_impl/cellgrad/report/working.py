@@ -8,7 +8,8 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from cellgrad.case.lines import Line, Template, all_lines, general_equation
+from cellgrad.case.equations import general_equation
+from cellgrad.case.lines import Line, Template, all_lines
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key, person_label, quantities
 from cellgrad.mlp import Step

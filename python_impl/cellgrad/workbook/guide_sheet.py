@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cellgrad.case.lines import general_equation
+from cellgrad.case.equations import general_equation
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import layer_letter, quantities
 from cellgrad.workbook.canvas import Canvas

@@ -6,7 +6,7 @@ from itertools import product
 
 from openpyxl.worksheet.pagebreak import Break, ColBreak
 
-from cellgrad.case.lines import general_equation
+from cellgrad.case.equations import general_equation
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import (
     Key,

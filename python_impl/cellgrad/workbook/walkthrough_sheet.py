@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from cellgrad.case.equations import general_equation
 from cellgrad.case.lines import (
     Line,
     Operand,
     Template,
     all_lines,
-    general_equation,
     walkthrough_lines,
 )
 from cellgrad.case.quantities import person_label

@@ -1,39 +1,131 @@
-"""The equations of a part's quantities in words, as its sheets show them."""
+"""The equations of a part's quantities: what an optimiser adds to those of a step, and words.
+
+Written once, as those of a step are: as formulas and in words. Source: reference/equations.md,
+Eq. 21 to 24.
+"""
 
 from __future__ import annotations
 
-from cellgrad.case.lines import general_equation
-from cellgrad.case.quantities import Quantity
-from cellgrad_series.parts.classification import ClassificationShape, RuleShape
+from typing import ClassVar
+
+from cellgrad.case.equations import FORMS, Equations, Forms, Words, general_equation
+from cellgrad.case.quantities import Index, Key, Quantity
+from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad_series.parts.classification import ClassificationShape
 from cellgrad_series.parts.run import EVALUATED, RunShape
 from cellgrad_series.parts.shape import Shape
 from cellgrad_series.parts.sweep import SweepShape
 
+_RULES: Forms = {
+    "velocity": ("{momentum}*{last}+{gradient}", "", "{momentum} · {last} + {gradient}"),
+    "first_moment": (
+        "{beta}*{last}+(1-{beta})*{gradient}",
+        "",
+        "{beta} · {last} + (1 − {beta}) · {gradient}",
+    ),
+    "second_moment": (
+        "{beta}*{last}+(1-{beta})*{gradient}*{gradient}",
+        "",
+        "{beta} · {last} + (1 − {beta}) · {gradient}²",
+    ),
+    "corrected": ("{moment}/(1-{power})", "", "{moment} / (1 − {power})"),
+    "adam": (
+        "{rate}*{first}/(SQRT({second})+{epsilon})",
+        "",
+        "{rate} · {first} / (√{second} + {epsilon})",
+    ),
+}
+"""What an optimiser makes of gradients, as a formula and in words."""
 
-def part_equation(shape: Shape, quantity: Quantity) -> str:
-    """Return a quantity's equation for people, with its number; empty for a given."""
-    if quantity.given:
-        return ""
-    text = _text(shape, quantity)
-    return f"{quantity.equation}   {text}".strip()
+
+class RunEquations(Equations):
+    """The equations of a row: those of a step, and what an optimiser remembers.
+
+    What a row starts from has ``last_`` before its name (``last_velocity``), but for
+    ``weights`` and ``biases``.
+    """
+
+    forms: ClassVar[Forms] = {**FORMS, **_RULES}
+    rule: UpdateRule
+
+    def right_side(self, key: Key, index: Index) -> str:
+        """Return the right-hand side of a scalar's equation."""
+        name, k = key
+        if name.endswith("_power"):
+            beta = self.single(name.removesuffix("_power"))
+            return self.put("product", a=self.single(f"last_{name}"), b=beta)
+        if "corrected" in name:
+            moment = self.at((name.replace("corrected_", ""), k), index)
+            power = self.single("beta1_power" if "first" in name else "beta2_power")
+            return self.put("corrected", moment=moment, power=power)
+        if name.endswith(("velocity", "moment")):
+            return self._remembered(name, k, index)
+        return super().right_side(key, index)
+
+    def _remembered(self, name: str, k: int | None, index: Index) -> str:
+        gradient = self.at(
+            (f"{'bias' if name.startswith('bias') else 'weight'}_gradient", k), index
+        )
+        last, form = self.at((f"last_{name}", k), index), name.removeprefix("bias_")
+        if form != "velocity":
+            beta = self.single("beta1" if form == "first_moment" else "beta2")
+            return self.put(form, beta=beta, last=last, gradient=gradient)
+        if self.rule.rate_in_velocity:
+            gradient = self.put("product", a=self.single("learning_rate"), b=gradient)
+        return self.put(form, momentum=self.single("momentum"), last=last, gradient=gradient)
+
+    def moved(self, old: Key, gradient: Key, index: Index) -> str:
+        """Eq. 10, 21 and 24: a weight or bias, and what the optimiser changes of it."""
+        if self.rule.plain:
+            return super().moved(old, gradient, index)
+        prefix, k = "bias_" if old[0] == "biases" else "", old[1]
+        rate = self.single("learning_rate")
+        if self.rule.optimizer == "adam":
+            change = self.put(
+                "adam",
+                rate=rate,
+                first=self.at((f"{prefix}corrected_first_moment", k), index),
+                second=self.at((f"{prefix}corrected_second_moment", k), index),
+                epsilon=self.single("adam_epsilon"),
+            )
+        else:
+            change = self.at((f"{prefix}velocity", k), index)
+            if not self.rule.rate_in_velocity:
+                change = self.put("product", a=rate, b=change)
+        sign = self.signs[self.minus]
+        return self.put("moved", value=self.at(old, index), sign=sign, change=change)
 
 
-def _text(shape: Shape, quantity: Quantity) -> str:
-    if isinstance(shape, RunShape):
-        return _of_run(shape, quantity)
-    if isinstance(shape, SweepShape):
-        own = {"swept": "from the values above", "surface": "from the rows below"}
-        return own.get(quantity.name) or general_equation(shape.step, quantity)
-    if isinstance(shape, ClassificationShape):
-        return _of_classification(shape, quantity)
-    if isinstance(shape, RuleShape):
-        return {
-            "pre_activation": "constant + Σ coefficient · input",
-            "post_activation": "1 if the sum ≥ 0, else 0",
-            "correct": "1 if target = rule",
-            "right": "their sum",
-        }[quantity.name]
-    return {
+class _RunWords(RunEquations, Words):
+    symbols: ClassVar[dict[str, str]] = {
+        "momentum": "μ",
+        "beta1": "β1",
+        "beta2": "β2",
+        "adam_epsilon": "ε",
+        "velocity": "v",
+        "first_moment": "m",
+        "second_moment": "s",
+        "beta1_power": "β1ᵗ",
+        "beta2_power": "β2ᵗ",
+        "corrected_first_moment": "m̂",
+        "corrected_second_moment": "ŝ",
+    }
+
+    def __init__(self, structure: Structure, key: Key, rule: UpdateRule) -> None:
+        super().__init__(structure, key)
+        self.rule = rule
+
+    def at(self, key: Key, index: Index) -> str:
+        """Return what a quantity is called; what stood in the row before is above."""
+        name = key[0].removeprefix("last_")
+        symbol = self.symbols.get(name.removeprefix("bias_"))
+        if symbol is None:
+            return super().at(key, index)
+        return symbol if name == key[0] else f"{symbol} above"
+
+
+_WORDS = {
+    "function": {
         "value": "1 / (1 + e^−x)",
         "derivative": "fA · (1 − fA)",
         "value_above": "1 / (1 + e^−(x+ε))",
@@ -41,52 +133,27 @@ def _text(shape: Shape, quantity: Quantity) -> str:
         "quotient": "without any derivative",
         "gap": "fA′ − quotient",
         "step": "1 if x ≥ 0, else 0",
-        "error": "as on the runs' sheets",
+    },
+    "comparison": {"error": "as on the runs' sheets"},
+    "table": {
         "mean": "sum / number",
         "spread": "√(Σ (number − mean)² / (n − 1))",
         "best": "largest",
         "worst": "smallest",
-    }[quantity.name]
-
-
-def _of_run(shape: RunShape, quantity: Quantity) -> str:
-    minus = shape.step.error_sign == "output_minus_target"
-    sign = "−" if minus else "+"
-    adam = f"weight {sign} LR · m̂ / (√ŝ + ε)"
-    momentum = f"weight {sign} v" if shape.rule.rate_in_velocity else f"weight {sign} LR · v"
-    moved = "" if shape.rule.plain else adam if shape.rule.optimizer == "adam" else momentum
-    rate = "LR · " if shape.rule.rate_in_velocity else ""
-    name = quantity.name.removeprefix("bias_")
-    own = {
+    },
+    "rule": {
+        "pre_activation": "constant + Σ coefficient · input",
+        "post_activation": "1 if the sum ≥ 0, else 0",
+        "correct": "1 if target = rule",
+        "right": "their sum",
+    },
+    "sweep": {"swept": "from the values above", "surface": "from the rows below"},
+    "run": {
         "input": "from the samples' sheet",
         "target": "from the samples' sheet",
-        "velocity": f"μ · v above + {rate}gradient",
-        "first_moment": "β1 · m above + (1 − β1) · gradient",
-        "second_moment": "β2 · s above + (1 − β2) · gradient²",
-        "beta1_power": "β1ᵗ above · β1",
-        "beta2_power": "β2ᵗ above · β2",
-        "corrected_first_moment": "m / (1 − β1ᵗ)",
-        "corrected_second_moment": "s / (1 − β2ᵗ)",
         f"{EVALUATED}error": "Σ E_sample / samples, new weights",
-    }
-    if name in own:
-        return own[name]
-    if moved and quantity.name in ("new_weights", "new_biases"):
-        return moved if quantity.name == "new_weights" else moved.replace("weight", "bias")
-    if quantity.name.startswith(EVALUATED):
-        inner = quantity.name.removeprefix(EVALUATED)
-        stripped = Quantity(
-            inner, quantity.layer, quantity.label, quantity.defined_name, "", quantity.shape
-        )
-        return general_equation(shape.step, stripped)
-    return general_equation(shape.step, quantity)
-
-
-def _of_classification(shape: ClassificationShape, quantity: Quantity) -> str:
-    single = shape.network.outputs == 1
-    own = {
-        "target_class": "1 if target > limit, else 0" if single else "the largest target's",
-        "class": "1 if output > limit, else 0" if single else "the largest output's",
+    },
+    "validation": {
         "correct": "1 if class = target class",
         "is_target": "1 if it is of this class",
         "is_called": "1 if it is called this class",
@@ -95,5 +162,35 @@ def _of_classification(shape: ClassificationShape, quantity: Quantity) -> str:
         "accuracy": "right / samples",
         "error": "Σ E_sample / samples",
         "boundary_y": "where S_preA = 0",
-    }
-    return own.get(quantity.name) or general_equation(shape.network, quantity)
+    },
+}
+"""What the quantities that no step has are, in words."""
+
+_CLASS_WORDS = {
+    "target_class": ("1 if target > limit, else 0", "the largest target's"),
+    "class": ("1 if output > limit, else 0", "the largest output's"),
+}
+"""With one output, and with several."""
+
+
+def part_equation(shape: Shape, quantity: Quantity) -> str:
+    """Return a quantity's equation for people, with its number; empty for a given."""
+    if quantity.given:
+        return ""
+    return f"{quantity.equation}   {_text(shape, quantity)}".strip()
+
+
+def _text(shape: Shape, quantity: Quantity) -> str:
+    name = quantity.name
+    text = _WORDS[shape.kind].get(name)
+    if text is not None:
+        return text
+    if isinstance(shape, RunShape):
+        key = (name.removeprefix(EVALUATED), quantity.layer)
+        return _RunWords(shape.step, key, shape.rule).equation()
+    if isinstance(shape, SweepShape):
+        return general_equation(shape.step, quantity)
+    assert isinstance(shape, ClassificationShape)  # noqa: S101 - the others have no such words
+    if name in _CLASS_WORDS:
+        return _CLASS_WORDS[name][shape.network.outputs > 1]
+    return general_equation(shape.network, quantity)

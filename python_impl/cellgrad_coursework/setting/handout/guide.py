@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from openpyxl.workbook.defined_name import DefinedName
 
-from cellgrad.case.lines import general_equation
+from cellgrad.case.equations import general_equation
 from cellgrad.case.quantities import quantities
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas

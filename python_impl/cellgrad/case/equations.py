@@ -1,0 +1,359 @@
+"""The equations of a step, each written once: its operands and signs, in their order.
+
+``Equations`` says which operands an equation has; a notation says how it is put down: as a
+formula of a sheet (``cellgrad.workbook.formulas``), with numbers in their places
+(``cellgrad.case.lines``) or in words (``general_equation`` here).
+Source: reference/equations.md.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from itertools import product
+from typing import ClassVar
+
+from cellgrad.case.quantities import Index, Key, Quantity, table
+from cellgrad.case.structure import Structure
+
+Scalar = tuple[Key, Index]
+"""One number of the step. ``incoming`` of a layer is the post-activation of the layer below."""
+
+Forms = dict[str, tuple[str, str, str]]
+
+SHEET, NUMBERS, WORDS = range(3)
+"""The notations: as a formula, with numbers, in words."""
+
+FORMS: Forms = {
+    # activations, and their derivatives
+    "logistic": ("1/(1+EXP(-{z}))", "1 / (1 + EXP(−({z})))", "1 / (1 + e^−{z})"),
+    "tanh": ("TANH({z})", "TANH({z})", "tanh({z})"),
+    "relu": ("MAX(0,{z})", "MAX(0, {z})", "max(0, {z})"),
+    "leaky_relu": (
+        "IF({z}>0,{z},{slope}*{z})",
+        "larger of {z} and ({slope})({z})",
+        "{z} if > 0, else slope·{z}",
+    ),
+    "identity": ("{z}", "{z}", "{z}"),
+    "unit_step": ("IF({z}>=0,1,0)", "1 if {z} ≥ 0, else 0", "1 if {z} ≥ 0, else 0"),
+    "exponential": ("EXP({z})", "EXP({z})", "e^{z}"),
+    "softmax": ("{power}/{powers}", "{power} / {powers}", "{power} / Σ {power}"),
+    "logistic derivative": ("{a}*(1-{a})", "({a})(1 − ({a}))", "fA · (1 − fA)"),
+    "tanh derivative": ("1-{a}*{a}", "1 − ({a})({a})", "1 − fA · fA"),
+    "relu derivative": ("IF({z}>0,1,0)", "1 if {z} > 0, else 0", "1 if S_preA > 0, else 0"),
+    "leaky_relu derivative": (
+        "IF({z}>0,1,{slope})",
+        "1 if {z} > 0, else {slope}",
+        "1 if S_preA > 0, else slope",
+    ),
+    "identity derivative": ("1", "1", "1"),
+    # losses over all outputs, their terms, and ∂E/∂S_postA
+    "square": ("{fe}*{fe}", "({fe})\0({fe})", "FE²"),
+    "wrong": ("ABS({fe})", "|{fe}|", "|FE|"),
+    "t ln y": ("{t}*LN({y})", "({t}) LN({y})", ""),
+    "rest ln rest": ("(1-{t})*LN(1-{y})", "(1 − ({t})) LN(1 − {y})", ""),
+    "half_squared_error": ("0.5*({terms})", "½ [{terms}]", "½ Σ FE²"),
+    "squared_error": ("{terms}", "{terms}", "Σ FE²"),
+    "mean_squared_error": ("({terms})/{n}", "[{terms}] / {n}", "Σ FE² / outputs"),
+    "binary_cross_entropy": ("-({terms})", "−({terms})", "−Σ (t·ln y + (1−t)·ln(1−y))"),
+    "categorical_cross_entropy": ("-({terms})", "−({terms})", "−Σ t · ln y"),
+    "perceptron": ("{terms}", "{terms}", "Σ |FE|"),
+    "half_squared_error derivative": ("{fe}", "{fe}", "{fe}"),
+    "squared_error derivative": ("2*{fe}", "2 · ({fe})", "2 · {fe}"),
+    "mean_squared_error derivative": ("2*{fe}/{n}", "2 · ({fe}) / {n}", "2 · {fe} / outputs"),
+    # what equations are put together from
+    "product": ("{a}*{b}", "({a})\0({b})", "{a} · {b}"),
+    "difference": ("{a}-{b}", "{a} − ({b})", "{a} − {b}"),
+    "mean": ("({total})/{n}", "[{total}] / {n}", "{total} / {n}"),
+    "penalty": ("0.5*{rate}*({squares})", "½ ({rate}) [{squares}]", "½ · {rate} · Σ {squares}"),
+    "with penalty": ("{error}+{penalty}", "{error} + {penalty}", "{error} + {penalty}"),
+    "with decay": (
+        "{gradient}{sign}{rate}*{value}",
+        "{gradient}{sign}({rate})\0({value})",
+        "{gradient}{sign}{rate}·{value}",
+    ),
+    "moved": ("{value}{sign}{change}",) * 3,
+    "old weights": ("{terms}", "{terms}", "{terms} (old weights)"),
+    "cancelled": ("{fe}", "{fe}", "{fe} (fA′ cancels)"),
+    "perceptron signal": ("{fe}", "{fe}", "{fe} (perceptron rule)"),
+}
+"""Everything that is put down, as a formula, with numbers and in words.
+
+A NUL parts two texts between which no operand stands.
+"""
+
+
+class Equations(ABC):
+    """The right-hand sides, one method a quantity, in the order of the derivation."""
+
+    notation: ClassVar[int]
+    forms: ClassVar[Forms] = FORMS
+    signs: ClassVar[tuple[str, str]] = (" + ", " − ")
+
+    def __init__(self, structure: Structure) -> None:
+        self.s = structure
+        self.last = structure.layers - 1
+        self.minus = structure.error_sign == "output_minus_target"
+
+    def right_side(self, key: Key, index: Index) -> str:
+        """Return the right-hand side of a scalar's equation."""
+        name, layer = key
+        return str(getattr(self, f"_{name}")(layer, index))
+
+    # how it is put down
+
+    @abstractmethod
+    def at(self, key: Key, index: Index) -> str:
+        """Return what stands for a scalar."""
+
+    @abstractmethod
+    def added(self, terms: list[str], *, an_output: int = 0) -> str:
+        """Return a sum over samples, or over the outputs, so many terms an output."""
+
+    @abstractmethod
+    def total(self, terms: list[Scalar]) -> str:
+        """Return the sum of a row or column of scalars."""
+
+    @abstractmethod
+    def products(self, pairs: list[tuple[Scalar, Scalar]], first: str = "") -> str:
+        """Return the sum of products, after a first term if there is one."""
+
+    @abstractmethod
+    def squares(self, scalars: list[Scalar]) -> str:
+        """Return the sum of the squares of all weights, or of all weights and biases."""
+
+    def put(self, form: str, **parts: str) -> str:
+        """Return a form with its parts filled in."""
+        return self.forms[form][self.notation].format(**parts)
+
+    def single(self, name: str) -> str:
+        """Return what stands for a quantity that is a single number."""
+        return self.at((name, None), ())
+
+    # forward
+
+    def incoming(self, k: int, sample: int, i: int) -> Scalar:
+        """Return what enters layer k: the input, or the post-activation below."""
+        return (("input", None) if k == 0 else ("incoming", k), (sample, i))
+
+    def _pre_activation(self, k: int, index: Index) -> str:
+        sample, j = index
+        pairs: list[tuple[Scalar, Scalar]] = [
+            (self.incoming(k, sample, i), (("weights", k), (i, j))) for i in range(self.s.nodes[k])
+        ]
+        return self.products(pairs, self.at(("biases", k), (j,)) if self.s.biases else "")
+
+    def _exponential(self, k: int, index: Index) -> str:
+        return self.put("exponential", z=self.at(("pre_activation", k), index))
+
+    def _exponential_sum(self, k: int, index: Index) -> str:
+        return self.total([(("exponential", k), (*index, o)) for o in range(self.s.outputs)])
+
+    def _post_activation(self, k: int, index: Index) -> str:
+        name = self.s.activations[k]
+        if name == "softmax":
+            total = self.at(("exponential_sum", k), index[:1])
+            return self.put(name, power=self.at(("exponential", k), index), powers=total)
+        slope = self.single("leaky_slope") if name == "leaky_relu" else ""
+        return self.put(name, z=self.at(("pre_activation", k), index), slope=slope)
+
+    # error
+
+    def _final_error(self, _: None, index: Index) -> str:
+        y, t = self.at(("post_activation", self.last), index), self.at(("target", None), index)
+        return self.put("difference", a=y, b=t) if self.minus else self.put("difference", a=t, b=y)
+
+    def _sample_error(self, _: None, index: Index) -> str:
+        outputs = [(*index, o) for o in range(self.s.outputs)]
+        loss = self.s.loss
+        if loss.endswith("squared_error"):
+            errors: list[Scalar] = [(("final_error", None), o) for o in outputs]
+            terms = self.products([(error, error) for error in errors])
+        elif loss == "perceptron":
+            wrong = [self.put("wrong", fe=self.at(("final_error", None), o)) for o in outputs]
+            terms = self.added(wrong, an_output=1)
+        else:
+            names = ["t ln y"] + ["rest ln rest"] * (loss == "binary_cross_entropy")
+            logarithms = [
+                self.put(
+                    name,
+                    t=self.at(("target", None), o),
+                    y=self.at(("post_activation", self.last), o),
+                )
+                for o in outputs
+                for name in names
+            ]
+            terms = self.added(logarithms, an_output=len(names))
+        return self.put(loss, terms=terms, n=str(self.s.outputs))
+
+    def _penalty(self, _: None, __: Index) -> str:
+        kinds = ["weights", "biases"] if self.s.decay_biases else ["weights"]
+        scalars: list[Scalar] = [
+            ((kind, k), index)
+            for kind in kinds
+            for k in range(self.s.layers)
+            for index in indices(self.s.nodes[k + (kind == "biases") : k + 2])
+        ]
+        return self.put("penalty", rate=self.single("weight_decay"), squares=self.squares(scalars))
+
+    def _error(self, _: None, __: Index) -> str:
+        if self.s.samples == 1:
+            data = self._sample_error(None, (0,))
+        else:
+            terms: list[Scalar] = [(("sample_error", None), (s,)) for s in range(self.s.samples)]
+            data = self._mean(self.total(terms))
+        if not self.s.decay:
+            return data
+        return self.put("with penalty", error=data, penalty=self.single("penalty"))
+
+    def _mean(self, total: str) -> str:
+        if self.s.update == "batch_mean" and self.s.samples > 1:
+            return self.put("mean", total=total, n=str(self.s.samples))
+        return total
+
+    # backward
+
+    def _activation_derivative(self, k: int, index: Index) -> str:
+        name = self.s.activations[k]
+        return self.put(
+            f"{name} derivative",
+            a=self.at(("post_activation", k), index),
+            z=self.at(("pre_activation", k), index),
+            slope=self.single("leaky_slope") if name == "leaky_relu" else "",
+        )
+
+    def _error_derivative(self, _: None, index: Index) -> str:
+        fe = self.at(("final_error", None), index)
+        return self.put(f"{self.s.loss} derivative", fe=fe, n=str(self.s.outputs))
+
+    def _backpropagated_error(self, k: int, index: Index) -> str:
+        sample, h = index
+        pairs: list[tuple[Scalar, Scalar]] = [
+            ((("error_signal", k + 1), (sample, o)), (("weights", k + 1), (h, o)))
+            for o in range(self.s.nodes[k + 2])
+        ]
+        return self.put("old weights", terms=self.products(pairs))
+
+    def _error_signal(self, k: int, index: Index) -> str:
+        if k == self.last and self.s.cancels:
+            form = "perceptron signal" if self.s.loss == "perceptron" else "cancelled"
+            return self.put(form, fe=self.at(("final_error", None), index))
+        outer: Key = ("backpropagated_error", k) if k < self.last else ("error_derivative", None)
+        slope = self.at(("activation_derivative", k), index)
+        return self.put("product", a=self.at(outer, index), b=slope)
+
+    def _weight_gradient(self, k: int, index: Index) -> str:
+        i, j = index
+        terms = [
+            self.put(
+                "product",
+                a=self.at(("error_signal", k), (s, j)),
+                b=self.at(*self.incoming(k, s, i)),
+            )
+            for s in range(self.s.samples)
+        ]
+        total = self._mean(self.added(terms))
+        return self.with_decay(total, ("weights", k), index) if self.s.decay else total
+
+    def with_decay(self, gradient: str, key: Key, index: Index) -> str:
+        """Eq. 16: a gradient, and what weight decay adds to it."""
+        rate, value = self.single("weight_decay"), self.at(key, index)
+        sign = self.signs[not self.minus]
+        return self.put("with decay", gradient=gradient, sign=sign, rate=rate, value=value)
+
+    def _bias_gradient(self, k: int, index: Index) -> str:
+        terms = [self.at(("error_signal", k), (s, index[0])) for s in range(self.s.samples)]
+        total = self._mean(self.added(terms))
+        return self.with_decay(total, ("biases", k), index) if self.s.decay_biases else total
+
+    # update
+
+    def moved(self, old: Key, gradient: Key, index: Index) -> str:
+        """Eq. 10, 13 and 15: a weight or bias, and the learning rate times its gradient."""
+        change = self.put("product", a=self.single("learning_rate"), b=self.at(gradient, index))
+        sign = self.signs[self.minus]
+        return self.put("moved", value=self.at(old, index), sign=sign, change=change)
+
+    def _new_weights(self, k: int, index: Index) -> str:
+        return self.moved(("weights", k), ("weight_gradient", k), index)
+
+    def _new_biases(self, k: int, index: Index) -> str:
+        return self.moved(("biases", k), ("bias_gradient", k), index)
+
+
+def indices(shape: tuple[int, ...]) -> list[Index]:
+    """Return every index of an array, the last axis moving fastest."""
+    return list(product(*(range(size) for size in shape)))
+
+
+_LEFT_SIDES = {
+    "final_error": "FE",
+    "sample_error": "E_sample",
+    "penalty": "P",
+    "error": "E",
+    "activation_derivative": "fA′(S_preA)",
+    "error_derivative": "∂E/∂S_postA",
+}
+"""What stands before the equals sign; pre- and post-activation and S_ERROR have their labels."""
+
+
+class Words(Equations):
+    """Equations in the series' terms: a sum is Σ and its first term."""
+
+    notation = WORDS
+    names: ClassVar[dict[str, str]] = {
+        "weight_gradient": "gradient",
+        "bias_gradient": "gradient",
+        "activation_derivative": "fA′",
+        "backpropagated_error": "(Σ S_ERROR·weight)",
+    }
+    general: ClassVar[dict[str, str]] = {"weights": "weight", "biases": "bias"}
+    """What parameters are called, but where a node adds up products of them."""
+
+    def __init__(self, structure: Structure, key: Key) -> None:
+        super().__init__(structure)
+        self.key, self.table = key, table(structure)
+        outer = "FE" if structure.loss == "half_squared_error" else "∂E/∂S_postA"
+        self.called = {**self.names, "error_derivative": outer}
+        if key[0] not in ("pre_activation", "backpropagated_error"):
+            self.called |= self.general
+
+    def equation(self) -> str:
+        """Return the equation of the quantity."""
+        name, text = self.key[0], self.right_side(self.key, (0, 0))
+        if name in ("pre_activation", "post_activation", "error_signal"):
+            return f"{self.at(self.key, ())} = {text}"
+        left = _LEFT_SIDES.get(name)
+        return f"{left} = {text}" if left else text
+
+    def at(self, key: Key, index: Index) -> str:
+        """Return what a quantity is called."""
+        name, k = key
+        if name == "incoming" and k is not None:
+            return self.at(("post_activation", k - 1), index)
+        if name == "exponential":
+            return self._exponential(k or 0, index)
+        return self.called.get(name) or self.table[key].label
+
+    def added(self, terms: list[str], *, an_output: int = 0) -> str:
+        """Return the first term, after a Σ where there are several samples."""
+        return ("" if an_output or self.s.samples == 1 else "Σ_samples ") + terms[0]
+
+    def total(self, terms: list[Scalar]) -> str:
+        """Return the first term after a Σ."""
+        return f"Σ {self.at(*terms[0])}"
+
+    def products(self, pairs: list[tuple[Scalar, Scalar]], first: str = "") -> str:
+        """Return the first product after a Σ."""
+        (a, b), *_ = pairs
+        text = "Σ " + self.put("product", a=self.at(*a), b=self.at(*b))
+        return f"{first} + {text}" if first else text
+
+    def squares(self, scalars: list[Scalar]) -> str:
+        """Return what is squared."""
+        names = dict.fromkeys(self.at(*scalar) for scalar in scalars)
+        return " and ".join(f"{name}²" for name in names)
+
+
+def general_equation(structure: Structure, quantity: Quantity) -> str:
+    """Return the equation of a quantity in the series' terms, as the sheet shows it."""
+    return Words(structure, quantity.key).equation()
