@@ -11,7 +11,7 @@ from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.report.trace import step_of_case
 from cellgrad.verify.expected import step_numbers
 from cellgrad_coursework.model import OK, OK_ECF, REVIEW
-from cellgrad_coursework.rehearsal.mistaken_formulas import mistaken_formulas
+from cellgrad_coursework.rehearsal.mistakes import mistakes_of
 from grading_oracle import differs
 from plain_submission import (
     HIDDEN,
@@ -82,7 +82,7 @@ def catalogued(manifest):
     """Return the catalogue's wrong formulas, by cell."""
     case = next(iter(manifest.handouts.values())).case
     found = {}
-    for each in mistaken_formulas(manifest, case):
+    for each in mistakes_of(manifest, case):
         found.setdefault(manifest.cells[each.cell].address, {})[each.formula] = None
     return {address: sorted(formulas) for address, formulas in found.items()}
 

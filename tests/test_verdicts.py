@@ -38,7 +38,7 @@ from cellgrad_coursework.model import (
     WRONG,
     Policy,
 )
-from cellgrad_coursework.rehearsal.mistaken_formulas import mistaken_formulas
+from cellgrad_coursework.rehearsal.mistakes import mistakes_of
 from cellgrad_coursework.setting.assignment import parse_assignment
 from grading_oracle import differs
 from plain_submission import (
@@ -88,7 +88,7 @@ def singly_wrong(case, every=1):
     manifest = assignment(case)
     grader = grader_of(manifest)
     seen, right, total = set(), 0, 0
-    for mistaken in list(mistaken_formulas(manifest, case))[::every]:
+    for mistaken in list(mistakes_of(manifest, case))[::every]:
         if (mistaken.cell, mistaken.formula) in seen:
             continue
         seen.add((mistaken.cell, mistaken.formula))
@@ -1257,7 +1257,7 @@ def test_no_message_tells_the_right_number(manifest, grader):
 
 def test_mistakes_are_named(manifest, grader):
     named, total = Counter(), Counter()
-    for mistaken in list(mistaken_formulas(manifest, STEP))[::31]:
+    for mistaken in list(mistakes_of(manifest, STEP))[::31]:
         cell = manifest.cells[mistaken.cell]
         said = verdicts(grader.grade(workbook(manifest, {cell.address: f"={mistaken.formula}"}),
                                      "x"))[cell.address]  # fmt: skip

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from cellgrad_coursework.grading.grade_one import Grader
-from cellgrad_coursework.rehearsal.mistaken_formulas import mistaken_formulas
+from cellgrad_coursework.rehearsal.mistakes import mistakes_of
 from plain_submission import assignment, case_of, workbook
 
 
@@ -26,7 +26,7 @@ def measure(case_id: str, count: int) -> tuple[float, float, int]:
     case = case_of(case_id)
     manifest = assignment(case)
     grader, rng = Grader(manifest), random.Random(1)
-    wrong = list(mistaken_formulas(manifest, case))
+    wrong = list(mistakes_of(manifest, case))
     files = []
     for _ in range(count):
         chosen = rng.sample(wrong, rng.choice((0, 0, 1, 2, 3)))

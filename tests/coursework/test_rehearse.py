@@ -328,7 +328,7 @@ def test_a_rehearsal_covers_the_catalogue_and_names_it(tmp_path):
     assert result.surprises == []
     room = Classroom(made[1], made[0])
     can = {
-        entry for entry, places in room.repertoire._of.items()
+        entry for entry, places in room.repertoire._of_entry.items()
         if any(room.repertoire.shows(one) for one in places)
     }  # fmt: skip
     assert len(result.made) >= 0.9 * len(can)

@@ -45,7 +45,7 @@ from cellgrad_coursework.rehearsal.filled_workbook import (
     sheet_of,
     zipped,
 )
-from cellgrad_coursework.rehearsal.repertoire import Mistake, Repertoire, shows_in
+from cellgrad_coursework.rehearsal.mistakes import Mistake, Repertoire, shows_in
 
 Place = tuple[str, str]
 """A sheet and an address."""
