@@ -27,7 +27,7 @@ $(READY): pyproject.toml
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "This Python lacks venv; on Debian and Ubuntu: apt-get install python3-venv"; exit 2; }
 	@echo "setting up $(VENV) (once)"
 	@"$(PYTHON)" -m venv --clear "$(VENV)"
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable ".[ironcalc,plots,proof]" "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6"
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --editable ".[ironcalc,plots,proof]" "jsonschema>=4.21" "pytest>=8" "hypothesis>=6.100" "pytest-xdist>=3.6"
 	@touch "$(READY)"
 
 verify: $(READY)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from cellgrad.case.json_document import read_json, shortened
 from cellgrad.case.model import Case
+from cellgrad.documents import read_json, shortened
 from cellgrad.errors import InputError, printable
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
 from cellgrad_audit.targets.printed_numbers import printed

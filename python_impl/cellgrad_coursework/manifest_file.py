@@ -11,15 +11,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cellgrad import shipped
-from cellgrad.case.json_document import read_json, shortened
 from cellgrad.case.model import Case, Matrix, Sample, Vector
 from cellgrad.case.read import parse_case
 from cellgrad.case.write import case_document
+from cellgrad.documents import check_schema, read_json
 from cellgrad.errors import InputError, ShapeError
 from cellgrad.files import read_limited
 from cellgrad_coursework.derivation import Constants, Derivation, Rule
@@ -32,9 +30,6 @@ from cellgrad_coursework.model import (
     Policy,
     Student,
 )
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
 
 SCHEMA = "cellgrad-manifest/1"
 NAME = "manifest.json"
@@ -258,26 +253,11 @@ def _derivation(document: Mapping[str, Any]) -> Derivation | None:
     )
 
 
-@lru_cache(maxsize=1)
-def _validator() -> Validator:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
-
-    return Draft202012Validator(json.loads(shipped.schema("manifest").read_text("utf-8")))
-
-
 def _check_schema(document: Any, handouts: Any) -> None:
     """Check everything but the handouts after the first: there may be thousands of them."""
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
-
     if isinstance(document, dict) and isinstance(handouts, list):
         document = {**document, "handouts": handouts[:1]}
-    try:
-        error = best_match(_validator().iter_errors(document))
-    except RecursionError as deep:
-        raise InputError("nested too deeply") from deep
-    if error is not None:
-        place = error.json_path.removeprefix("$").removeprefix(".") or "the document"
-        raise InputError(shortened(error.message), place=place, remedy="make the assignment again")
+    check_schema(document, "manifest", remedy="make the assignment again")
 
 
 def _handout(item: Any, first: Case, place: str) -> Handout:

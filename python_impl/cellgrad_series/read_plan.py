@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cellgrad import shipped
 from cellgrad.case.model import Case, Optimizer, Sample, Vector
@@ -15,7 +13,7 @@ from cellgrad.case.quantities import Index, Key, quantities
 from cellgrad.case.read import read_case
 from cellgrad.case.selection import Parameter
 from cellgrad.case.structure import Structure
-from cellgrad.case.toml_document import toml_document
+from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
@@ -27,11 +25,7 @@ from cellgrad_series.parts.table import TableShape
 from cellgrad_series.plan import Chart, Part, Plan, Reference, Series
 from cellgrad_series.plan_of_case import class_constants
 
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
-
 MAX_BYTES = 4 << 20
-_MAX_SHOWN = 120
 _EPSILON = 0.001
 
 Document = dict[str, Any]
@@ -52,23 +46,9 @@ def read_plan(path: Path) -> Plan:
 
 
 def _load(data: bytes) -> Document:
-    document = toml_document(data, CaseError)
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
-
-    wrong = best_match(_validator().iter_errors(document))
-    if wrong is not None:
-        place = wrong.json_path.removeprefix("$").removeprefix(".") or "the document"
-        raise CaseError(
-            wrong.message[:_MAX_SHOWN], place=place, remedy="see reference/schema/book.schema.json"
-        )
+    document = read_toml(data, CaseError)
+    check_schema(document, "book", CaseError)
     return document
-
-
-@lru_cache(maxsize=1)
-def _validator() -> Validator:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
-
-    return Draft202012Validator(json.loads(shipped.schema("book").read_text("utf-8")))
 
 
 class _Reader:

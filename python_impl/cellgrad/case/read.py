@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cellgrad import shipped
-from cellgrad.case.json_document import read_json, shortened
 from cellgrad.case.model import (
     DEFAULT_LEAKY_SLOPE,
     Case,
@@ -23,11 +19,9 @@ from cellgrad.case.model import (
     Source,
     Vector,
 )
+from cellgrad.documents import check_schema, read_json
 from cellgrad.errors import CaseError, InputError, ShapeError
 from cellgrad.files import read_limited
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
 
 MAX_BYTES = 64 << 20
 MAX_NODES = 1_000_000
@@ -57,31 +51,10 @@ def parse_case(data: bytes) -> Case:
         CaseError: not JSON, not a case, ragged, or outside the mathematics.
     """
     document = read_json(data, CaseError)
-    _check_schema(document)
+    check_schema(document, "case", CaseError)
     case = _case(document)
     _check(case)
     return case
-
-
-@lru_cache(maxsize=1)
-def _validator() -> Validator:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
-
-    return Draft202012Validator(json.loads(shipped.schema("case").read_text("utf-8")))
-
-
-def _check_schema(document: Any) -> None:
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
-
-    try:
-        error = best_match(_validator().iter_errors(document))
-    except RecursionError as deep:
-        raise CaseError("nested too deeply") from deep
-    if error is not None:
-        place = error.json_path.removeprefix("$").removeprefix(".") or "the document"
-        raise CaseError(
-            shortened(error.message), place=place, remedy="see reference/schema/case.schema.json"
-        )
 
 
 def _vector(values: Iterable[float]) -> Vector:

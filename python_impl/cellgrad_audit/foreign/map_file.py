@@ -5,27 +5,21 @@ Source: reference/foreign-workbooks.md, reference/schema/workbook-map.schema.jso
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cellgrad import shipped
 from cellgrad.case.model import DEFAULT_LEAKY_SLOPE, Conventions
 from cellgrad.case.quantities import Key, Quantity, table
 from cellgrad.case.structure import Structure
-from cellgrad.case.toml_document import toml_document
+from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import parse_reference
 from cellgrad_audit.foreign.placement import Placement, place_of, placement
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
 
 SCHEMA = "cellgrad-workbook-map/1"
 MAX_BYTES = 4 << 20
@@ -135,26 +129,9 @@ def _workbook(path: Path, document: dict[str, Any]) -> Path:
 
 
 def _load(data: bytes) -> dict[str, Any]:
-    document = toml_document(data)
-    from jsonschema.exceptions import best_match  # noqa: PLC0415 - slow to start
-
-    try:
-        wrong = best_match(_validator().iter_errors(document))
-    except RecursionError as error:
-        raise InputError("nested too deeply") from error
-    if wrong is not None:
-        place = wrong.json_path.removeprefix("$").removeprefix(".") or "the document"
-        raise InputError(
-            wrong.message[:_MAX_SHOWN], place=place, remedy="see reference/foreign-workbooks.md"
-        )
+    document = read_toml(data)
+    check_schema(document, "workbook-map", remedy="see reference/foreign-workbooks.md")
     return document
-
-
-@lru_cache(maxsize=1)
-def _validator() -> Validator:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
-
-    return Draft202012Validator(json.loads(shipped.schema("workbook-map").read_text("utf-8")))
 
 
 class _Reader:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cellgrad.case.json_document import shortened
 from cellgrad.case.model import Case
+from cellgrad.documents import shortened
 from cellgrad.errors import InputError, printable
 from cellgrad_audit.answer import Answer, Numbers, Slot
 from cellgrad_audit.targets.printed_numbers import Printed, half_unit_at, printed

@@ -9,9 +9,9 @@ import signal
 import time
 from collections.abc import Sequence
 
-from cellgrad.case.json_document import shortened
 from cellgrad.case.model import Case
 from cellgrad.case.write import case_document
+from cellgrad.documents import shortened
 from cellgrad.errors import InputError, printable
 from cellgrad_audit.answer import Answer
 from cellgrad_audit.reading import read_answer

@@ -24,9 +24,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import NoReturn
 
-from cellgrad.case.json_document import shortened
 from cellgrad.case.model import Case
 from cellgrad.case.write import case_document
+from cellgrad.documents import shortened
 from cellgrad.errors import InputError, printable
 from cellgrad_audit.answer import Answer
 from cellgrad_audit.reading import answer_of_document

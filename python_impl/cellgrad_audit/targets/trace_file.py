@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cellgrad.case.json_document import read_json
 from cellgrad.case.model import Case
+from cellgrad.documents import read_json
 from cellgrad.errors import InputError, printable
 from cellgrad.files import read_limited
 from cellgrad_audit.answer import Answer

@@ -10,12 +10,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cellgrad import shipped
 from cellgrad.case.model import (
     DEFAULT_LEAKY_SLOPE,
     Case,
@@ -28,9 +26,9 @@ from cellgrad.case.model import (
 from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.read import parse_case
 from cellgrad.case.structure import Structure
-from cellgrad.case.toml_document import toml_document
 from cellgrad.case.vocabulary import OUTPUTS_OF
 from cellgrad.case.write import case_document
+from cellgrad.documents import broken_rule, read_schema, read_toml
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 from cellgrad_audit.bugs.catalogue import by_id, entries
@@ -44,9 +42,6 @@ from cellgrad_coursework.setting.assignment_problems import (
     problem,
     with_dates_as_texts,
 )
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
 
 SCHEMA = "cellgrad-assignment/1"
 MAX_BYTES = 1 << 20
@@ -188,29 +183,13 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
 
 def _load(data: bytes) -> dict[str, Any]:
     try:
-        document = with_dates_as_texts(toml_document(data))
+        document = with_dates_as_texts(read_toml(data))
     except InputError as error:
         raise plain_reason(data) or error from error
-    try:
-        wrong = problem(_validator().iter_errors(document), _schema())
-    except RecursionError as error:
-        raise InputError("nested too deeply") from error
-    if wrong is not None:
-        raise wrong
+    broken = broken_rule(document, "assignment")
+    if broken is not None:
+        raise problem(broken, read_schema("assignment"))
     return document
-
-
-@lru_cache(maxsize=1)
-def _schema() -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(shipped.schema("assignment").read_text("utf-8"))
-    return found
-
-
-@lru_cache(maxsize=1)
-def _validator() -> Validator:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to start
-
-    return Draft202012Validator(_schema())
 
 
 def _check_texts(value: Any, path: str) -> None:

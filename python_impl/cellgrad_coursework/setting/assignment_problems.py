@@ -10,13 +10,10 @@ import datetime as dt
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cellgrad.case.json_document import shortened
+from cellgrad.documents import BrokenRule, shortened
 from cellgrad.errors import InputError
-
-if TYPE_CHECKING:
-    from jsonschema.exceptions import ValidationError
 
 _EXAMPLES = {
     "schema": '"cellgrad-assignment/1"',
@@ -142,34 +139,29 @@ def plain_reason(data: bytes) -> InputError | None:
     return None
 
 
-def problem(errors: Iterable[ValidationError], schema: Mapping[str, Any]) -> InputError | None:
-    """Return the first thing to put right, or None where the schema is content."""
-    found = sorted(errors, key=lambda e: (e.validator != "additionalProperties", len(e.path)))
-    return _said(found[0], schema) if found else None
-
-
-def _said(error: ValidationError, schema: Mapping[str, Any]) -> InputError:
-    if error.validator == "anyOf":
-        return _of_several(error, schema)
-    if error.validator == "additionalProperties":
-        return _unknown_key(error, schema)
-    path, value, wanted = [*error.absolute_path], error.instance, error.validator_value
+def problem(broken: BrokenRule, schema: Mapping[str, Any]) -> InputError:
+    """Return what to put right, in words."""
+    if broken.rule == "anyOf":
+        return _of_several(broken)
+    if broken.rule == "additionalProperties":
+        return _unknown_key(broken, schema)
+    path, value, wanted = broken.path, broken.value, broken.wanted
     key = str(next((part for part in reversed(path) if isinstance(part, str)), ""))
-    if error.validator == "type":
+    if broken.rule == "type":
         of = _of_item if path and isinstance(path[-1], int) else _of_type
         what, remedy = of(key, value, str(wanted))
-    elif error.validator in ("enum", "const"):
+    elif broken.rule in ("enum", "const"):
         what = f"{_shown(value)} is not known"
-        known = [wanted] if error.validator == "const" else list(wanted)
+        known = [wanted] if broken.rule == "const" else list(wanted)
         remedy = f"write {_example(key)}" if key == "schema" else one_of(str(value), known)
     else:
-        what, remedy = _of_rule(error)
+        what, remedy = _of_rule(broken)
     return InputError(what, place=place_of(path) or "the assignment", remedy=remedy)
 
 
-def _of_rule(error: ValidationError) -> tuple[str, str]:
+def _of_rule(broken: BrokenRule) -> tuple[str, str]:
     """Speak of a size, a missing key, or what must not stand together."""
-    value, wanted, rule = error.instance, error.validator_value, str(error.validator)
+    value, wanted, rule = broken.value, broken.wanted, broken.rule
     if rule == "required":
         missing = next(name for name in wanted if name not in value)
         return f"says nothing of {missing}", f"add {_example(missing)}"
@@ -184,14 +176,14 @@ def _of_rule(error: ValidationError) -> tuple[str, str]:
         what = f"{_shown(value)} is not made of letters, digits, - and _ alone"
         return what, f"write a short name such as {_EXAMPLES['id']}"
     small = "inimum" in rule
-    return f"{_shown(value)} is too {'small' if small else 'large'}", _bounds(error.schema)
+    return f"{_shown(value)} is too {'small' if small else 'large'}", _bounds(broken.schema)
 
 
-def _unknown_key(error: ValidationError, schema: Mapping[str, Any]) -> InputError:
-    where = place_of(error.absolute_path) or "the assignment"
-    allowed = list(error.schema["properties"])
-    key = next(name for name in error.instance if name not in allowed)
-    remedy = did_you_mean(key, [name for name in allowed if name not in error.instance])
+def _unknown_key(broken: BrokenRule, schema: Mapping[str, Any]) -> InputError:
+    where = place_of(broken.path) or "the assignment"
+    allowed = list(broken.schema["properties"])
+    key = next(name for name in broken.value if name not in allowed)
+    remedy = did_you_mean(key, [name for name in allowed if name not in broken.value])
     tables = {
         name: part.get("properties", part.get("items", {}).get("properties", {}))
         for name, part in schema["properties"].items()
@@ -211,23 +203,19 @@ def _unknown_key(error: ValidationError, schema: Mapping[str, Any]) -> InputErro
     )
 
 
-def _of_several(error: ValidationError, schema: Mapping[str, Any]) -> InputError:
-    """Speak of the one of several forms that was meant: a list, or something short."""
-    value = error.instance
-    branch = 1 if isinstance(value, list) else 0
-    inner = [one for one in error.context or () if one.schema_path[0] == branch]
-    key, where = str(error.absolute_path[-1]), place_of(error.absolute_path)
+def _of_several(broken: BrokenRule) -> InputError:
+    """Speak of a value that has none of several forms: a list, or something short."""
+    key, where = str(broken.path[-1]), place_of(broken.path)
     short = {
         "samples": "write how many samples each student draws, such as samples = 3",
         "quantities": 'write quantities = "all", or a list of names',
     }[key]
-    deep = min(inner, key=lambda one: len(one.path), default=None)
-    if deep is not None and (branch or deep.validator in ("minimum", "maximum")):
-        return _said(deep, schema)
     example = f"such as {key} = {_EXAMPLES[key]}"
     if key == "samples":
         short += ", or the samples themselves,"
-    return InputError(f"{_shown(value)} cannot be used", place=where, remedy=f"{short} {example}")
+    return InputError(
+        f"{_shown(broken.value)} cannot be used", place=where, remedy=f"{short} {example}"
+    )
 
 
 def _of_type(key: str, value: Any, wanted: str) -> tuple[str, str]:
