@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellgrad import shipped
+from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError
 from cellgrad.xlsx.book import Book, read_book
 
@@ -41,14 +41,14 @@ def _proved(paths: Sequence[Path]) -> list[ProofReport]:
         from cellgrad_proof.proof.workbook import prove_workbooks  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise _missing(error) from error
-    with _progress(paths) as advance:
+    with progress_bar("proving", len(paths), wanted=sum(map(_size, paths)) >= _LONG) as bar:
         reports = []
         for path in paths:
             (report,) = prove_workbooks([path], lambda _: None)
             if report.holds:
                 _certify(report)
             reports.append(report)
-            advance(path.name)
+            bar.advance(text=path.name)
         return reports
 
 
@@ -76,33 +76,6 @@ def _missing(error: ModuleNotFoundError) -> Exception:
     return InputError(
         f"proofs need the package {error.name}", remedy="run: pip install 'cellgrad[proof]'"
     )
-
-
-@contextmanager
-def _progress(paths: Sequence[Path]) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal how far longer work has come."""
-    if not sys.stderr.isatty() or sum(_size(path) for path in paths) < _LONG:
-        yield lambda _: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - start-up time
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-    )
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("proving"),
-        BarColumn(24),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=len(paths))
-        yield lambda text: bar.update(task, advance=1, description=text)
 
 
 def _size(path: Path) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellgrad import shipped
+from cellgrad.cli.progress import progress_bar
 from cellgrad.engines import DEFAULT
 from cellgrad.errors import InputError
 from cellgrad.report.verification import as_json as report_as_json
@@ -38,7 +39,9 @@ def verify_command(
     if not paths:
         raise InputError("no workbooks are shipped with this installation", remedy="name some")
     names = engine_names(engines or (DEFAULT,))
-    reports = verify_workbooks(paths, names, progress=sys.stderr.isatty())
+    total = len(paths) * len(names)
+    with progress_bar("verifying", total, wanted=total > 1) as bar:
+        reports = verify_workbooks(paths, names, lambda name: bar.advance(text=name))
     measured = _measured(reports) if table else []
     if as_json:
         found = report_as_json(reports, left_out)

@@ -66,19 +66,19 @@ def split_by_packages(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, str
 
 
 def verify_workbooks(
-    paths: Sequence[Path], engines: Sequence[str], *, progress: bool = False
+    paths: Sequence[Path], engines: Sequence[str], advance: Callable[[str], None] = lambda _: None
 ) -> list[Report]:
     """Verify every workbook in every engine, in this order: engine by engine.
 
     Args:
         paths: the workbooks.
         engines: names of engines.
-        progress: show a progress bar on standard error.
+        advance: called with the name of each workbook that is done.
 
     Raises:
         InputError: a workbook cannot be used, or an engine is missing or failed.
     """
-    with _progress(len(paths) * len(engines), show=progress) as advance, _no_garbage_collection():
+    with _no_garbage_collection():
         reports = []
         for name in engines:
             if name in _EMBEDDED and len(paths) >= WORTH_SHARING and apart.possible():
@@ -178,22 +178,3 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-@contextlib.contextmanager
-def _progress(total: int, *, show: bool) -> Iterator[Callable[[str], None]]:
-    if not show or total == 1:
-        yield lambda _: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - start-up time
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
-
-    columns = (
-        TextColumn("verifying"),
-        BarColumn(24),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda text: bar.update(task, advance=1, description=text)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from cellgrad.case.model import Case
 from cellgrad.case.read import read_case
+from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
 from cellgrad.files import write_atomically
 from cellgrad_audit.probes import probes
@@ -62,13 +63,13 @@ def audit_command(options: Options) -> int:
     Raises:
         InputError: there is no such target, or a file cannot be read or written.
     """
-    with closing(_target(options)) as target, _progress() as progress:
+    with closing(_target(options)) as target, progress_bar("asking") as bar:
         result = audit(
             target,
             _cases(options, target),
             declared=options.conventions,
             tolerance=options.tolerance,
-            progress=progress,
+            progress=lambda text, done, total: bar.show(done, total, text),
         )
         _add_cells(result, target)
     result.command = _again(options)
@@ -213,22 +214,3 @@ def _complain(result: Audit) -> None:
     else:
         return
     sys.stderr.write(f"cellgrad: {printable(' '.join(line.split()))}\n")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show on a terminal what is being done."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - start-up time
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("asking", total=None)
-
-        def show(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-
-        yield show

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
 from cellgrad_coursework.kits.write import KINDS, write_kit
 from cellgrad_coursework.roster import Roster, roster_of
@@ -57,12 +56,12 @@ def assign_command(options: Options) -> int:
     assignment = read_assignment(options.assignment)
     roster = roster_of(options.roster)
     students = roster.students
-    with _progress(len(students), show=sys.stderr.isatty()) as advance:
+    with progress_bar("writing", len(students)) as bar:
         try:
             done = assign(
                 assignment, students, options.output,
                 secret=options.secret, layout_for=layout_for, worksheet=options.worksheet,
-                advance=advance,
+                advance=bar.advance,
             )  # fmt: skip
         except InputError as error:
             if error.file == "the roster":
@@ -123,23 +122,3 @@ def _say(done: Assigned, output: Path, roster: Roster, read: Path) -> None:
 
 def _counted(number: float, what: str) -> str:
     return f"{number:g} {what}{'s' * (number != 1)}"
-
-
-@contextmanager
-def _progress(total: int, *, show: bool) -> Iterator[Callable[[], None] | None]:
-    if not show:
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - start-up time
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("writing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.update(task, advance=1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
 from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import REVIEW, Grade, Student
@@ -91,8 +92,8 @@ def grade_command(
             )
         claim_results(output, manifest)
         settings = Settings(feedback=feedback, jobs=jobs, executor=executor, width=width)
-        with progress_bar(len(intake.submissions)) as progress:
-            grades = grade_all(manifest, intake, output, newer, settings, progress)
+        with progress_bar("grading", len(intake.submissions), unit="files") as bar:
+            grades = grade_all(manifest, intake, output, newer, settings, bar.show)
             remarks = write_all(
                 output, manifest, _counted(grades, counts), students, formats, points
             )
@@ -230,35 +231,3 @@ def _executor(address: str | None) -> Iterator[tuple[Executor | None, int | None
             )
         # pure=True would merge the submissions that are alike
         yield client.get_executor(pure=False), width
-
-
-@contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[int, int], None] | None]:
-    """Show on a terminal how many files are done, how fast, and how long it will take."""
-    if not sys.stderr.isatty() or not total:
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415 - start-up time
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text  # noqa: PLC0415
-
-    class Rate(ProgressColumn):
-        """Files a second."""
-
-        def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text(f"{speed:.0f}/s" if speed else "", style="progress.data.speed")
-
-    columns = (TextColumn("grading"), BarColumn(), MofNCompleteColumn(), Rate(),
-               TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("grading", total=total)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

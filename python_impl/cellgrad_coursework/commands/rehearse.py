@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
-from cellgrad_coursework.commands.grade import progress_bar
 from cellgrad_coursework.manifest_file import KEPT, manifest_path, read_manifest
 from cellgrad_coursework.model import VERDICTS
 from cellgrad_coursework.rehearsal.rehearse import (
@@ -45,14 +45,14 @@ def rehearse_command(
         raise InputError("must be 1 or more", place="-n", remedy="try -n 100")
     manifest = read_manifest(assignment_dir)
     inner = manifest_path(assignment_dir).parent
-    with progress_bar(count) as progress:
+    with progress_bar("grading", count, unit="files") as bar:
         result = rehearse(
             manifest,
             inner.parent if inner.name == KEPT else inner,
             count,
             seed=seed,
             settings=Settings(feedback=False, jobs=jobs),
-            progress=progress,
+            progress=bar.show,
         )
     print_result(result, Console(highlight=False))
     return 0 if result.as_intended else 1

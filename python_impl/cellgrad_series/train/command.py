@@ -6,12 +6,12 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellgrad.case.model import Case
 from cellgrad.case.read import read_case
+from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import CaseError, InputError, printable
 from cellgrad.files import write_atomically
 from cellgrad_series.kernels import KERNELS
@@ -48,9 +48,9 @@ def train_command(options: Options) -> int:
 
         require_matplotlib()
     case, data, seed = _run_of(options)
-    with _progress(case.updates(), show=sys.stderr.isatty()) as advance:
+    with progress_bar("training", case.updates(), unit="updates") as bar:
         try:
-            result = train(case, options.kernel, advance)
+            result = train(case, options.kernel, bar.advance)
         except CaseError as error:
             raise (error if options.case is None else error.within(options.case)) from error
     written = [] if result.diverged else _files(options, result, data)
@@ -173,33 +173,3 @@ def _write(path: Path, data: bytes) -> None:
         raise InputError(
             error.problem, file=path, remedy="choose another place, or make room"
         ) from error
-
-
-@contextlib.contextmanager
-def _progress(total: int, *, show: bool) -> Iterator[Callable[[int], None]]:
-    """Show updates made, the share, and the time left, on standard error."""
-    if not show:
-        yield lambda _: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - start-up time
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("training"),
-        BarColumn(20),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TextColumn("updates,"),
-        TimeRemainingColumn(compact=True),
-        TextColumn("left"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda count: bar.update(task, advance=count)
