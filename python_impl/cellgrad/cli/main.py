@@ -9,13 +9,12 @@ import contextlib
 import io
 import os
 import sys
-from importlib import import_module
-from importlib.util import find_spec
 
 import click
 
 from cellgrad import __version__
 from cellgrad.errors import InputError, printable
+from cellgrad.packages import is_here, load
 
 NO, UNUSABLE, INTERRUPTED = 1, 2, 130
 
@@ -43,7 +42,9 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return [name for name, (module, _) in _COMMANDS.items() if _is_here(module)]
+        return [
+            name for name, (module, _) in _COMMANDS.items() if is_here(module.partition(".")[0])
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         names = self.list_commands(ctx)
@@ -60,18 +61,8 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return _from_elsewhere(cmd_name)
         module, _ = _COMMANDS[cmd_name]
-        if not _is_here(module):
-            package = module.partition(".")[0]
-            raise InputError(
-                f"{cmd_name} is not part of this installation",
-                remedy=f"it comes with the package {package}: install cellgrad whole",
-            )
-        command: click.Command = getattr(import_module(module), cmd_name)
+        command: click.Command = load(f"{module}:{cmd_name}", f"cellgrad {cmd_name} needs")
         return command
-
-
-def _is_here(module: str) -> bool:
-    return find_spec(module.partition(".")[0]) is not None
 
 
 def _from_elsewhere(name: str) -> click.Command | None:
