@@ -27,9 +27,9 @@ from cellgrad.bounds.running import bounds_of
 from cellgrad.case.read import parse_case
 from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.catalogue import entries, variants
+from cellgrad_audit.bugs.distances import largest_gaps, predictions
 from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE
-from cellgrad_audit.bugs.fitness import unfit
-from cellgrad_audit.bugs.separation import predictions, separation
+from cellgrad_audit.probes import unfit
 
 FOLDER = Path(__file__).resolve().parent.parent / "reference" / "probes"
 DRAWS = 60
@@ -231,7 +231,7 @@ def fitness(document: dict[str, Any]) -> tuple[int, int, float]:
     right, table = predictions([case])
     shown = [v.entry not in ROUNDING for v in variants()]
     table = np.nan_to_num(np.vstack([right, table[shown]]), nan=1e9, posinf=1e9, neginf=-1e9)
-    apart = separation(table)
+    apart = largest_gaps(table)
     apart = apart[np.triu_indices(len(apart), 1)]
     return tame // 4, int((apart > DECIMALS).sum()), float(apart[apart > EXACT].min())
 

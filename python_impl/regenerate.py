@@ -34,10 +34,9 @@ from cellgrad.engines import create
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.result import COMPUTED, Report
 from cellgrad_audit.bugs import pairs
-from cellgrad_audit.bugs.apart import as_csv, measure
-from cellgrad_audit.bugs.certifying import final_document
-from cellgrad_audit.bugs.page import catalogue_text
-from cellgrad_audit.bugs.separation_page import separation_text
+from cellgrad_audit.bugs.certified import final_document
+from cellgrad_audit.bugs.distances import as_csv, measure
+from cellgrad_audit.bugs.pages import catalogue_text, separation_text
 from cellgrad_audit.probes import probes
 from cellgrad_proof.engines import measure as measure_engines
 from cellgrad_proof.engines_report import markdown

@@ -26,9 +26,8 @@ from cellgrad_audit.answer import Answer, Numbers, Slot
 from cellgrad_audit.bugs import pairs
 from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.catalogue import entries, variants
-from cellgrad_audit.bugs.fitness import unfit
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.probes import declare, features, probes
+from cellgrad_audit.probes import declare, features, probes, unfit
 from cellgrad_audit.run import audit
 from cellgrad_audit.targets.function import FunctionTarget
 from cellgrad_audit.targets.trace_file import TraceFileTarget

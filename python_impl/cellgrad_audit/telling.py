@@ -9,8 +9,8 @@ import numpy as np
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import table
 from cellgrad_audit.answer import Answer, Slot
+from cellgrad_audit.bugs.distances import predicted
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.bugs.separation import predicted
 
 _LEAST = 1e-9
 _MOST_UPDATES = 50

@@ -1,7 +1,8 @@
 """The certified final weights and biases of the probes: ``reference/probes/certified/``.
 
-Written by ``certify`` from the formulas of a probe's workbook and verified by its second
-route; read here without either, as plain numbers.
+The values come from the formulas of a probe's workbook alone, verified by the proof's second
+route. Only the bounds (how far a right program may be away) are carried through ``Program``,
+whose own values do not appear. What is read here are plain numbers, without either route.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad import shipped
+from cellgrad.bounds.running import UNIT, bounds_of
+from cellgrad.case.model import Case
 from cellgrad.errors import InputError
+from cellgrad_audit.bugs.arithmetic import RunningBounds
+from cellgrad_audit.bugs.program import Program
 
 FORMAT = "cellgrad-certified-final/1"
 
@@ -108,6 +114,76 @@ def _layers(layers: list[Any], part: Callable[[dict[str, Any]], float]) -> tuple
 
 
 def _mapped(value: Any, part: Callable[[dict[str, Any]], float]) -> Any:
+    return part(value) if isinstance(value, dict) else [_mapped(item, part) for item in value]
+
+
+# written
+
+
+MOST_UPDATES = 5
+"""Bounds are carried over no more updates: beyond, they say nothing."""
+
+
+def final_document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:
+    """Return the certified weights and biases after all updates of a case.
+
+    Args:
+        case: of at most ``MOST_UPDATES`` updates.
+        sha256: the checksum of its file, in hexadecimal.
+        workbook: a workbook that was built from it.
+
+    Raises:
+        InputError: the case makes more updates, a value could not be certified, or the two
+            routes do not agree.
+    """
+    from cellgrad_proof.exact.vectors import final_parameters  # noqa: PLC0415 - start-up time
+
+    if case.updates() > MOST_UPDATES:
+        raise InputError(
+            f"makes {case.updates()} updates",
+            file=case.id,
+            remedy=f"bounds are carried over {MOST_UPDATES} at most",
+        )
+    values = final_parameters(case, workbook)
+    bounds = {precision: Program(case, RunningBounds(precision)).run() for precision in UNIT}
+    return {
+        "schema": FORMAT,
+        "case": case.id,
+        "updates": case.updates(),
+        "provenance": {
+            "case_file": f"reference/probes/{case.id}.json",
+            "case_sha256": sha256,
+            "values": "the formulas of the case's workbook, from its givens through all updates, "
+            "in rational numbers and in balls",
+            "verified_by": "the definitions of reference/equations.md, from the case file; "
+            "derivatives by a complex step of E",
+            "tools": {name: version(name) for name in ("python-flint", "mpmath")},
+            "digits_agreed": values["digits_agreed"],
+        },
+        "weights": [
+            _with_bounds(layer, {p: bounds_of(r.weights[k]) for p, r in bounds.items()})
+            for k, layer in enumerate(values["weights"])
+        ],
+        "biases": [
+            _with_bounds(layer, {p: bounds_of((r.biases or [])[k]) for p, r in bounds.items()})
+            for k, layer in enumerate(values["biases"])
+        ]
+        if "biases" in values
+        else None,
+    }
+
+
+def _with_bounds(value: Any, bounds: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """Return nested numbers with the bounds of the same place."""
+    from cellgrad_proof.exact.vector_shape import rounded_up  # noqa: PLC0415 - start-up time
+
     if isinstance(value, dict):
-        return part(value)
-    return [_mapped(item, part) for item in value]
+        return {
+            **value,
+            "bound": rounded_up(float(bounds["float64"])),
+            "bound_float32": rounded_up(float(bounds["float32"])),
+        }
+    return [
+        _with_bounds(item, {p: array[n] for p, array in bounds.items()})
+        for n, item in enumerate(value)
+    ]

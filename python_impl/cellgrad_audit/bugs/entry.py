@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from cellgrad.case.model import Case
 from cellgrad_audit.bugs.program import Program
 
 MISTAKE, CONVENTION, ALTERNATIVE, PRECISION = "mistake", "convention", "alternative", "precision"
 
-Declare = Callable[[Case], Case]
-"""Returns the case that says of itself what a convention does."""
+Settings = Mapping[str, Any]
+"""What a variant changes in the program of its entry."""
+
+Value = TypeVar("Value")
+Code = TypeVar("Code", bound=Callable[..., Any])
+
+Right = Callable[..., Value]
+"""The method that a mistake replaces, of a program of its own or of another mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A mistake, or a convention that looks like one.
+    """A mistake, or a convention that looks like one; the words stand in reference/bugs.toml.
 
     Attributes:
         id: its name.
@@ -53,12 +60,12 @@ class Entry:
             are left out, since nothing is computed from them. A variant may have another.
         why: why people make it.
         fix: what to do about it.
+        variants: the programs.
         kind: ``mistake``; ``convention`` (acceptable if declared); ``alternative`` (the same
             mathematics by another formula); ``precision``.
         needs: what a case must have for it to show, in words.
-        declare: for a convention that a case can state, how it does.
+        declare: for a convention that a case can state, how: returns the case that states it.
         seen: where it stands in public.
-        variants: the programs.
     """
 
     id: str
@@ -68,67 +75,21 @@ class Entry:
     first: str
     why: str
     fix: str
-    kind: str = MISTAKE
-    needs: str = ""
-    declare: Declare | None = None
-    seen: tuple[Seen, ...] = ()
-    variants: tuple[Variant, ...] = field(default=(), repr=False)
+    variants: tuple[Variant, ...]
+    kind: str
+    needs: str
+    declare: Callable[[Case], Case] | None
+    seen: tuple[Seen, ...]
 
 
-class Chapter:
-    """The entries of one part of the flow, in the order in which they are written down."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-
-    def entry(
-        self,
-        *,
-        variants: Mapping[str, Mapping[str, Any]] | None = None,
-        firsts: Mapping[str, str] | None = None,
-        **words: Any,
-    ) -> Callable[[type[Program]], type[Program]]:
-        """Write down an entry whose program is the decorated class.
-
-        Args:
-            variants: by name, what the class keeps in private attributes (``__which``) and
-                another variant has otherwise. Private, so that two mistakes can be combined.
-            firsts: by name, the first quantity that differs in variants where it is not the
-                entry's.
-            **words: the other attributes of ``Entry``.
-        """
-
-        def written(program: type[Program]) -> type[Program]:
-            made, others = variants or {"": {}}, firsts or {}
-            if unknown := set(others) - set(made):
-                raise TypeError(f"{words['id']} has no variant {unknown.pop()!r}")
-            found = tuple(
-                Variant(
-                    words["id"],
-                    name,
-                    _varied(program, attributes),
-                    others.get(name, words["first"]),
-                )
-                for name, attributes in made.items()
-            )
-            self.entries.append(Entry(variants=found, **words))
-            return program
-
-        return written
-
-
-def _varied(program: type[Program], attributes: Mapping[str, Any]) -> type[Program]:
-    """Return the program with other values of its private attributes."""
-    mangled = {f"_{program.__name__}__{name}": value for name, value in attributes.items()}
-    if unknown := [name for name in mangled if not hasattr(program, name)]:
-        raise TypeError(f"{program.__name__} keeps no private attribute {unknown[0]}")
-    return type(program.__name__, (program,), mangled)
+PROGRAMS: dict[str, Callable[[Settings], type[Program]]] = {}
+"""By the ids of entries: what makes the program of a variant from its settings."""
 
 
 class InLayers(Program):
     """A mistake that is made in some of the layers."""
 
-    def here(self, where: str, k: int) -> bool:
+    def here(self, at: str, k: int) -> bool:
         """Whether a weight layer, counted from 0, is among those."""
         last = self.layers - 1
         return {
@@ -141,19 +102,53 @@ class InLayers(Program):
             "second of three layers": k == 1 and last > 1,
             "hidden layers below the last": k < last - 1,
             "last hidden layer": k == last - 1,
-        }[where]
+        }[at]
 
 
-def at(*layers: str) -> dict[str, dict[str, str]]:
-    """Return one variant for each of these choices of layers."""
-    return {name: {"at": name} for name in layers}
+def mistake(entry: str, seam: str = "") -> Callable[[Code], Code]:
+    """Register the code of an entry.
+
+    A mistake in one method of ``Program`` is a function that replaces it: it gets the program,
+    the right method, and that method's arguments; the settings of variants are its keywords
+    (``at`` makes the program one ``InLayers``). A mistake in several methods is a subclass; its
+    settings are private attributes (``__which``), so that two mistakes can be combined.
+
+    Args:
+        entry: the id in reference/bugs.toml.
+        seam: the method that a function replaces.
+    """
+    if entry in PROGRAMS:
+        raise TypeError(f"{entry} has its program already")
+
+    def register(code: Code) -> Code:
+        def make(settings: Settings) -> type[Program]:
+            if isinstance(code, type):
+                return _with_attributes(code, settings)
+            return _with_seam(code, seam, settings)
+
+        PROGRAMS[entry] = make
+        return code
+
+    return register
 
 
-def convention(**changes: Any) -> Declare:
-    """Return how a case states a convention of its ``conventions``."""
-    return lambda case: replace(case, conventions=replace(case.conventions, **changes))
+def _with_attributes(program: type[Program], settings: Settings) -> type[Program]:
+    """Return a program with other values of its private attributes."""
+    mangled = {f"_{program.__name__}__{name}": value for name, value in settings.items()}
+    if unknown := [name for name in mangled if not hasattr(program, name)]:
+        raise TypeError(f"{program.__name__} keeps no private attribute {unknown[0]}")
+    return type(program.__name__, (program,), mangled)
 
 
-def with_field(**changes: Any) -> Declare:
-    """Return how a case states something in its own fields."""
-    return lambda case: replace(case, **changes)
+def _with_seam(function: Callable[..., Any], seam: str, settings: Settings) -> type[Program]:
+    """Return a program with a method replaced by a function."""
+    keywords = inspect.getfullargspec(function).kwonlyargs
+    if unknown := [name for name in settings if name not in keywords]:
+        raise TypeError(f"{function.__name__} has no setting {unknown[0]}")
+    getattr(Program, seam)  # a name that nothing calls would replace nothing
+
+    def method(self: Program, *arguments: Any) -> Any:
+        return function(self, getattr(super(made, self), seam), *arguments, **settings)
+
+    made = type(function.__name__, (InLayers if "at" in keywords else Program,), {seam: method})
+    return made

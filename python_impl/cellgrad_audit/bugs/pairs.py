@@ -20,9 +20,9 @@ from cellgrad import shipped
 from cellgrad.case.model import Case
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id, variants
+from cellgrad_audit.bugs.distances import Vector, flat
 from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE, Variant
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.bugs.separation import Vector, flat
 
 SAME = 1e-9
 """Projections that differ by no more, relative to their size, are the same mathematics."""

@@ -12,6 +12,7 @@ Source: reference/equations.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,6 +154,14 @@ class Program:
         self.forward(*self.taken_samples())
         self.backward()
         self.move()
+
+    @contextmanager
+    def without_biases(self, *, when: bool = True) -> Iterator[None]:
+        """Leave out the biases for a while."""
+        biases = self.biases
+        self.biases = None if when else biases
+        yield
+        self.biases = biases
 
     def keep(self, name: str, layer: int | None, value: Array) -> Array:
         """Record a quantity and return it."""
@@ -313,11 +322,23 @@ class Program:
     def derivative(self, k: int, x: Array) -> Array:
         """Eq. 7: fA′(x) by the layer's activation, from fA(x) where it is written so."""
         name = self.activations[k]
-        if name in ("logistic", "tanh"):
-            return self.derivative_from_post(name, self.function(name, x))
+        if self.has_short_slope(k):
+            return self.short_slope(k, self.function(name, x))
         if name in ("relu", "leaky_relu"):
             return self.math.choose(x, 1.0, 0.0 if name == "relu" else self.slope_below_zero)
+        return self.ones(x)
+
+    def ones(self, x: Array) -> Array:
+        """Return 1 in the place of every element."""
         return self.math.choose(x, 1.0, 1.0)
+
+    def has_short_slope(self, k: int) -> bool:
+        """Whether a layer's fA′ can be written with fA alone."""
+        return self.activations[k] in ("logistic", "tanh")
+
+    def short_slope(self, k: int, post: Array) -> Array:
+        """Eq. 7: fA′ of a layer from its fA."""
+        return self.derivative_from_post(self.activations[k], post)
 
     def derivative_from_post(self, name: str, post: Array) -> Array:
         """Eq. 7: s · (1 − s) for the logistic, 1 − t · t for tanh."""

@@ -1,5 +1,6 @@
-"""Which entries of the catalogue a set of cases tells apart, and how far apart they lie.
+"""How far apart the catalogue's predictions lie on a set of cases.
 
+Two variants are told apart by final weights and biases alone where some component differs.
 Seen from an answer: it is an entry's if one of its variants predicts the answer on every case.
 So two entries are as far apart as their closest pair of variants, and a pair of variants is as
 far apart as the case that separates it most.
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 
 from cellgrad.case.model import Case
 from cellgrad_audit.bugs.catalogue import entries, variants
-from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.bugs.separation import Vector, predicted, separation
+from cellgrad_audit.bugs.program import Program, Record
+
+Vector = NDArray[np.float64]
 
 SAME = 1e-10
 """Differences up to here are rounding: the predictions are the same mathematics."""
@@ -33,8 +35,31 @@ _OVERFLOW = 1e9
 """From here on a prediction is only large: training has run away."""
 
 
+def flat(record: Record) -> Vector:
+    """Return all final weights, then all final biases, layer by layer, as one vector."""
+    arrays = [*record.weights, *(record.biases or [])]
+    return np.concatenate([np.asarray(array, dtype=np.float64).ravel() for array in arrays])
+
+
+def predicted(program: type[Program], cases: Sequence[Case]) -> Vector:
+    """Return a program's final parameters on several cases, one after the other."""
+    with np.errstate(all="ignore"):
+        return np.concatenate([flat(program(case, keep=False).run()) for case in cases])
+
+
+def predictions(cases: Sequence[Case]) -> tuple[Vector, Vector]:
+    """Return the right final parameters, and those of every variant, shape (variants, n)."""
+    right = predicted(Program, cases)
+    return right, np.stack([predicted(variant.program, cases) for variant in variants()])
+
+
+def largest_gaps(table: Vector) -> Vector:
+    """Return the largest difference of each pair of rows, shape (rows, rows)."""
+    return np.stack([np.abs(table - row).max(axis=1) for row in table])
+
+
 @dataclass(frozen=True, slots=True)
-class Apart:
+class Distances:
     """Distances between predictions on several cases.
 
     Attributes:
@@ -55,9 +80,9 @@ class Apart:
         """Return how far entries are apart; number 0 is the right program."""
         starts = [block.start for block in blocks_of_entries()]
         by_row = np.minimum.reduceat(self.programs(chosen), starts, axis=0)
-        found = np.minimum.reduceat(by_row, starts, axis=1)
-        np.fill_diagonal(found, 0.0)  # an entry is not held against itself
-        return np.asarray(found)
+        apart = np.minimum.reduceat(by_row, starts, axis=1)
+        np.fill_diagonal(apart, 0.0)  # an entry is not held against itself
+        return np.asarray(apart)
 
 
 def blocks_of_entries() -> list[slice]:
@@ -74,15 +99,14 @@ def names() -> tuple[str, ...]:
     return (RIGHT, *(entry.id for entry in entries()))
 
 
-def measure(cases: Sequence[Case]) -> Apart:
+def measure(cases: Sequence[Case]) -> Distances:
     """Return how far apart the right program and all variants are on each case."""
-    programs: list[type[Program]] = [Program, *(variant.program for variant in variants())]
     gaps = []
     for case in cases:
-        table = np.stack([predicted(program, [case]) for program in programs])
-        table = np.nan_to_num(table, nan=1e300, posinf=1e300, neginf=-1e300)
-        gaps.append(separation(table.clip(-1e300, 1e300)))
-    return Apart(tuple(case.id for case in cases), np.stack(gaps))
+        right, table = predictions([case])
+        table = np.nan_to_num(np.vstack([right, table]), nan=1e300, posinf=1e300, neginf=-1e300)
+        gaps.append(largest_gaps(table.clip(-1e300, 1e300)))
+    return Distances(tuple(case.id for case in cases), np.stack(gaps))
 
 
 def classes(gaps: Vector, distance: float) -> int:
@@ -98,7 +122,7 @@ def classes(gaps: Vector, distance: float) -> int:
     return count
 
 
-def as_csv(apart: Apart) -> str:
+def as_csv(distances: Distances) -> str:
     """Return the matrix of the entries on all cases, to three significant digits.
 
     0 stands for what differs by rounding alone, ``inf`` for what has run away.
@@ -106,7 +130,7 @@ def as_csv(apart: Apart) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["", *names()])
-    for name, row in zip(names(), apart.entries(), strict=True):
+    for name, row in zip(names(), distances.entries(), strict=True):
         writer.writerow([name, *map(_short, row)])
     return file.getvalue()
 

@@ -4,29 +4,29 @@ import csv
 import hashlib
 import json
 import re
+import tomllib
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
 from cellgrad.build import workbook_bytes
 from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
-from cellgrad_audit.bugs import apart, certified
-from cellgrad_audit.bugs.apart import SAME
+from cellgrad_audit.bugs import catalogue, certified, distances
 from cellgrad_audit.bugs.arithmetic import RunningBounds
-from cellgrad_audit.bugs.catalogue import CHAPTERS, by_id, entries, variants
-from cellgrad_audit.bugs.certified import certified_final
-from cellgrad_audit.bugs.certifying import final_document
-from cellgrad_audit.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, Chapter
-from cellgrad_audit.bugs.fitness import unfit
-from cellgrad_audit.bugs.page import LABELS, catalogue_text, first_of
+from cellgrad_audit.bugs.catalogue import by_id, chapters, entries, variants, words_file
+from cellgrad_audit.bugs.certified import certified_final, final_document
+from cellgrad_audit.bugs.distances import SAME
+from cellgrad_audit.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, PROGRAMS, mistake
+from cellgrad_audit.bugs.pages import LABELS, catalogue_text, first_of, separation_text
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.bugs.separation_page import separation_text
+from cellgrad_audit.probes import unfit
 from hostile import ROOT
 
 PROBES = ROOT / "reference" / "probes"
@@ -50,7 +50,7 @@ def probes():
 
 @cache
 def measured():
-    return apart.measure(probes())
+    return distances.measure(probes())
 
 
 @cache
@@ -117,14 +117,55 @@ def test_labels_are_those_of_the_sheets():
         assert any(sheet.startswith(bare) for sheet in known[name]), name
 
 
-def test_a_variant_that_is_not_there_cannot_be_given_a_first_quantity():
-    with pytest.raises(TypeError, match="no variant 'x'"):
-        Chapter().entry(id="i", first="final_error", firsts={"x": "error"})(Program)
+def test_the_words_are_what_their_schema_says():
+    schema = json.loads((ROOT / "reference/schema/bugs.schema.json").read_text("utf-8"))
+    document = tomllib.loads(words_file().read_text("utf-8"))
+    Draft202012Validator.check_schema(schema)
+    assert list(Draft202012Validator(schema).iter_errors(document)) == []
+    del document["forward"]["sign-of-exponent"]["fix"]
+    document["errors"]["error-flipped"]["remedy"] = "flip it"
+    assert len(list(Draft202012Validator(schema).iter_errors(document))) == 2
 
 
-def test_a_switch_that_a_program_does_not_have_is_refused():
-    with pytest.raises(TypeError, match="no private attribute"):
-        Chapter().entry(id="i", first="final_error", variants={"x": {"nothing": 1}})(Program)
+def test_every_entry_has_words_and_a_program():
+    assert set(PROGRAMS) == set(IDS)
+    with pytest.raises(TypeError, match="its program already"):
+        mistake("error-flipped", "error_of_outputs")
+
+
+def with_words(tmp_path, monkeypatch, *changes):
+    text = words_file().read_text("utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "bugs.toml"
+    path.write_text(text, "utf-8")
+    monkeypatch.setattr(catalogue, "words_file", lambda: path)
+    return catalogue.chapters.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("[forward.sign-of-exponent]", "[forward.no-such-mistake]", "no-such-mistake"),
+        ("{ no_slope = true }", "{ nothing = true }", "no private attribute .*nothing"),
+        ('{ at = "first layer" }', '{ at = "first layer", much = 1 }', "much"),
+        ("why = ", "wy = ", "'why'"),
+        ("[forward]", "[forward", "not TOML"),
+    ],
+)
+def test_words_that_do_not_belong_to_the_programs_are_refused(
+    tmp_path, monkeypatch, old, new, problem
+):
+    with pytest.raises(InputError, match=problem):
+        with_words(tmp_path, monkeypatch, (old, new))
+
+
+def test_line_ends_within_a_text_count_as_spaces(tmp_path, monkeypatch):
+    change = ('fix = "Write EXP(−x), and', 'fix = """\nWrite EXP(−x),\nand')
+    rest = ('is 0.88, not 0.12."', 'is 0.88, not 0.12."""')
+    broken = with_words(tmp_path, monkeypatch, change, rest)["The forward pass"][0]
+    assert broken.fix == by_id()["sign-of-exponent"].fix
 
 
 # what the programs do
@@ -229,7 +270,9 @@ def test_the_probes_show_every_entry_but_those_that_nothing_can_show():
     gaps = measured().programs()[0]
     unseen = {
         name
-        for name, block in zip(apart.names()[1:], apart.blocks_of_entries()[1:], strict=True)
+        for name, block in zip(
+            distances.names()[1:], distances.blocks_of_entries()[1:], strict=True
+        )
         if gaps[block].min() <= SAME
     }
     same_mathematics = {entry.id for entry in entries() if entry.kind == ALTERNATIVE}
@@ -238,7 +281,7 @@ def test_the_probes_show_every_entry_but_those_that_nothing_can_show():
 
 def test_the_probes_tell_every_two_entries_apart_where_the_mathematics_differs():
     between = measured().entries()
-    same = {n for n, name in enumerate(apart.names()) if between[0, n] <= SAME}
+    same = {n for n, name in enumerate(distances.names()) if between[0, n] <= SAME}
     ties = {tuple(sorted(pair)) for pair in zip(*np.nonzero(between <= SAME), strict=True)}
     assert all(a == b or {a, b} <= same for a, b in ties)
 
@@ -246,7 +289,7 @@ def test_the_probes_tell_every_two_entries_apart_where_the_mathematics_differs()
 def test_the_matrix_that_is_shipped_is_what_the_programs_come_to():
     with (PROBES / "separation.csv").open(encoding="utf-8", newline="") as file:
         head, *rows = list(csv.reader(file))
-    assert tuple(head[1:]) == tuple(row[0] for row in rows) == apart.names()
+    assert tuple(head[1:]) == tuple(row[0] for row in rows) == distances.names()
     shipped = np.array([[float(cell) for cell in row[1:]] for row in rows])
     found = measured().entries()
     assert np.array_equal(shipped, shipped.T)
@@ -258,7 +301,7 @@ def test_the_matrix_that_is_shipped_is_what_the_programs_come_to():
 
 def test_groups_of_like_programs_are_counted_as_what_hangs_together():
     gaps = np.abs(np.subtract.outer(np.array([0, 1, 2, 9]), np.array([0, 1, 2, 9])))
-    assert [apart.classes(gaps.astype(float), d) for d in (0.5, 1, 6.9, 7)] == [4, 2, 2, 1]
+    assert [distances.classes(gaps.astype(float), d) for d in (0.5, 1, 6.9, 7)] == [4, 2, 2, 1]
 
 
 def test_every_probe_but_the_saturated_one_is_fit():
@@ -314,7 +357,7 @@ def test_entries_that_the_prose_names_exist():
 
 def test_every_chapter_has_a_heading_and_every_entry_its_place():
     text = between_markers("bugs.md", "catalogue")
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE)[1:] == list(CHAPTERS)
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE)[1:] == list(chapters())
     assert re.findall(r"^### (.+)$", text, re.MULTILINE) == IDS
 
 

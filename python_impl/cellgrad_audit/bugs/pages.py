@@ -1,14 +1,144 @@
-"""What the probes tell apart, as text: the generated part of ``reference/separation.md``."""
+"""The generated parts of ``reference/bugs.md`` and ``reference/separation.md``."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
-from cellgrad_audit.bugs.apart import PRINTED, RIGHT, SAME, Apart, blocks_of_entries, classes, names
-from cellgrad_audit.bugs.catalogue import by_id, entries, variants
-from cellgrad_audit.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, Entry
+from cellgrad.case.model import Case
+from cellgrad_audit.bugs.catalogue import by_id, chapters, entries, variants
+from cellgrad_audit.bugs.distances import (
+    PRINTED,
+    RIGHT,
+    SAME,
+    Distances,
+    blocks_of_entries,
+    classes,
+    names,
+)
+from cellgrad_audit.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, Entry
+
+LABELS = {
+    "pre_activation": "S_preA",
+    "exponential": "EXP(S_preA)",
+    "post_activation": "S_postA",
+    "final_error": "FE",
+    "activation_derivative": "fA′(S_preA)",
+    "error_derivative": "∂E/∂S_postA",
+    "backpropagated_error": "Σ S_ERROR·weight",
+    "error_signal": "S_ERROR",
+    "weight_gradient": "gradient",
+    "bias_gradient": "gradient_bias",
+    "new_weights": "new_weight",
+    "new_biases": "new_bias",
+}
+"""What a sheet calls a quantity, without the letters of its layer."""
+
+KINDS = {
+    MISTAKE: "mistake",
+    CONVENTION: "convention: acceptable if declared",
+    ALTERNATIVE: "another formula: accepted",
+    PRECISION: "precision",
+}
+
+
+def catalogue_text(cases: Sequence[Case]) -> str:
+    """Return the part of the page that comes from the table: every entry.
+
+    Args:
+        cases: on which it is tried out how a case states a convention.
+    """
+    lines = [
+        "## All entries",
+        "",
+        f"{len(entries())} entries in {len(variants())} variants.",
+        "",
+        *_summary(),
+    ]
+    for title, chapter in chapters().items():
+        lines += ["", f"## {title}"]
+        for entry in chapter:
+            lines += ["", *_text_of(entry, cases)]
+    return "\n".join(lines)
+
+
+def anchor(entry: Entry) -> str:
+    """Return a link to an entry's place on the page."""
+    return f"[`{entry.id}`](#{entry.id})"
+
+
+def first_of(entry: Entry) -> list[str]:
+    """Return the first wrong quantities of an entry's variants, the entry's own first."""
+    return list(dict.fromkeys((entry.first, *(variant.first for variant in entry.variants))))
+
+
+def _summary() -> Iterator[str]:
+    yield "| entry | in short | first wrong | kind | to be seen it needs |"
+    yield "|---|---|---|---|---|"
+    for entry in entries():
+        first = ", ".join(LABELS[name] for name in first_of(entry))
+        kind = KINDS[entry.kind].partition(":")[0]
+        cells = (anchor(entry), entry.title, first, kind, entry.needs)
+        yield "| " + " | ".join(_in_table(cell) for cell in cells) + " |"
+
+
+def _in_table(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _text_of(entry: Entry, cases: Sequence[Case]) -> Iterator[str]:
+    yield f"### {entry.id}"
+    yield ""
+    yield f"**{entry.title}.** ({KINDS[entry.kind]})"
+    yield ""
+    yield f"- wrong: `{entry.wrong}`"
+    yield f"- right: `{entry.right}`"
+    yield f"- first wrong: {'; '.join(_first(entry))}"
+    if entry.needs:
+        yield f"- to be seen it needs: {entry.needs}"
+    if len(entry.variants) > 1:
+        yield f"- variants: {'; '.join(v.name or 'plainly so' for v in entry.variants)}"
+    yield f"- why: {entry.why}"
+    yield f"- what to do: {entry.fix}"
+    if entry.kind == CONVENTION:
+        yield f"- to declare it: {_declared(entry, cases)}"
+    if entry.seen:
+        yield "- seen: " + "; ".join(f"[{seen.what}]({seen.url})" for seen in entry.seen)
+
+
+def _first(entry: Entry) -> Iterator[str]:
+    for name in first_of(entry):
+        of = [v.name for v in entry.variants if v.first == name]
+        text = f"{LABELS[name]} (`{name}`)"
+        everywhere = len(of) == len(entry.variants) or name == entry.first
+        yield text if everywhere else f"{text} in {', '.join(f'*{variant}*' for variant in of)}"
+
+
+def _declared(entry: Entry, cases: Sequence[Case]) -> str:
+    """Return how a convention is declared: what the case says of itself, or to the auditor."""
+    command = f"`--convention {entry.id}`"
+    for case in cases:
+        if entry.declare is None or (declared := entry.declare(case)) == case:
+            continue
+        before, after = asdict(case), asdict(declared)
+        changed = {name: after[name] for name in after if after[name] != before[name]}
+        if "conventions" in changed:
+            new, old = changed.pop("conventions"), before["conventions"]
+            inner = {k: v for k, v in new.items() if v != old[k]}
+            changed["conventions"] = inner
+        return f"`{_json(changed)}` in the case, or {command}"
+    return f"{command}; a case has no word for it"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value)[1:-1]
+
+
+# what the probes tell apart
+
 
 TWO = ("probe-online", "probe-batch")
 """The two probes that see the most."""
@@ -25,19 +155,19 @@ SUBSETS: dict[str, tuple[str, ...]] = {
 _ALL, _SOME = "●", "◐"
 
 
-def separation_text(apart: Apart) -> str:
+def separation_text(apart: Distances) -> str:
     """Return numbers, tables and ties of a set of probes."""
-    lines = [*_numbers(apart), "", *_shown(apart), "", *_unavoidable(apart)]
+    lines = [*_numbers(apart), "", *_what_is_seen(apart), "", *_unavoidable(apart)]
     for title, chosen in _present(apart).items():
         lines += ["", *_ties(apart, title, chosen)]
     return "\n".join(lines)
 
 
-def _present(apart: Apart) -> dict[str, tuple[str, ...]]:
+def _present(apart: Distances) -> dict[str, tuple[str, ...]]:
     return {title: chosen for title, chosen in SUBSETS.items() if set(chosen) <= set(apart.cases)}
 
 
-def _numbers(apart: Apart) -> Iterator[str]:
+def _numbers(apart: Distances) -> Iterator[str]:
     pairs = len(entries()) * (len(entries()) - 1) // 2
     yield "## In numbers"
     yield ""
@@ -58,7 +188,7 @@ def _numbers(apart: Apart) -> Iterator[str]:
         yield "| " + " | ".join([title, *_row(apart, chosen)]) + " |"
 
 
-def _row(apart: Apart, chosen: Sequence[str]) -> Iterator[str]:
+def _row(apart: Distances, chosen: Sequence[str]) -> Iterator[str]:
     gaps, between = apart.programs(chosen), apart.entries(chosen)
     upper = np.triu_indices(len(entries()), 1)
     yield f"{int((gaps[0, 1:] > SAME).sum())}"
@@ -77,7 +207,7 @@ def _is_exact(name: str) -> bool:
     return name == RIGHT or by_id()[name].kind in (MISTAKE, CONVENTION)
 
 
-def _shown(apart: Apart) -> Iterator[str]:
+def _what_is_seen(apart: Distances) -> Iterator[str]:
     yield "## Which probe shows which entry"
     yield ""
     yield (
@@ -105,7 +235,7 @@ def _link(entry: Entry) -> str:
     return f"[`{entry.id}`](bugs.md#{entry.id})"
 
 
-def _tied(apart: Apart, chosen: Sequence[str]) -> dict[str, list[str]]:
+def _tied(apart: Distances, chosen: Sequence[str]) -> dict[str, list[str]]:
     """Return, by entry, the other entries that it cannot be told from, in some variants."""
     between = apart.entries(chosen) <= SAME
     ids = names()
@@ -116,7 +246,7 @@ def _tied(apart: Apart, chosen: Sequence[str]) -> dict[str, list[str]]:
     }
 
 
-def _unavoidable(apart: Apart) -> Iterator[str]:
+def _unavoidable(apart: Distances) -> Iterator[str]:
     yield "## Ties that no probe can break"
     yield ""
     yield "Their final weights and biases are the same whatever the numbers are."
@@ -125,8 +255,8 @@ def _unavoidable(apart: Apart) -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, others in _tied(apart, apart.cases).items():
         same = ", ".join("the right program" if o == RIGHT else f"`{o}`" for o in others)
-        because, told = _reason(by_id()[name], others)
-        yield f"| {_link(by_id()[name])} | {same} | {because} | {told} |"
+        because, tells = _reason(by_id()[name], others)
+        yield f"| {_link(by_id()[name])} | {same} | {because} | {tells} |"
 
 
 def _reason(entry: Entry, others: Sequence[str]) -> tuple[str, str]:
@@ -141,7 +271,7 @@ def _reason(entry: Entry, others: Sequence[str]) -> tuple[str, str]:
     return ("", "") if also else ("**not accounted for**", "a better probe")
 
 
-def _ties(apart: Apart, title: str, chosen: Sequence[str]) -> Iterator[str]:
+def _ties(apart: Distances, title: str, chosen: Sequence[str]) -> Iterator[str]:
     seen = [
         bool((apart.programs(chosen)[0, block] > SAME).any()) for block in blocks_of_entries()[1:]
     ]
@@ -165,24 +295,21 @@ def _ties(apart: Apart, title: str, chosen: Sequence[str]) -> Iterator[str]:
         yield "Seen, and alike in some variants:"
         yield ""
         for a, b in real:
-            yield f"- `{a}` and `{b}`: {_told(apart, a, b)}"
+            yield f"- `{a}` and `{b}`: {_what_tells(apart, a, b)}"
     else:
         yield ""
         yield "Of those that are seen, no two are alike."
 
 
-def _through_invisible(apart: Apart, pair: tuple[str, str], chosen: Sequence[str]) -> bool:
+def _through_invisible(apart: Distances, pair: tuple[str, str], chosen: Sequence[str]) -> bool:
     """Whether two entries are alike only in variants that are not seen."""
-    gaps, ids, blocks = apart.programs(chosen), names(), blocks_of_entries()
-    rows = [
-        [n for n in range(blocks[ids.index(name)].start, blocks[ids.index(name)].stop)
-         if gaps[0, n] > SAME]
-        for name in pair
-    ]  # fmt: skip
-    return bool((gaps[np.ix_(*rows)] > SAME).all())
+    gaps, blocks = apart.programs(chosen), dict(zip(names(), blocks_of_entries(), strict=True))
+    rows = [np.arange(len(gaps))[blocks[name]] for name in pair]
+    seen = [programs[gaps[0, programs] > SAME] for programs in rows]
+    return bool((gaps[np.ix_(*seen)] > SAME).all())
 
 
-def _told(apart: Apart, a: str, b: str) -> str:
+def _what_tells(apart: Distances, a: str, b: str) -> str:
     """Return which probes tell two entries apart in all variants."""
     i, j = names().index(a), names().index(b)
     able = [case for case in apart.cases if apart.entries((case,))[i, j] > SAME]
