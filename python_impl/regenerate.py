@@ -34,6 +34,7 @@ from cellgrad.engines import create
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.result import COMPUTED, Report
 from cellgrad_audit.bugs import pairs
+from cellgrad_audit.bugs.catalogue import check_words
 from cellgrad_audit.bugs.certified import final_document
 from cellgrad_audit.bugs.distances import as_csv, measure
 from cellgrad_audit.bugs.pages import catalogue_text, separation_text
@@ -164,6 +165,7 @@ def probe_files() -> list[Path]:
 
 def bugs_pages() -> dict[Path, bytes]:
     """Return the pages of the catalogue, and the matrix of what the probes tell apart."""
+    check_words()
     cases = [read_case(path) for path in probe_files()]
     apart = measure(cases)
     return {

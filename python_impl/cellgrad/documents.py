@@ -199,7 +199,7 @@ def _keys_only(schema: Any) -> Any:
         return schema
     kept = ("$ref", "items", "prefixItems", "additionalProperties")
     plain = {key: _keys_only(schema[key]) for key in kept if key in schema}
-    for key in ("properties", "$defs"):
+    for key in ("properties", "patternProperties", "$defs"):
         if key in schema:
             plain[key] = {name: _keys_only(part) for name, part in schema[key].items()}
     return plain

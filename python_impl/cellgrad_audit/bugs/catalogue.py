@@ -15,7 +15,7 @@ from typing import Any
 
 from cellgrad import shipped
 from cellgrad.case.model import Case
-from cellgrad.case.toml_document import toml_document
+from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.entry import MISTAKE, PROGRAMS, Entry, Seen, Variant
 
@@ -25,6 +25,19 @@ _MODULES = ("forward", "backward", "updates", "samples", "precision")
 def words_file() -> Path:
     """Return where the words are shipped."""
     return shipped.folder("reference") / "bugs.toml"
+
+
+def check_words() -> None:
+    """Hold the words to their schema, as whoever changes them wants to know.
+
+    Raises:
+        InputError: they break one of its rules.
+    """
+    path = words_file()
+    try:
+        check_schema(read_toml(path.read_bytes()), "bugs")
+    except InputError as error:
+        raise error.within(path) from error
 
 
 @cache
@@ -38,7 +51,7 @@ def chapters() -> dict[str, tuple[Entry, ...]]:
         import_module(f"cellgrad_audit.bugs.mistakes.{name}")
     path = words_file()
     try:
-        document = toml_document(path.read_bytes())
+        document = read_toml(path.read_bytes())
         del document["schema"]
         return {
             chapter.pop("title"): tuple(_entry(name, words) for name, words in chapter.items())
