@@ -9,7 +9,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help verify prove test test-all lint regenerate mutants bench clean
+.PHONY: help verify prove test test-all lint regenerate flows house mutants bench clean
 
 help:
 	@echo "make verify      every shipped workbook against the MLP, cell for cell"
@@ -18,6 +18,8 @@ help:
 	@echo "make test-all    all tests, in every engine that is installed"
 	@echo "make lint        ruff and mypy"
 	@echo "make regenerate  rebuild workbooks and figures, byte for byte"
+	@echo "make flows       how many files an answer goes through"
+	@echo "make house       the picture of the packages, from their imports"
 	@echo "make mutants     every formula cell changed in every way: what is caught"
 	@echo "make bench       speed beside other spreadsheet engines and other ways to train"
 
@@ -55,8 +57,14 @@ lint: $(VENV)/.lint
 regenerate: $(READY)
 	@"$(BIN)/python" python_impl/regenerate.py
 
+flows: $(READY)
+	@"$(BIN)/python" tools/flows.py
+
+house: $(VENV)/.lint
+	@"$(BIN)/python" tools/house.py
+
 mutants: $(READY)
-	@"$(BIN)/python" tests/mutation_score.py
+	@"$(BIN)/python" tools/mutation_score.py
 
 $(VENV)/.bench: $(READY)
 	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check "formulas>=1.2" "pycel>=1.0b30" "numba>=0.59" "scikit-learn>=1.4"
@@ -64,10 +72,10 @@ $(VENV)/.bench: $(READY)
 	@touch "$(VENV)/.bench"
 
 bench: $(VENV)/.bench
-	@"$(BIN)/python" tests/benchmarks/recalculation.py
-	@"$(BIN)/python" tests/benchmarks/epochs.py
-	@"$(BIN)/python" tests/benchmarks/training.py
-	@"$(BIN)/python" tests/benchmarks/grading.py
+	@"$(BIN)/python" tools/benchmarks/recalculation.py
+	@"$(BIN)/python" tools/benchmarks/epochs.py
+	@"$(BIN)/python" tools/benchmarks/training.py
+	@"$(BIN)/python" tools/benchmarks/grading.py
 
 clean:
 	rm -rf "$(VENV)" dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

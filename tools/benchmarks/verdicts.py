@@ -3,7 +3,7 @@
 Submissions of one case, each with up to three catalogued mistakes, are written beforehand and
 graded one after the other in this process. Nothing here fails for being slow.
 
-    python tests/benchmarks/verdicts.py [--case ID] [-n N]
+    python tools/benchmarks/verdicts.py [--case ID] [-n N]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from cellgrad_coursework.grading.grade_one import Grader
 from cellgrad_coursework.rehearsal.mistakes import mistakes_of

@@ -9,7 +9,7 @@ Python's garbage is collected between the timings, never during one.
 Nothing here fails for being slow. The exit code is 1 when a contender computes another
 value than the MLP, or when cellgrad itself does not agree or cannot finish.
 
-    python tests/benchmarks/recalculation.py [--workbooks N] [--repeats K] [--json FILE]
+    python tools/benchmarks/recalculation.py [--workbooks N] [--repeats K] [--json FILE]
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ once.
 Nothing here fails for being slow. The exit code is 1 when a cell does not agree, or is not
 the same to the last bit.
 
-    python tests/benchmarks/epochs.py [--case ID] [--turns K] [--no-redraws] [--json FILE]
+    python tools/benchmarks/epochs.py [--case ID] [--turns K] [--no-redraws] [--json FILE]
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ def main():
         if asked.json:
             write_atomically(asked.json, (json.dumps(as_json(outcome), indent=2) + "\n").encode())
     except InputError as error:
-        print(f"epochs: {error.line()}", file=sys.stderr)  # noqa: T201 - one line for a person
+        print(f"epochs: {error.line()}", file=sys.stderr)
         return 2
     tell(Console(highlight=False), outcome)
     return 1 if outcome.problems else 0

@@ -4,7 +4,7 @@ Each mutant is judged by the machinery of ``cellgrad prove``: caught, proved equ
 missed. All shipped workbooks together write ``reference/mutants.md``. The exit code is 1 if
 a mutant is missed.
 
-    python tests/mutation_score.py [WORKBOOK…] [--workers N] [--json FILE]
+    python tools/mutation_score.py [WORKBOOK…] [--workers N] [--json FILE]
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "python_impl")]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tools"), str(ROOT / "python_impl")]
 
-from mutants.bench import CAUGHT, EQUAL, Bench, Tally, groups  # noqa: E402
-from mutants.changes import OPERATORS  # noqa: E402
-from mutants.judge import MISSED  # noqa: E402
+from mutants.bench import CAUGHT, EQUAL, Bench, Tally, groups
+from mutants.changes import OPERATORS
+from mutants.judge import MISSED
 
 REPORT = ROOT / "reference" / "mutants.md"
 VERDICTS = (CAUGHT, EQUAL, MISSED)

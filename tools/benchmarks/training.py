@@ -9,7 +9,7 @@ compiling are not timed.
 Nothing here fails for being slow. The exit code is 1 when those that follow the order of
 evaluation of reference/equations.md do not end with the same weights to the last bit.
 
-    python tests/benchmarks/training.py [--samples N] [--turns K] [--json FILE]
+    python tools/benchmarks/training.py [--samples N] [--turns K] [--json FILE]
 """
 
 from __future__ import annotations

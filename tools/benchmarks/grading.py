@@ -7,7 +7,7 @@ workbook once and give no verdict; they run on one core, so the ratios are for o
 
 Nothing here fails for being slow. The exit code is 1 when a submission was not graded.
 
-    python tests/benchmarks/grading.py [--submissions N] [--jobs J] [--json FILE]
+    python tools/benchmarks/grading.py [--submissions N] [--jobs J] [--json FILE]
 """
 
 from __future__ import annotations
