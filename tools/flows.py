@@ -80,7 +80,7 @@ def prepare_course(folder: Path) -> None:
     words = ("assign", "course/assignment.toml", "--roster", "course/roster.csv", "-o", "handouts")
     run_command((*words, "--no-worksheet"), folder)
     (folder / "submission").mkdir()
-    handout = sorted((folder / "handouts").rglob("*.xlsx"))[0]
+    handout = min((folder / "handouts").rglob("*.xlsx"))
     solution = next(iter(sorted((folder / "handouts").rglob("*olution*.xlsx"))), handout)
     (folder / "submission" / handout.name).write_bytes(solution.read_bytes())
 

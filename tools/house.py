@@ -23,6 +23,19 @@ PICTURE = TOP / "reference" / "pictures" / "house.svg"
 
 WIDTH, LEFT, LINE, PAD, GAP = 1000, 170, 20, 14, 26
 CORE = "cellgrad"
+FRAME = """<svg xmlns="http://www.w3.org/2000/svg" {size}>
+<style>
+text {{ font-family: Carlito, Calibri, sans-serif; font-size: 14px }}
+.name {{ font-weight: bold; font-size: 17px }}
+.purpose {{ fill: #555 }}
+.arrow {{ fill: none; stroke: #8a97a8 }}
+</style>
+<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"
+  orient="auto"><path d="M0 0L8 4L0 8z" fill="#8a97a8"/></marker></defs>
+<rect width="100%" height="100%" fill="#fff"/>
+{parts}
+</svg>
+"""
 
 
 @dataclass(frozen=True)
@@ -131,20 +144,8 @@ def svg() -> str:
         f'<text x="{GAP}" y="{core.top + PAD + LINE - 6}" class="purpose">all stand on it</text>'
     )
     height = drawn[-1].top + drawn[-1].height + GAP
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
-            f'width="{WIDTH}" height="{height}">',
-            "<style>text{font-family:Carlito,Calibri,sans-serif}.name{font-weight:bold;font-size:17px}"
-            ".purpose{font-size:14px;fill:#555}.rooms{font-size:14px}"
-            ".arrow{fill:none;stroke:#8a97a8}</style>",
-            '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
-            'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#8a97a8"/></marker></defs>',
-            f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
-            *parts,
-            "</svg>\n",
-        ]
-    )
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    return FRAME.format(size=size, parts="\n".join(parts))
 
 
 if __name__ == "__main__":
