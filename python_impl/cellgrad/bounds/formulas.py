@@ -11,17 +11,19 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.addresses import Place, Range
+from cellgrad.formula.algebra import Algebra
+from cellgrad.formula.references import names_of, tree_of
+from cellgrad.formula.tree import FormulaError, Node
+from cellgrad.formula.work_out import WorkOut
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.book import Book
-from cellgrad.xlsx.formula import Node, tree_of
 
 UNIT = 2.0**-53
-_ULPS = 2
-"""Error of EXP, LN and TANH, in units of the last place; an ulp is at most 2u·|v|."""
+_FUNCTION_ERROR = 2 * 2 * UNIT
+"""Relative error of EXP, LN and TANH: 2 ulp; an ulp is at most 2u·|v|."""
 
 _NO_BOUND = (FormulaError, ArithmeticError, LookupError, TypeError, ValueError)
 """What a formula raises that is malformed, or outside the function set or its domain."""
@@ -42,6 +44,96 @@ class Bounded:
 
     value: float
     bound: float
+
+
+class BoundedNumbers(Algebra[Bounded]):
+    """Computed numbers, each with its bound.
+
+    Args:
+        cell: the value and the bound of a cell.
+        given_error: relative error of a given as the engine holds it.
+        snap: relative size below which the engine sets a difference to 0.
+    """
+
+    functions = frozenset(("IF", "SUM", "SUMPRODUCT", "MAX", "ABS", "SQRT", "EXP", "LN", "TANH"))
+    most_cells = 2_000_000
+
+    def __init__(
+        self, cell: Callable[[Place], Bounded], given_error: float = 0.0, snap: float = 0.0
+    ) -> None:
+        self._cell, self.given_error, self.snap = cell, given_error, snap
+
+    def cell(self, place: Place) -> Bounded:
+        """Return the value and the bound of a cell."""
+        return self._cell(place)
+
+    def number(self, value: float) -> Bounded:
+        """Return a constant, as the engine holds it."""
+        return Bounded(value, self.given_error * abs(value))
+
+    def negative(self, value: Bounded) -> Bounded:
+        """Return −value: exact."""
+        return Bounded(-value.value, value.bound)
+
+    def sum(self, terms: Sequence[tuple[int, Bounded]]) -> Bounded:
+        """γ(n−1) · Σ|term| covers every order of addition."""
+        size = sum(abs(term.value) for _, term in terms)
+        carried = sum(term.bound for _, term in terms)
+        additions = len(terms) - 1
+        gamma = additions * UNIT / (1 - additions * UNIT)
+        snapped = self.snap * size if additions else 0.0
+        value = sum(sign * term.value for sign, term in terms)
+        return Bounded(value, carried + gamma * size + snapped)
+
+    def product(self, factors: Sequence[Bounded]) -> Bounded:
+        """Multiply from left to right."""
+        left = factors[0]
+        for right in factors[1:]:
+            value = left.value * right.value
+            bound = abs(left.value) * right.bound + abs(right.value) * left.bound
+            left = Bounded(value, bound + left.bound * right.bound + UNIT * abs(value))
+        return left
+
+    def quotient(self, over: Bounded, under: Bounded) -> Bounded:
+        """Divide; a ZeroDivisionError says that there is no bound."""
+        value = over.value / under.value
+        bound = (over.bound + abs(value) * under.bound) / abs(under.value)
+        return Bounded(value, bound + UNIT * abs(value))
+
+    def compare(self, sign: str, left: Bounded, right: Bounded) -> Bounded:
+        """Compare the computed values."""
+        return Bounded(float(_COMPARE[sign](left.value, right.value)), 0.0)
+
+    def decide(self, condition: Bounded) -> bool:
+        """An IF goes the way that the computed value says."""
+        return bool(condition.value)
+
+    def largest(self, values: Sequence[Bounded]) -> Bounded:
+        """Return the value that is largest as computed."""
+        return max(values, key=lambda bounded: bounded.value)
+
+    def function(self, name: str, value: Bounded) -> Bounded:
+        """Return a function: the slope carries the bound on."""
+        x = value.value
+        match name:
+            case "ABS":
+                return Bounded(abs(x), value.bound)
+            case "SQRT":
+                root = math.sqrt(x)
+                carried = value.bound / (2 * root) if root else math.sqrt(value.bound)
+                return Bounded(root, carried + UNIT * root)
+            case "EXP":
+                power = math.exp(x)
+                return Bounded(power, power * value.bound + _FUNCTION_ERROR * power)
+            case "LN":
+                logarithm = math.log(x)
+                carried = value.bound / abs(x)
+                return Bounded(logarithm, carried + _FUNCTION_ERROR * abs(logarithm))
+            case "TANH":
+                tangent = math.tanh(x)
+                carried = (1 - tangent * tangent) * value.bound
+                return Bounded(tangent, carried + _FUNCTION_ERROR * abs(tangent))
+        return super().function(name, value)
 
 
 class ErrorBounds:
@@ -66,7 +158,8 @@ class ErrorBounds:
         constant: Container[Place] = frozenset(),
     ) -> None:
         self.book, self.value_at, self.constant = book, value_at, constant
-        self.given_error, self.snap = given_error, snap
+        self._numbers = BoundedNumbers(self._cell, given_error, snap)
+        self._named = names_of(book)
         self._known: dict[Place, float] = {}
 
     def of(self, place: Place) -> float:
@@ -91,102 +184,14 @@ class ErrorBounds:
         sheet, row, column = place
         formula = self.book.sheets[sheet].formulas.get((row, column))
         if formula is None or place in self.constant:
-            return self.given_error * abs(self.value_at(place))
-        return self._evaluate(tree_of(self.book, sheet, formula)).bound
+            return self._numbers.given_error * abs(self.value_at(place))
+        work_out = WorkOut(self._numbers, (sheet, 0, 0), self._named)
+        return work_out.one(tree_of(self.book, formula)).bound
 
     def _cell(self, place: Place) -> Bounded:
         if place not in self._known:
             raise _Unknown(place)
         return Bounded(self.value_at(place), self._known[place])
-
-    def _cells(self, area: Range) -> list[Bounded]:
-        return [
-            self._cell((area.sheet, row, column))
-            for row in range(area.top, area.bottom + 1)
-            for column in range(area.left, area.right + 1)
-        ]
-
-    def _evaluate(self, node: Node) -> Bounded:
-        kind = node[0]
-        if kind == "number":
-            return Bounded(node[1], self.given_error * abs(node[1]))
-        if kind == "cells":
-            area: Range = node[1]
-            return self._cell((area.sheet, area.top, area.left))
-        if kind == "sign":
-            inner = self._evaluate(node[2])
-            return Bounded(-inner.value, inner.bound) if node[1] == "-" else inner
-        if kind == "op":
-            return self._operation(node)
-        if kind == "call":
-            return self._call(node[1], node[2])
-        raise FormulaError("a text has no error bound")
-
-    def _operation(self, node: Node) -> Bounded:
-        sign = node[1]
-        if sign in "+-":
-            return self._sum(_terms(node))
-        left, right = self._evaluate(node[2]), self._evaluate(node[3])
-        if sign == "*":
-            return _product(left, right)
-        if sign == "/":
-            value = left.value / right.value
-            bound = (left.bound + abs(value) * right.bound) / abs(right.value)
-            return Bounded(value, bound + UNIT * abs(value))
-        if sign in _COMPARE:
-            return Bounded(float(_COMPARE[sign](left.value, right.value)), 0.0)
-        raise FormulaError(f"{sign!r} has no error bound here")
-
-    def _sum(self, terms: list[tuple[int, Node]]) -> Bounded:
-        """γ(n−1) · Σ|term| covers every order of addition."""
-        parts = [(sign, self._evaluate(term)) for sign, term in terms]
-        return self._added([Bounded(sign * part.value, part.bound) for sign, part in parts])
-
-    def _added(self, parts: list[Bounded]) -> Bounded:
-        size = sum(abs(part.value) for part in parts)
-        carried = sum(part.bound for part in parts)
-        additions = len(parts) - 1
-        gamma = additions * UNIT / (1 - additions * UNIT)
-        snapped = self.snap * size if additions else 0.0
-        return Bounded(sum(part.value for part in parts), carried + gamma * size + snapped)
-
-    def _call(self, name: str, args: tuple[Node, ...]) -> Bounded:
-        if name == "IF":
-            chosen = self._evaluate(args[0]).value
-            return self._evaluate(args[1] if chosen else args[2])
-        if name == "SUM":
-            return self._added([cell for arg in args for cell in self._listed(arg)])
-        if name == "SUMPRODUCT":
-            columns = [self._listed(arg) for arg in args]
-            products = [_product(*pair) for pair in zip(*columns, strict=True)]
-            return self._added(products)
-        if name == "MAX":
-            values = [cell for arg in args for cell in self._listed(arg)]
-            return max(values, key=lambda part: part.value)
-        return self._function(name, self._evaluate(args[0]))
-
-    def _listed(self, node: Node) -> list[Bounded]:
-        return self._cells(node[1]) if node[0] == "cells" else [self._evaluate(node)]
-
-    @staticmethod
-    def _function(name: str, x: Bounded) -> Bounded:
-        if name == "ABS":
-            return Bounded(abs(x.value), x.bound)
-        if name == "SQRT":
-            value = math.sqrt(x.value)
-            carried = x.bound / (2 * value) if value else math.sqrt(x.bound)
-            return Bounded(value, carried + UNIT * value)
-        ulps = _ULPS * 2 * UNIT
-        if name == "EXP":
-            value = math.exp(x.value)
-            return Bounded(value, value * x.bound + ulps * value)
-        if name == "LN":
-            value = math.log(x.value)
-            return Bounded(value, x.bound / abs(x.value) + ulps * abs(value))
-        if name == "TANH":
-            value = math.tanh(x.value)
-            return Bounded(value, (1 - value * value) * x.bound + ulps * abs(value))
-        raise FormulaError(f"{name} has no error bound here")
 
 
 class _Unknown(Exception):  # noqa: N818 - a signal, no error
@@ -196,42 +201,27 @@ class _Unknown(Exception):  # noqa: N818 - a signal, no error
         self.place = place
 
 
-def _product(left: Bounded, right: Bounded) -> Bounded:
-    value = left.value * right.value
-    bound = abs(left.value) * right.bound + abs(right.value) * left.bound
-    return Bounded(value, bound + left.bound * right.bound + UNIT * abs(value))
-
-
-def _terms(node: Node) -> list[tuple[int, Node]]:
-    """Return the terms of a chain of + and −, with their signs."""
-    found: list[tuple[int, Node]] = []
-    while node[0] == "op" and node[1] in "+-":
-        found.append((-1 if node[1] == "-" else 1, node[3]))
-        node = node[2]
-    return [(1, node), *reversed(found)]
-
-
-class Branches(ErrorBounds):
-    """Which way the IFs and MAXs of a formula go, for one set of computed values."""
+class Branches(BoundedNumbers):
+    """Which way the IFs and MAXs of formulas go, for one set of computed values."""
 
     def __init__(self, book: Book, value_at: Callable[[Place], float]) -> None:
-        super().__init__(book, value_at)
-        self.taken: set[bool] = set()
+        super().__init__(lambda place: Bounded(value_at(place), 0.0))
+        self._named = names_of(book)
+        self._taken: set[bool] = set()
 
-    def of_formula(self, node: Node) -> set[bool]:
+    def taken_by(self, tree: Node, sheet: str) -> set[bool]:
         """Return the sides that a formula takes: the first (True), another (False), or both."""
-        self.taken = set()
+        self._taken = set()
         with contextlib.suppress(*_NO_BOUND):
-            self._evaluate(node)
-        return self.taken
+            WorkOut(self, (sheet, 0, 0), self._named).one(tree)
+        return self._taken
 
-    def _cell(self, place: Place) -> Bounded:
-        return Bounded(self.value_at(place), 0.0)
+    def decide(self, condition: Bounded) -> bool:
+        """Note which way an IF goes."""
+        self._taken.add(bool(condition.value))
+        return bool(condition.value)
 
-    def _call(self, name: str, args: tuple[Node, ...]) -> Bounded:
-        if name == "IF":
-            self.taken.add(bool(self._evaluate(args[0]).value))
-        elif name == "MAX":
-            values = [part.value for arg in args for part in self._listed(arg)]
-            self.taken.add(values[0] == max(values))
-        return super()._call(name, args)
+    def largest(self, values: Sequence[Bounded]) -> Bounded:
+        """Note whether the first value is the largest."""
+        self._taken.add(values[0].value == max(value.value for value in values))
+        return super().largest(values)

@@ -1,5 +1,173 @@
-"""A formula as a tree."""
+"""A formula as a tree of typed nodes, relative to the cell in which it stands.
+
+Two cells with the same relative formula have equal trees. Operators of one precedence form one
+flat chain, so that a sum of a thousand terms is no deep tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class FormulaError(Exception):
     """A formula that is not read or not worked out; a person has to look at it."""
+
+
+class Axis(NamedTuple):
+    """A row or a column of a reference.
+
+    Attributes:
+        fixed: whether it is written with a dollar sign.
+        number: counted from 1 where it is fixed, else the distance from the formula's cell.
+    """
+
+    fixed: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that is written in the formula."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text in quotes."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """TRUE or FALSE."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorValue:
+    """An error that is written in the formula, such as ``#REF!``."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An argument that is left out: ``IF(A1,,2)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell; ``sheet`` is None for the formula's own."""
+
+    sheet: str | None
+    row: Axis
+    column: Axis
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A rectangle of cells; None is the open side of a whole row or column."""
+
+    sheet: str | None
+    top: Axis | None
+    left: Axis | None
+    bottom: Axis | None
+    right: Axis | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spill:
+    """All that the array formula in a cell fills: ``C10#``."""
+
+    corner: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A defined name, or one of LET's."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A sign, + or −, before an operand."""
+
+    sign: str
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """An operand with a percent sign."""
+
+    operand: Node
+
+
+class Link(NamedTuple):
+    """An operator and the operand on its right."""
+
+    sign: str
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Operands with operators of one precedence between them, from left to right."""
+
+    first: Node
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function, its name in capitals, and its arguments."""
+
+    name: str
+    args: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """An array constant, row by row: ``{1,2;3,4}``."""
+
+    rows: tuple[tuple[Node, ...], ...]
+
+
+Node = (
+    Number | Text | Truth | ErrorValue | Missing | Cell | Area | Spill | Name
+    | Signed | Percent | Chain | Call | Constants
+)  # fmt: skip
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """Return the nodes that a node is made of, in the order in which they are written."""
+    match node:
+        case Chain(first, links):
+            return (first, *(link.operand for link in links))
+        case Signed(_, operand) | Percent(operand):
+            return (operand,)
+        case Call(_, args):
+            return args
+        case Constants(rows):
+            return tuple(item for row in rows for item in row)
+    return ()
+
+
+def nodes(tree: Node) -> Iterator[Node]:
+    """Yield every node of a tree, in the order in which they are written."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += reversed(children(node))
+
+
+def size(tree: Node) -> int:
+    """Return how many operands, operators and functions a formula has."""
+    return sum(len(node.links) if isinstance(node, Chain) else 1 for node in nodes(tree))

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from cellgrad.bounds.formulas import Branches
 from cellgrad.engines.interface import Values
-from cellgrad.formula.tree import FormulaError
+from cellgrad.formula.references import ranges_read_by, tree_of
+from cellgrad.formula.tree import FormulaError, Node
 from cellgrad.verify.cells import Lookup
 from cellgrad.verify.conditions import Condition, Conditions, read_condition
 from cellgrad.verify.described import Described
 from cellgrad.xlsx.addresses import Place
-from cellgrad.xlsx.formula import Node, parse
 
 
 class Coverage:
@@ -41,7 +41,8 @@ class Coverage:
             if condition is not None:
                 simple.append(condition)
                 return
-            self.general[place] = parse(formula, place[0], self.described.book.names)
+            ranges_read_by(self.described.book, place)  # refuses what cannot be told
+            self.general[place] = tree_of(self.described.book, formula)
         except (FormulaError, ValueError):  # the comparison will report such a formula
             return
         self.seen[place] = set()
@@ -55,7 +56,7 @@ class Coverage:
         if self.general:
             branches = Branches(self.described.book, look.number)
             for place, node in self.general.items():
-                self.seen[place] |= branches.of_formula(node)
+                self.seen[place] |= branches.taken_by(node, place[0])
 
     def complete(self) -> bool:
         """Tell whether nothing is left to see."""

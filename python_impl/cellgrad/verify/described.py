@@ -15,6 +15,7 @@ from cellgrad.case.facts import STRUCTURE_FACTS, structure_from
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.case.structure import Structure
 from cellgrad.errors import CaseError, WorkbookError
+from cellgrad.formula.references import ranges_read_by
 from cellgrad.formula.tree import FormulaError
 from cellgrad.packages import PackageMissingError
 from cellgrad.verify.mismatch import Mismatch
@@ -24,7 +25,6 @@ from cellgrad.verify.programs.program import Program
 from cellgrad.verify.programs.step import StepProgram
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.formula import parse, references
 from cellgrad.xlsx.map_sheet import (
     FORMAT,
     FORMAT_OF_PARTS,
@@ -257,9 +257,8 @@ def _check_given_formulas(described: Described, claim: Claim, held: NDArray[np.b
     book, cells = described.book, claim.cells
     for r, c in np.argwhere(held).tolist():
         row, column = cells.top + r, cells.left + c
-        formula = book.sheets[cells.sheet].formulas[row, column]
         try:
-            areas = list(references(parse(formula, cells.sheet, book.names)))
+            areas = ranges_read_by(book, (cells.sheet, row, column))
         except FormulaError as error:
             described.faults.append(Mismatch.at(claim, row, column, str(error)))
             continue

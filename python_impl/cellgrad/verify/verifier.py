@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from cellgrad.case.quantities import Key
 from cellgrad.engines.interface import Changes, Engine, OpenWorkbook, Values
 from cellgrad.errors import EngineError, WorkbookError
+from cellgrad.formula.references import find_cycle
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.cells import Bounds, Grid, HeldCells, Lookup
 from cellgrad.verify.comparison import Comparison
@@ -19,7 +20,6 @@ from cellgrad.verify.programs.program import Numbers
 from cellgrad.verify.result import COMPUTED, Report, place_of
 from cellgrad.verify.stored import compare_stored, has_stored_values, stored_blocks
 from cellgrad.xlsx.addresses import Place, a1
-from cellgrad.xlsx.formula import find_cycle
 from cellgrad.xlsx.values import CellError
 
 DRAWS = 5

@@ -59,13 +59,13 @@ class Book:
         path: where it was read from.
         sheets: the cells, sheet by sheet in the workbook's order.
         names: defined names of the whole workbook and what they refer to.
-        trees: formulas parsed so far, by sheet and text.
+        trees: formulas parsed so far, by text.
     """
 
     path: Path
     sheets: dict[str, SheetCells]
     names: dict[str, str]
-    trees: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+    trees: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def name_range(self, name: str) -> Range | None:
         """Return the rectangle that a defined name stands for, if it is one."""

@@ -1,0 +1,310 @@
+"""Formula text to tree: a small parser with bounds; nothing is ever executed.
+
+Operator precedence as in spreadsheets: ``%``, a sign before a power, ``^`` (from left to
+right), ``* /``, ``+ −``, ``&``, comparison.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from cellgrad.formula.tree import (
+    Area,
+    Axis,
+    Call,
+    Cell,
+    Chain,
+    Constants,
+    ErrorValue,
+    FormulaError,
+    Link,
+    Missing,
+    Name,
+    Node,
+    Number,
+    Percent,
+    Signed,
+    Spill,
+    Text,
+    Truth,
+)
+from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, column_number
+
+MAX_CHARACTERS = 8_192
+"""Of a formula, as in Excel."""
+
+MAX_DEPTH = 64
+"""Of nested brackets and calls."""
+
+_TOKEN = re.compile(
+    r"""\s*(?:
+    (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.:!$(]))
+  | (?P<rows>(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?\$?\d{1,7}:\$?\d{1,7}(?![\w.(]))
+  | (?P<text>"(?:[^"]|"")*")
+  | (?P<error>\#(?:NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!|N/A|SPILL!|CALC!))
+  | (?P<cells>(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?
+        (?:\$?[A-Za-z]{1,3}\$?\d{1,7}
+            (?::(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?\$?[A-Za-z]{1,3}(?:\$?\d{1,7})?)?(?![\w.(!])
+         | \$?[A-Za-z]{1,3}:\$?[A-Za-z]{1,3}(?![\w.(!])))
+  | (?P<call>[^\W\d][\w.]*)\s*\(
+  | (?P<name>(?:(?:'(?:[^']|'')+'|[^\W\d][\w.]*)!)?[^\W\d][\w.\\]*)(?!!)
+  | (?P<sign><=|>=|<>|[-+*/^&=<>%(){},;@\#−×÷])
+    )""",
+    re.VERBOSE,
+)
+_REFERENCE = re.compile(
+    r"(?:(?P<sheet>'(?:[^']|'')+'|[^!':]+)!)?(?P<first>[^!':]+)"
+    r"(?::(?:(?P<again>'(?:[^']|'')+'|[^!':]+)!)?(?P<second>[^!':]+))?"
+)
+"""``Step!A1:Step!A3`` names the sheet again."""
+_CELL = re.compile(r"(\$?)([A-Za-z]{1,3})(\$?)(\d{1,7})")
+_COLUMN = re.compile(r"(\$?)([A-Za-z]{1,3})")
+_ROW = re.compile(r"(\$?)(\d{1,7})")
+_LOOKALIKES = {"−": "-", "×": "*", "÷": "/"}
+
+_BINDING = {"=": 1, "<": 1, ">": 1, "<=": 1, ">=": 1, "<>": 1, "&": 2, "+": 3, "-": 3}
+_BINDING |= {"*": 4, "/": 4, "^": 5}
+_SIGN_BINDING = 6
+"""A sign before an operand binds more tightly than a power: ``-2^2`` is 4."""
+
+_Token = tuple[str, str]
+"""What kind of token it is, and its text."""
+
+_BEHIND = (("sign", "%"), ("sign", "#"))
+"""Signs that stand behind their operand."""
+
+
+def parse(text: str, row: int = 0, column: int = 0, *, ignore_case: bool = False) -> Node:
+    """Return the tree of a formula.
+
+    Args:
+        text: without its equals sign.
+        row: the row, from 1, of the cell that the formula is written for. With 0 the
+            distances in the tree are the rows and columns themselves.
+        column: its column.
+        ignore_case: whether sheets and names are written in lower case in the tree.
+
+    Raises:
+        FormulaError: it is no formula, or a longer or deeper one than is looked at.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise FormulaError(f"the formula is longer than {MAX_CHARACTERS:,} characters")
+    return _Parser(text, row, column, ignore_case=ignore_case).whole()
+
+
+class _Parser:
+    def __init__(self, text: str, row: int, column: int, *, ignore_case: bool) -> None:
+        self.row, self.column, self.ignore_case = row, column, ignore_case
+        self.tokens = _tokens(text)
+        self.at = self.depth = 0
+
+    def whole(self) -> Node:
+        node = self.expression(0)
+        if self.peek() != ("end", ""):
+            raise FormulaError(f"the formula cannot be read at {self.peek()[1]!r}")
+        return node
+
+    def peek(self) -> _Token:
+        return self.tokens[self.at]
+
+    def take(self) -> _Token:
+        self.at += 1
+        return self.tokens[self.at - 1]
+
+    def accept(self, *signs: str) -> bool:
+        kind, text = self.tokens[self.at]
+        if kind == "sign" and text in signs:
+            self.at += 1
+            return True
+        return False
+
+    def expect(self, sign: str) -> None:
+        if not self.accept(sign):
+            raise FormulaError(f"the formula lacks a {sign!r}")
+
+    def binding(self) -> int:
+        kind, sign = self.tokens[self.at]
+        return _BINDING.get(sign, 0) if kind == "sign" else 0
+
+    def expression(self, least: int) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise FormulaError("the formula is nested too deeply")
+        left = self.operand()
+        while (binding := self.binding()) > least:
+            links = []
+            while self.binding() == binding:
+                sign = self.take()[1]
+                links.append(Link(sign, self.expression(binding)))
+            left = _chain(left, tuple(links), binding)
+        self.depth -= 1
+        return left
+
+    def operand(self) -> Node:
+        kind, sign = self.tokens[self.at]
+        if kind == "sign" and sign in "+-@":
+            self.at += 1
+            inner = self.expression(_SIGN_BINDING)
+            if sign != "@":
+                return Signed(sign, inner)
+            return Call("SINGLE", (inner,)) if isinstance(inner, Area | Name | Spill) else inner
+        node = self.primary()
+        while self.tokens[self.at] in _BEHIND:
+            if self.take()[1] == "#":
+                node = _spill(node)
+            elif isinstance(node, Percent):
+                raise FormulaError("the formula takes a percentage of a percentage")
+            else:
+                node = Percent(node)
+        return node
+
+    def primary(self) -> Node:
+        kind, text = self.take()
+        read = _PRIMARIES.get(kind if kind != "sign" else text)
+        if read is None:
+            raise FormulaError(f"the formula cannot be read at {text or 'its end'!r}")
+        return read(self, text)
+
+    def number(self, text: str) -> Node:
+        return Number(float(text))
+
+    def text(self, text: str) -> Node:
+        return Text(text[1:-1].replace('""', '"'))
+
+    def error(self, text: str) -> Node:
+        return ErrorValue(text)
+
+    def name(self, text: str) -> Node:
+        if text.upper() in ("TRUE", "FALSE"):
+            return Truth(text.upper() == "TRUE")
+        name = text.rpartition("!")[2]
+        return Name(name.casefold() if self.ignore_case else name)
+
+    def bracket(self, _: str) -> Node:
+        node = self.expression(0)
+        self.expect(")")
+        return node
+
+    def call(self, name: str) -> Node:
+        args: list[Node] = []
+        while not self.accept(")"):
+            if args and not self.accept(",", ";"):
+                raise FormulaError(f"{name} lacks a closing bracket")
+            empty = self.peek() in (("sign", ","), ("sign", ";"), ("sign", ")"))
+            args.append(Missing() if empty else self.expression(0))
+        function = function_name(name)
+        if function == "ANCHORARRAY" and len(args) == 1:  # what files write for C10#
+            return _spill(args[0])
+        return Call(function, tuple(args))
+
+    def constants(self, _: str) -> Node:
+        rows: list[tuple[Node, ...]] = []
+        row: list[Node] = []
+        while True:
+            item = self.operand()
+            if not isinstance(item, Number | Text | Truth | Signed):
+                raise FormulaError("an array constant holds something else than constants")
+            row.append(item)
+            if self.accept(","):
+                continue
+            rows.append(tuple(row))
+            row = []
+            if self.accept("}"):
+                break
+            self.expect(";")
+        if len({len(each) for each in rows}) != 1:
+            raise FormulaError("an array constant has rows of different lengths")
+        return Constants(tuple(rows))
+
+    def reference(self, text: str) -> Node:
+        if match := _CELL.fullmatch(text):
+            return Cell(None, *self.cell(match))
+        match = _REFERENCE.fullmatch(text)
+        if match is None or (match["again"] and match["again"] != match["sheet"]):
+            raise FormulaError(f"{text!r} is no reference")
+        sheet = self.sheet(match["sheet"])
+        if match["second"]:
+            return Area(sheet, *self.corner(match["first"]), *self.corner(match["second"]))
+        if cell := _CELL.fullmatch(match["first"]):
+            return Cell(sheet, *self.cell(cell))
+        raise FormulaError(f"{text!r} is no reference")
+
+    def sheet(self, text: str | None) -> str | None:
+        if text is None:
+            return None
+        name = text[1:-1].replace("''", "'") if text.startswith("'") else text
+        return name.casefold() if self.ignore_case else name
+
+    def corner(self, text: str) -> tuple[Axis | None, Axis | None]:
+        """Return the row and column of a corner; None is open, as in Google's ``B6:B``."""
+        if match := _CELL.fullmatch(text):
+            return self.cell(match)
+        if match := _COLUMN.fullmatch(text):
+            return None, self.along_columns(match[1], match[2])
+        if match := _ROW.fullmatch(text):
+            return self.along_rows(match[1], match[2]), None
+        raise FormulaError(f"{text!r} is no reference")
+
+    def cell(self, match: re.Match[str]) -> tuple[Axis, Axis]:
+        return self.along_rows(match[3], match[4]), self.along_columns(match[1], match[2])
+
+    def along_rows(self, dollar: str, digits: str) -> Axis:
+        row = int(digits)
+        if not 0 < row <= MAX_ROW:
+            raise FormulaError(f"row {digits} lies outside a sheet")
+        return Axis(True, row) if dollar else Axis(False, row - self.row)
+
+    def along_columns(self, dollar: str, letters: str) -> Axis:
+        column = column_number(letters)
+        if column > MAX_COLUMN:
+            raise FormulaError(f"column {letters} lies outside a sheet")
+        return Axis(True, column) if dollar else Axis(False, column - self.column)
+
+
+_PRIMARIES: dict[str, Callable[[_Parser, str], Node]] = {
+    "number": _Parser.number,
+    "cells": _Parser.reference,
+    "rows": _Parser.reference,
+    "call": _Parser.call,
+    "text": _Parser.text,
+    "error": _Parser.error,
+    "name": _Parser.name,
+    "(": _Parser.bracket,
+    "{": _Parser.constants,
+}
+
+
+def _chain(left: Node, links: tuple[Link, ...], binding: int) -> Chain:
+    """Join operands; ``(a+b)+c`` is one chain, as ``a+b+c`` is."""
+    if isinstance(left, Chain) and _BINDING[left.links[0].sign] == binding:
+        return Chain(left.first, left.links + links)
+    return Chain(left, links)
+
+
+def _spill(corner: Node) -> Spill:
+    if not isinstance(corner, Cell):
+        raise FormulaError("# stands behind something other than a cell")
+    return Spill(corner)
+
+
+def function_name(name: str) -> str:
+    """Return a function's own name: newer ones are stored with a prefix in the file."""
+    upper = name.upper()
+    for prefix in ("_XLFN.", "_XLWS.", "_XLUDF."):
+        upper = upper.removeprefix(prefix)
+    return upper
+
+
+def _tokens(text: str) -> list[_Token]:
+    tokens, at, end = [], 0, len(text.rstrip())
+    while at < end:
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise FormulaError(f"the formula cannot be read at {text[at : at + 20]!r}")
+        kind = match.lastgroup or ""
+        token = match[kind]
+        tokens.append((kind, _LOOKALIKES.get(token, token)))
+        at = match.end()
+    tokens.append(("end", ""))
+    return tokens
