@@ -38,7 +38,8 @@ from cellgrad_coursework.rehearsal.rehearse import (
     compare,
     rehearse,
 )
-from cellgrad_coursework.rehearsal.students import KINDS, Classroom, Work
+from cellgrad_coursework.rehearsal.students import KINDS, Classroom
+from cellgrad_coursework.rehearsal.work import Work
 from cellgrad_coursework.running.runner import Settings, grade_all
 from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.taking_in.intake import Intake
@@ -96,7 +97,7 @@ def of_kind(made, kind, seed=1):
     """Return a student at work who did what a kind does."""
     room = Classroom(made[1], made[0], seed)
     work = Work(room, room.handouts[0])
-    assert KINDS[kind](work) is not None
+    assert KINDS[kind](work)
     return work
 
 
@@ -256,7 +257,7 @@ def test_the_mistakes_that_are_made_are_the_catalogues_and_show(small):
     made = set()
     for kind in ("one mistake", "several mistakes", "mistakes everywhere", "early mistake"):
         work = Work(room, room.handouts[0])
-        assert KINDS[kind](work) is not None
+        assert KINDS[kind](work)
         for number, mistake in work.mistakes.items():
             made.add(mistake.entry)
             assert differs(there, there.cells[number], mistake.formula)
@@ -270,7 +271,7 @@ def test_the_entry_that_was_made_longest_ago_comes_first(small):
     made = []
     for _ in range(12):
         work = Work(room, room.handouts[0])
-        work.mistake()
+        work.make_some_mistake()
         made += [one.entry for one in work.mistakes.values()]
     assert len(set(made)) == len(made) == 12
 

@@ -6,37 +6,63 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping
-from xml.sax.saxutils import unescape
+from xml.sax.saxutils import escape, unescape
+
+from cellgrad_coursework.rehearsal.calculated import Content
 
 REFERENCE = re.compile(r"(?<![\w$.!'])(\$?)([A-Z]{1,3})(\$?)(\d+)(?![\w(.])")
 
+_BOOK = "xl/workbook.xml"
+_FROM = 4
+"""The row above which rows are inserted."""
 
-def parts_of(data: bytes) -> dict[str, bytes]:
-    """Return the parts of a workbook file by name."""
+
+def filled_in(
+    data: bytes,
+    contents: Mapping[tuple[str, str], Content],
+    texts: Mapping[tuple[str, str], str],
+    rows: int = 0,
+) -> bytes:
+    """Return a handout with contents in its cells, as a student would save it.
+
+    Args:
+        data: the handout.
+        contents: formulas, numbers or nothing, by sheet and address.
+        texts: texts, by sheet and address.
+        rows: so many rows are inserted near the top of the sheets with contents.
+    """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def zipped(parts: Mapping[str, bytes]) -> bytes:
-    """Return parts as a workbook file."""
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    inside: dict[str, dict[str, str]] = {}
+    for (sheet, address), text in texts.items():
+        inside.setdefault(sheet, {})[address] = f"<is><t>{escape(text)}</t></is>"
+    for (sheet, address), content in contents.items():
+        inside.setdefault(sheet, {})[address] = _inside(content)
+    # our own handouts number the parts of their sheets in order
+    names = re.findall(r'<sheet [^>]*?name="([^"]*)"', parts[_BOOK].decode())
+    moving = {sheet for sheet, _ in contents} if rows else set()
+    for number, sheet in enumerate(map(unescape, names), start=1):
+        part = f"xl/worksheets/sheet{number}.xml"
+        if sheet in inside:
+            parts[part] = _filled(parts[part].decode(), inside[sheet]).encode()
+        if sheet in moving:
+            parts[part] = _moved(parts[part].decode(), rows).encode()
+            parts[_BOOK] = _moved_names(parts[_BOOK].decode(), sheet, rows).encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, data in parts.items():
+        for name, part_data in parts.items():
             entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
-            archive.writestr(entry, data, zipfile.ZIP_DEFLATED, 1)
+            archive.writestr(entry, part_data, zipfile.ZIP_DEFLATED, 1)
     return buffer.getvalue()
 
 
-def sheet_of(data: bytes, sheet: str) -> tuple[str, str]:
-    """Return the name and the text of a sheet's part: our own handouts number them in order."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = re.findall(r'<sheet [^>]*?name="([^"]*)"', archive.read("xl/workbook.xml").decode())
-        place = [unescape(name) for name in names].index(sheet)
-        part = f"xl/worksheets/sheet{place + 1}.xml"
-        return part, archive.read(part).decode()
+def _inside(content: Content) -> str:
+    if content is None:
+        return ""
+    return f"<v>{content!r}</v>" if isinstance(content, float) else f"<f>{escape(content)}</f>"
 
 
-def filled(text: str, cells: Mapping[str, str]) -> str:
+def _filled(text: str, cells: Mapping[str, str]) -> str:
     """Return a sheet with other contents in some of its cells."""
 
     def cell(match: re.Match[str]) -> str:
@@ -52,35 +78,26 @@ def filled(text: str, cells: Mapping[str, str]) -> str:
     )
 
 
-_FROM = 4
-"""The row above which rows are inserted."""
-
-
-def moved(text: str, rows: int) -> str:
+def _moved(text: str, rows: int) -> str:
     """Return a sheet with rows inserted near its top, as a spreadsheet program would."""
-    text = re.sub(r"<conditionalFormatting.*?</conditionalFormatting>", "", text, flags=re.DOTALL)
-    text = re.sub(r"<dataValidations.*?</dataValidations>", "", text, flags=re.DOTALL)
+
+    def formula(match: re.Match[str]) -> str:
+        moved = REFERENCE.sub(lambda m: f"{m[1]}{m[2]}{m[3]}{_down(m[4], rows)}", match[2])
+        return match[1] + moved + match[3]
+
+    for element in ("conditionalFormatting", "dataValidations"):
+        text = re.sub(f"<{element}.*?</{element}>", "", text, flags=re.DOTALL)
     text = re.sub(r'<row r="(\d+)"', lambda m: f'<row r="{_down(m[1], rows)}"', text)
     text = re.sub(r'<c r="([A-Z]+)(\d+)"', lambda m: f'<c r="{m[1]}{_down(m[2], rows)}"', text)
-    text = re.sub(
-        r"(<f[^>]*>)([^<]*)(</f>)", lambda m: m[1] + _moved_formula(m[2], rows) + m[3], text
-    )
-    return re.sub(
-        r'(<mergeCell ref=")([^"]*)"', lambda m: f'{m[1]}{_moved_formula(m[2], rows)}"', text
-    )
+    text = re.sub(r"(<f[^>]*>)([^<]*)(</f>)", formula, text)
+    return re.sub(r'(<mergeCell ref=")([^"]*)(")', formula, text)
 
 
 def _down(row: str, rows: int) -> str:
     return str(int(row) + rows) if int(row) >= _FROM else row
 
 
-def _moved_formula(formula: str, rows: int) -> str:
-    return REFERENCE.sub(
-        lambda match: f"{match[1]}{match[2]}{match[3]}{_down(match[4], rows)}", formula
-    )
-
-
-def moved_names(text: str, sheet: str, rows: int) -> str:
+def _moved_names(text: str, sheet: str, rows: int) -> str:
     """Return the workbook's part with the defined names moved along."""
 
     def name(match: re.Match[str]) -> str:
