@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from itertools import product
 
-from openpyxl.worksheet.pagebreak import Break
-
 from cellgrad.case.quantities import FORWARD, Index, Key, node_name, person_label, quantities, table
 from cellgrad.case.selection import Parameter, checked_parameters
 from cellgrad.workbook import style
@@ -73,8 +71,7 @@ class CheckSheet:
 
     def _given(self, row: int, name: str, label: str, value: float) -> None:
         self.canvas.text(row, 1, label, "block")
-        self.canvas.number(row, 2, value)
-        self.canvas.sheet.cell(row, 2).number_format = "General"
+        self.canvas.number(row, 2, value, number_format="General")
         self.canvas.claim(
             "given", (name, None), label, self.canvas.area(row, 2, 1, 1), "", "", name
         )
@@ -239,11 +236,8 @@ class CheckSheet:
         last = self.pass_top + self.pass_count - 1
         area = f"A1:{column_letters(max(self.last_column, 8))}{last}"
         # too wide for one page: pages side by side, each row's name on all of them
-        self.canvas.print_on("landscape", area=area)
-        self.canvas.sheet.sheet_properties.pageSetUpPr.fitToPage = False
-        self.canvas.sheet.page_setup.scale = 64
-        self.canvas.sheet.page_setup.pageOrder = "overThenDown"
-        self.canvas.sheet.print_title_cols = "A:B"
-        self.canvas.sheet.row_breaks.append(Break(id=self.pass_head - 1))
+        page = self.canvas.print_on("landscape", area=area)
+        page.scale, page.order, page.title_columns = 64, "overThenDown", "A:B"
+        page.row_breaks.append(self.pass_head - 1)
         style.show_tiny_numbers(self.canvas.sheet, f"B{_FIRST}:G{last}", f"B{_FIRST}")
         style.show_tiny_numbers(self.canvas.sheet, "B4:B6", "B4")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openpyxl.styles import Alignment
+from typing import Any
 
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
@@ -33,16 +33,24 @@ class GuidePage:
     def paragraph(self, text: str) -> None:
         """Write text over both columns, in rows high enough for it."""
         self.canvas.text(self.row, 2, text, "wrapped")
-        self.canvas.sheet.merge_cells(
-            start_row=self.row, start_column=2, end_row=self.row, end_column=3
-        )
+        self.canvas.merge(self.row, 2, 3)
         self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE + 14)) + 3})
         self.row += 1
 
-    def pair(self, name: str, text: str, look: str = "term") -> None:
-        """Write a name and what it means."""
-        self.canvas.text(self.row, 2, name, look)
-        self.canvas.text(self.row, 3, text, "wrapped")
+    def pair(
+        self, name: str, text: str, look: str = "term", text_look: str = "wrapped", **own: Any
+    ) -> None:
+        """Write a name and what it means.
+
+        Args:
+            name: on the left.
+            text: on the right.
+            look: the style of the name.
+            text_look: the style of the text.
+            own: what the name has otherwise than its style.
+        """
+        self.canvas.text(self.row, 2, name, look, **own)
+        self.canvas.text(self.row, 3, text, text_look)
         self.canvas.heights({self.row: 14.5 * -(-len(text) // (_WIDE - 18)) + 2})
         self.row += 1
 
@@ -58,11 +66,7 @@ class GuidePage:
         """Write what the colours of the cells mean."""
         self.heading("Colours")
         for kind, (_, meaning) in style.KIND_COLOURS.items():
-            self.pair(kind, meaning, kind)
-            self.canvas.sheet.cell(self.row - 1, 3).style = "source"
-            self.canvas.sheet.cell(self.row - 1, 2).alignment = Alignment(
-                horizontal="left", indent=1
-            )
+            self.pair(kind, meaning, kind, "source", horizontal="left", indent=1)
 
     def keys(self) -> None:
         """Write how a spreadsheet program shows what a formula reads."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from itertools import product
 
-from openpyxl.worksheet.pagebreak import Break, ColBreak
-
 from cellgrad.case.equations import general_equation
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import (
@@ -267,9 +265,7 @@ class StepSheet:
         lay = self.layout
         area = f"A1:{column_letters(lay.last_column)}{lay.last_row}"
         small = max(self.s.nodes) <= ONE_PAGE_NODES
-        self.canvas.print_on("landscape", area=area, rows="1:3", tall=1 if small else 0)
+        page = self.canvas.print_on("landscape", area=area, rows="1:3", tall=1 if small else 0)
         if not small:
-            self.canvas.sheet.page_setup.fitToWidth = 3
-            self.canvas.sheet.col_breaks = ColBreak()
-            for column in (lay.backward_label - 1, lay.update_label - 1):
-                self.canvas.sheet.col_breaks.append(Break(id=column))
+            page.wide = 3
+            page.column_breaks = [lay.backward_label - 1, lay.update_label - 1]

@@ -57,8 +57,7 @@ class WalkthroughSheet:
             "subtitle",
         )
         put(3, _LABEL, "decimals asked for", "block")
-        self.canvas.number(3, _EQUATION, DECIMALS)
-        self.canvas.sheet.cell(3, _EQUATION).number_format = "0"
+        self.canvas.number(3, _EQUATION, DECIMALS, number_format="0")
         self.canvas.claim(
             "given",
             ("decimals", None),
@@ -103,8 +102,7 @@ class WalkthroughSheet:
 
     def _line(self, row: int, n: int, line: Line) -> None:
         put, quantity = self.canvas.text, line.quantity
-        self.canvas.number(row, _NUMBER, n + 1, "node")
-        self.canvas.sheet.cell(row, _NUMBER).number_format = "0"
+        self.canvas.number(row, _NUMBER, n + 1, "node", "0")
         put(row, _LABEL, person_label(self.s, quantity, line.index), "block")
         put(row, _EQUATION, quantity.equation)
         put(row, _GENERAL, general_equation(self.s, quantity), "working")

@@ -1,25 +1,20 @@
-"""The whole workbook of a case, as bytes, without stored values."""
+"""The whole workbook of a case: as plain data, and as a file without stored values."""
 
 from __future__ import annotations
-
-import io
-
-from openpyxl import Workbook
-from openpyxl.workbook.properties import CalcProperties
 
 from cellgrad.case.model import Case
 from cellgrad.workbook import check_sheet, guide_sheet, layout, style, walkthrough_sheet
 from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.container import finish
+from cellgrad.workbook.description import Book
 from cellgrad.workbook.diagram import network_drawing
 from cellgrad.workbook.map_writer import write_map
+from cellgrad.workbook.serialise import file_of
 from cellgrad.workbook.step_sheet import StepSheet
 from cellgrad.xlsx import map_sheet
-from cellgrad.xlsx.map_sheet import Claim
 
 
-def write_workbook(case: Case) -> bytes:
-    """Return the .xlsx file of a case's training step: formulas, no values yet.
+def describe_workbook(case: Case) -> Book:
+    """Return everything that the workbook of a case's training step holds.
 
     Args:
         case: a case that makes one update.
@@ -30,21 +25,23 @@ def write_workbook(case: Case) -> bytes:
     """
     structure = case.structure()
     place = layout.StepLayout(structure)
-    book = Workbook()
-    book.remove(book.active)
-    style.register(book)
-    claims: list[Claim] = []
+    book = Book(case.title, style.STYLES)
     names = ("Guide", layout.SHEET, walkthrough_sheet.SHEET, check_sheet.SHEET, map_sheet.SHEET)
-    canvases = {name: Canvas(book, name, claims) for name in names}
-    StepSheet(canvases[layout.SHEET], case, place).write()
-    walkthrough_sheet.WalkthroughSheet(canvases[walkthrough_sheet.SHEET], place).write()
-    check_sheet.CheckSheet(canvases[check_sheet.SHEET], place).write()
-    write_map(canvases[map_sheet.SHEET], case, structure, claims)
-    anchor = guide_sheet.write_guide(canvases["Guide"], case, place)
-    book.properties.title = case.title
-    book.properties.creator = "cellgrad"
-    book.calculation = CalcProperties(fullCalcOnLoad=True)
-    book.active = 0
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return finish(buffer.getvalue(), network_drawing(structure, anchor))
+    guide, step, walkthrough, check, own_map = (Canvas(book, name) for name in names)
+    StepSheet(step, case, place).write()
+    walkthrough_sheet.WalkthroughSheet(walkthrough, place).write()
+    check_sheet.CheckSheet(check, place).write()
+    write_map(own_map, case, structure, book.claims)
+    anchor = guide_sheet.write_guide(guide, case, place)
+    book.drawing = network_drawing(structure, anchor)
+    return book
+
+
+def write_workbook(case: Case) -> bytes:
+    """Return the .xlsx file of a case's training step: formulas, no values yet.
+
+    Raises:
+        CaseError: the case makes more than one update.
+        WorkbookError: the network is larger than a sheet holds.
+    """
+    return file_of(describe_workbook(case))

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from cellgrad.case.model import Sample
 from cellgrad.case.quantities import Index, Key, Quantity
-from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.description import Highlight
 from cellgrad.workbook.formulas import Formulas, added
 from cellgrad.xlsx.addresses import a1
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
@@ -201,11 +201,12 @@ class ClassificationSheet:
             text = self._total("correct")
         else:
             text = f"({self._total('sample_error')})/{self.n}"
-        self.canvas.formula(row, column + 2, f"={text}", "error" if name == "error" else "check")
-        if name == "accuracy":
-            self.canvas.sheet.cell(row, column + 2).number_format = "0.0%"
-        elif name == "right":
-            self.canvas.sheet.cell(row, column + 2).number_format = "0"
+        own = {"accuracy": "0.0%", "right": "0"}.get(name)
+        place, look = (row, column + 2), "error" if name == "error" else "check"
+        if own is None:
+            self.canvas.formula(*place, f"={text}", look)
+        else:
+            self.canvas.formula(*place, f"={text}", look, number_format=own)
         if after:
             self.canvas.text(row, column + 3, after, "source")
         cells = self.canvas.area(row, column + 2, 1, 1)
@@ -231,8 +232,7 @@ class ClassificationSheet:
                 self._column((name, None), (n,)) for name, n in (("is_target", t), ("is_called", p))
             )
             text = f"=SUMPRODUCT({one},{other})"
-            self.canvas.formula(top + 1 + t, left + p, text, "check")
-            self.canvas.sheet.cell(top + 1 + t, left + p).number_format = "0"
+            self.canvas.formula(top + 1 + t, left + p, text, "check", number_format="0")
         quantity = self.quantities["confusion", None]
         cells = self.canvas.area(top + 1, left, classes, classes)
         self.canvas.claim("step", quantity.key, quantity.label, cells, "r, c", "",
@@ -267,6 +267,14 @@ class ClassificationSheet:
                 _, left, right = self.rows.groups[name, None]
                 for row in range(self.rows.first_row, self.rows.first_row + self.n):
                     for column in range(left, right + 1):
-                        self.canvas.sheet.cell(row, column).number_format = "0"
+                        self.canvas.sheet.cells[row, column].own = {"number_format": "0"}
         cells = self.rows.cells(("correct", None))
-        style.colour_wrong(self.canvas.sheet, cells.address, a1(cells.top, cells.left))
+        self.canvas.sheet.highlights.append(
+            Highlight(
+                cells.address,
+                f"{a1(cells.top, cells.left)}=0",
+                color="C0392B",
+                bold=True,
+                fill="F4B8AE",
+            )
+        )

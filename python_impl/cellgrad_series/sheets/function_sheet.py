@@ -20,8 +20,7 @@ def write_function(canvas: Canvas, part: Part, title: str) -> Rows:
     canvas.heights({1: 24, 2: 17, _FIRST - 2: 36})
     epsilon, *columns = shape.quantities()
     canvas.text(4, 1, epsilon.label, "block")
-    canvas.number(4, 3, part.constants["epsilon"])
-    canvas.sheet.cell(4, 3).number_format = "General"
+    canvas.number(4, 3, part.constants["epsilon"], number_format="General")
     canvas.claim(
         "given", epsilon.key, epsilon.label, canvas.area(4, 3, 1, 1), "", "", epsilon.defined_name
     )

@@ -102,9 +102,7 @@ class Rows:
         if equation:
             put(row + 1, start, equation, "equation wrapped")
         if len(rest) > 1:
-            self.canvas.sheet.merge_cells(
-                start_row=row + 1, end_row=row + 1, start_column=start, end_column=self.last_column
-            )
+            self.canvas.merge(row + 1, start, self.last_column)
         for n, index in enumerate(rest):
             put(row + 2, start + n, self._name(quantity, index), "node")
         longest = max(len(quantity.label) + 1, min(len(equation) // 3 + 4, 16))

@@ -85,12 +85,8 @@ class RunSheet:
             self._row(update)
         self._claims()
         self.canvas.sheet.freeze_panes = f"B{FIRST_ROW}"
-        self.canvas.print_on("landscape", rows=f"{LABEL_ROW}:{START_ROW}")
-        self.canvas.sheet.page_setup.fitToHeight = 0
-        self.canvas.sheet.page_setup.fitToWidth = 0
-        self.canvas.sheet.sheet_properties.pageSetUpPr.fitToPage = False
-        self.canvas.sheet.page_setup.scale = 55
-        self.canvas.sheet.print_title_cols = "A:A"
+        page = self.canvas.print_on("landscape", rows=f"{LABEL_ROW}:{START_ROW}")
+        page.wide, page.scale, page.title_columns = 0, 55, "A:A"
 
     # givens
 
@@ -112,8 +108,7 @@ class RunSheet:
                 continue
             self.canvas.text(_CONSTANT_ROW, next(columns), quantity.label, "term right")
             column = next(columns)
-            self.canvas.number(_CONSTANT_ROW, column, value)
-            self.canvas.sheet.cell(_CONSTANT_ROW, column).number_format = "General"
+            self.canvas.number(_CONSTANT_ROW, column, value, number_format="General")
             cells = self.canvas.area(_CONSTANT_ROW, column, 1, 1)
             self.canvas.claim(
                 "given", (name, None), quantity.label, cells, "", "", quantity.defined_name

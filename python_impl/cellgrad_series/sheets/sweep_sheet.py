@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key
-from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.description import Highlight
 from cellgrad.workbook.formulas import Formulas
 from cellgrad.xlsx.addresses import a1
 from cellgrad_series.parts.sweep import SweepShape
@@ -115,7 +115,8 @@ class SweepSheet:
         cells = self.canvas.area(self.surface_top + 1, 5, *self.shape.counts)
         self.canvas.claim("step", quantity.key, quantity.label, cells, "r, c", "",
                           quantity.defined_name)  # fmt: skip
-        style.show_heights(self.canvas.sheet, cells.address)
+        heights = ("8CC79A", "FFF3C4", "E59A8C")  # low green, high red, like a map
+        self.canvas.sheet.highlights.append(Highlight(cells.address, scale=heights))
 
     def _row(self, row: int) -> None:
         values = self._values(row)

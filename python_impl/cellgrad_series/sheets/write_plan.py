@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
-
-from openpyxl import Workbook
-from openpyxl.workbook.properties import CalcProperties
 
 from cellgrad.case.facts import Facts, structure_facts
 from cellgrad.case.quantities import Index, Key
 from cellgrad.case.structure import Structure
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.container import finish
+from cellgrad.workbook.description import Book
 from cellgrad.workbook.diagram import network_drawing
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.workbook.map_writer import write_map_of_parts
+from cellgrad.workbook.serialise import file_of
 from cellgrad.workbook.step_sheet import StepSheet
 from cellgrad.xlsx import map_sheet
 from cellgrad.xlsx.addresses import Range, quoted
-from cellgrad.xlsx.map_sheet import Claim
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.parts.run import EVALUATED, RunShape
 from cellgrad_series.parts.sweep import SweepShape
@@ -31,6 +27,7 @@ from cellgrad_series.sheets.charts import write_charts
 from cellgrad_series.sheets.classification_sheet import ClassificationSheet
 from cellgrad_series.sheets.comparison_sheet import write_comparison
 from cellgrad_series.sheets.data_sheet import write_samples
+from cellgrad_series.sheets.draw_chart import draw
 from cellgrad_series.sheets.function_sheet import write_function
 from cellgrad_series.sheets.plan_guide import write_plan_guide
 from cellgrad_series.sheets.rows import Rows
@@ -45,16 +42,22 @@ def write_plan(plan: Plan) -> bytes:
     Raises:
         WorkbookError: a part is larger than a sheet holds.
     """
-    return _Writer(plan).write()
+    return file_of(describe_plan(plan), draw)
+
+
+def describe_plan(plan: Plan) -> Book:
+    """Return everything that the workbook of a plan holds.
+
+    Raises:
+        WorkbookError: a part is larger than a sheet holds.
+    """
+    return _Writer(plan).describe()
 
 
 class _Writer:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.book = Workbook()
-        self.book.remove(self.book.active)
-        style.register(self.book)
-        self.claims: list[Claim] = []
+        self.book = Book(plan.title, style.STYLES)
         self.facts: dict[str, Facts] = {}
         self.rows: dict[str, Rows] = {}
         self.runs: dict[str, RunSheet] = {}
@@ -62,36 +65,27 @@ class _Writer:
         self.classifications: dict[str, ClassificationSheet] = {}
         self.steps: dict[str, StepLayout] = {}
 
-    def write(self) -> bytes:
-        guide = Canvas(self.book, "Guide", self.claims)
+    def describe(self) -> Book:
+        guide = Canvas(self.book, "Guide")
         for part in self.plan.parts:
             make: Callable[[Part], None] = getattr(self, f"_{part.kind}")
             make(part)
             self.facts[part.name] = _facts(part)
         if self.plan.charts:
-            canvas = Canvas(self.book, CHARTS, self.claims)
+            canvas = Canvas(self.book, CHARTS)
             write_charts(canvas, self.plan.charts, self._located, self.plan.title)
-        chart_order = self.book.sheetnames
+            # pictures first: they say what the sheets are about
+            self.book.sheets.insert(1, self.book.sheets.pop())
         pictured = _pictured(self.plan)
-        write_map_of_parts(
-            Canvas(self.book, map_sheet.SHEET, self.claims), self.plan.id, self.facts, self.claims
-        )
+        own_map = Canvas(self.book, map_sheet.SHEET)
+        write_map_of_parts(own_map, self.plan.id, self.facts, self.book.claims)
         anchor = write_plan_guide(guide, self.plan, pictured)
-        if CHARTS in chart_order:  # pictures first: they say what the sheets are about
-            self.book.move_sheet(CHARTS, 1 - chart_order.index(CHARTS))
-        self.book.properties.title = self.plan.title
-        self.book.properties.creator = "cellgrad"
-        self.book.calculation = CalcProperties(fullCalcOnLoad=True)
-        self.book.active = 0
-        buffer = io.BytesIO()
-        self.book.save(buffer)
-        drawing = None
         if pictured is not None and anchor is not None:
-            drawing = network_drawing(pictured, anchor)
-        return finish(buffer.getvalue(), drawing)
+            self.book.drawing = network_drawing(pictured, anchor)
+        return self.book
 
     def _canvas(self, sheet: str, part: Part) -> Canvas:
-        return Canvas(self.book, sheet, self.claims, part.name)
+        return Canvas(self.book, sheet, part.name)
 
     def _title(self, part: Part) -> str:
         return f"{self.plan.title}:  {part.name}" if len(self.plan.parts) > 1 else self.plan.title
@@ -207,7 +201,7 @@ class _Writer:
         """Return the cells of what a chart refers to."""
         part = self.plan.part(reference.part)
         key, index = charted(part, reference)
-        for claim in self.claims:
+        for claim in self.book.claims:
             whole = claim.part == part.name and claim.key == key
             if whole and reference.quantity in ("surface", "boundary_x", "boundary_y"):
                 return claim.cells
