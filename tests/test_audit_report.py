@@ -30,6 +30,8 @@ from cellgrad.bounds.running import Running
 from cellgrad.case.model import Case, Network, Sample
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.description import Book
+from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.values import CellError
 from cellgrad_audit.answer import Answer, Numbers, Slot
@@ -461,25 +463,23 @@ class Packed:
     """Many computations of one case in one workbook, each on a sheet of its own."""
 
     def __init__(self, case, programs):
-        self.book = openpyxl.Workbook()
-        self.book.remove(self.book.active)
-        style.register(self.book)
+        self.book = Book("Packed", style.STYLES)
         self.places, self.lives = Places(), []
         givens = Givens(case)
-        LiveSheet(Canvas(self.book, "Givens", []), case, self.places).givens(givens.blocks)
+        LiveSheet(Canvas(self.book, "Givens"), case, self.places).givens(givens.blocks)
         for n, program in enumerate(programs):
             live = Live(program, givens)
-            LiveSheet(Canvas(self.book, f"S{n}", []), case, self.places).computation(live)
+            LiveSheet(Canvas(self.book, f"S{n}"), case, self.places).computation(live)
             self.lives.append(live)
 
     def values(self, engine, path):
-        self.book.save(path)
+        path.write_bytes(file_of(self.book))
         found = {}
         with engine.open(path) as opened:
-            for sheet in self.book.sheetnames:
-                size = self.book[sheet]
-                (block,) = opened.read([Range(sheet, 1, 1, size.max_row, size.max_column)])
-                found[sheet] = block
+            for sheet in self.book.sheets:
+                rows, columns = (max(place[axis] for place in sheet.cells) for axis in (0, 1))
+                (block,) = opened.read([Range(sheet.title, 1, 1, rows, columns)])
+                found[sheet.title] = block
         return {
             cell: found[sheet][row - 1][column - 1]
             for cell, (sheet, row, column) in self.places.of.items()

@@ -24,6 +24,7 @@ from cellgrad.verify.described import describe
 from cellgrad.verify.verifier import Verifier
 from cellgrad.workbook import write_workbook
 from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.description import Book
 from cellgrad.xlsx.book import read_book
 from test_mlp import cases
 
@@ -285,6 +286,6 @@ def test_a_pre_activation_near_700_is_refused():
 @settings(max_examples=30, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False, width=64))
 def test_a_number_is_written_with_every_bit(value):
-    canvas = Canvas(openpyxl.Workbook(), "Numbers", [])
+    canvas = Canvas(Book("Numbers", {}), "Numbers")
     canvas.number(1, 1, value, "Normal")
-    assert float(canvas.sheet.cell(1, 1).value) == value
+    assert float(canvas.sheet.cells[1, 1].content) == value

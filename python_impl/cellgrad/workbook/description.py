@@ -67,6 +67,7 @@ class Highlight:
         bold: whether the text is bold then.
         fill: behind it then.
         scale: three colours, from the least number to the largest, instead of a condition.
+        stop: whether later ones do not count while this one holds.
     """
 
     cells: str
@@ -76,6 +77,7 @@ class Highlight:
     bold: bool = False
     fill: str = ""
     scale: tuple[str, str, str] | None = None
+    stop: bool = False
 
 
 @dataclass(slots=True)
@@ -110,9 +112,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart that a spreadsheet program draws from cells."""
+    """A chart that a spreadsheet program draws from cells: a ``line``, ``bar`` or ``scatter``."""
 
-    kind: Literal["line", "bar", "scatter"]
+    kind: str
     cell: str
     title: str
     x_title: str

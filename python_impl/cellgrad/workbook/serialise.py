@@ -112,7 +112,7 @@ def _named_style(name: str, style: Style) -> NamedStyle:
     )
 
 
-_PARTS = {
+_PARTS: dict[str, tuple[tuple[str, ...], Callable[[Style], Any]]] = {
     "number_format": (("number_format",), lambda style: style.number_format),
     "alignment": (("horizontal", "vertical", "indent", "wrap"), _alignment),
     "border": (("line",), _border),
@@ -180,7 +180,9 @@ def _rule(highlight: Highlight) -> Rule:
     if highlight.color:
         font = Font(color=highlight.color, bold=highlight.bold or None)
     fill = PatternFill("solid", bgColor=highlight.fill) if highlight.fill else None
-    rule = FormulaRule(formula=[highlight.condition], font=font, fill=fill)
+    rule = FormulaRule(
+        formula=[highlight.condition], font=font, fill=fill, stopIfTrue=highlight.stop or None
+    )
     if highlight.number_format:
         number = 170 if highlight.number_format == TINY else 171
         rule.dxf = DifferentialStyle(
@@ -204,7 +206,8 @@ def _print(made: Worksheet, page: Page) -> None:
     made.oddFooter.right.text = "&P / &N"
     if page.header is not None:
         margins.header = 0.25
-        made.oddHeader.left.text, made.oddHeader.right.text = page.header
+        left, right = page.header
+        made.oddHeader.left.text, made.oddHeader.right.text = left or None, right or None
     if page.area:
         made.print_area = page.area
     if page.title_rows:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cellgrad.workbook.description import INK as INK
+from dataclasses import replace
+
 from cellgrad.workbook.description import Highlight, Sheet, Style
 
 FONT = "Calibri"
@@ -25,9 +26,11 @@ LABEL_WIDTH, VALUE_WIDTH = 17.5, 9.7
 def _kinds() -> dict[str, Style]:
     styles = {}
     for kind, (fill, _) in KIND_COLOURS.items():
-        box = {"fill": fill, "line": ("thin", RULE)}
-        styles[kind] = Style(**box, number_format=NUMBER, horizontal="right")
-        styles[f"legend {kind}"] = Style(9, **box, horizontal="left", indent=1)
+        number = Style(fill=fill, line=("thin", RULE), number_format=NUMBER, horizontal="right")
+        styles[kind] = number
+        styles[f"legend {kind}"] = replace(
+            number, size=9, number_format="General", horizontal="left", indent=1
+        )
     return styles
 
 

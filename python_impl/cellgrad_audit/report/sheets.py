@@ -6,9 +6,6 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import cast
 
-from openpyxl.styles import Border, Font, Side
-from openpyxl.worksheet.pagebreak import Break
-
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import FORWARD
 from cellgrad.workbook import style
@@ -68,6 +65,7 @@ class LiveSheet:
     ) -> None:
         self.canvas, self.case, self.places, self.marked = canvas, case, places, marked
         self.row = _FIRST_ROW
+        self.breaks: list[int] = []
         self.waiting: list[tuple[LiveCell, int, int, str]] = []
 
     def head(self, title: str, caption: str) -> None:
@@ -96,7 +94,7 @@ class LiveSheet:
         blocks = sorted(live.blocks, key=lambda block: block.update or 10**9)
         for update, group in groupby(blocks, key=lambda block: block.update):
             if self.row > _FIRST_ROW:
-                self.canvas.sheet.row_breaks.append(Break(id=self.row - 1))
+                self.breaks.append(self.row - 1)
             own = list(group)
             self._update_title(live, update)
             for start, name in zip(starts, _PANELS, strict=True):
@@ -177,12 +175,8 @@ class LiveSheet:
         if cell.formula is None:
             return
         text = written(cell.formula, lambda other: self.places.seen_from(self.canvas.title, other))
-        self.canvas.formula(row, column, f"={text}", look)
-        if cell in self.marked:
-            styled = self.canvas.sheet.cell(row, column)
-            line = Side(style="medium", color=_RED)
-            styled.border = Border(left=line, right=line, top=line, bottom=line)
-            styled.font = Font(name=style.FONT, size=10, bold=True, color=_RED)
+        own = {"line": ("medium", _RED), "bold": True, "color": _RED} if cell in self.marked else {}
+        self.canvas.formula(row, column, f"={text}", look, **own)
 
     def _tiny(self, block: Block, row: int, column: int, rows: int, columns: int) -> None:
         if block.update != GIVEN:
@@ -192,7 +186,7 @@ class LiveSheet:
     def _finish(self, tall: int, orientation: str) -> None:
         for waiting in self.waiting:
             self._write(*waiting)
-        self.canvas.print_on(orientation, tall=tall)
+        self.canvas.print_on(orientation, tall=tall).row_breaks = self.breaks
         self.canvas.sheet.freeze_panes = f"A{_FIRST_ROW}"
 
 

@@ -6,27 +6,22 @@ same givens; the sheet ``Audit`` compares them with the numbers that the target 
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from openpyxl import Workbook
-from openpyxl.formatting.rule import FormulaRule
-from openpyxl.styles import Font, PatternFill
-from openpyxl.workbook.properties import CalcProperties
 
 from cellgrad.case.model import Case
 from cellgrad.engines.formualizer import store_values
 from cellgrad.errors import printable
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.container import finish
+from cellgrad.workbook.description import Book, Highlight
 from cellgrad.workbook.diagram import network_drawing
 from cellgrad.workbook.guide_page import GuidePage
+from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import a1
-from cellgrad.xlsx.map_sheet import Claim
 from cellgrad_audit.answer import Answer, Slot, Vector
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.hypothesis import Hypothesis
@@ -106,10 +101,8 @@ class _Row:
 class _Writer:
     def __init__(self, audit: Audit) -> None:
         self.audit = audit
-        self.book = Workbook()
-        self.book.remove(self.book.active)
-        style.register(self.book)
-        self.claims: list[Claim] = []
+        title = f"Audit of {printable(audit.target)}"[:200]
+        self.book = Book(title, style.STYLES)
         self.probed = telling(audit)
         self.diagnosis = None if self.probed is None else explanation(audit, self.probed)
         self.pair: Pair | None = None
@@ -125,34 +118,28 @@ class _Writer:
                 self.why_not = str(error)
 
     def write(self) -> bytes:
-        guide = Canvas(self.book, "Guide", self.claims)
-        sheet = Canvas(self.book, AUDIT, self.claims) if self.probed is not None else None
+        guide = Canvas(self.book, "Guide")
+        sheet = Canvas(self.book, AUDIT) if self.probed is not None else None
         places = Places()
         if self.pair is not None and self.probed is not None:
             self._live(self.pair, self.probed.case, places)
         if sheet is not None and self.probed is not None:
             _AuditSheet(sheet, self.audit, self.probed, self.diagnosis, self.pair, places).write()
-        drawing = self._guide(guide)
-        self.book.properties.title = f"Audit of {printable(self.audit.target)}"[:200]
-        self.book.properties.creator = "cellgrad"
-        self.book.calculation = CalcProperties(fullCalcOnLoad=True)
-        self.book.active = 0
-        buffer = io.BytesIO()
-        self.book.save(buffer)
-        return finish(buffer.getvalue(), drawing)
+        self.book.drawing = self._guide(guide)
+        return file_of(self.book)
 
     def _live(self, pair: Pair, case: Case, places: Places) -> None:
         title = _cut(printable(case.title), 70)
         computations = [live for live in (pair.right, pair.wrong) if live is not None]
-        canvas = Canvas(self.book, GIVENS, self.claims)
+        canvas = Canvas(self.book, GIVENS)
         sheet = LiveSheet(canvas, case, places)
         sheet.head(f"Givens: {title}", "Change a yellow number: Right and Mistaken both follow.")
         sheet.givens(pair.givens.used(computations))
-        sheet = LiveSheet(Canvas(self.book, RIGHT, self.claims), case, places)
+        sheet = LiveSheet(Canvas(self.book, RIGHT), case, places)
         sheet.head(f"Right: {title}", "The computation as the derivation has it.")
         sheet.computation(pair.right)
         if pair.wrong is not None and self.diagnosis is not None:
-            canvas = Canvas(self.book, MISTAKEN, self.claims)
+            canvas = Canvas(self.book, MISTAKEN)
             sheet = LiveSheet(canvas, case, places, pair.parted)
             sheet.head(
                 f"Mistaken: {bug(self.diagnosis)}",
@@ -394,13 +381,11 @@ class _AuditSheet:
         canvas.widths(widths)
         numbers = [3, 4, *([9] if self.mistaken else [])]
         gaps = [5, 6, *([10, 11] if self.mistaken else [])]
+        shapes = dict.fromkeys(numbers, _LONG) | dict.fromkeys(gaps, _SMALL)
         for row in range(first, last + 1):
-            for column in numbers:
-                if sheet.cell(row, column).value is not None:
-                    sheet.cell(row, column).number_format = _LONG
-            for column in gaps:
-                if sheet.cell(row, column).value is not None:
-                    sheet.cell(row, column).number_format = _SMALL
+            for column, shape in shapes.items():
+                if (row, column) in sheet.cells:
+                    sheet.cells[row, column].own = {"number_format": shape}
         for column in numbers:
             cells = canvas.area(first, column, last - first + 1, 1).address
             style.show_tiny_numbers(sheet, cells, a1(first, column))
@@ -408,12 +393,10 @@ class _AuditSheet:
         for column in marks:
             cells = canvas.area(first, column, last - first + 1, 1).address
             style.colour_marks(sheet, cells, a1(first, column))
-        wrong = FormulaRule(
-            formula=[f'$G{first}="✗"'],
-            font=Font(color=_RED, bold=True),
-            fill=PatternFill("solid", bgColor=_PALE_RED),
+        wrong = f'$G{first}="✗"'
+        sheet.highlights.append(
+            Highlight(f"D{first}:E{last}", wrong, color=_RED, bold=True, fill=_PALE_RED)
         )
-        sheet.conditional_formatting.add(f"D{first}:E{last}", wrong)
         sheet.freeze_panes = f"B{first}"
         canvas.print_on("landscape", rows=f"{_HEAD_ROW - 1}:{_HEAD_ROW}")
 
@@ -438,8 +421,8 @@ def _at(bounds: dict[Slot, Vector], cell: Cell) -> float | None:
 
 def _number_in(canvas: Canvas, row: int, column: int) -> float:
     """Return the number that was typed into a cell; NaN for a text."""
-    cell = canvas.sheet.cell(row, column)
-    return float(cell.value) if cell.data_type == "n" and cell.value is not None else math.nan
+    cell = canvas.sheet.cells.get((row, column))
+    return float(cell.content) if cell is not None and cell.kind == "number" else math.nan
 
 
 def _cut(text: str, most: int) -> str:

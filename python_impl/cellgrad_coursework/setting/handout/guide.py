@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from openpyxl.workbook.defined_name import DefinedName
-
 from cellgrad.case.equations import general_equation
 from cellgrad.case.quantities import quantities
 from cellgrad.workbook import style
@@ -92,7 +90,7 @@ def own_workbook(student: Student, token: str) -> Who:
 def name_last(page: GuidePage, name: str) -> str:
     """Give the text of the last pair a defined name; return its cell as formulas refer to it."""
     reference = f"{page.canvas.title}!{a1(page.row - 1, 3, absolute=True)}"
-    page.canvas.book.defined_names[name] = DefinedName(name, attr_text=reference)
+    page.canvas.book.names[name] = reference
     return reference
 
 
@@ -189,10 +187,8 @@ def _colours(page: GuidePage, assignment: Assignment) -> None:
     shown = {kind: words for kind, (_, words) in style.KIND_COLOURS.items() if kind in used}
     shown["given"] = GIVEN_MEANING
     for kind, meaning in shown.items():
-        page.pair(kind, meaning, f"legend {kind}")
-        page.canvas.sheet.cell(page.row - 1, 3).style = "source"
+        page.pair(kind, meaning, f"legend {kind}", "source")
     takes = {TYPED if blank.takes == VALUE else BLANK for blank in assignment.blanks}
     for look in (BLANK, TYPED):
         if look in takes:
-            page.pair("blank", BLANK_MEANING[look], f"legend {look}")
-            page.canvas.sheet.cell(page.row - 1, 3).style = "source"
+            page.pair("blank", BLANK_MEANING[look], f"legend {look}", "source")

@@ -5,13 +5,10 @@ Every number that a formula reads stands in a cell, so that a person can follow 
 
 from __future__ import annotations
 
-from openpyxl import Workbook
-from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
-from openpyxl.workbook.defined_name import DefinedName
-
 from cellgrad.case.quantities import person_label, table
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.description import Style
 from cellgrad.xlsx.addresses import a1, column_letters
 from cellgrad_coursework.derivation import (
     MODULUS,
@@ -37,21 +34,13 @@ _SHIFTS = 16
 _EMPTY = '""'
 
 
-def register(book: Workbook) -> None:
-    """Add the styles of whole numbers and of an id's signs."""
-    thin = Side(style="thin", color=style.RULE)
-    for name, horizontal, shape in ((WHOLE, "right", "0"), (CHARACTER, "center", "@")):
-        book.add_named_style(
-            NamedStyle(
-                name=name,
-                font=Font(name=style.FONT, size=10, color=style.INK),
-                fill=PatternFill("solid", fgColor="F7F8FA"),
-                border=Border(left=thin, right=thin, top=thin, bottom=thin),
-                number_format=shape,
-                alignment=Alignment(horizontal=horizontal, vertical="center"),
-                protection=Protection(locked=True),
-            )
-        )
+STYLES = {
+    name: Style(
+        fill="F7F8FA", line=("thin", style.RULE), number_format=shape, horizontal=horizontal
+    )
+    for name, horizontal, shape in ((WHOLE, "right", "0"), (CHARACTER, "center", "@"))
+}
+"""The styles of whole numbers and of an id's signs."""
 
 
 class NumbersSheet:
@@ -141,9 +130,7 @@ class NumbersSheet:
             "wrapped",
         )
         for row in (3, 4):
-            self.canvas.sheet.merge_cells(
-                start_row=row, start_column=1, end_row=row, end_column=_GIVEN
-            )
+            self.canvas.merge(row, 1, _GIVEN)
         self.canvas.heights({1: 24, 2: 17, 3: 31, 4: 31})
         put(_ROW_OF_SIGNS, 1, "signs", "block")
         both = SIGNS + SIGNS.lower()
@@ -157,7 +144,7 @@ class NumbersSheet:
         put(row, 1, "id", "block")
         self._id = self._formula(row, 2, f'SUBSTITUTE(TRIM({self.typed})," ","")', CHARACTER)
         reference = f"{NUMBERS}!{self._id}"
-        self.canvas.book.defined_names[ANCHOR] = DefinedName(ANCHOR, attr_text=reference)
+        self.canvas.book.names[ANCHOR] = reference
         numbers = []
         for label, number in (
             ("divisor", MODULUS),

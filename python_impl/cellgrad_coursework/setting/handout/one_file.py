@@ -9,17 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from openpyxl import Workbook
-from openpyxl.formatting.rule import FormulaRule
-from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
-
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.engines.formualizer import store_values
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.description import Highlight, Style
 from cellgrad.workbook.diagram import network_drawing
 from cellgrad.workbook.guide_page import GuidePage
 from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.serialise import file_of
 from cellgrad.workbook.step_sheet import kind_of
 from cellgrad.xlsx.addresses import a1
 from cellgrad_coursework.derivation import Constants, Derivation
@@ -38,8 +36,6 @@ from cellgrad_coursework.setting.handout.workbook import (
     SCRATCH,
     STEP,
     book_of,
-    protect,
-    saved,
     write_scratch,
 )
 
@@ -73,8 +69,7 @@ def one_file(
         place: where everything stands on Step.
     """
     book, canvases = book_of(assignment, (GUIDE, STEP, NUMBERS, SCRATCH))
-    _register(book)
-    numbers.register(book)
+    book.styles |= _STYLES
     who = _Who()
     anchor, _ = write_guide(canvases[GUIDE], assignment, who.write, place)
     sheet = NumbersSheet(canvases[NUMBERS], plan, constants, who.typed)
@@ -86,9 +81,9 @@ def one_file(
         step.say_what_is_filled(assignment.policy.feedback)
     write_scratch(canvases[SCRATCH])
     for name in (GUIDE, STEP, NUMBERS):
-        protect(canvases[name].sheet)
-    drawing = network_drawing(assignment.structure, anchor)
-    data = store_values(without_triangles(saved(book, assignment.title, drawing)))
+        canvases[name].sheet.protected = True
+    book.drawing = network_drawing(assignment.structure, anchor)
+    data = store_values(without_triangles(file_of(book)))
     cells = given_cells(assignment, place)
     number_of = {(cell.quantity, cell.layer, cell.index): n for n, cell in enumerate(cells)}
     derivation = Derivation(
@@ -107,20 +102,20 @@ def one_file(
     return OneFile(data, derivation, {NUMBERS: corner})
 
 
-def _register(book: Workbook) -> None:
-    """Add the style of the cell that the id is typed into: a text, so that zeros stay."""
-    side = Side(style="medium", color=EDGE)
-    book.add_named_style(
-        NamedStyle(
-            name=STUDENT_ID,
-            font=Font(name=style.FONT, size=12, bold=True, color=style.INK),
-            fill=PatternFill("solid", fgColor=EMPTY),
-            border=Border(left=side, right=side, top=side, bottom=side),
-            number_format="@",
-            alignment=Alignment(horizontal="left", vertical="center", indent=1),
-            protection=Protection(locked=False),
-        )
-    )
+_STYLES = {
+    STUDENT_ID: Style(
+        12,
+        bold=True,
+        fill=EMPTY,
+        line=("medium", EDGE),
+        number_format="@",
+        horizontal="left",
+        indent=1,
+        locked=False,
+    ),
+    **numbers.STYLES,
+}
+"""The cell that the id is typed into is a text, so that zeros stay."""
 
 
 class _Who:
@@ -137,10 +132,8 @@ class _Who:
     def write(self, page: GuidePage, assignment: Assignment) -> None:
         """Write it."""
         page.heading("Whose workbook this is")
-        page.pair("Your student id", " ")
-        cell = page.canvas.sheet.cell(page.row - 1, 3)
-        cell.value, cell.style = None, STUDENT_ID
-        page.canvas.sheet.cell(page.row - 1, 2).alignment = Alignment(vertical="center")
+        page.pair("Your student id", "", vertical="center")
+        page.canvas.blank(page.row - 1, 3, STUDENT_ID)
         page.canvas.heights({page.row - 1: 24})
         self.typed = name_last(page, ID_NAME)
         page.pair("Numbers", " ")
@@ -214,12 +207,7 @@ class OneFileStep(HandoutStep):
         """Show nothing where there are no numbers to calculate with yet."""
         area = self.layout.places[key].cells
         first = a1(area.top, area.left)
-        self.canvas.sheet.conditional_formatting.add(
-            area.address,
-            FormulaRule(
-                formula=[f'AND({self._any}="",ISERROR({first}))'],
-                font=Font(color=colour),
-                fill=PatternFill("solid", bgColor=colour),
-                stopIfTrue=True,
-            ),
+        condition = f'AND({self._any}="",ISERROR({first}))'
+        self.canvas.sheet.highlights.append(
+            Highlight(area.address, condition, color=colour, fill=colour, stop=True)
         )

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import product
 
-from openpyxl import Workbook
-from openpyxl.formatting.rule import FormulaRule
-from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
-
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.structure import Structure
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.description import Highlight, Style
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.workbook.step_sheet import StepSheet, kind_of
 from cellgrad.xlsx.addresses import a1, column_letters
@@ -42,30 +39,19 @@ GIVEN_MEANING = "your own numbers: leave them as they are"
 BLANK_MEANING = {BLANK: "to be filled in with a formula", TYPED: "to be filled in with a number"}
 
 
-def register(book: Workbook) -> None:
-    """Add the styles of what is to be filled in: unlocked, framed."""
+def _styles() -> dict[str, Style]:
+    styles = {}
     for name, line in ((BLANK, "medium"), (TYPED, "mediumDashed")):
-        side = Side(style=line, color=EDGE)
-        book.add_named_style(
-            NamedStyle(
-                name=name,
-                font=Font(name=style.FONT, size=10, color=style.INK),
-                fill=PatternFill("solid", fgColor=EMPTY),
-                border=Border(left=side, right=side, top=side, bottom=side),
-                number_format=NUMBER,
-                alignment=Alignment(horizontal="right", vertical="center"),
-                protection=Protection(locked=False),
-            )
+        frame: tuple[str, str] = (line, EDGE)
+        styles[name] = Style(
+            fill=EMPTY, line=frame, number_format=NUMBER, horizontal="right", locked=False
         )
-        book.add_named_style(
-            NamedStyle(
-                name=f"legend {name}",
-                font=Font(name=style.FONT, size=9, color=style.INK),
-                fill=PatternFill("solid", fgColor=EMPTY),
-                border=Border(left=side, right=side, top=side, bottom=side),
-                alignment=Alignment(horizontal="left", vertical="center", indent=1),
-            )
-        )
+        styles[f"legend {name}"] = Style(9, fill=EMPTY, line=frame, horizontal="left", indent=1)
+    return styles
+
+
+STYLES = _styles()
+"""The styles of what is to be filled in: unlocked, framed."""
 
 
 def kinds_on(structure: Structure, blanks: Collection[Key]) -> set[str]:
@@ -111,8 +97,7 @@ class HandoutStep(StepSheet):
         given = GIVEN_MEANING if self.givens else "room for your own numbers"
         for n in range(_LEGEND):
             for column in (lay.backward_label, lay.backward):
-                cell = self.canvas.sheet.cell(row + n, column)
-                cell.value, cell.style = None, "Normal"
+                self.canvas.sheet.cells.pop((row + n, column), None)
         for kind, (_, words) in style.KIND_COLOURS.items():
             if kind in used:
                 put(row, lay.backward_label, kind, f"legend {kind}")
@@ -125,7 +110,8 @@ class HandoutStep(StepSheet):
                 put(row, lay.backward, meaning, "source")
                 row += 1
         last = max(row - 1, lay.last_row)
-        self.canvas.sheet.print_area = f"A1:{column_letters(lay.last_column)}{last}"
+        if self.canvas.sheet.page is not None:
+            self.canvas.sheet.page.area = f"A1:{column_letters(lay.last_column)}{last}"
 
     def _given(self, key: Key, value: object) -> None:
         if self.givens:
@@ -133,7 +119,7 @@ class HandoutStep(StepSheet):
             return
         quantity, place = self.table[key], self.layout.places[key]
         for index in product(*(range(size) for size in quantity.shape)):
-            self.canvas.sheet.cell(*place.cell(index)).style = "given"
+            self.canvas.blank(*place.cell(index), "given")
 
     def _incoming(self, k: int) -> None:
         if self.givens:
@@ -141,7 +127,7 @@ class HandoutStep(StepSheet):
             return
         place = self.layout.places["incoming", k]
         for index in product(range(self.s.samples), range(self.s.nodes[k])):
-            self.canvas.sheet.cell(*place.cell(index)).style = "forward"
+            self.canvas.blank(*place.cell(index), "forward")
 
     def _computed(self, key: Key) -> Quantity:
         """Leave the cells of a blank empty; nothing of their formula is ever written."""
@@ -150,7 +136,7 @@ class HandoutStep(StepSheet):
         quantity, place = self.table[key], self.layout.places[key]
         look = TYPED if self.blanks[key].takes == VALUE else BLANK
         for index in product(*(range(size) for size in quantity.shape)):
-            self.canvas.sheet.cell(*place.cell(index)).style = look
+            self.canvas.blank(*place.cell(index), look)
         self.canvas.claim(
             "answer",
             key,
@@ -162,7 +148,8 @@ class HandoutStep(StepSheet):
         )
         sheet, area, first = self.canvas.sheet, place.cells.address, a1(*place.cells[1:3])
         style.show_tiny_numbers(sheet, area, first, _TINY)
-        style.show_large_numbers(sheet, area, first, _WIDE)
+        large = f"AND(ISNUMBER({first}),ABS({first})>=100)"
+        sheet.highlights.append(Highlight(area, large, number_format=_WIDE))
         return quantity
 
     def _equation(self, row: int, column: int, quantity: Quantity) -> None:
@@ -177,23 +164,13 @@ class HandoutStep(StepSheet):
         """Count and mark what is filled in; with ``number``, also what is no number."""
         areas = [self.layout.places[key].cells for key in self.blanks]
         total = sum(area.height * area.width for area in areas)
+        highlights = self.canvas.sheet.highlights
         for area in areas:
             first = a1(area.top, area.left)
             if feedback == "number":
-                self.canvas.sheet.conditional_formatting.add(
-                    area.address,
-                    FormulaRule(
-                        formula=[f"AND(NOT(ISBLANK({first})),NOT(ISNUMBER({first})))"],
-                        font=Font(color=_WRONG, bold=True),
-                    ),
-                )
-            self.canvas.sheet.conditional_formatting.add(
-                area.address,
-                FormulaRule(
-                    formula=[f"NOT(ISBLANK({first}))"],
-                    fill=PatternFill("solid", bgColor="FFFFFF"),
-                ),
-            )
+                no_number = f"AND(NOT(ISBLANK({first})),NOT(ISNUMBER({first})))"
+                highlights.append(Highlight(area.address, no_number, color=_WRONG, bold=True))
+            highlights.append(Highlight(area.address, f"NOT(ISBLANK({first}))", fill="FFFFFF"))
         count = "COUNT" if feedback == "number" else "COUNTA"
         words = "numbers" if feedback == "number" else "filled in"
         parts = "+".join(f"{count}({area.address})" for area in areas)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-
-from openpyxl import Workbook
-from openpyxl.workbook.properties import CalcProperties
-from openpyxl.worksheet.worksheet import Worksheet
 
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key
 from cellgrad.engines.formualizer import store_values
 from cellgrad.workbook import layout, style
 from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.container import finish
+from cellgrad.workbook.description import Book
 from cellgrad.workbook.diagram import network_drawing
-from cellgrad.xlsx.map_sheet import Claim
+from cellgrad.workbook.serialise import file_of
 from cellgrad_coursework.model import Student
 from cellgrad_coursework.setting.assignment import Assignment, Blank
 from cellgrad_coursework.setting.handout import step
@@ -66,9 +61,9 @@ def handout_bytes(
     anchor, _ = write_guide(canvases[GUIDE], assignment, own_workbook(student, token), place)
     write_scratch(canvases[SCRATCH])
     for name in (GUIDE, STEP):
-        protect(canvases[name].sheet)
-    drawing = network_drawing(assignment.structure, anchor)
-    return store_values(without_triangles(saved(book, assignment.title, drawing)))
+        canvases[name].sheet.protected = True
+    book.drawing = network_drawing(assignment.structure, anchor)
+    return store_values(without_triangles(file_of(book)))
 
 
 def key_bytes(
@@ -85,7 +80,8 @@ def key_bytes(
         title=f"Answer key: {assignment.title}",
         caption=caption_of(student),
     ).write()
-    return store_values(saved(book, f"Answer key: {assignment.title}", None))
+    book.title = f"Answer key: {assignment.title}"
+    return store_values(file_of(book))
 
 
 def worksheet_bytes(assignment: Assignment, case: Case, place: layout.StepLayout) -> bytes:
@@ -101,12 +97,11 @@ def worksheet_bytes(assignment: Assignment, case: Case, place: layout.StepLayout
         equations=assignment.show_equations,
         givens=False,
     ).write()
-    canvases[STEP].sheet.page_margins.header = 0.25
-    header = canvases[STEP].sheet.oddHeader
     due = f"Due: {assignment.due}" if assignment.due else ""
-    for part, text in ((header.left, assignment.course), (header.right, due)):
-        part.text = text.replace("&", "&&") or None
-    return saved(book, assignment.title, None)
+    page = canvases[STEP].sheet.page
+    if page is not None:
+        page.header = (assignment.course.replace("&", "&&"), due.replace("&", "&&"))
+    return file_of(book)
 
 
 def caption_of(student: Student) -> str:
@@ -114,26 +109,10 @@ def caption_of(student: Student) -> str:
     return f"{student.name}  ·  {student.id}" if student.name else student.id
 
 
-def book_of(assignment: Assignment, names: tuple[str, ...]) -> tuple[Workbook, dict[str, Canvas]]:
+def book_of(assignment: Assignment, names: tuple[str, ...]) -> tuple[Book, dict[str, Canvas]]:
     """Return a new workbook with its styles, and a canvas for each of its sheets."""
-    book = Workbook()
-    book.remove(book.active)
-    style.register(book)
-    step.register(book)
-    claims: list[Claim] = []
-    book.properties.title = assignment.title
-    book.properties.creator = "cellgrad"
-    book.calculation = CalcProperties(fullCalcOnLoad=True)
-    return book, {name: Canvas(book, name, claims) for name in names}
-
-
-def saved(book: Workbook, title: str, drawing: str | None) -> bytes:
-    """Return a workbook as a file, the same bytes every time."""
-    book.properties.title = title
-    book.active = 0
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return finish(buffer.getvalue(), drawing)
+    book = Book(assignment.title, style.STYLES | step.STYLES)
+    return book, {name: Canvas(book, name) for name in names}
 
 
 def write_scratch(canvas: Canvas) -> None:
@@ -147,12 +126,4 @@ def write_scratch(canvas: Canvas) -> None:
         "subtitle",
     )
     canvas.heights({1: 24})
-    canvas.sheet.sheet_view.showGridLines = True
-
-
-def protect(sheet: Worksheet) -> None:
-    """Lock everything but the blanks, without a password; columns and rows may be resized."""
-    sheet.protection.sheet = True
-    sheet.protection.formatColumns = False  # False: it is allowed
-    sheet.protection.formatRows = False
-    sheet.protection.formatCells = False
+    canvas.sheet.grid_lines = True
