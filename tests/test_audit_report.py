@@ -556,7 +556,7 @@ def test_an_engine_computes_the_mistakes_numbers(tmp_path):
     packed = Packed(probe("probe-plain"), [Program])
     cell = packed.lives[0].cell(Slot(1, "weights", 1), (0, 0))
     _, row, column = packed.places.of[cell]
-    packed.book["S0"].cell(row, column).value += "+1"
+    packed.book.sheets[1].cells[row, column].content += "+1"
     assert packed.values(engine, tmp_path / "b.xlsx")[cell] != packed.lives[0].values()[cell]
 
 
