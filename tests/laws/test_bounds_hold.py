@@ -3,7 +3,7 @@
 B is carried through the formulas of each structure's workbook, which is built once; the
 exact values are those of the same formulas at 96 digits. Neither is the MLP's.
 
-    python tests/test_bounds_hold.py 2000
+    python tests/laws/test_bounds_hold.py 2000
 
 prints how near each implementation comes to its bound.
 """
@@ -21,11 +21,12 @@ import numpy as np
 import pytest
 
 if __name__ == "__main__":  # as a program it finds the package beside itself
-    sys.path.insert(0, str(Path(__file__).parent.parent / "python_impl"))
+    sys.path.insert(0, str(Path(__file__).parents[2] / "python_impl"))
 
 pytest.importorskip("flint")
 
 import plain_step
+
 from cellgrad.bounds import formulas as bounds
 from cellgrad.build import workbook_bytes
 from cellgrad.case.read import parse_case

@@ -7,16 +7,16 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import numpy as np
+import plain_step
 import pytest
 
-import plain_step
 from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
 from cellgrad.report.trace import step_of_case
 from cellgrad.verify.described import describe
 from cellgrad.verify.expected import step_numbers
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parents[2]
 CASES = TOP / "reference" / "cases"
 ERRATA = (TOP / "reference" / "errata.md").read_text("utf-8")
 

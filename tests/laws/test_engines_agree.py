@@ -5,16 +5,16 @@ import re
 from pathlib import Path
 
 import numpy as np
+import plain_step
 import pytest
 
-import plain_step
 from cellgrad.build import build
 from cellgrad.verify.described import describe
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
 from test_workbooks import big_case
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parents[2]
 WORKBOOKS = sorted((TOP / "spreadsheets").rglob("*.xlsx"))
 ENGINES = [
     "formualizer",

@@ -7,17 +7,17 @@ from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
+import plain_step
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import plain_step
 from cellgrad.case import vocabulary
 from cellgrad.errors import CaseError, ShapeError
 from cellgrad.mlp import training_step
 from cellgrad.mlp.differences import central_differences
 
-CASES = Path(__file__).parent.parent / "reference" / "cases"
+CASES = Path(__file__).parents[2] / "reference" / "cases"
 
 SMOOTH = ("logistic", "tanh", "identity")
 PERMITTED = [
