@@ -19,7 +19,7 @@ from cellgrad.errors import WorkbookError
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.book import Book, SheetCells, read_book
 from cellgrad.xlsx.formula import parse, tree_of
-from test_mlp import cases
+from drawn_cases import cases
 from test_workbooks import as_case
 
 TOP = Path(__file__).parent.parent

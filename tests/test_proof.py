@@ -31,9 +31,9 @@ from cellgrad_proof.proof.workbook import prove_book, prove_workbook
 from cellgrad_series.parts.run import RunShape
 from cellgrad_series.plan_of_case import plan_of_case
 from cellgrad_series.sheets.write_plan import write_plan
+from drawn_cases import PERMITTED, cases
 from hostile import is_refusal, parts_of, with_formula, with_stored, with_text, zipped
 from mutation import Algebra, mutants_of
-from test_mlp import PERMITTED, cases
 from test_runs import parsed, run_cases
 from test_workbooks import as_case, big_case
 

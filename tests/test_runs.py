@@ -28,8 +28,8 @@ from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
 from cellgrad_series.parts.run import RunShape
 from cellgrad_series.read_plan import read_plan
+from drawn_cases import cases
 from hostile import is_refusal
-from test_mlp import cases
 
 TOP = Path(__file__).parent.parent
 BOOKS = sorted((TOP / "reference" / "books").glob("*.toml"))

@@ -26,7 +26,7 @@ from cellgrad.workbook import write_workbook
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.description import Book
 from cellgrad.xlsx.book import read_book
-from test_mlp import cases
+from drawn_cases import cases
 
 TOP = Path(__file__).parent.parent
 WORKBOOKS = sorted((TOP / "spreadsheets").rglob("*.xlsx"))

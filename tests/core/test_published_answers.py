@@ -7,9 +7,9 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import numpy as np
-import plain_step
 import pytest
 
+import plain_step
 from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
 from cellgrad.report.trace import step_of_case

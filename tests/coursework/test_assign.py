@@ -16,6 +16,9 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from assignments import (
     EXAMPLE,
     NETWORKS,
@@ -33,9 +36,6 @@ from assignments import (
     text_of,
     workbooks,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from cellgrad.errors import InputError
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import Range, parse_a1

@@ -13,17 +13,6 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from importers import (
-    CanvasCourse,
-    canvas_users,
-    gradescope_accepts,
-    localised_import,
-    moodle_feedback,
-    moodle_import,
-    prairielearn_accepts,
-    records,
-    table,
-)
 
 from cellgrad import shipped
 from cellgrad.errors import InputError
@@ -41,6 +30,17 @@ from cellgrad_coursework.results.write import FORMATS, write_all, write_feedback
 from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.taking_in.matching import OTHER_ASSIGNMENT, ByName
 from graded import HOSTILE, grade, manifest, mistaken, mixed, renamed, roster, unreadable
+from importers import (
+    CanvasCourse,
+    canvas_users,
+    gradescope_accepts,
+    localised_import,
+    moodle_feedback,
+    moodle_import,
+    prairielearn_accepts,
+    records,
+    table,
+)
 
 STARTS = tuple("=+-@\t\r")
 

@@ -15,7 +15,6 @@ from dataclasses import replace
 
 import openpyxl
 import pytest
-from importers import gradescope_accepts, prairielearn_accepts, records
 
 from cellgrad.errors import InputError
 from cellgrad_coursework.kits.__main__ import main as kits_command
@@ -30,6 +29,7 @@ from cellgrad_coursework.kits.write import (
 )
 from cellgrad_coursework.manifest_file import manifest_bytes, version_of
 from graded import ROOT, manifest
+from importers import gradescope_accepts, prairielearn_accepts, records
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,9 @@ from dataclasses import replace
 
 import openpyxl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from assignments import (
     EXAMPLE,
     NETWORKS,
@@ -31,9 +34,6 @@ from assignments import (
     planted,
     text_of,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from cellgrad.case.read import parse_case
 from cellgrad.case.write import case_document
 from cellgrad.engines.formualizer import store_values

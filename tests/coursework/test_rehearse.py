@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from assignments import NETWORKS, kept_secret, of_network
 from rich.console import Console
 
+from assignments import NETWORKS, kept_secret, of_network
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.commands import rehearse as shown

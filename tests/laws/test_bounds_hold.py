@@ -26,7 +26,6 @@ if __name__ == "__main__":  # as a program it finds the package beside itself
 pytest.importorskip("flint")
 
 import plain_step
-
 from cellgrad.bounds import formulas as bounds
 from cellgrad.build import workbook_bytes
 from cellgrad.case.read import parse_case

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-import plain_step
 import pytest
 
+import plain_step
 from cellgrad.build import build
 from cellgrad.verify.described import describe
 from cellgrad.verify.many import verify_workbooks

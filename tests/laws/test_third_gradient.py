@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from test_mlp import cases, step_of
 
 from cellgrad.xlsx.book import read_book
 from cellgrad.xlsx.map_sheet import read_map
+from drawn_cases import cases, step_of
 
 TOP = Path(__file__).parents[2]
 SERIES = sorted((TOP / "spreadsheets" / "series").glob("*.xlsx"))
