@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 from cellgrad.errors import InputError
@@ -84,3 +85,18 @@ def make_folder(folder: Path) -> None:
             file=folder,
             remedy="choose another place with -o",
         ) from error
+
+
+ZIP_DATE = (2026, 1, 1, 0, 0, 0)
+"""The date of every entry that has none of its own."""
+
+
+def zip_entry(
+    name: str, date: tuple[int, int, int, int, int, int] = ZIP_DATE, *, packed: bool = True
+) -> zipfile.ZipInfo:
+    """Return an entry of a zip archive that is the same on every system and every day."""
+    entry = zipfile.ZipInfo(name, date)
+    entry.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    entry.external_attr = 0o644 << 16
+    entry.create_system = 3
+    return entry

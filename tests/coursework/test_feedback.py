@@ -24,6 +24,7 @@ from openpyxl.styles import Font, PatternFill
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import read_book
+from cellgrad.xlsx.editor import Parts, Patch, tags, utf8, with_attributes
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.model import (
     BLANK,
@@ -38,9 +39,7 @@ from cellgrad_coursework.model import (
 from cellgrad_coursework.results.autograders import gradescope_results
 from cellgrad_coursework.results.feedback import workbook_bytes
 from cellgrad_coursework.results.feedback.legend import MORE
-from cellgrad_coursework.results.feedback.parts import Parts
 from cellgrad_coursework.results.feedback.places import places
-from cellgrad_coursework.results.feedback.tags import Patch, tags, utf8, with_attributes
 from cellgrad_coursework.results.pages import class_page, student_page
 from cellgrad_coursework.results.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
 from cellgrad_coursework.results.write import write_all

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cellgrad import __version__, shipped
 from cellgrad.errors import InputError
-from cellgrad.files import make_folder, write_atomically
+from cellgrad.files import make_folder, write_atomically, zip_entry
 from cellgrad_coursework.manifest_file import manifest_bytes, read_manifest
 from cellgrad_coursework.model import Manifest
 
@@ -38,7 +38,6 @@ WHEEL = {"gradescope": "", "prairielearn": "image/", "git": "lecturer/"}
 
 KINDS = tuple(MANIFEST)
 
-_DATE = (2026, 1, 1, 0, 0, 0)
 _SOURCES = Path(__file__).resolve().parents[2]
 _PACKAGES = (
     "cellgrad",
@@ -128,13 +127,9 @@ def wheel_bytes() -> bytes:
     record = "".join(f"{name},{_digest(data)},{len(data)}\n" for name, data in files.items())
     files[f"{about}/RECORD"] = f"{record}{about}/RECORD,,\n".encode()
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in files.items():
-            info = zipfile.ZipInfo(name, _DATE)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            info.create_system = 3  # the same on every system
-            archive.writestr(info, data)
+            archive.writestr(zip_entry(name), data, compresslevel=6)
     return buffer.getvalue()
 
 

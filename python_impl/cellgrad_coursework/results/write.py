@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from cellgrad.errors import InputError
-from cellgrad.files import make_folder, write_atomically
+from cellgrad.files import make_folder, write_atomically, zip_entry
 from cellgrad_coursework.model import Grade, Manifest, Student
 from cellgrad_coursework.results import cells, gradebooks
 from cellgrad_coursework.results.autograders import gradescope_results, prairielearn_results
@@ -43,7 +43,6 @@ MOODLE_ZIP = "feedback.zip"
 _BOM = b"\xef\xbb\xbf"
 """So that spreadsheet programs read the lecturer's own tables as UTF-8."""
 
-_DATE = (2026, 1, 1, 0, 0, 0)
 _REMEDY = "choose another place with -o, or make room"
 
 
@@ -282,13 +281,11 @@ def write_feedback_zip(output: Path, feedback: Path, files: Iterable[str]) -> bo
             path.unlink(missing_ok=True)
         return False
     with _written_beside(path) as beside:
-        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(beside, "w") as archive:
             for place, file in places.items():
-                info = zipfile.ZipInfo(place, _DATE)
-                stored = file.lower().endswith(".xlsx")  # packed already
-                info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
-                info.create_system, info.external_attr = 3, 0o644 << 16
-                archive.writestr(info, (feedback / file).read_bytes())
+                loose = not file.lower().endswith(".xlsx")  # those are packed already
+                entry = zip_entry(place, packed=loose)
+                archive.writestr(entry, (feedback / file).read_bytes())
         beside.replace(path)
     return True
 

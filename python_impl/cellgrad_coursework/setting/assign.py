@@ -18,6 +18,7 @@ from jinja2 import Environment, StrictUndefined
 from cellgrad.case.model import Case
 from cellgrad.engines import apart
 from cellgrad.errors import InputError
+from cellgrad.files import zip_entry
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import read_book
@@ -65,7 +66,6 @@ WORTH_SHARING = 8
 """From so many students on, further processes pay."""
 
 _KEY_TABLE = ("id", "name", "cell", "quantity", "equation", "takes", "points", "formula", "value")
-_ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 _FOLDER_NAME = 80
 
@@ -425,12 +425,10 @@ def moodle_name(name: str) -> str:
 
 def _pack(folder: Path, handouts: dict[str, str]) -> None:
     """Pack the handouts as Moodle takes feedback files: place in the zip, file."""
-    with zipfile.ZipFile(folder / "moodle-handouts.zip", "w", zipfile.ZIP_STORED) as packed:
+    with zipfile.ZipFile(folder / "moodle-handouts.zip", "w") as packed:
         for place, name in handouts.items():
-            info = zipfile.ZipInfo(place, _ZIP_DATE)
-            info.external_attr = 0o644 << 16
-            info.create_system = 3  # the same on every system
-            packed.writestr(info, (folder / HANDOUTS / name).read_bytes())
+            data = (folder / HANDOUTS / name).read_bytes()
+            packed.writestr(zip_entry(place, packed=False), data)
 
 
 def readme(assignment: Assignment, secret: Path, layout_for: str, *, printed: bool) -> str:

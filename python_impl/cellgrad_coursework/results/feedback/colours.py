@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cellgrad.xlsx.addresses import Range, a1, column_letters, parse_a1
-from cellgrad_coursework.results.feedback.legend import SharedTexts, explain_colours
-from cellgrad_coursework.results.feedback.parts import MAIN, OFFICE, Parts
-from cellgrad_coursework.results.feedback.styles import Styles
-from cellgrad_coursework.results.feedback.tags import (
+from cellgrad.xlsx.editor import (
+    MAIN,
+    OFFICE,
+    Parts,
     Patch,
     Tag,
     cell_text,
     prefix_of,
     tags,
 )
+from cellgrad_coursework.results.feedback.legend import SharedTexts, explain_colours
+from cellgrad_coursework.results.feedback.styles import Styles
 
 AFTER_NOTES = (
     "legacyDrawingHF", "drawingHF", "picture", "oleObjects", "controls", "webPublishItems",

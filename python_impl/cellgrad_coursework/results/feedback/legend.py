@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from cellgrad.workbook.style import KIND_COLOURS
 from cellgrad.xlsx.addresses import a1
-from cellgrad_coursework.results.feedback.parts import Parts
+from cellgrad.xlsx.editor import Parts, Patch, Tag, cell_text, prefix_of, tags
 from cellgrad_coursework.results.feedback.styles import Styles
-from cellgrad_coursework.results.feedback.tags import Patch, Tag, cell_text, prefix_of, tags
 from cellgrad_coursework.results.summary import MEANINGS, WORDS
 from cellgrad_coursework.setting.handout.step import BLANK_MEANING, GIVEN_MEANING
 

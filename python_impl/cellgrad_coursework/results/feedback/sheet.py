@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cellgrad.xlsx.addresses import a1, column_letters, quoted
+from cellgrad.xlsx.editor import MAIN, cell_text, escaped
 from cellgrad_coursework.model import CellVerdict, Manifest
-from cellgrad_coursework.results.feedback.parts import MAIN
 from cellgrad_coursework.results.feedback.places import Place
 from cellgrad_coursework.results.feedback.styles import Styles
-from cellgrad_coursework.results.feedback.tags import cell_text, escaped
 from cellgrad_coursework.results.summary import (
     COLOURS,
     MEANINGS,

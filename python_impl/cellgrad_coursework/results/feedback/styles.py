@@ -5,8 +5,7 @@ from __future__ import annotations
 from cellgrad.errors import WorkbookError
 from cellgrad.workbook.description import INK
 from cellgrad.workbook.style import FONT, GREY
-from cellgrad_coursework.results.feedback.parts import MAIN
-from cellgrad_coursework.results.feedback.tags import Patch, Tag, prefix_of, tags, with_attributes
+from cellgrad.xlsx.editor import MAIN, Patch, Tag, prefix_of, tags, with_attributes
 from cellgrad_coursework.results.summary import COLOURS
 
 EMPTY = (

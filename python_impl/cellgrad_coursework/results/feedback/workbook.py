@@ -7,14 +7,13 @@ whole workbook and writes it again would drop drawings, charts and images that i
 from __future__ import annotations
 
 from cellgrad.errors import WorkbookError
+from cellgrad.xlsx.editor import OFFICE, Parts, Patch, Tag, escaped, prefix_of, tags
 from cellgrad_coursework.model import CellVerdict, Grade, Manifest
 from cellgrad_coursework.results.feedback.colours import Marked, mark_sheet, unselect
 from cellgrad_coursework.results.feedback.legend import SharedTexts
-from cellgrad_coursework.results.feedback.parts import OFFICE, Parts
 from cellgrad_coursework.results.feedback.places import Place, places
 from cellgrad_coursework.results.feedback.sheet import FeedbackSheet
 from cellgrad_coursework.results.feedback.styles import EMPTY, Styles
-from cellgrad_coursework.results.feedback.tags import Patch, Tag, escaped, prefix_of, tags
 from cellgrad_coursework.results.summary import ORDER, WORDS, plain_number, summary
 
 _BOOK = "xl/workbook.xml"

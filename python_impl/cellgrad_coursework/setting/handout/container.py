@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 
-_DATE = (2026, 1, 1, 0, 0, 0)
+from cellgrad.files import zip_entry
+
 _QUIET, _QUIETER = b'emptyCellReference="1"/>', b'emptyCellReference="1" unlockedFormula="1"/>'
 
 
@@ -18,15 +19,11 @@ def without_triangles(data: bytes) -> bytes:
     buffer = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(data)) as old,
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new,
+        zipfile.ZipFile(buffer, "w") as new,
     ):
         for name in old.namelist():
             content = old.read(name)
             if name.startswith("xl/worksheets/sheet"):
                 content = content.replace(_QUIET, _QUIETER)
-            info = zipfile.ZipInfo(name, _DATE)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            info.create_system = 3  # the same on every system
-            new.writestr(info, content, compresslevel=6)
+            new.writestr(zip_entry(name), content, compresslevel=6)
     return buffer.getvalue()

@@ -1,20 +1,28 @@
-"""Where the tags of an XML part lie in its bytes, so that it is changed in place.
+"""Changes to a workbook's file that leave every other byte as it is.
 
 A part that is parsed and written again loses what the writer does not know: prefixes that only
-an attribute names, the order of attributes, whole extensions. Here everything that is not
-changed on purpose keeps its bytes.
+an attribute names, the order of attributes, whole extensions. Here tags are found where they lie,
+and only what is changed on purpose changes.
 """
 
 from __future__ import annotations
 
+import io
+import posixpath
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from cellgrad.errors import WorkbookError
+from cellgrad.files import zip_entry
+from cellgrad.xlsx.package import Package
 
-_BROKEN = re.compile(rb"&(?!#?\w+;)")
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+_HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _DECLARED = re.compile(r"^\s*<\?xml[^>]*\?>")
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
@@ -186,3 +194,126 @@ def escaped(text: str) -> str:
 def cell_text(text: str) -> str:
     """Return a text as a cell holds it: signs that Excel would read as an escape are kept."""
     return escaped(_ESCAPE.sub("_x005F_", text))
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What a part refers to.
+
+    Attributes:
+        id: by which the part names it.
+        kind: the last word of its type, such as ``worksheet``.
+        target: the other part; empty for something outside the file.
+    """
+
+    id: str
+    kind: str
+    target: str
+
+
+class Parts:
+    """A workbook file whose parts are replaced one by one; the others keep their bytes.
+
+    Raises:
+        WorkbookError: the file is no workbook, or is not safe to read.
+    """
+
+    def __init__(self, data: bytes, file: object = None) -> None:
+        self._package = Package(data, file)
+        self._changed: dict[str, bytes] = {}
+        self._added: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes:
+        """Return a part as it is now, in UTF-8.
+
+        Raises:
+            WorkbookError: it is missing, or in an unknown encoding.
+        """
+        for held in (self._changed, self._added):
+            if name in held:
+                return held[name]
+        return utf8(self._package.read(name))
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a part."""
+        return name in self._package.names or name in self._added
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace a part, or add one."""
+        (self._changed if name in self._package.names else self._added)[name] = data
+
+    def free(self, pattern: str) -> str:
+        """Return a name that no part has; ``{}`` stands for a number."""
+        taken = {name.lower() for name in [*self._package.names, *self._added]}
+        number = 1
+        while pattern.format(number).lower() in taken:
+            number += 1
+        return pattern.format(number)
+
+    def relations(self, part: str) -> list[Relation]:
+        """Return what a part refers to.
+
+        Raises:
+            WorkbookError: its relationships are damaged.
+        """
+        name = _relations_of(part)
+        if not self.has(name):
+            return []
+        found = []
+        for tag in tags(self.read(name), lambda local, _: local == "Relationship"):
+            a = tag.attributes
+            inside = a.get("TargetMode", "Internal") == "Internal"
+            target = posixpath.normpath(posixpath.join("/", posixpath.dirname(part),
+                                                       a.get("Target", "")))  # fmt: skip
+            kind = a.get("Type", "").rpartition("/")[2]
+            found.append(Relation(a.get("Id", ""), kind, target[1:] if inside else ""))
+        return found
+
+    def relate(self, part: str, kind: str, target: str) -> str:
+        """Let a part refer to another; return the id by which it names it."""
+        name, taken = _relations_of(part), {r.id for r in self.relations(part)}
+        number = 1
+        while (own := f"rIdFeedback{number}") in taken:
+            number += 1
+        attributes = f'Id="{own}" Type="{OFFICE}/{kind}" Target="/{escaped(target)}"'
+        if not self.has(name):
+            body = f'<Relationships xmlns="{_PACKAGE}"><Relationship {attributes}/></Relationships>'
+            self.write(name, (_HEAD + body).encode())
+            return own
+        data = self.read(name)
+        root = tags(data, lambda _, depth: depth == 0)[0]
+        patch = Patch(data)
+        patch.append(root, f"<{prefix_of(data, root)}Relationship {attributes}/>")
+        self.write(name, patch.done())
+        return own
+
+    def declare(self, part: str, content: str) -> None:
+        """Say of what type a new part is."""
+        data = self.read("[Content_Types].xml")
+        root = tags(data, lambda _, depth: depth == 0)[0]
+        patch = Patch(data)
+        patch.append(
+            root,
+            f'<{prefix_of(data, root)}Override PartName="/{escaped(part)}" '
+            f'ContentType="{content}"/>',
+        )
+        self.write("[Content_Types].xml", patch.done())
+
+    def packed(self) -> bytes:
+        """Return the file: the same bytes for the same parts."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as new:
+            for entry in self._package.entries:
+                if not entry.is_dir():
+                    data = self._changed.get(entry.filename)
+                    data = self._package.read(entry.filename) if data is None else data
+                    own = zip_entry(entry.filename, entry.date_time)
+                    new.writestr(own, data, compresslevel=6)
+            for name, data in self._added.items():
+                new.writestr(zip_entry(name), data, compresslevel=6)
+        return buffer.getvalue()
+
+
+def _relations_of(part: str) -> str:
+    folder, name = posixpath.split(part)
+    return posixpath.join(folder, "_rels", f"{name}.rels")
