@@ -5,8 +5,8 @@ Forward, then backward through the *old* weights, and only then the update.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,32 @@ from cellgrad.mlp import losses
 from cellgrad.mlp.activations import Array
 
 Numbers = Sequence[Any] | Array
+
+Results = dict[tuple[str, int | None], Array]
+"""Arrays by code name and weight layer; None for what the whole step has once."""
+
+_BACKWARD = (
+    "activation_derivative",
+    "error_derivative",
+    "backpropagated_error",
+    "error_signal",
+    "weight_gradient",
+    "bias_gradient",
+    "new_weights",
+    "new_biases",
+)
+
+
+def _by_key(result: object, names: Iterable[str], last: int) -> Results:
+    """Return the fields of a result that have a value; only the last layer has exponentials."""
+    found: Results = {}
+    for name in names:
+        value = getattr(result, name)
+        if isinstance(value, list):
+            found |= {(name, k): array for k, array in enumerate(value) if array is not None}
+        elif value is not None:
+            found[name, last if name.startswith("exponential") else None] = np.asarray(value)
+    return found
 
 
 @dataclass(slots=True)
@@ -37,6 +63,10 @@ class Forward:
     sample_error: Array = field(default_factory=lambda: np.empty(0))
     penalty: Array | None = None
     error: Array = field(default_factory=lambda: np.empty(0))
+
+    def results(self) -> Results:
+        """Return every quantity of the pass by name and layer."""
+        return _by_key(self, [one.name for one in fields(self)], len(self.pre_activation) - 1)
 
 
 @dataclass(slots=True)
@@ -65,6 +95,16 @@ class Step:
     bias_gradient: list[Array] | None
     new_weights: list[Array]
     new_biases: list[Array] | None
+
+    def results(self) -> Results:
+        """Return every computed quantity by name and layer."""
+        return self.forward.results() | _by_key(self, _BACKWARD, self.structure.layers - 1)
+
+    def givens(self) -> Results:
+        """Return what the step was given by name and layer."""
+        names = ("learning_rate", "leaky_slope", "weight_decay", "weights", "biases")
+        own = _by_key(self, names, self.structure.layers - 1)
+        return {("input", None): self.inputs, ("target", None): self.targets, **own}
 
     @property
     def error(self) -> float:

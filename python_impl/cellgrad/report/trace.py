@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.model import Case
+from cellgrad.case.quantities import table
 from cellgrad.mlp import Step, Update, training_step
 from cellgrad.mlp.step import Forward, forward
 
@@ -94,40 +95,42 @@ def _plain(arrays: list[NDArray[np.floating]] | None) -> Any:
     return None if arrays is None else [array.tolist() for array in arrays]
 
 
+_LAYERS = (
+    "activation_derivative",
+    "backpropagated_error",
+    "error_signal",
+    "weight_gradient",
+)
+
+
 def _step(step: Step) -> dict[str, Any]:
+    """Return what a trace says of an update; a sample axis only where there are several."""
+    results, known = step.results(), table(step.structure)
     single = step.structure.samples == 1
 
-    def samples(array: NDArray[np.floating] | None) -> Any:
+    def plain(name: str, k: int | None = None) -> Any:
+        array = results.get((name, k))
         if array is None:
             return None
-        return (array[0] if single else array).tolist()
+        return (array[0] if single and known[name, k].per_sample else array).tolist()
 
-    def layers(arrays: list[Any]) -> list[Any]:
-        return [samples(array) for array in arrays]
+    def layers(name: str) -> list[Any]:
+        return [plain(name, k) for k in range(step.structure.layers)]
 
     new_biases = step.biases if step.new_biases is None else step.new_biases
-    found: dict[str, Any] = {
-        "pre_activation": layers(step.forward.pre_activation),
-        "post_activation": layers(step.forward.post_activation),
-        "final_error": samples(step.forward.final_error),
-        "error": float(step.forward.error),
-        "activation_derivative": layers(step.activation_derivative),
-        "backpropagated_error": layers(step.backpropagated_error),
-        "error_signal": layers(step.error_signal),
-        "weight_gradient": _plain(step.weight_gradient),
+    document = {
+        "pre_activation": layers("pre_activation"),
+        "post_activation": layers("post_activation"),
+        "final_error": plain("final_error"),
+        "error": plain("error"),
+        **{name: layers(name) for name in _LAYERS},
         "bias_gradient": _plain(step.bias_gradient),
         "weights": _plain(step.new_weights),
         "biases": _plain(new_biases),
     }
-    for name, array in (
-        ("exponential", step.forward.exponential),
-        ("exponential_sum", step.forward.exponential_sum),
-        ("error_derivative", step.error_derivative),
-    ):
-        if array is not None:
-            found[name] = samples(array)
-    if not single:
-        found["sample_error"] = step.forward.sample_error.tolist()
-    if step.forward.penalty is not None:
-        found["penalty"] = float(step.forward.penalty)
-    return found
+    last = step.structure.layers - 1
+    rare = (("exponential", last), ("exponential_sum", last), ("error_derivative", None))
+    for name, k in (*rare, *([] if single else [("sample_error", None)]), ("penalty", None)):
+        if (name, k) in results:
+            document[name] = plain(name, k)
+    return document

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import groupby
 
-import numpy as np
 from rich.console import Console
 from rich.text import Text
 
@@ -13,7 +12,7 @@ from cellgrad.case.lines import Line, Template, all_lines
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key, person_label, quantities
 from cellgrad.mlp import Step
-from cellgrad.verify.expected import Numbers, step_numbers
+from cellgrad.mlp.step import Results
 
 _LARGE = 1e15
 """From here on a number is written with a power of ten."""
@@ -32,7 +31,7 @@ def print_working(case: Case, step: Step, decimals: int, number: str = "") -> No
     console.print(Text(case.title, style="bold"))
     if number:
         console.print(number)
-    numbers = {**given_numbers(step), **step_numbers(step)}
+    numbers = step.givens() | step.results()
     structure = step.structure
     _print_givens(console, step, numbers, decimals)
     for quantity, lines in groupby(all_lines(structure), key=lambda line: line.quantity):
@@ -48,23 +47,7 @@ def print_working(case: Case, step: Step, decimals: int, number: str = "") -> No
     )
 
 
-def given_numbers(step: Step) -> Numbers:
-    """Return the givens of a step by name and layer."""
-    found: Numbers = {
-        ("input", None): step.inputs,
-        ("target", None): step.targets,
-        ("learning_rate", None): step.learning_rate,
-        ("weight_decay", None): step.weight_decay,
-    }
-    found["leaky_slope", None] = np.asarray(step.leaky_slope)
-    for k in range(step.structure.layers):
-        found["weights", k] = step.weights[k]
-        if step.biases is not None:
-            found["biases", k] = step.biases[k]
-    return found
-
-
-def _print_givens(console: Console, step: Step, numbers: Numbers, decimals: int) -> None:
+def _print_givens(console: Console, step: Step, numbers: Results, decimals: int) -> None:
     for quantity in quantities(step.structure):
         if not quantity.given:
             continue
@@ -76,7 +59,7 @@ def _print_givens(console: Console, step: Step, numbers: Numbers, decimals: int)
         _print(console, f"given  {quantity.label} = ", shown)
 
 
-def _print_line(console: Console, step: Step, line: Line, numbers: Numbers, decimals: int) -> None:
+def _print_line(console: Console, step: Step, line: Line, numbers: Results, decimals: int) -> None:
     label = person_label(step.structure, line.quantity, line.index)
     result = _number(_scalar(numbers, line.quantity.key, line.index), decimals)
     working = _substituted(line.written(), numbers, decimals)
@@ -93,7 +76,7 @@ def _print(console: Console, head: str, body: str) -> None:
         console.print(f"      {line.plain.rstrip()}", soft_wrap=True, markup=False)
 
 
-def _substituted(template: Template, numbers: Numbers, decimals: int) -> str:
+def _substituted(template: Template, numbers: Results, decimals: int) -> str:
     return "".join(
         piece
         if isinstance(piece, str)
@@ -102,7 +85,7 @@ def _substituted(template: Template, numbers: Numbers, decimals: int) -> str:
     )
 
 
-def _scalar(numbers: Numbers, key: Key, index: tuple[int, ...]) -> float:
+def _scalar(numbers: Results, key: Key, index: tuple[int, ...]) -> float:
     return float(numbers[key][index])
 
 

@@ -39,38 +39,7 @@ def step_of(structure: Structure, givens: Mapping[Key, Array]) -> Step:
 
 def step_numbers(step: Step) -> Numbers:
     """Return every quantity of a step by name and layer."""
-    forward = step.forward
-    found: Numbers = {
-        ("final_error", None): forward.final_error,
-        ("sample_error", None): forward.sample_error,
-        ("error", None): forward.error,
-    }
-    for k in range(step.structure.layers):
-        found["pre_activation", k] = forward.pre_activation[k]
-        found["post_activation", k] = forward.post_activation[k]
-        found["error_signal", k] = step.error_signal[k]
-        found["weight_gradient", k] = step.weight_gradient[k]
-        found["new_weights", k] = step.new_weights[k]
-        if step.bias_gradient is not None:
-            found["bias_gradient", k] = step.bias_gradient[k]
-        if step.new_biases is not None:
-            found["new_biases", k] = step.new_biases[k]
-        for name, values in (
-            ("activation_derivative", step.activation_derivative[k]),
-            ("backpropagated_error", step.backpropagated_error[k]),
-        ):
-            if values is not None:
-                found[name, k] = values
-    last = step.structure.layers - 1
-    for key, array in (
-        (("exponential", last), forward.exponential),
-        (("exponential_sum", last), forward.exponential_sum),
-        (("penalty", None), forward.penalty),
-        (("error_derivative", None), step.error_derivative),
-    ):
-        if array is not None:
-            found[key] = array
-    return found
+    return step.results()
 
 
 def all_numbers(structure: Structure, step: Step, givens: Mapping[Key, Array]) -> Numbers:
@@ -122,25 +91,12 @@ def _passes(after: Forward, moved: CentralDifferences | None) -> Numbers:
         rest = others.reshape(-1, *others.shape[2:])
         return np.concatenate([np.broadcast_to(first, rest.shape[1:])[None], rest])
 
-    passes = None if moved is None else moved.passes
+    passes = {} if moved is None else moved.passes.results()
+    error = passes.get(("error", None))
     found: Numbers = {}
-    last = len(after.pre_activation) - 1
-    for name in ("pre_activation", "post_activation"):
-        for k, first in enumerate(getattr(after, name)):
-            others = None if passes is None else getattr(passes, name)[k]
-            if others is not None:
-                others = np.broadcast_to(others, (*passes.error.shape, *first.shape))  # type: ignore[union-attr]
-            found[f"pass_{name}", k] = stack(first, others)
-    for name, key in (
-        ("final_error", None),
-        ("sample_error", None),
-        ("penalty", None),
-        ("error", None),
-        ("exponential", last),
-        ("exponential_sum", last),
-    ):
-        first = getattr(after, name)
-        if first is not None:
-            others = None if passes is None else getattr(passes, name)
-            found[f"pass_{name}", key] = stack(first, others)
+    for (name, k), first in after.results().items():
+        others = None
+        if error is not None:
+            others = np.broadcast_to(passes[name, k], (*error.shape, *first.shape))
+        found[f"pass_{name}", k] = stack(first, others)
     return found
