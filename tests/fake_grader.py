@@ -5,34 +5,27 @@ import os
 import signal
 import time
 
-from cellgrad_coursework.model import OK, WRONG, CellVerdict, Grade
+from cellgrad_coursework import grader
+from cellgrad_coursework.grading.grade import Graded
+from cellgrad_coursework.model import OK, WRONG, CellVerdict
 
 
-class Grader:
-    """Stands in for the one that grades: its words depend on the file's bytes alone."""
+class Grader(grader.Grader):
+    """Stands in for the one that grades: its words depend on whose numbers are there."""
 
-    def __init__(self, manifest):
-        self._manifest = manifest
-        self._hoard = []
-
-    def grade(self, data, file, token=""):
-        """Return verdicts drawn from the file's bytes."""
+    def _graded(self, identity, book, file):
+        """Return verdicts drawn from the token."""
         self._misbehave(file)
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = hashlib.sha256(identity.handout.token.encode()).hexdigest()
         verdicts = []
-        for place, cell in enumerate(self._manifest.cells):
+        for place, cell in enumerate(self.manifest.cells):
             right = int(sha256[place % 60], 16) > 4
             verdicts.append(
                 CellVerdict(
                     cell, OK if right else WRONG, cell.points if right else 0.0, f"A{place}"
                 )
             )
-        score = sum(verdict.points for verdict in verdicts)
-        handout = self._manifest.handouts.get(token)
-        if handout is None:
-            return Grade(file, sha256, None, "", of=self._manifest.points, problem="nobodys")
-        return Grade(file, sha256, handout.student, token, verdicts, score,
-                     self._manifest.points)  # fmt: skip
+        return Graded(verdicts)
 
     def _misbehave(self, file):
         if "endless" in file:
@@ -41,8 +34,9 @@ class Grader:
         if "asleep" in file:
             time.sleep(3600)
         if "hoard" in file:
+            hoard = []
             while True:
-                self._hoard.append(bytearray(8 << 20))
+                hoard.append(bytearray(8 << 20))
         if "crash" in file:
             os.kill(os.getpid(), signal.SIGSEGV)
         if "shout" in file:

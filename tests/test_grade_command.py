@@ -26,10 +26,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellgrad.errors import InputError
+from cellgrad.xlsx.package import Package
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.commands.grade import grade_command
 from cellgrad_coursework.commands.rehearse import rehearse_command
 from cellgrad_coursework.grading.given_numbers import given_number
+from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Names, tokens_in
 from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,
@@ -44,12 +46,11 @@ from cellgrad_coursework.rehearsal.students import KINDS, Classroom, references,
 from cellgrad_coursework.results.record import places_of, record_of
 from cellgrad_coursework.results.write import file_name
 from cellgrad_coursework.roster import read_roster
-from cellgrad_coursework.running import elsewhere
-from cellgrad_coursework.running.child import Limits
-from cellgrad_coursework.running.judge import BROKE, TOO_LONG, TOO_MUCH, Judge
+from cellgrad_coursework.running import pool
+from cellgrad_coursework.running.child import BROKE, TOO_LONG, TOO_MUCH
+from cellgrad_coursework.running.judge import Judge, Limits
 from cellgrad_coursework.running.results_folder import check_results, claim_results
-from cellgrad_coursework.running.return_names import ReturnNames
-from cellgrad_coursework.running.returned import Returned
+from cellgrad_coursework.running.returned import Returned, ReturnNames
 from cellgrad_coursework.running.runner import Settings, grade_all
 from cellgrad_coursework.running.store import Codec, Store, head_of
 from cellgrad_coursework.setting.assign import assign
@@ -57,7 +58,6 @@ from cellgrad_coursework.setting.assignment import read_assignment
 from cellgrad_coursework.setting.folder import write_example
 from cellgrad_coursework.taking_in.copying import Copying
 from cellgrad_coursework.taking_in.intake import Intake, hint_of, natural
-from cellgrad_coursework.taking_in.matching import OTHER_ASSIGNMENT, ByName, tokens_of
 from hostile import ROOT, environment
 from hostile_submissions import SHAPES
 
@@ -199,8 +199,7 @@ ROSTER = [
     ],
 )
 def test_a_file_is_matched_by_its_name(name, student):
-    found = ByName(ROSTER).find(name)
-    assert (found.id if found else None) == student
+    assert (Names(ROSTER).claim(name).student or None) == student
 
 
 @pytest.mark.parametrize(
@@ -219,11 +218,11 @@ def test_a_file_is_matched_by_its_name(name, student):
     ],
 )
 def test_what_a_student_named_is_at_most_a_guess_where_the_platform_is_known(name, word):
-    assert ByName(ROSTER).word(name) == word
+    assert str(Names(ROSTER).claim(name)) == word
 
 
 def test_a_platforms_numbers_are_not_taken_for_ids():
-    assert ByName([Student("4711", "Amara Okafor")]).word("stranger_4711_2_work.xlsx") == ""
+    assert not Names([Student("4711", "Amara Okafor")]).claim("stranger_4711_2_work.xlsx").student
 
 
 def test_numbers_in_names_are_ordered_as_numbers():
@@ -235,7 +234,7 @@ def test_numbers_in_names_are_ordered_as_numbers():
 def test_no_name_is_a_reason_to_fail(name):
     hint_of(name)
     natural(name)
-    ByName(ROSTER).word(name)
+    Names(ROSTER).claim(name)
 
 
 # folders and archives
@@ -375,7 +374,7 @@ def test_zips_within_a_zip_have_limits(tmp_path, monkeypatch):
     ],
 )  # fmt: skip
 def test_what_lies_in_a_zip_belongs_to_who_handed_it_in(name, student):
-    assert ByName(ROSTER).told(name).id == student
+    assert str(Names(ROSTER).claim(name)) == f"={student}"
 
 
 def test_a_damaged_zip_is_to_be_downloaded_again(tmp_path):
@@ -396,9 +395,8 @@ def test_one_workbook_may_be_handed_over_alone(tmp_path, handouts):
 
 def test_a_handout_is_known_by_its_token(manifest, handouts):
     for student, data in handouts.items():
-        (token,) = tokens_of(data, manifest.handouts)
+        (token,) = {token for _, token in tokens_in(Package(data, "x"))}
         assert manifest.handouts[token].student.id == student
-    assert tokens_of(handouts["s1001"], {}) == []
 
 
 # results on disk
@@ -585,7 +583,7 @@ def filled_in(course, manifest, student, change=lambda cell, formula: formula, e
 def said_of(manifest, data, name="work.xlsx"):
     """Return the grade of a file, as the process that grades gives it."""
     students = [one.student for one in manifest.handouts.values()]
-    judged = Judge(manifest, feedback=False).judge(name, ByName(students).word(name), data)
+    judged = Judge(manifest, feedback=False).judge(name, str(Names(students).claim(name)), data)
     return Codec(manifest).decode(judged.grade)
 
 
@@ -869,7 +867,7 @@ def test_of_two_tokens_that_one_counts_whose_numbers_a_file_has(course, manifest
     data = filled_in(
         course, manifest, "s1001", extra=lambda book: book.create_sheet(tokens["s1002"])
     )
-    assert tokens_of(data, manifest.handouts)[0] == tokens["s1002"]
+    assert ("xl/workbook.xml", tokens["s1002"]) in tokens_in(Package(data, "x"))
     for name in ("hw.xlsx", f"{AMARA}_1_hw.xlsx"):
         grade = said_of(manifest, data, name)
         assert (grade.student.id, grade.token) == ("s1001", tokens["s1001"])
@@ -1237,7 +1235,7 @@ def test_any_executor_gives_the_same_grades(tmp_path, manifest, handouts, kind):
         there = graded(
             manifest, folder, tmp_path / "there", feedback=False, executor=executor, grader=FAKE
         )
-    elsewhere.forget()
+    pool.forget()
     assert here == there
     assert len(here) == 40
 

@@ -22,11 +22,11 @@ from cellgrad.verify.expected import step_of
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework import manifest_file
 from cellgrad_coursework.formulas import cache as cache_of_formulas
+from cellgrad_coursework.grader import Grader
 from cellgrad_coursework.grading import patterns, verdict, world
 from cellgrad_coursework.grading.draws import COUNT, draw_givens
 from cellgrad_coursework.grading.edits import count_edits
-from cellgrad_coursework.grading.grade_one import Grader
-from cellgrad_coursework.grading.submission import read_submission
+from cellgrad_coursework.identity import Claim
 from cellgrad_coursework.manifest_file import manifest_bytes, parse_manifest, version_of
 from cellgrad_coursework.model import (
     BLANK,
@@ -46,8 +46,10 @@ from plain_submission import (
     REFERENCE,
     TOKEN,
     assignment,
+    book_of,
     case_of,
     grader_of,
+    key_numbers,
     random_case,
     right_cells,
     verdicts,
@@ -297,7 +299,7 @@ def test_a_scratch_cell_worked_out_backwards_stands_for_nothing():
         return Terms("value", 6) if key[0] == "error_signal" and key[1] == 1 else Terms()
 
     manifest = assignment(HALF, ask)
-    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    numbers = key_numbers(manifest)
     cells = {"I23": round(numbers["I23"], 6), "I25": "=Scratch!B1"}
     found = grade(manifest, cells, sheets={"Scratch": {"B1": "=Step!I23/Step!I27"}})
     said = verdicts(found)
@@ -340,9 +342,8 @@ def test_empty_gestures_are_charged_every_time(manifest, grader, formula):
      ("C6*$O$2", 2), ("C6", 3), ("C6+$O$2+I6", 99)],
 )  # fmt: skip
 def test_operands_and_operators_count_together(manifest, grader, formula, edits):
-    key = grader.key
-    submission = read_submission(workbook(manifest, {"O6": f"={formula}"}), "x")
-    book = world.StudentBook(submission, key, grader.formulas, list(key.places))
+    key = grader.assignment.key
+    book = book_of(manifest, {"O6": f"={formula}"})
     assert count_edits(book, key.slot_at["step", 6, 15]) == edits
 
 
@@ -352,9 +353,8 @@ def test_operands_and_operators_count_together(manifest, grader, formula, edits)
      ("1/(1+EXP(-C10%))", 1), ("+1/(1+EXP(-$C$10))", 0)],
 )  # fmt: skip
 def test_signs_and_functions_count_too(manifest, grader, formula, edits):
-    key = grader.key
-    submission = read_submission(workbook(manifest, {"C12": f"={formula}"}), "x")
-    book = world.StudentBook(submission, key, grader.formulas, list(key.places))
+    key = grader.assignment.key
+    book = book_of(manifest, {"C12": f"={formula}"})
     assert count_edits(book, key.slot_at["step", 12, 3]) == edits
 
 
@@ -474,7 +474,7 @@ def test_zeros_everywhere_earn_nothing(manifest, grader, zero):
 
 
 def test_the_key_s_numbers_typed_earn_nothing_and_are_named(manifest, grader):
-    values = {a.split("!")[1]: v for a, v in grader.key_values(TOKEN).items()}
+    values = key_numbers(manifest)
     found = grader.grade(workbook(manifest, values), "x")
     assert found.score == 0
     assert {v.verdict for v in found.verdicts} == {HARDCODED}
@@ -483,7 +483,7 @@ def test_the_key_s_numbers_typed_earn_nothing_and_are_named(manifest, grader):
 
 
 def test_the_key_s_numbers_in_disguise_earn_nothing(manifest, grader):
-    values = {a.split("!")[1]: v for a, v in grader.key_values(TOKEN).items()}
+    values = key_numbers(manifest)
     x = right_cells(manifest)["B6"]
     for disguise in ("={v}", "={v}+0*$B$6", "=$B$6*{r}", "=IF($B$6={x},{v},0)", "=$B$6-{d}",
                      "=Other!A1+{v}", "=IF(TRUE,{v},$B$6)"):  # fmt: skip
@@ -496,7 +496,7 @@ def test_the_key_s_numbers_in_disguise_earn_nothing(manifest, grader):
 
 
 def test_a_second_sheet_with_constants_earns_nothing(manifest, grader):
-    values = {a.split("!")[1]: v for a, v in grader.key_values(TOKEN).items()}
+    values = key_numbers(manifest)
     cells = {a: f"=Answers!{a}" for a in values}
     found = grader.grade(workbook(manifest, cells, sheets={"Answers": values}), "x")
     assert found.score == 0
@@ -504,7 +504,7 @@ def test_a_second_sheet_with_constants_earns_nothing(manifest, grader):
 
 
 def test_forged_stored_values_earn_nothing_and_are_named(manifest, grader):
-    values = {a.split("!")[1]: v for a, v in grader.key_values(TOKEN).items()}
+    values = key_numbers(manifest)
     wrong = dict.fromkeys(values, "=$B$6+$B$7")
     found = grader.grade(workbook(manifest, wrong, stored=values), "x")
     assert found.score == 0
@@ -514,7 +514,7 @@ def test_forged_stored_values_earn_nothing_and_are_named(manifest, grader):
 @pytest.mark.slow
 def test_forged_stored_values_are_named_among_typed_ones():
     manifest = assignment(STEP, typed_error)
-    values = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    values = key_numbers(manifest)
     cells = {"C35": round(values["C35"], 5), "C10": "=B6*C6"}
     found = grade(manifest, cells, stored={"C10": values["C10"], "D10": values["D10"]})
     assert found.score == 58
@@ -534,7 +534,7 @@ def test_a_sheet_that_is_not_there_is_an_error(manifest, grader):
 
 
 def test_right_stored_values_are_not_called_forged(manifest, grader):
-    values = {a.split("!")[1]: v for a, v in grader.key_values(TOKEN).items()}
+    values = key_numbers(manifest)
     assert not grader.grade(workbook(manifest, stored=values), "x").notes
 
 
@@ -607,13 +607,13 @@ def test_an_unchanged_weight_never_passes_as_a_typed_value(decimals):
 
     small = replace(STEP, learning_rate=1e-4)  # the update is far below the tolerance
     manifest = assignment(small, ask)
-    unchanged, values = {}, grader_of(manifest).key_values(TOKEN)
+    unchanged, values = {}, key_numbers(manifest)
     for cell in manifest.cells:
         if cell.quantity == "new_weights":
             unchanged[cell.address] = right_cells(manifest)[cell.formula.split("-")[0]]
     said = verdicts(grade(manifest, unchanged))
     assert {said[a].verdict for a in unchanged} == {WRONG}
-    right = {a: values[f"Step!{a}"] for a in unchanged}
+    right = {a: values[a] for a in unchanged}
     said = verdicts(grade(manifest, right))
     assert {said[a].verdict for a in unchanged} == {OK}
 
@@ -632,7 +632,7 @@ def typed(key, _):
 def test_typed_values_are_right_to_the_decimals_that_are_asked_for():
     manifest = assignment(STEP, typed)
     grader = grader_of(manifest)
-    values = {a.split("!")[1]: v for a, v in grader.key_values(TOKEN).items()}
+    values = key_numbers(manifest)
     rounded = {a: round(v, 5) for a, v in values.items()}
     assert grader.grade(workbook(manifest, rounded), "x").score == 59
     off = {a: round(v, 5) + 1.6e-5 for a, v in values.items()}
@@ -644,7 +644,7 @@ def test_typed_values_are_right_to_the_decimals_that_are_asked_for():
 def test_a_typed_value_may_follow_from_an_earlier_one():
     manifest = assignment(STEP, typed)
     grader = grader_of(manifest)
-    values = {a.split("!")[1]: round(v, 5) for a, v in grader.key_values(TOKEN).items()}
+    values = key_numbers(manifest, 5)
     values["C10"] = 0.7
     values["C12"] = round(1 / (1 + math.exp(-0.7)), 5)
     said = verdicts(grader.grade(workbook(manifest, values), "x"))
@@ -657,9 +657,7 @@ def test_a_typed_value_may_follow_from_an_earlier_one():
 def test_a_typed_value_does_not_follow_from_an_early_zero():
     case = replace(STEP, samples=(replace(STEP.samples[0], target=(0.75,)),))
     manifest = assignment(case, typed)
-    values = {
-        a.split("!")[1]: round(v, 5) for a, v in grader_of(manifest).key_values(TOKEN).items()
-    }
+    values = key_numbers(manifest, 5)
     values |= {"C25": 0.0, "C33": -0.75}
     assert verdicts(grade(manifest, values))["C33"].verdict == WRONG
     values |= {"C25": 0.25, "C33": -0.5}
@@ -685,7 +683,7 @@ def typed_outputs(key, _):
 @pytest.mark.slow
 def test_what_is_worked_out_backwards_from_a_right_typed_number_earns_nothing():
     manifest = assignment(STEP, typed_outputs, embedded_credit=1.0)
-    values = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    values = key_numbers(manifest)
     outputs = {a: round(values[a], 6) for a in ("C12", "D12", "E12", "F12", "C25")}
     right = grade(manifest, outputs)
     assert right.score == 59
@@ -697,7 +695,7 @@ def test_what_is_worked_out_backwards_from_a_right_typed_number_earns_nothing():
 
 def test_a_formula_over_right_typed_numbers_is_right_however_their_rounding_adds_up():
     manifest = assignment(STEP, typed_finely, ecf_penalty=0.5)
-    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    numbers = key_numbers(manifest)
     right = right_cells(manifest)
     cells = {a: round(v, 6) for a, v in numbers.items()} | {"C23": right["C23"]}
     for column, row in zip("CDEF", range(18, 22), strict=True):
@@ -709,7 +707,7 @@ def test_a_formula_over_right_typed_numbers_is_right_however_their_rounding_adds
 
 def small_gradients(manifest, gradient):
     """Return right typed numbers, but for gradients and what follows from them."""
-    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    numbers = key_numbers(manifest)
     cells, right = {a: round(v, 6) for a, v in numbers.items()}, right_cells(manifest)
     gradients = [c.address for c in manifest.cells if c.quantity == "weight_gradient"]
     for n, address in enumerate(gradients):
@@ -737,7 +735,7 @@ def test_an_update_follows_from_a_typed_gradient_that_moves_the_weight(gradient,
 
 def test_typed_values_follow_through_the_handout_s_own_cells():
     manifest = assignment(STEP, typed)
-    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    numbers = key_numbers(manifest)
     cells, right = {a: round(v, 5) for a, v in numbers.items()}, right_cells(manifest)
     wrong = {"C12": cells["C12"] + 0.25}
     outputs = [(cells | wrong)[f"{column}12"] for column in "CDEF"]  # B18 to B21 copy them
@@ -818,7 +816,7 @@ def test_right_zeros_all_over_the_sheet_are_no_obstacle():
         STEP.network, activations=("relu", "logistic"), weights=(asleep, STEP.network.weights[1])
     )
     manifest = assignment(replace(HALF, network=network), typed)
-    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    numbers = key_numbers(manifest)
     cells = {a: round(v, 5) for a, v in numbers.items()}
     assert Counter(cells.values())[0.0] > 59 // 4
     assert verdicts(grade(manifest, cells))["C23"].verdict == OK
@@ -1031,7 +1029,7 @@ def test_typed_numbers_by_a_convention_carry_on():
         return Terms("value", 6) if key[0] == "final_error" else Terms()
 
     manifest = assignment(STEP, ask, conventions=("error-sign-convention",), ecf_penalty=0.5)
-    numbers = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    numbers = key_numbers(manifest)
     found = grade(manifest, flipped(manifest) | {"C33": round(-numbers["C33"], 6)})
     assert {v.verdict for v in found.verdicts} == {OK}
 
@@ -1083,7 +1081,7 @@ def test_what_is_worked_out_backwards_from_an_open_question_is_open_too(
 
 @pytest.mark.slow
 def test_a_wrong_cell_behind_an_open_question_is_wrong(manifest, grader):
-    numbers = {a.split("!")[1]: v for a, v in grader.key_values(TOKEN).items()}
+    numbers = key_numbers(manifest)
     # right where C10 holds the key's number, and with these givens only
     cells = {"C10": "=RAND()", "C12": f"=C10*{numbers['C12'] / numbers['C10']!r}"}
     said = verdicts(grade(assignment(STEP, embedded_credit=1.0), cells))
@@ -1176,7 +1174,9 @@ def test_whose_it_is_is_told_by_token_by_numbers_or_not_at_all():
     lost = grader.grade(workbook(manifest, {"B6": 0.123}, token=NOBODY), "x")
     assert lost.student is None
     assert lost.problem
-    named = grader.grade(workbook(manifest, {"B6": 0.123}, token=NOBODY), "x", TOKEN)
+    named = grader.grade(
+        workbook(manifest, {"B6": 0.123}, token=NOBODY), "x", Claim("s1", certain=True)
+    )
     assert named.student.id == "s1"
 
 
@@ -1332,7 +1332,7 @@ def test_a_grader_that_trusts_stored_values_is_caught(monkeypatch, manifest):
         return kept(self, place)
 
     monkeypatch.setattr(world.Sight, "work_out", trusting)
-    values = {a.split("!")[1]: v for a, v in grader_of(manifest).key_values(TOKEN).items()}
+    values = key_numbers(manifest)
     assert grade(manifest, stored=values).score < 59
 
 

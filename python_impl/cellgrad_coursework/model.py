@@ -24,6 +24,9 @@ FORMULA, VALUE = "formula", "value"
 """What a cell is to be filled with: a formula, or a typed number."""
 
 
+_LATE = "late: "
+
+
 @dataclass(frozen=True, slots=True)
 class GradedCell:
     """One cell that a student fills.
@@ -231,6 +234,21 @@ class CellVerdict:
 
 
 @dataclass(slots=True)
+class Remarks:
+    """What is seen in a submission beside its verdicts, one line each.
+
+    Attributes:
+        review: why a person should look at it.
+        notes: what else the lecturer should know (tampered givens, forged stored values, …).
+        copying: potential copying, with its evidence.
+    """
+
+    review: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    copying: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Grade:
     """What is said of one submission.
 
@@ -264,6 +282,14 @@ class Grade:
     copying: list[str] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
     superseded: str = ""
+
+    def take_off_lateness(self) -> None:
+        """Take off what the roster takes off for lateness, and say so; done again, it is new."""
+        late = min(max(self.student.late, 0.0), 1.0) if self.student else 0.0
+        self.score = sum(verdict.points for verdict in self.verdicts) * (1.0 - late)
+        self.notes = [line for line in self.notes if not line.startswith(_LATE)]
+        if late and not self.problem:
+            self.notes.append(f"{_LATE}{late:.0%} taken off")
 
     @property
     def roots(self) -> list[CellVerdict]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cellgrad import shipped
 from cellgrad.errors import InputError
+from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Names
 from cellgrad_coursework.model import OK, WRONG
 from cellgrad_coursework.moodle_worksheet import moodle_number
 from cellgrad_coursework.results.autograders import (
@@ -28,7 +29,6 @@ from cellgrad_coursework.results.gradebooks import canvas_points
 from cellgrad_coursework.results.tables import csv_line
 from cellgrad_coursework.results.write import FORMATS, write_all, write_feedback_zip
 from cellgrad_coursework.roster import read_roster
-from cellgrad_coursework.taking_in.matching import OTHER_ASSIGNMENT, ByName
 from graded import HOSTILE, grade, manifest, mistaken, mixed, renamed, roster, unreadable
 from importers import (
     CanvasCourse,
@@ -212,8 +212,8 @@ def test_a_participant_is_known_in_the_words_of_the_site():
     ada = renamed(roster(1)[0], other=worksheet(GERMAN, 4711))
     hans = renamed(roster(2)[1], other=(("ID", "s4712"), ("Bewertung", "")))  # one's own list
     assert (moodle_number(ada), moodle_number(hans)) == ("4711", "")
-    found = ByName([ada, hans]).told("Somebody_4711_assignsubmission_file_/x.xlsx")
-    assert found is ada
+    claim = Names([ada, hans]).claim("Somebody_4711_assignsubmission_file_/x.xlsx")
+    assert (claim.student, claim.certain) == (ada.id, True)
 
 
 def canvas_export(path, possible, title=None):

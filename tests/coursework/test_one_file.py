@@ -54,9 +54,9 @@ from cellgrad_coursework.derivation import (
     numbers,
     start_of,
 )
+from cellgrad_coursework.grader import Grader
 from cellgrad_coursework.grading.given_numbers import given_number
-from cellgrad_coursework.grading.grade_one import Grader
-from cellgrad_coursework.grading.typed_id import enrolled
+from cellgrad_coursework.identity import Claim, Names, enrolled
 from cellgrad_coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
 from cellgrad_coursework.model import OK, OK_ECF, WRONG, Student
 from cellgrad_coursework.rehearsal.rehearse import rehearse
@@ -72,7 +72,6 @@ from cellgrad_coursework.setting.handout.one_file import one_file
 from cellgrad_coursework.setting.numbers import MOST_STUDENTS, check_ids, shared_numbers
 from cellgrad_coursework.taking_in.copying import Copying
 from cellgrad_coursework.taking_in.intake import Intake
-from cellgrad_coursework.taking_in.matching import ByName
 from cellgrad_office import libreoffice
 from plain_submission import few_digits
 
@@ -575,7 +574,7 @@ def right_number(folder, student_id, cell):
 def graded(judge, manifest, data, name="work.xlsx"):
     """Return the grade of a file, as the process that grades gives it."""
     students = [one.student for one in manifest.handouts.values()]
-    judged = judge.judge(name, ByName(students).word(name), data)
+    judged = judge.judge(name, str(Names(students).claim(name)), data)
     return Codec(manifest).decode(judged.grade)
 
 
@@ -648,10 +647,9 @@ def test_the_grader_alone_knows_whose_numbers_a_file_shows(handed_out, manifest)
     grader = Grader(manifest)
     data = handed_in(handed_out, manifest, "s1001")
     assert grader.grade(data, "a.xlsx").student.id == "s1001"
-    token = next(t for t, one in manifest.handouts.items() if one.student.id == "s1004")
-    grade = grader.grade(data, "a.xlsx", token)
+    grade = grader.grade(data, "a.xlsx", Claim("s1004", certain=True))
     assert grade.student.id == "s1004"
-    assert grade.review == ["its student id is another student's than its file name says"]
+    assert grade.evidence["workbook_of"] == "s1001"
 
 
 def test_anothers_id_is_shown_as_potential_copying(handed_out, manifest, judge):

@@ -17,7 +17,7 @@ from assignments import NETWORKS, kept_secret, of_network
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.commands import rehearse as shown
-from cellgrad_coursework.grading.grade_one import Grader
+from cellgrad_coursework.grader import Grader
 from cellgrad_coursework.grading.naming import telling
 from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,

@@ -14,6 +14,7 @@ from typing import Any
 
 from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
+from cellgrad_coursework.identity import OTHER_ASSIGNMENT
 from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import REVIEW, Grade, Student
 from cellgrad_coursework.results.gradebooks import canvas_points
@@ -23,7 +24,6 @@ from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.running.results_folder import check_results, claim_results
 from cellgrad_coursework.running.runner import FEEDBACK, Settings, grade_all
 from cellgrad_coursework.taking_in.intake import Intake
-from cellgrad_coursework.taking_in.matching import OTHER_ASSIGNMENT
 
 _NAMED = 3
 """So many files that could not be read are named on the terminal."""

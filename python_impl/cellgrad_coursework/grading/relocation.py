@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cellgrad.xlsx.addresses import Place, Range
+from cellgrad.xlsx.addresses import Place, Range, a1, parse_a1
 from cellgrad.xlsx.book import parse_reference
 from cellgrad_coursework.grading.submission import Submission
+from cellgrad_coursework.model import Manifest
 
 _Line = tuple[str, int]
 
@@ -31,21 +32,64 @@ class _Lines:
     doubtful: set[_Line] = field(default_factory=set)
 
 
-def template_names(names: Mapping[str, str]) -> dict[str, tuple[str, Range]]:
-    """Return a handout's defined names, by names without case: their texts and rectangles."""
-    found = {}
-    for name, text in names.items():
-        area = parse_reference(text)
-        if area is not None:
-            found[name.casefold()] = text, area
-    return found
+class Template:
+    """Where the handout's cells lie, and the names by which they are found again.
+
+    Args:
+        manifest: the assignment.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        cells = [(cell.sheet, cell.address, cell.name) for cell in manifest.givens]
+        cells += [(cell.sheet, cell.address, cell.name) for cell in manifest.cells]
+        cells += [(cell.sheet, cell.address, "") for cell in manifest.fixed]
+        self.places: list[Place] = [(s.casefold(), *parse_a1(at)) for s, at, _ in cells]
+        self._names = [name for _, _, name in cells]
+        self._rectangles: dict[str, tuple[str, Range]] = {}
+        """Of each name, without case: what it refers to, as text and as a rectangle."""
+        for name, text in (manifest.names or _names_of(cells)).items():
+            area = parse_reference(text)
+            if area is not None:
+                self._rectangles[name.casefold()] = text, area
+
+    def places_in(self, submission: Submission) -> list[Place | None]:
+        """Return where every cell lies in a submission; None where that cannot be told."""
+        moves = _Moves(self._rectangles, submission)
+        if moves.none:
+            return list(self.places)
+        places: list[Place | None] = []
+        taken: set[Place] = set()
+        for place, name in zip(self.places, self._names, strict=True):
+            now = moves.to(place, name)
+            if now in taken:  # one cell never stands for two
+                now = None
+            if now is not None:
+                taken.add(now)
+            places.append(now)
+        return places
 
 
-class Moves:
+def _names_of(named: list[tuple[str, str, str]]) -> dict[str, str]:
+    """Return the rectangles around cells of one name, where the manifest does not give them."""
+    corners: dict[str, list[Place]] = {}
+    for sheet, address, name in named:
+        if name:
+            corners.setdefault(name, []).append((sheet, *parse_a1(address)))
+    names = {}
+    for name, cells in corners.items():
+        rows, columns = [row for _, row, _ in cells], [column for _, _, column in cells]
+        first = a1(min(rows), min(columns), absolute=True)
+        last = a1(max(rows), max(columns), absolute=True)
+        sheet = cells[0][0].replace("'", "''")
+        names[name] = f"'{sheet}'!{first}:{last}"
+    return names
+
+
+class _Moves:
     """How cells moved.
 
     Args:
-        names: rectangles of the handout's names; see ``template_names``.
+        names: what the handout's names refer to, as text and as a rectangle.
         submission: the submitted workbook.
 
     Attributes:
@@ -125,12 +169,9 @@ class Moves:
             place: its place in the handout.
             name: the defined name of its quantity's cells.
         """
-        if self.none:
-            return place
         sheet, row, column = place
-        found = self._named.get(name.casefold())
-        if found is not None and found[0].contains(row, column):
-            before, now = found
+        before, now = self._named.get(name.casefold(), (None, None))
+        if before is not None and now is not None and before.contains(row, column):
             return (
                 now.sheet.casefold(),
                 now.top + row - before.top,

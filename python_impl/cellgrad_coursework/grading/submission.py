@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import NoReturn
 from xml.etree import ElementTree as ET
 
-from cellgrad.errors import InputError
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, column_number
 from cellgrad.xlsx.book import parse_reference
 from cellgrad.xlsx.package import Package
@@ -66,15 +65,14 @@ class Submission:
     """A submitted workbook.
 
     Args:
-        data: the file.
-        name: what messages call it.
+        package: the file.
 
     Raises:
-        WorkbookError: it is no workbook, or not safe to read.
+        WorkbookError: it is no workbook.
     """
 
-    def __init__(self, data: bytes, name: str) -> None:
-        self.package = Package(data, name)
+    def __init__(self, package: Package) -> None:
+        self.package = package
         self._relations = self._read_relations()
         root = self._rooted("xl/workbook.xml")
         self._parts: dict[str, str] = {}
@@ -336,11 +334,3 @@ class _SheetReader:
     def _may_spill(self, at: tuple[int, int]) -> bool:
         entry = self.cells.get(at)
         return entry is not None and entry.array and bool(entry.formula)
-
-
-def read_submission(data: bytes, name: str) -> Submission | str:
-    """Return a submission, or why it cannot be read."""
-    try:
-        return Submission(data, name)
-    except InputError as error:
-        return error.problem + (f"; {error.remedy}" if error.remedy else "")

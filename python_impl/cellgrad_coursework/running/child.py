@@ -9,49 +9,34 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import math
 import os
 import pickle
 import signal
-import struct
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from typing import IO, Any
 
 from cellgrad.errors import CellgradError, InputError
 from cellgrad_coursework.model import Manifest
 from cellgrad_coursework.running.judge import (
-    BROKE,
+    ANSWER,
+    ASK,
     GRADER,
-    TOO_LONG,
-    TOO_MUCH,
-    Judge,
+    MEMORY,
+    READY,
     Judged,
+    Limits,
+    exactly,
 )
 
-_HEAD = struct.Struct("<IIIB")
-_ASK = struct.Struct("<III")
-_READY, _DONE, _MEMORY, _REFUSED = 0, 1, 2, 3
+TOO_LONG = "took too long"
+TOO_MUCH = "needed too much memory"
+BROKE = "broke the process that read it"
+
 _START_SECONDS = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one submission may take.
-
-    Attributes:
-        memory: bytes beyond what the process has when it starts.
-        cpu: seconds of a processor.
-        seconds: seconds on the clock; generous, since the machine may be busy.
-    """
-
-    memory: int = 256 << 20
-    cpu: int = 10
-    seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +69,9 @@ class Assignment:
         """Return what children of an assignment are started with."""
         blob = pickle.dumps(manifest, protocol=5)
         limits = limits or Limits()
-        told = repr((feedback, grader, limits)).encode()
-        return cls(blob, hashlib.sha256(blob + told).hexdigest(), feedback, grader, limits)
+        settings = repr((feedback, grader, limits)).encode()
+        digest = hashlib.sha256(blob + settings).hexdigest()
+        return cls(blob, digest, feedback, grader, limits)
 
 
 class ChildFailedError(CellgradError):
@@ -94,14 +80,6 @@ class ChildFailedError(CellgradError):
     def __init__(self, problem: str, *, certain: bool) -> None:
         self.problem, self.certain = problem, certain
         super().__init__(problem)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Travel between processes."""
-        return _failure, (self.problem, self.certain)
-
-
-def _failure(problem: str, certain: bool) -> ChildFailedError:  # noqa: FBT001 - for pickle
-    return ChildFailedError(problem, certain=certain)
 
 
 class Child:
@@ -116,7 +94,7 @@ class Child:
 
     def __init__(self, assignment: Assignment) -> None:
         self._seconds = assignment.limits.seconds
-        code = "from cellgrad_coursework.running.child import serve; serve()"
+        code = "from cellgrad_coursework.running.judge import serve; serve()"
         paths = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and our own code
             [sys.executable, "-P", "-c", code],
@@ -132,17 +110,14 @@ class Child:
         rest = pickle.dumps(settings, protocol=5)
         _watch.add(self)
         try:
-            self._deadline = time.monotonic() + _START_SECONDS
-            self._send(_ASK.pack(len(assignment.blob), len(rest), 0), assignment.blob, rest)
-            status, said = self._answer()
+            status, said = self._asked(_START_SECONDS, assignment.blob, rest, b"")
         except (OSError, EOFError) as error:
             self.close()
             raise InputError(
                 "the process that grades could not be started",
                 remedy="close other programs, or ask for fewer with --jobs",
             ) from error
-        self._deadline = math.inf
-        if status != _READY:
+        if status != READY:
             self.close()
             raise InputError(said.grade.decode("utf-8", "replace"))
 
@@ -152,35 +127,31 @@ class Child:
         Raises:
             ChildFailedError: a limit was reached, or the process broke; it is gone.
         """
-        who = (name.encode("utf-8", "surrogatepass"), named.encode("utf-8", "surrogatepass"))
-        self._deadline = time.monotonic() + self._seconds
+        words = (word.encode("utf-8", "surrogatepass") for word in (name, named))
         try:
-            self._send(_ASK.pack(len(who[0]), len(who[1]), len(data)), *who, data)
-            status, judged = self._answer()
+            status, judged = self._asked(self._seconds, *words, data)
         except (OSError, EOFError):
             raise self._failed() from None
-        finally:
-            self._deadline = math.inf
-        if status == _MEMORY:
+        if status == MEMORY:
             self.close()
             raise ChildFailedError(TOO_MUCH, certain=True)
         return judged
 
-    def _send(self, *pieces: bytes) -> None:
-        pipe = self._process.stdin
-        if pipe is None:
+    def _asked(self, seconds: float, *pieces: bytes) -> tuple[int, Judged]:
+        """Send three pieces; return the answer, or be killed when the time is over."""
+        given, answers = self._process.stdin, self._process.stdout
+        if given is None or answers is None:
             raise EOFError
-        for piece in pieces:
-            pipe.write(piece)
-        pipe.flush()
-
-    def _answer(self) -> tuple[int, Judged]:
-        pipe = self._process.stdout
-        if pipe is None:
-            raise EOFError
-        *lengths, status = _HEAD.unpack(_exactly(pipe, _HEAD.size))
-        grade, workbook, page = (_exactly(pipe, length) for length in lengths)
-        return status, Judged(grade, workbook, page)
+        self._deadline = time.monotonic() + seconds
+        try:
+            given.write(ASK.pack(*map(len, pieces)))
+            for piece in pieces:
+                given.write(piece)
+            given.flush()
+            *lengths, status = ANSWER.unpack(exactly(answers, ANSWER.size))
+            return status, Judged(*(exactly(answers, length) for length in lengths))
+        finally:
+            self._deadline = math.inf
 
     def _failed(self) -> ChildFailedError:
         """Say why the process ended."""
@@ -246,95 +217,31 @@ class _Watch:
 _watch = _Watch()
 
 
-def _exactly(pipe: IO[bytes], length: int) -> bytes:
-    data = pipe.read(length)
-    if len(data) != length:
-        raise EOFError
-    return data
+class Slot:
+    """A place for one child: started when needed, replaced when it is gone.
 
+    Args:
+        assignment: what the child is started with.
+    """
 
-# within the child
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._child: Child | None = None
 
+    def judge(self, name: str, named: str, data: bytes) -> Judged | str:
+        """Judge a file; return what was said, or why it could not be."""
+        for last in (False, True):
+            if self._child is None:
+                self._child = Child(self._assignment)
+            try:
+                return self._child.judge(name, named, data)
+            except ChildFailedError as error:
+                self._child = None
+                if error.certain or last:
+                    return error.problem
+        raise AssertionError
 
-def serve() -> None:
-    """Judge what comes in over the standard input until it ends."""
-    import gc  # noqa: PLC0415 - of the child only
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is interrupted, and ends this
-    given, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for handle in (0, 1):  # what anything prints must not reach the answers
-        os.dup2(nowhere, handle)
-    try:
-        first, second, _ = _ASK.unpack(_exactly(given, _ASK.size))
-        manifest = pickle.loads(_exactly(given, first))  # noqa: S301 - from our own parent
-        feedback, grader, limits = pickle.loads(_exactly(given, second))  # noqa: S301
-        try:
-            judge = Judge(manifest, feedback=feedback, grader=grader)
-        except InputError as error:
-            _reply(answers, _REFUSED, Judged(error.line().encode("utf-8", "replace")))
-            return
-        _limit_memory(limits)
-        gc.collect()
-        gc.freeze()
-        _reply(answers, _READY, Judged(b""))
-        _serve(given, answers, judge, limits)
-    except (EOFError, OSError):
-        os._exit(0)
-    except MemoryError:
-        os._exit(1)
-
-
-def _serve(
-    given: io.BufferedReader, answers: io.BufferedWriter, judge: Judge, limits: Limits
-) -> None:
-    while True:
-        lengths = _ASK.unpack(_exactly(given, _ASK.size))
-        name, named = (_exactly(given, n).decode("utf-8", "surrogatepass") for n in lengths[:2])
-        data = _exactly(given, lengths[2])
-        _limit_time(limits)
-        try:
-            judged = judge.judge(name, named, data)
-        except MemoryError:
-            data = b""
-            _reply(answers, _MEMORY, Judged(b""))
-            os._exit(1)
-        _reply(answers, _DONE, judged)
-
-
-def _reply(answers: IO[bytes], status: int, judged: Judged) -> None:
-    pieces = (judged.grade, judged.workbook, judged.page)
-    answers.write(_HEAD.pack(*map(len, pieces), status))
-    for piece in pieces:
-        answers.write(piece)
-    answers.flush()
-
-
-def _resource() -> Any:
-    try:
-        import resource  # noqa: PLC0415 - not on every system
-    except ImportError:
-        return None
-    return resource
-
-
-def _limit_memory(limits: Limits) -> None:
-    resource = _resource()
-    if resource is None:
-        return
-    now = 1 << 30
-    with contextlib.suppress(OSError, ValueError), open("/proc/self/statm", "rb") as file:  # noqa: PTH123
-        now = int(file.read().split()[0]) * resource.getpagesize()
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_AS, (now + limits.memory, resource.RLIM_INFINITY))
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _limit_time(limits: Limits) -> None:
-    resource = _resource()
-    if resource is None:
-        return
-    used = math.ceil(time.process_time())
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CPU, (used + limits.cpu, resource.RLIM_INFINITY))
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.close()

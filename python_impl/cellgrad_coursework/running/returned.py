@@ -1,25 +1,125 @@
-"""Which feedback lies in an output folder, and of what each was made: appended, like results.
+"""Feedback that goes back: under which names, and which of it lies in an output folder.
 
-So what was withdrawn is taken away again and nothing else is; and feedback is made anew when
-what it says has changed, such as a student's lateness, however often a run was killed.
+It goes back under the names of the download, so that an LMS knows its files. Who hands in
+chooses names too: one that no disk takes is shortened; of two that would meet, also if only by
+case, or as a file and a folder, one gets a mark. The mark is a hash of the name, so that the
+same files have the same names in every run.
+
+What lies there, and of what each was made, is kept in a list that is appended to. So what was
+withdrawn is taken away again and nothing else is; and feedback is made anew when what it says
+has changed, such as a student's lateness, however often a run was killed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import hashlib
 import json
 import os
+import re
 import unicodedata
-import zlib
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Collection, Iterable
+from pathlib import Path, PurePosixPath
 
-from cellgrad.errors import InputError
 from cellgrad.files import write_atomically
-from cellgrad_coursework.running.store import FOLDER
+from cellgrad_coursework.running.store import FOLDER, Journal
 
 NAME = "feedback.txt"
+ENDING, PAGE = ".xlsx", ".html"
+
+MAX_PART = 255
+"""Bytes that a file system takes as the name of a file or a folder."""
+
+MAX_WHOLE = 1_000
+"""Bytes of a path below which it is kept; a longer one becomes the name of one file."""
+
+_KEPT = 120
+_WINDOWS = os.name == "nt"
+_FORBIDDEN = re.compile(r'[<>:"|?*\\]|[. ]$')
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+
+
+class ReturnNames:
+    """The names of the feedback on submissions.
+
+    Args:
+        names: of the submissions that may get feedback, with ``/``.
+        windows: whether the disk refuses what Windows refuses.
+    """
+
+    def __init__(self, names: Iterable[str], *, windows: bool = _WINDOWS) -> None:
+        self._windows = windows
+        self._changed: dict[str, str] = {}
+        usable = {name: self._usable(name) for name in sorted(names)}
+        taken = {
+            _folded(str(folder))
+            for path in usable.values()
+            for folder in PurePosixPath(path).parents
+        }
+        waiting = []  # a name that needs no change is not taken away by one that is made up
+        for name, path in usable.items():
+            files = _files(path)
+            if path != name or not taken.isdisjoint(files):
+                waiting.append(name)
+            else:
+                taken |= files
+        for name in waiting:
+            path, tries = usable[name], 0
+            while not taken.isdisjoint(_files(path)):
+                path, tries = _marked(usable[name], f"{tries}\0{name}"), tries + 1
+            taken |= _files(path)
+            self._changed[name] = path
+
+    def workbook(self, name: str) -> str:
+        """Return the path of the feedback workbook on a submission, with ``/``."""
+        return self._changed.get(name, name)
+
+    def page(self, name: str) -> str:
+        """Return the path of the page on a submission, with ``/``."""
+        return _both(self.workbook(name))[1]
+
+    def _usable(self, name: str) -> str:
+        """Return a path that a disk takes: mostly the name itself."""
+        path = PurePosixPath(name)
+        if _size(name) > MAX_WHOLE:
+            return _marked(path.name, name)
+        parts = [part if self._fits(part) else _marked(part, part) for part in path.parts]
+        if self._windows:
+            parts = [_FORBIDDEN.sub("_", part) for part in parts]
+        return "/".join(parts)
+
+    def _fits(self, part: str) -> bool:
+        refused = self._windows and (_FORBIDDEN.search(part) or _DEVICE.fullmatch(part))
+        return _size(part) <= MAX_PART and not refused
+
+
+def _both(path: str) -> tuple[str, str]:
+    """Return a workbook's path and its page's."""
+    ends = path.lower().endswith(ENDING)
+    return path, f"{path[: -len(ENDING)] if ends else path}{PAGE}"
+
+
+def _files(path: str) -> set[str]:
+    """Return both, as a disk compares them."""
+    return {_folded(one) for one in _both(path)}
+
+
+def _marked(path: str, of: str) -> str:
+    """Return a path with a short last part that holds a hash."""
+    folder, slash, last = path.rpartition("/")
+    ending = last[-len(ENDING) :] if last.lower().endswith(ENDING) else ""
+    stem = last[: len(last) - len(ending)].encode("utf-8", "ignore")[:_KEPT]
+    mark = hashlib.sha256(of.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{folder}{slash}{stem.decode('utf-8', 'ignore')}-{mark}{ending}"
+
+
+def _folded(path: str) -> str:
+    """Return a path as a disk may compare it: without case, accents in one form."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 class Returned:
@@ -36,33 +136,12 @@ class Returned:
     def __init__(self, output: Path, feedback: Path) -> None:
         self._path, self._folder = output / FOLDER / NAME, feedback
         self._entries: dict[str, tuple[str, str]] = {}
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("a+b", buffering=0)
-            self._file.seek(0)
-            end = 0
-            for line in self._file.read().splitlines(keepends=True):
-                if not self._remembered(line):
-                    break  # a kill cut it off
-                end += len(line)
-            self._file.truncate(end)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        self._journal = Journal(self._path, self._remember)
 
-    def _remembered(self, line: bytes) -> bool:
-        checksum, _, text = line.rstrip(b"\n").partition(b"\t")
-        if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
-            return False
+    def _remember(self, text: bytes, start: int) -> None:
+        del start
         workbook, page, made = json.loads(text)
         self._entries[workbook] = page, made
-        return True
-
-    def _unwritable(self, error: OSError) -> InputError:
-        return InputError(
-            f"cannot be written ({error.strerror or error})",
-            file=self._path.parent.parent,
-            remedy="choose another place with -o, or make room",
-        )
 
     def made(self, workbook: str) -> str:
         """Return of what feedback was made; empty for none, or where it was being written.
@@ -78,13 +157,7 @@ class Returned:
         Raises:
             InputError: the disk is full.
         """
-        line = _line(workbook, page, made)
-        try:
-            written = self._file.write(line)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        if written != len(line):
-            raise self._unwritable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        self._journal.append(_text(workbook, page, made))
         self._entries[workbook] = page, made
 
     def keep(self, workbooks: Collection[str]) -> None:
@@ -102,14 +175,11 @@ class Returned:
                         self._remove(file)
         if kept == self._entries:
             return
-        self._file.close()
-        lines = (_line(name, *entry) for name, entry in sorted(kept.items()))
+        self._journal.close()
+        lines = (self._journal.line(_text(name, *entry)) for name, entry in sorted(kept.items()))
         write_atomically(self._path, b"".join(lines))
-        self._entries = kept
-        try:
-            self._file = self._path.open("a+b", buffering=0)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        self._entries = {}
+        self._journal = Journal(self._path, self._remember)
 
     def _remove(self, file: str) -> None:
         """Remove a file below the folder, and the folders that it leaves empty."""
@@ -126,14 +196,8 @@ class Returned:
 
     def close(self) -> None:
         """Close the list."""
-        self._file.close()
+        self._journal.close()
 
 
-def _line(workbook: str, page: str, made: str) -> bytes:
-    text = json.dumps([workbook, page, made], ensure_ascii=True).encode()
-    return b"%08x\t%s\n" % (zlib.crc32(text), text)
-
-
-def _folded(path: str) -> str:
-    """Return a path as a disk may compare it."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+def _text(workbook: str, page: str, made: str) -> bytes:
+    return json.dumps([workbook, page, made], ensure_ascii=True).encode()

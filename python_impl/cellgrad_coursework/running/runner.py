@@ -20,22 +20,26 @@ from pathlib import Path
 from typing import Any
 
 from cellgrad.errors import InputError
-from cellgrad_coursework.grading.typed_id import enrolled
+from cellgrad_coursework.grader import failed
+from cellgrad_coursework.identity import Claim, Names, enrolled
 from cellgrad_coursework.model import Grade, Manifest, Student
 from cellgrad_coursework.results.write import write_feedback_zip
-from cellgrad_coursework.running.child import Assignment, Limits
-from cellgrad_coursework.running.elsewhere import Elsewhere
-from cellgrad_coursework.running.here import Here, Task
-from cellgrad_coursework.running.judge import GRADER, Judged, failed
-from cellgrad_coursework.running.return_names import ReturnNames
-from cellgrad_coursework.running.returned import Returned
-from cellgrad_coursework.running.store import Codec, Store, digest_of, head_of, key_of
+from cellgrad_coursework.running.child import Assignment
+from cellgrad_coursework.running.judge import GRADER, Judged, Limits
+from cellgrad_coursework.running.pool import Task, judge_all
+from cellgrad_coursework.running.returned import Returned, ReturnNames
+from cellgrad_coursework.running.store import (
+    Codec,
+    Store,
+    digest_of,
+    head_of,
+    key_of,
+    unwritable,
+)
 from cellgrad_coursework.taking_in.copying import Copying
 from cellgrad_coursework.taking_in.intake import Intake, Submission
-from cellgrad_coursework.taking_in.matching import ByName, by_word
 
 FEEDBACK = "feedback"
-_LATE = "late: "
 _BEGUN = re.compile(
     r"\.(?:gradebook|cells|review|class|canvas|moodle|feedback)\.\w+\.(?:\w{8}|\d+\.part)", re.ASCII
 )
@@ -123,7 +127,8 @@ class _Run:
             for token, one in manifest.handouts.items()
         })  # fmt: skip
         self.manifest, self.intake, self.output, self.settings = manifest, intake, output, settings
-        self._names = ByName(roster.values())
+        names = Names(roster.values())
+        self._claims = {one.name: names.claim(one.name) for one in intake.submissions}
         returned = (one.name for one in intake.submissions if settings.feedback and not one.problem)
         self._return = ReturnNames(returned)
         self._not_returned: dict[str, str] = {}
@@ -143,15 +148,15 @@ class _Run:
 
     def judge(self, progress: Progress) -> None:
         self._progress = progress
+        settings = self.settings
         assignment = Assignment.of(
-            self.manifest, feedback=self.settings.feedback, grader=self.settings.grader,
-            limits=self.settings.limits,
+            self.manifest, feedback=settings.feedback, grader=settings.grader,
+            limits=settings.limits,
         )  # fmt: skip
-        if self.settings.executor is None:
-            Here(assignment, self._keep, self.settings.jobs or cores()).run(self._tasks())
-        else:
-            executor, width = self.settings.executor, self.settings.width
-            Elsewhere(assignment, self._keep, executor, width).run(self._tasks())
+        judge_all(
+            self._tasks(), assignment, self._keep, jobs=settings.jobs or cores(),
+            executor=settings.executor, width=settings.width,
+        )  # fmt: skip
         self._hand_back()
 
     def close(self) -> None:
@@ -163,7 +168,7 @@ class _Run:
     def _tasks(self) -> Iterator[Task]:
         """Read the files one at a time; yield those that have no result yet."""
         for submission in self.intake.submissions:
-            named = self._names.word(submission.name)
+            named = str(self._claims[submission.name])
             try:
                 data = self.intake.read(submission)
             except InputError as error:
@@ -204,7 +209,7 @@ class _Run:
     def _keep(self, task: Task, judged: Judged | str) -> None:
         """Keep a result: its feedback first, so that a result is never without."""
         if isinstance(judged, str):
-            student = self._roster.get(by_word(task.named)[0])
+            student = self._roster.get(Claim.parse(task.named).student)
             grade = failed(self.manifest, task.name, student, task.data, judged)
             judged = Judged(self._codec.encode(grade))
         if judged.page:
@@ -221,7 +226,7 @@ class _Run:
         try:
             (self.output / FEEDBACK).mkdir(exist_ok=True)
         except OSError as error:
-            raise _unwritable(self.output / FEEDBACK, error) from error
+            raise unwritable(self.output / FEEDBACK, error) from error
         try:
             self._returned.note(workbook, page, "")
             _write(self.output / FEEDBACK / workbook, judged.workbook)
@@ -287,7 +292,7 @@ class _Run:
         Where they do not, it never takes the place of a file of this student where they do:
         with a name or a token anybody could replace another's work.
         """
-        told = self._names.told(submission.name) is not None
+        told = self._claims[submission.name].certain
         others = "givens_of" in evidence and (not told or evidence["givens_of"])
         if "workbook_of" in evidence or others:
             return 0
@@ -309,7 +314,7 @@ class _Run:
         hand = f"handed in by {hint.name} ({hint.platform} {hint.user})" if hint.platform else ""
         if hand and student.id in self._several_hands:
             grade.review.append(f"{hand}, and other files of {student.id} by somebody else")
-        if "givens_of" in grade.evidence and self._names.told(submission.name) is None:
+        if "givens_of" in grade.evidence and not self._claims[submission.name].certain:
             lines = grade.copying if grade.evidence["givens_of"] else grade.review
             by = hand or "its name does not say who handed it in"
             lines.append(f"its numbers are not those of {student.id}; {by}")
@@ -317,8 +322,7 @@ class _Run:
     def _head(self, submission: Submission) -> tuple[str | None, bool, dict[str, Any]]:
         """Return whose a file is, whether it has a problem, and what is compared of it."""
         if submission.name not in self._keys:
-            student = self._names.find(submission.name)
-            return student.id if student else None, True, {}
+            return self._claims[submission.name].student or None, True, {}
         head = head_of(self.store.read(self._keys[submission.name]))
         return head["student"], head["problem"], head["evidence"]
 
@@ -326,20 +330,17 @@ class _Run:
         """Return the grade of a file, under its own name and with the roster's lateness."""
         name = submission.name
         if name not in self._keys:
-            student = self._names.find(name)
+            student = self._roster.get(self._claims[name].student)
             return failed(self.manifest, name, student, b"", self._problems[name])
         grade = self._codec.decode(self.store.read(self._keys[name]))
         grade.file = name
         if grade.student is not None:
             grade.student = self._roster.get(grade.student.id, grade.student)
-        late = min(max(grade.student.late, 0.0), 1.0) if grade.student else 0.0
-        points = sum(verdict.points for verdict in grade.verdicts)
-        grade.notes = [line for line in grade.notes if not line.startswith(_LATE)]
         if name in self._not_returned:
             grade.review.append(self._not_returned[name])
-        if late and not grade.problem:
-            grade.notes.append(f"{_LATE}{late:.0%} taken off")
-        return replace(grade, of=self.manifest.points, score=points * (1.0 - late))
+        grade.of = self.manifest.points
+        grade.take_off_lateness()
+        return grade
 
 
 def _tidy(output: Path) -> None:
@@ -348,14 +349,6 @@ def _tidy(output: Path) -> None:
     for path in (*begun, *(output / FEEDBACK).rglob(".*.part")):
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"cannot be written ({error.strerror or error})",
-        file=path,
-        remedy="choose another place with -o, or make room",
-    )
 
 
 class _NameRefusedError(Exception):
@@ -380,6 +373,6 @@ def _write(path: Path, data: bytes) -> None:
             beside.unlink()
         if error.errno in _OF_THE_NAME:
             raise _NameRefusedError(error.strerror or str(error)) from error
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     except ValueError as error:  # a name in no encoding
         raise _NameRefusedError("this disk does not know its characters") from error

@@ -1,9 +1,9 @@
 """Results on disk as they come in: appended, never changed, so that a killed run loses nothing.
 
 A line a result: its checksum, its key, whether feedback was written, what is compared between
-submissions, and the grade. The key
-names the file's contents and whose it is by its name; the assignment's version and the
-program's stand in the store's own name. A line that was cut off by a kill is dropped.
+submissions, and the grade. The key names the file's contents and whose it is by its name; the
+assignment's version and the program's stand in the store's own name. A line that was cut off by
+a kill is dropped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from cellgrad.errors import InputError
 from cellgrad_coursework.model import CellVerdict, Grade, GradedCell, Manifest, Student
 
 FOLDER = ".cellgrad"
+_CHECKSUM = 9
+"""Bytes of a checksum and the tab behind it."""
+
 _VERDICT = [entry.name for entry in fields(CellVerdict) if entry.name != "cell"]
 _GRADE = [entry.name for entry in fields(Grade) if entry.name not in ("verdicts", "student")]
 _DEFAULT = {entry.name: entry.default for entry in fields(CellVerdict)}
@@ -108,6 +111,108 @@ def digest_of(manifest: Manifest) -> str:
     return digest.hexdigest()
 
 
+def unwritable(path: Path, error: OSError) -> InputError:
+    """Return an error that says why a place of the output cannot be written."""
+    return InputError(
+        f"cannot be written ({error.strerror or error})",
+        file=path,
+        remedy="choose another place with -o, or make room",
+    )
+
+
+class Journal:
+    """A file of lines that are appended, each with a checksum before a tab.
+
+    Args:
+        path: the file, in a folder within the output folder.
+        remember: called with the text of each line that is there, and where the line begins;
+            a line that a kill cut off is dropped, and what follows.
+        ending: how a line's text ends, for its checksum.
+
+    Raises:
+        InputError: it cannot be written, or another run is writing it.
+    """
+
+    def __init__(
+        self, path: Path, remember: Callable[[bytes, int], None], ending: bytes = b""
+    ) -> None:
+        self._path, self._ending, self._end = path, ending, 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._file = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+            self._lock()
+            with path.open("rb") as lines:
+                for line in lines:
+                    checksum, _, text = line.removesuffix(b"\n").partition(b"\t")
+                    whole = line.endswith(b"\n") and checksum == self._checksum(text)
+                    if not whole:
+                        break
+                    remember(text, self._end)
+                    self._end += len(line)
+            self._file.truncate(self._end)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return unwritable(self._path.parent.parent, error)
+
+    def _lock(self) -> None:
+        try:
+            import fcntl  # noqa: PLC0415 - not on every system
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise InputError(
+                "another run is writing there",
+                file=self._path.parent.parent,
+                remedy="wait for it, or choose another place with -o",
+            ) from error
+
+    def _checksum(self, text: bytes) -> bytes:
+        return b"%08x" % zlib.crc32(text + self._ending)
+
+    def line(self, text: bytes) -> bytes:
+        """Return a text as a line of the file."""
+        return b"%b\t%b\n" % (self._checksum(text), text)
+
+    def append(self, text: bytes) -> int:
+        """Append a line; return where it begins.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        line, start = self.line(text), self._end
+        try:
+            self._file.seek(start)
+            written = self._file.write(line)
+        except OSError as error:
+            written, problem = 0, error
+        else:
+            problem = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if written != len(line):
+            with contextlib.suppress(OSError):
+                self._file.truncate(start)
+            raise self._unwritable(problem) from problem
+        self._end += len(line)
+        return start
+
+    def text_at(self, start: int, length: int) -> bytes:
+        """Return the text of a line."""
+        self._file.seek(start + _CHECKSUM)
+        text = b""
+        while len(text) < length and (piece := self._file.read(length - len(text))):
+            text += piece
+        return text
+
+    def close(self) -> None:
+        """Close the file and let others write."""
+        self._file.close()
+
+
 class Store:
     """The results of one assignment in an output folder.
 
@@ -122,57 +227,15 @@ class Store:
     def __init__(self, output: Path, manifest: Manifest) -> None:
         self.path = output / FOLDER / f"results-{digest_of(manifest)[:16]}.txt"
         self._index: dict[str, tuple[int, int, bool]] = {}
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(
-                self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666
-            )
-            self._file = os.fdopen(self._handle, "r+b", buffering=0)
-            self._lock()
-            self._load()
-        except OSError as error:
-            raise self._unwritable(error) from error
+        self._journal = Journal(self.path, self._remember, ending=b"\n")
 
-    def _unwritable(self, error: OSError) -> InputError:
-        return InputError(
-            f"cannot be written ({error.strerror or error})",
-            file=self.path.parent.parent,
-            remedy="choose another place with -o, or make room",
-        )
-
-    def _lock(self) -> None:
-        try:
-            import fcntl  # noqa: PLC0415 - not on every system
-        except ImportError:
-            return
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise InputError(
-                "another run is writing there",
-                file=self.path.parent.parent,
-                remedy="wait for it, or choose another place with -o",
-            ) from error
-
-    def _load(self) -> None:
-        """Read the keys of what is there; what a kill cut off is dropped."""
-        end = 0
-        with self.path.open("rb") as file:
-            for line in file:
-                parts = line.split(b"\t", 3)
-                whole = line.endswith(b"\n") and len(parts) == 4
-                if not whole or parts[0] != _checksum(b"\t".join(parts[1:])):
-                    break
-                self._remember(parts[1].decode(), end, line, parts[2] == b"1")
-                end += len(line)
-        self._file.truncate(end)
-        self._end = end
-
-    def _remember(self, key: str, start: int, line: bytes, feedback: bool) -> None:  # noqa: FBT001
+    def _remember(self, text: bytes, start: int) -> None:
+        """Keep where the first result of a key is, or the first one with feedback."""
+        name, flag, _ = text.split(b"\t", 2)
+        key, feedback = name.decode(), flag == b"1"
         before = self._index.get(key)
         if before is None or (feedback and not before[2]):
-            self._index[key] = start, len(line), feedback
+            self._index[key] = start, len(text), feedback
 
     def has(self, key: str, *, feedback: bool) -> bool:
         """Tell whether a result is there, with its feedback if that is asked for."""
@@ -185,33 +248,13 @@ class Store:
         Raises:
             InputError: the disk is full.
         """
-        rest = b"\t".join((key.encode(), b"1" if feedback else b"0", grade)) + b"\n"
-        line = _checksum(rest) + b"\t" + rest
-        try:
-            self._file.seek(self._end)
-            written = self._file.write(line)
-        except OSError as error:
-            written, problem = 0, error
-        else:
-            problem = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if written != len(line):
-            with contextlib.suppress(OSError):
-                self._file.truncate(self._end)
-            raise self._unwritable(problem) from problem
-        self._remember(key, self._end, line, feedback)
-        self._end += len(line)
+        text = b"\t".join((key.encode(), b"1" if feedback else b"0", grade))
+        self._remember(text, self._journal.append(text))
 
     def read(self, key: str) -> bytes:
         """Return the grade of a key that is there."""
         start, length, _ = self._index[key]
-        self._file.seek(start)
-        line = b""
-        while len(line) < length:
-            piece = self._file.read(length - len(line))
-            if not piece:
-                break
-            line += piece
-        return line.rstrip(b"\n").split(b"\t", 3)[3]
+        return self._journal.text_at(start, length).split(b"\t", 2)[2]
 
     def __iter__(self) -> Iterator[str]:
         """Yield the keys of what is there."""
@@ -219,8 +262,4 @@ class Store:
 
     def close(self) -> None:
         """Close the file and let others write."""
-        self._file.close()
-
-
-def _checksum(data: bytes) -> bytes:
-    return b"%08x" % zlib.crc32(data)
+        self._journal.close()

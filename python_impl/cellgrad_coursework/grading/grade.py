@@ -1,0 +1,334 @@
+"""Grading one workbook: a verdict on every cell, of the key, a student's givens and the file.
+
+Pure: no files, no clock, no chance, and nothing of rosters or platforms. The same workbook gets
+the same verdicts everywhere. The stages: read (``submission``), find the cells again
+(``relocation``), recalculate (``world``), judge each cell given its precedents (``verdict``),
+choose a convention (``conventions``), name the mistakes (``naming``), charge each once
+(``charging``), say it (``messages``), and note what else was seen (here and in ``changes``).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from cellgrad.case.model import Case
+from cellgrad.errors import InputError
+from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.addresses import Place, a1
+from cellgrad_coursework.formulas.cache import Formulas
+from cellgrad_coursework.grading.changes import note_changes, some_of
+from cellgrad_coursework.grading.charging import Charge, Charger, best
+from cellgrad_coursework.grading.conventions import Accepted, Convention
+from cellgrad_coursework.grading.following import Over
+from cellgrad_coursework.grading.key import Key, Values, equal
+from cellgrad_coursework.grading.messages import message, named, reason
+from cellgrad_coursework.grading.naming import Mistakes
+from cellgrad_coursework.grading.patterns import pattern
+from cellgrad_coursework.grading.relocation import Template
+from cellgrad_coursework.grading.submission import Submission
+from cellgrad_coursework.grading.verdict import Finding, Judge, as_numbers
+from cellgrad_coursework.grading.world import StudentBook, Transplants
+from cellgrad_coursework.model import (
+    EMBEDDED_CONSTANT,
+    HARDCODED,
+    OK,
+    REVIEW,
+    WRONG,
+    CellVerdict,
+    Handout,
+    Manifest,
+    Remarks,
+)
+
+_KEPT = 64
+"""So many students' key values are kept at hand."""
+
+_FULL_PRECISION = 10
+"""A typed number with so many significant digits was hardly worked out by hand."""
+
+_FORGED = 1e-6
+_MOST_REASONS = 8
+_SOME = 50
+"""A given that is the same in so many handouts is the same in all."""
+
+
+class AssignmentKey:
+    """All that grading knows of an assignment, made once for all its submissions.
+
+    Args:
+        manifest: the assignment.
+
+    Raises:
+        InputError: the manifest cannot be used.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        if not manifest.handouts:
+            raise InputError("the manifest has no handouts", remedy="run cellgrad assign again")
+        self.manifest = manifest
+        self.formulas = Formulas()
+        self.key = Key(manifest, self.formulas)
+        self._template = Template(manifest)
+        self._example: Case = next(iter(manifest.handouts.values())).case
+        self._drawn, givens = self.key.drawn(self._example)
+        self._values = self.key.values(givens)
+        self.accepted = Accepted(self.key, self._example, self._drawn, self._values)
+        self._kept: OrderedDict[str, Values] = OrderedDict()
+
+    @cached_property
+    def mistakes(self) -> Mistakes:
+        """The catalogue's mistakes in these cells; made when the first wrong cell is met."""
+        return Mistakes(self.key, self._example, self._drawn, self._values)
+
+    @cached_property
+    def with_shared(self) -> Values | None:
+        """The key's values on the draws, but for the givens that are everybody's; None if none.
+
+        Numbers drawn for each student agree by chance in a few handouts, never in many.
+        """
+        some = list(islice(self.manifest.handouts.values(), _SOME))
+        own = np.stack([self.key.given_values(handout.case) for handout in some])
+        shared = (own == own[0]).all(axis=0)
+        if not shared.any():
+            return None
+        givens = np.where(shared[:, None], own[0][:, None], self._values[: self.key.givens])
+        return self.key.values(givens)
+
+    def values_of(self, handout: Handout) -> Values:
+        """Return the key's values on the draws and, last, on a student's givens."""
+        values = self._kept.get(handout.token)
+        if values is None:
+            real = self.key.values(self.key.given_values(handout.case)[:, None])
+            values = self._kept[handout.token] = np.concatenate((self._values, real), axis=1)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        return values
+
+    def book(self, submission: Submission) -> StudentBook:
+        """Return a submission with its cells found again.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        where = self._template.places_in(submission)
+        return StudentBook(submission, self.key, self.formulas, where)
+
+
+@dataclass(slots=True)
+class Graded:
+    """What is said of one workbook.
+
+    Attributes:
+        verdicts: of every graded cell, in the order of the flow.
+        remarks: what else was seen.
+        evidence: what is compared with other submissions; see ``taking_in.copying``.
+    """
+
+    verdicts: list[CellVerdict] = field(default_factory=list)
+    remarks: Remarks = field(default_factory=Remarks)
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def grade_workbook(
+    assignment: AssignmentKey, handout: Handout, book: StudentBook, *, shows_own: bool = True
+) -> Graded:
+    """Grade a workbook with the givens of a handout.
+
+    Args:
+        assignment: the key.
+        handout: whose givens.
+        book: the workbook.
+        shows_own: whether the values stored in it were worked out from these givens; where
+            they were not, nothing is made of it that they differ.
+
+    Raises:
+        InputError: it is damaged.
+        FormulaError: it asks for too much.
+    """
+    with np.errstate(all="ignore"):
+        return _Grading(assignment, handout, book).run(shows_own=shows_own)
+
+
+class _Grading:
+    """The grading of one workbook."""
+
+    def __init__(self, assignment: AssignmentKey, handout: Handout, book: StudentBook) -> None:
+        self.assignment, self.key, self.book = assignment, assignment.key, book
+        self.case = handout.case
+        self.values = assignment.values_of(handout)
+        self.judge = Judge(book, self.values)
+        self.graded = Graded()
+
+    def run(self, *, shows_own: bool) -> Graded:
+        convention, findings, charges = self._judged()
+        self._say(convention, findings, charges)
+        own = self.values[: self.key.givens, -1]
+        if note_changes(self.book, own, self.graded.remarks) and shows_own:
+            self._note_forged()
+        self._keep_evidence()
+        return self.graded
+
+    # points
+
+    def _judged(self) -> tuple[Convention | None, list[Finding], list[Charge]]:
+        """Judge by a convention that the student used where that serves them better.
+
+        Returns:
+            the convention, or None for the key; its findings; what they cost.
+        """
+        key, judge, accepted = self.key, self.judge, self.assignment.accepted
+        findings = [judge.finding(n, self.values) for n in range(key.graded)]
+        candidates: dict[Convention, tuple[list[Finding], Values]] = {}
+        if accepted.single and not all(finding.verdict == OK for finding in findings):
+            by_key: dict[int, bool] = {}
+            values: dict[Convention, Values] = {}
+            over: dict[Convention, Over] = {}
+
+            def wrote(convention: Convention, slot: int) -> bool:
+                number = slot - key.givens
+                if number not in by_key:
+                    by_key[number] = judge.filled_by(number, self.values)
+                if by_key[number]:
+                    return False
+                if convention not in values:
+                    values[convention] = convention.with_real(self.case, self.values[:, -1])
+                    over[convention] = convention.over(self.case)
+                return judge.filled_by(number, values[convention], over[convention])
+
+            for convention in accepted.used(wrote):
+                others = list(findings)
+                for slot in convention.concerned:
+                    number = slot - key.givens
+                    others[number] = judge.finding(number, values[convention], over[convention])
+                others = judge.shared(others, values[convention])
+                candidates[convention] = others, values[convention]
+        return best(self._charger, judge.shared(findings, self.values), candidates, self.values)
+
+    @cached_property
+    def _charger(self) -> Charger:
+        assignment = self.assignment
+        return Charger(self.judge, assignment.manifest.policy, lambda: assignment.mistakes)
+
+    def _say(
+        self, convention: Convention | None, findings: list[Finding], charges: list[Charge]
+    ) -> None:
+        """Put verdicts into words."""
+        cells, accepted = self.assignment.manifest.cells, self.assignment.accepted
+        look_at: dict[str, list[str]] = {}
+
+        def address(number: int | None) -> str:
+            return "" if number is None else cells[number].address
+
+        for n, (cell, finding, charge) in enumerate(zip(cells, findings, charges, strict=True)):
+            slot = self.key.givens + n
+            said = message(
+                cell, finding, bug=charge.bug, cause=address(charge.cause),
+                unsettled=charge.unsettled, repeats=address(charge.repeats),
+                forgiven=charge.forgiven, deviates=charge.deviates,
+                convention=accepted.of(convention, slot) if convention else "",
+            )  # fmt: skip
+            self.graded.verdicts.append(
+                CellVerdict(
+                    cell,
+                    finding.verdict,
+                    charge.points,
+                    _written(self.book, self.book.where[slot]),
+                    finding.value,
+                    float(self.values[slot, -1]),
+                    charge.bug,
+                    address(charge.cause),
+                    address(charge.repeats),
+                    said,
+                )
+            )
+            if finding.verdict == REVIEW:
+                followers = self._charger.followers(n, findings)
+                look_at.setdefault(reason(finding.why), []).append(named(cell.address, followers))
+        self.graded.remarks.review += _by_reason(look_at)
+        for name in convention.ids if convention else ():
+            self.graded.remarks.notes.append(f"judged by the convention {name}")
+
+    # what else was seen
+
+    def _note_forged(self) -> None:
+        """Compare stored values with what the formulas come to."""
+        own, forged = self.judge.own, []
+        unknown = sum(1 << slot for slot in own.problems)
+        for slot, cell in enumerate(self.assignment.manifest.cells, self.key.givens):
+            place = self.book.where[slot]
+            entry = None if place is None else self.book.entry(place)
+            if place is None or entry is None or not entry.formula or slot not in own.values:
+                continue
+            if own.reached.get(place, 0) & unknown or own.circular:
+                continue  # what a person looks at, and what iterates, is not known here
+            stored, value = entry.value, own.actual.get(slot, float(own.values[slot][-1]))
+            if not isinstance(stored, float):
+                continue
+            if not abs(stored - value) <= _FORGED * max(1.0, abs(value)):
+                forged.append(cell.address)
+        if forged:
+            self.graded.remarks.notes.append(
+                f"stored values differ from what the formulas come to in {some_of(forged)}; "
+                "the formulas were graded"
+            )
+
+    def _keep_evidence(self) -> None:
+        """Keep what is compared between submissions."""
+        unusual, kinds, typed = {}, {}, {}
+        for slot, verdict in enumerate(self.graded.verdicts, self.key.givens):
+            cell, where = verdict.cell, f"{verdict.cell.sheet}!{verdict.cell.address}"
+            if verdict.formula.startswith("="):
+                if verdict.verdict in (WRONG, EMBEDDED_CONSTANT, HARDCODED):
+                    text = pattern(self.book, slot)
+                    if text and not verdict.bug and not self._shared_number(verdict, slot):
+                        unusual[where], kinds[where] = text[:400], cell.quantity
+            elif verdict.formula and verdict.value is not None:
+                digits = verdict.formula.lower().partition("e")[0].strip("-0.").replace(".", "")
+                if len(digits) >= _FULL_PRECISION:
+                    typed[where] = verdict.value
+        self.graded.evidence = {"formulas": unusual, "kinds": kinds, "typed": typed}
+
+    def _shared_number(self, verdict: CellVerdict, slot: int) -> bool:
+        """Tell whether all that is odd is a number that everybody was given, written out.
+
+        Such a formula is right as long as that given stays what it is for all.
+        """
+        values = self.assignment.with_shared if verdict.verdict == EMBEDDED_CONSTANT else None
+        if values is None:
+            return False
+        try:
+            made = as_numbers(Transplants(self.book, values).of(slot), values.shape[1])
+        except FormulaError:
+            return False
+        return bool(equal(made, values[slot]).all())
+
+
+def _written(book: StudentBook, place: Place | None) -> str:
+    """Return what the student wrote into a cell, as text."""
+    entry = None if place is None else book.entry(place)
+    if entry is None or place is None:
+        return ""
+    if entry.formula:
+        base = entry.anchor or (place[1], place[2])
+        if entry.anchor is not None or entry.base == base:
+            return f"={entry.formula}"
+        return f"={entry.formula} (as written for {a1(*entry.base)})"
+    if isinstance(entry.value, float):
+        return repr(entry.value)
+    return "" if entry.value is None else str(entry.value)
+
+
+def _by_reason(look_at: dict[str, list[str]]) -> list[str]:
+    """Return a line for each reason why a person should look at cells, naming the cells."""
+    lines = [f"{why}: {some_of(cells)}" for why, cells in look_at.items()]
+    if len(lines) <= _MOST_REASONS:
+        return lines
+    rest = [cell for cells in list(look_at.values())[_MOST_REASONS:] for cell in cells]
+    more = f"{len(lines) - _MOST_REASONS} more reasons: {some_of(rest)}"
+    return [*lines[:_MOST_REASONS], more]
