@@ -28,9 +28,9 @@ from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.catalogue import entries, variants
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.probes import declare, features, probes, unfit
+from cellgrad_audit.reading import TraceFileTarget
 from cellgrad_audit.run import audit
 from cellgrad_audit.targets.function import FunctionTarget
-from cellgrad_audit.targets.trace_file import TraceFileTarget
 from hostile import ROOT, cellgrad
 
 PRINTED = ROOT / "reference" / "printed"

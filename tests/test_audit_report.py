@@ -38,11 +38,9 @@ from cellgrad_audit.answer import Answer, Numbers, Slot
 from cellgrad_audit.bugs.arithmetic import Doubles, RunningBounds
 from cellgrad_audit.bugs.catalogue import by_id, variants
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.cells import cells_of
 from cellgrad_audit.diagnose import reference_for
 from cellgrad_audit.probes import folder, probes
-from cellgrad_audit.report.certificate import certificate
-from cellgrad_audit.report.document import document
+from cellgrad_audit.report.document import certificate, document
 from cellgrad_audit.report.expression import (
     Call,
     Formulas,
@@ -60,7 +58,7 @@ from cellgrad_audit.report.page import page
 from cellgrad_audit.report.sheets import LiveSheet, Places
 from cellgrad_audit.report.terminal import print_audit
 from cellgrad_audit.report.workbook import audit_workbook_bytes
-from cellgrad_audit.result import Audit, Diagnosis, Group, Probed
+from cellgrad_audit.result import Audit, Diagnosis, Group, Probed, cells_of
 
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m\x00"
 AFTER = {"new_weights": "weights", "new_biases": "biases"}

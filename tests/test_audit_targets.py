@@ -40,20 +40,16 @@ from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
 from cellgrad.report.trace import trace_of_run
 from cellgrad_audit import reading
-from cellgrad_audit.answer import Slot
+from cellgrad_audit.answer import Slot, printed
 from cellgrad_audit.commands.probes import probes_command
-from cellgrad_audit.handout import files_of, write_folder
+from cellgrad_audit.handout import c_header, files_of, write_folder
+from cellgrad_audit.hypothesis import right_numbers
 from cellgrad_audit.probes import probes
-from cellgrad_audit.reading import answer_of_document, read_answer
-from cellgrad_audit.reference import right_numbers
+from cellgrad_audit.reading import TraceFileTarget, answer_of_document, read_answer
 from cellgrad_audit.targets import process
-from cellgrad_audit.targets.answers_table import read_table, template
-from cellgrad_audit.targets.c_header import c_header
 from cellgrad_audit.targets.command import CommandTarget
-from cellgrad_audit.targets.folder import FolderTarget
+from cellgrad_audit.targets.folder import FolderTarget, read_table, template
 from cellgrad_audit.targets.function import FunctionTarget
-from cellgrad_audit.targets.printed_numbers import printed
-from cellgrad_audit.targets.trace_file import TraceFileTarget
 from hostile_targets import ENDLESS, FAILURES, FINE, LEAVING, SECONDS, program
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")

@@ -22,8 +22,8 @@ from cellgrad.case.write import case_document
 from cellgrad_audit.answer import Slot
 from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.hypothesis import right_numbers
 from cellgrad_audit.reading import read_answer
-from cellgrad_audit.reference import right_numbers
 from hostile import CASES, ROOT
 
 EMITTERS = ROOT / "reference" / "emitters"

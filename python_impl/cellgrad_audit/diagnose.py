@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from cellgrad_audit.answer import Answer
+from cellgrad.case.model import Case
+from cellgrad.case.quantities import table
+from cellgrad_audit.answer import PARAMETERS, Answer, Slot, Vector
 from cellgrad_audit.bugs import pairs
 from cellgrad_audit.bugs.catalogue import by_id, variants
+from cellgrad_audit.bugs.distances import predicted
 from cellgrad_audit.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, Variant
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.hypothesis import PRECISIONS, Hypothesis
-from cellgrad_audit.prediction import SPAN
+from cellgrad_audit.hypothesis import PRECISIONS, SPAN, Hypothesis, Reference
 from cellgrad_audit.probes import probes
-from cellgrad_audit.reference import Reference
 from cellgrad_audit.result import Diagnosis
-from cellgrad_audit.telling import first_difference, told_by
 
 _RANK = {CONVENTION: 0, MISTAKE: 1, PRECISION: 2, ALTERNATIVE: 3}
 _NINE_DIGITS = 5e-9
@@ -27,6 +27,13 @@ _PAIR_NEAR = 2e-5
 
 Progress = Callable[[str, int, int], None]
 """Called with what is tried, how many were tried, and how many there are."""
+
+Chosen = tuple[tuple[Variant, ...], Hypothesis]
+"""One or two mistakes, and what they predict together."""
+
+
+def quietly(_what: str, _done: int, _total: int) -> None:
+    """Tell nobody how it goes."""
 
 
 @dataclass(slots=True)
@@ -65,7 +72,7 @@ def diagnose(
     answers: Sequence[Answer],
     beyond: Sequence[Variant] = (),
     tolerance: float = 0.0,
-    progress: Progress | None = None,
+    progress: Progress = quietly,
     *,
     single: bool = True,
 ) -> Finding:
@@ -94,18 +101,19 @@ def diagnose(
         if reference.explains_all(precision):
             return Finding(precision, right=True, reference=reference)
         for candidates in (alternatives, others):
-            found = []
+            explaining: list[Chosen] = []
             for count, (variant, hypothesis) in enumerate(candidates.items()):
-                if progress is not None:
-                    progress("trying each entry", count, len(candidates))
+                progress("trying each entry", count, len(candidates))
                 if hypothesis.explains_all(precision):
-                    found.append(((variant,), hypothesis))
-            if found:
-                told = _ranked(found, reference, answers)
-                return Finding(precision, right=False, reference=reference, diagnoses=told)
-    for precision, found_pairs in _pairs(answers, beyond, tolerance, precisions, progress):
-        told = _ranked(found_pairs, reference, answers)
-        return Finding(precision, right=False, reference=reference, diagnoses=told)
+                    explaining.append(((variant,), hypothesis))
+            if explaining:
+                diagnoses = _ranked(explaining, reference, answers)
+                return Finding(precision, right=False, reference=reference, diagnoses=diagnoses)
+    likely_pairs = list(_candidates(answers, beyond, tolerance, progress))
+    for precision in precisions:
+        if explaining := [pair for pair in likely_pairs if pair[1].explains_all(precision)]:
+            diagnoses = _ranked(explaining, reference, answers)
+            return Finding(precision, right=False, reference=reference, diagnoses=diagnoses)
     return Finding(_likely_precision(answers), right=False, reference=reference)
 
 
@@ -116,34 +124,48 @@ def _with(chosen: Iterable[Variant], beyond: Sequence[Variant]) -> type[Program]
     return type("".join(p.__name__ for p in programs), programs, {})
 
 
+def diagnosis_of(
+    chosen: tuple[Variant, ...],
+    hypothesis: Hypothesis,
+    reference: Hypothesis,
+    answers: Sequence[Answer],
+    explained: int,
+    asked: int,
+) -> Diagnosis:
+    """Return the diagnosis of mistakes that explain so many of the numbers asked about."""
+    return Diagnosis(
+        variants=chosen,
+        entries=tuple(by_id()[v.entry] for v in chosen),
+        program=hypothesis.program,
+        explained=explained,
+        asked=asked,
+        where=first_difference(hypothesis.program, reference.program, answers)
+        or by_id()[chosen[0].entry].first,
+    )
+
+
 def _ranked(
-    found: Sequence[tuple[tuple[Variant, ...], Hypothesis]],
+    explaining: Sequence[Chosen],
     reference: Hypothesis,
     answers: Sequence[Answer],
 ) -> list[Diagnosis]:
     """Return one diagnosis for each set of entries, conventions first, with its ties."""
-    by_entries: dict[tuple[str, ...], tuple[tuple[Variant, ...], Hypothesis]] = {}
-    for chosen, hypothesis in found:
+    by_entries: dict[tuple[str, ...], Chosen] = {}
+    for chosen, hypothesis in explaining:
         by_entries.setdefault(tuple(sorted(v.entry for v in chosen)), (chosen, hypothesis))
     names = [_name(chosen) for chosen, _ in by_entries.values()]
     asked = sum(int(np.isfinite(x.values).sum()) for a in answers for x in a.numbers.values())
-    told = []
+    diagnoses = []
     for chosen, hypothesis in by_entries.values():
         others = [h.program for _, h in by_entries.values() if h is not hypothesis]
-        told.append(
-            Diagnosis(
-                variants=chosen,
-                entries=tuple(by_id()[v.entry] for v in chosen),
-                program=hypothesis.program,
-                explained=asked,
-                asked=asked,
-                where=first_difference(hypothesis.program, reference.program, answers)
-                or by_id()[chosen[0].entry].first,
+        diagnoses.append(
+            replace(
+                diagnosis_of(chosen, hypothesis, reference, answers, asked, asked),
                 ties=tuple(name for name in names if name != _name(chosen)),
-                told_by=told_by(hypothesis.program, others, answers, probes()),
+                told_by=what_tells(hypothesis.program, others, answers, probes()),
             )
         )
-    return sorted(told, key=lambda d: max(_RANK[entry.kind] for entry in d.entries))
+    return sorted(diagnoses, key=lambda d: max(_RANK[entry.kind] for entry in d.entries))
 
 
 def _name(chosen: tuple[Variant, ...]) -> str:
@@ -157,7 +179,7 @@ def _possible_precisions(answers: Sequence[Answer]) -> Sequence[str]:
     they show, and many a mistake would pass. Nor on long runs (whose bounds are wide) unless
     the numbers look like single precision.
     """
-    printed = any(np.any(x.half_units > 0) for a in answers for x in a.numbers.values())
+    printed = any(answer.is_printed for answer in answers)
     long = any(a.case.updates() > SPAN for a in answers)
     if printed or (long and _likely_precision(answers) == "float64"):
         return PRECISIONS[:1]
@@ -180,26 +202,6 @@ def _likely_precision(answers: Sequence[Answer]) -> str:
     return "float32" if np.all(np.abs(flat - short) <= _NINE_DIGITS * np.abs(flat)) else "float64"
 
 
-def _pairs(
-    answers: Sequence[Answer],
-    beyond: Sequence[Variant],
-    tolerance: float,
-    precisions: Sequence[str],
-    progress: Progress | None,
-) -> Iterator[tuple[str, list[tuple[tuple[Variant, ...], Hypothesis]]]]:
-    """Yield at most once: a precision, and the pairs that explain everything in it."""
-    candidates = list(_candidates(answers, beyond, tolerance, progress))
-    for precision in precisions:
-        found: list[tuple[tuple[Variant, ...], Hypothesis]] = [
-            (chosen, hypothesis)
-            for chosen, hypothesis in candidates
-            if hypothesis.explains_all(precision)
-        ]
-        if found:
-            yield precision, found
-            return
-
-
 MOST_UPDATES = 40
 """Pairs are tried one by one on cases of up to so many updates in all."""
 
@@ -208,8 +210,8 @@ def _candidates(
     answers: Sequence[Answer],
     beyond: Sequence[Variant],
     tolerance: float,
-    progress: Progress | None,
-) -> Iterator[tuple[tuple[Variant, ...], Hypothesis]]:
+    progress: Progress,
+) -> Iterator[Chosen]:
     """Yield the pairs worth trying.
 
     From the index for probes as shipped; on other cases the pairs of each entry's first
@@ -226,18 +228,15 @@ def _candidates(
         for chosen in pairs.shipped_index().candidates(indexed, near):
             yield chosen, Hypothesis(pairs.combined(*chosen), answers, tolerance)
         return
-    printed = any(np.any(x.half_units > 0) for a in answers for x in a.numbers.values())
+    printed = any(answer.is_printed for answer in answers)
     if printed or sum(a.case.updates() for a in answers) > MOST_UPDATES:
         return
-    everything, shortest = (
-        pairs.paired(),
-        min(range(len(answers)), key=lambda n: answers[n].case.updates()),
-    )
+    everything = pairs.paired()
+    shortest = min(range(len(answers)), key=lambda n: answers[n].case.updates())
     first = {v for v in everything if v == by_id()[v.entry].variants[0]}
     orders = [(i, j) for i, j in pairs.pairs() if everything[i] in first and everything[j] in first]
     for count, (i, j) in enumerate(orders):
-        if progress is not None:
-            progress("trying pairs of mistakes", count, len(orders))
+        progress("trying pairs of mistakes", count, len(orders))
         chosen = (everything[i], everything[j])
         hypothesis = Hypothesis(_with(chosen, beyond), answers, tolerance)
         try:
@@ -249,14 +248,166 @@ def _candidates(
 
 def _projection(answer: Answer) -> float | None:
     """Return the projection of an answer's final parameters; None where they are not all given."""
-    layers = range(len(answer.case.network.weights))
-    slots = [(0, "weights", k) for k in layers]
-    if answer.case.network.biases is not None:
-        slots += [(0, "biases", k) for k in layers]
+    network = answer.case.network
+    kinds = PARAMETERS if network.biases is not None else PARAMETERS[:1]
+    slots = [Slot(0, name, k) for name in kinds for k in range(len(network.weights))]
     if any(slot not in answer.numbers for slot in slots):
         return None
-    parts = [answer.numbers[slot] for slot in slots]  # type: ignore[index]
+    parts = [answer.numbers[slot] for slot in slots]
     flat = np.concatenate([part.values.ravel() for part in parts])
     if not np.all(np.isfinite(flat)):
         return None
     return float(flat @ pairs.direction(len(flat)))
+
+
+# where two programs part
+
+_LEAST = 1e-9
+_MOST_UPDATES = 50
+"""Records of longer runs are not compared; their beginnings are."""
+
+
+def first_difference(
+    program: type[Program], other: type[Program], answers: Sequence[Answer]
+) -> str:
+    """Return the first quantity that differs on one of the cases, as ``S_ERROR_H (Eq. 11)``."""
+    for answer in answers:
+        slot = first_parting(program, other, answer.case)
+        if slot is not None:
+            return name_for_people(answer.case, slot)
+    return ""
+
+
+def first_parting(program: type[Program], other: type[Program], case: Case) -> Slot | None:
+    """Return the first slot, in the order of the flow, in which two programs differ."""
+    last = min(case.updates(), _MOST_UPDATES)
+    with np.errstate(all="ignore"):
+        mine, theirs = (p(case, last=last).run() for p in (program, other))
+    order = {key: n for n, key in enumerate(table(case.structure_of(case.batch())))}
+    for number, (a, b) in enumerate(zip(mine.steps, theirs.steps, strict=False), start=1):
+        keys = sorted(set(a) | set(b), key=lambda key: order.get(key, len(order)))
+        for key in keys:
+            # what only one of them has is another way to write it down, not another number
+            if key in a and key in b and not _same(a[key], b[key]):
+                return Slot(number, *key)
+    for k, (w, v) in enumerate(zip(mine.weights, theirs.weights, strict=True)):
+        if not _same(w, v):
+            return Slot(0, "weights", k)
+    return None
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    if a.shape != b.shape:
+        return False
+    with np.errstate(all="ignore"):
+        return bool(np.all((np.abs(a - b) <= _LEAST * (1 + np.abs(b))) | (a == b)))
+
+
+def name_for_people(case: Case, slot: Slot) -> str:
+    """Return a slot's name for people, with its equation and, past the first, its update."""
+    quantity = table(case.structure_of(case.batch())).get((slot.name, slot.layer))
+    if quantity is None:
+        return slot.name
+    text = f"{quantity.label} ({quantity.equation})" if quantity.equation else quantity.label
+    return text if slot.step <= 1 else f"{text} of update {slot.step}"
+
+
+def what_tells(
+    program: type[Program],
+    others: Sequence[type[Program]],
+    answers: Sequence[Answer],
+    probes: Sequence[Case],
+) -> str:
+    """Return what would tell a program from others that answer alike: a trace, or a probe."""
+    if not others:
+        return ""
+    parts = []
+    for answer in answers:
+        slots = [first_parting(program, other, answer.case) for other in others]
+        if all(slot is not None for slot in slots):
+            names = {name_for_people(answer.case, slot) for slot in slots if slot is not None}
+            parts.append(f"a trace of {' and '.join(sorted(names))} on {answer.case.id}")
+            break
+    ran = {answer.case.id for answer in answers}
+    for case in probes:
+        if case.id not in ran and all(_apart(program, other, case) for other in others):
+            parts.append(f"the probe {case.id}")
+            break
+    return ", or ".join(parts) or "nothing that a run shows: the mathematics is the same"
+
+
+def _apart(program: type[Program], other: type[Program], case: Case) -> bool:
+    mine, theirs = predicted(program, [case]), predicted(other, [case])
+    return mine.shape != theirs.shape or not _same(mine, theirs)
+
+
+# what can be said of numbers that no entry explains
+
+_CLOSE = 1e-6
+_SEVERAL = 3
+"""A pattern of fewer numbers says nothing."""
+
+
+def remarks(answers: Sequence[Answer], reference: Hypothesis, precision: str) -> list[str]:
+    """Return lines on the pattern of the updates, and on entries that explain some probes."""
+    return [*_patterns(answers, reference), *_partly(answers, reference, precision)]
+
+
+def _patterns(answers: Sequence[Answer], reference: Hypothesis) -> list[str]:
+    """Say of each layer whether it never moves, or by which factor its updates are off."""
+    lines = []
+    for n, answer in enumerate(answers):
+        for slot, numbers in answer.numbers.items():
+            if slot.step or not slot.is_parameter:
+                continue
+            text = _pattern(answer, slot, numbers.values, reference.values(n).get(slot))
+            if text:
+                name = table(answer.case.structure_of(answer.case.batch()))[slot[1:]].label
+                lines.append(f"{answer.case.id}: {name} {text}")
+    return lines
+
+
+def _pattern(answer: Answer, slot: Slot, found: Vector, right: Vector | None) -> str:
+    network = answer.case.network
+    given = network.weights if slot.name == "weights" else network.biases
+    if right is None or given is None or slot.layer is None or np.isnan(found).any():
+        return ""
+    start = np.array(given[slot.layer])
+    theirs, ours = found - start, right - start
+    if np.array_equal(found, right) or not np.abs(ours).max():
+        return ""
+    if not np.abs(theirs).max():
+        return "never move"
+    if theirs.size < _SEVERAL:
+        return ""  # one number is always a multiple of another
+    ratio = float((theirs.ravel() @ ours.ravel()) / (ours.ravel() @ ours.ravel()))
+    if (
+        abs(ratio - 1) > _CLOSE
+        and np.abs(theirs - ratio * ours).max() <= _CLOSE * np.abs(ours).max()
+    ):
+        return f"move {ratio:.6g} times as far as they should, all alike"
+    return ""
+
+
+def _partly(answers: Sequence[Answer], reference: Hypothesis, precision: str) -> list[str]:
+    """Name entries that explain some of the wrong probes, and say which they do not."""
+    wrong = [n for n in range(len(answers)) if not reference.explains(n, precision)]
+    if len(wrong) < 2:
+        return []
+    best: list[tuple[int, str]] = []
+    for variant in variants():
+        entry = by_id()[variant.entry]
+        if entry.kind in (ALTERNATIVE, PRECISION):
+            continue
+        hypothesis = Hypothesis(variant.program, answers, reference.tolerance)
+        explained = [
+            n
+            for n in wrong
+            if hypothesis.differs(n, reference) and hypothesis.explains(n, precision)
+        ]
+        if explained:
+            names = ", ".join(answers[n].case.id for n in explained)
+            rest = ", ".join(answers[n].case.id for n in wrong if n not in explained)
+            best.append((len(explained), f"{entry.id} explains {names}, but not {rest}"))
+    most = max((count for count, _ in best), default=0)
+    return list(dict.fromkeys(line for count, line in best if count == most))[:3]

@@ -1,15 +1,133 @@
-"""Whether a program, right or mistaken, reproduces an answer."""
+"""What a program, right or mistaken, would answer, and whether that is what was answered."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from cellgrad.bounds.running import UNIT, Running, bounds_of
+from cellgrad.case.model import Case
+from cellgrad.case.quantities import Key
+from cellgrad.mlp import Update, training_run
+from cellgrad.mlp.step import forward
+from cellgrad.verify.expected import step_numbers
 from cellgrad_audit.answer import Answer, Slot, Vector
-from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.prediction import bounds, predicted
+from cellgrad_audit.bugs.arithmetic import Arithmetic, Array, Doubles, RunningBounds, total
+from cellgrad_audit.bugs.certified import certified_final
+from cellgrad_audit.bugs.program import Program, Record, Turn
+from cellgrad_audit.probes import probes
+
+SPAN = 5
+"""Updates over which a bound is carried, at most (reference/equations.md)."""
+
+
+def predicted(program: type[Program], case: Case, slots: Iterable[Slot]) -> dict[Slot, Vector]:
+    """Return what a program computes at each slot; a slot that it does not reach is missing."""
+    return _run(program, case, Doubles(), list(slots))
+
+
+def bounds(
+    program: type[Program], case: Case, slots: Iterable[Slot], precision: str
+) -> dict[Slot, Vector]:
+    """Return B of each number: how far a correct evaluation of this program may lie.
+
+    Beyond ``SPAN`` updates bounds are not carried on (they would explode while real gaps do
+    not): every span starts anew from its own values, and the bounds of the spans so far
+    are taken together, as many as there were.
+    """
+
+    def spans(slot: Slot) -> int:
+        updates = program.shown(slot.step) if slot.step else case.updates()
+        return max(-(-updates // SPAN), 1)
+
+    spanned = type(program.__name__, (_Spans, program), {})
+    numbers = _run(spanned, case, RunningBounds(precision), list(slots))
+    return {slot: bounds_of(values) * spans(slot) for slot, values in numbers.items()}
+
+
+def values_at(
+    slots: Iterable[Slot], case: Case, record: Record, shown: Callable[[int], int] = int
+) -> dict[Slot, Array]:
+    """Return what stands at each slot of a run; what the run does not have is missing.
+
+    Args:
+        slots: what is asked for.
+        case: whose run it is.
+        record: what the run left.
+        shown: which update's quantities are reported as those of an update.
+    """
+    tables = dict(zip(record.numbers, record.steps, strict=True))
+    values: dict[Slot, Array] = {}
+    for slot in slots:
+        value: Any = None
+        if slot.step:
+            value = tables.get(shown(slot.step), {}).get(slot.key)
+        elif slot.name == "epoch_errors":
+            value = _epoch_errors(case, record)
+        elif slot.is_parameter:
+            layers = record.weights if slot.name == "weights" else record.biases
+            value = None if layers is None or slot.layer is None else layers[slot.layer]
+        else:
+            value = record.final.get((slot.name, slot.layer))
+        if value is not None:
+            values[slot] = np.asarray(value)
+    return values
+
+
+def _run(
+    program: type[Program], case: Case, arithmetic: Arithmetic, slots: list[Slot]
+) -> dict[Slot, Array]:
+    """Run a program as far as the slots need it, keeping what they need."""
+    steps = {program.shown(slot.step) for slot in slots if slot.step}
+    keep: set[int] | bool = steps
+    if any(slot.name == "epoch_errors" for slot in slots):
+        keep = True
+    elif any(slot.step == 0 and not slot.is_parameter for slot in slots):
+        keep = steps | {0}
+    last = None if any(slot.step == 0 for slot in slots) else max(steps, default=0)
+    with np.errstate(all="ignore"):
+        record = program(case, arithmetic, keep=keep, last=last).run()
+        return values_at(slots, case, record, program.shown)
+
+
+class _Spans(Program):
+    """Starts the bounds anew after every span."""
+
+    def update(self, turn: Turn) -> None:
+        if turn.number and turn.number % SPAN == 0:
+            self.weights = [self._anew(layer) for layer in self.weights]
+            self.biases = None if self.biases is None else [self._anew(b) for b in self.biases]
+            self.remembered = {key: self._anew(v) for key, v in self.remembered.items()}
+        super().update(turn)
+
+    def _anew(self, values: Array) -> Array:
+        arithmetic = self.math
+        if not isinstance(arithmetic, RunningBounds):
+            raise TypeError("bounds need numbers that carry them")
+        unit, fresh = UNIT[arithmetic.precision], np.empty(values.size, dtype=object)
+        for place, number in enumerate(values.ravel()):
+            value = number.value if isinstance(number, Running) else float(number)
+            fresh[place] = Running(value, 0.0, unit, abs(value))
+        return fresh.reshape(values.shape)
+
+
+def _epoch_errors(case: Case, record: Record) -> Array | None:
+    """Return E summed over the updates of each epoch."""
+    errors = [table["error", None] for table in record.steps]
+    each = len(errors) // case.epochs
+    if not each or len(errors) % case.epochs:
+        return None
+    sums = [errors[start : start + each] for start in range(0, len(errors), each)]
+    if np.asarray(errors[0]).dtype != object:
+        return np.array([math.fsum(map(float, part)) for part in sums])
+    array = np.empty(len(sums), dtype=object)
+    array[:] = [total(part) for part in sums]
+    return array
+
 
 PRECISIONS = ("float64", "float32")
 _NEAR = 1e-3
@@ -130,3 +248,114 @@ def _same(a: Vector, b: Vector, least: float) -> bool:
     with np.errstate(all="ignore"):
         close = np.abs(a - b) <= least * (1 + np.abs(b))
     return bool(np.all(close | (np.isnan(a) & np.isnan(b)) | (a == b)))
+
+
+_HALF_ULP = 2.0**-53
+"""A certified value is the double nearest to the exact one."""
+
+
+@dataclass(slots=True)
+class Reference(Hypothesis):
+    """The right program.
+
+    Final weights and biases of the shipped probes are certified: the doubles nearest to the
+    exact values. All other numbers are those of the MLP.
+    """
+
+    _computed: dict[int, dict[Slot, Vector]] = field(default_factory=dict)
+
+    def values(self, n: int) -> dict[Slot, Vector]:
+        """Return the right numbers for answer n."""
+        if n not in self._values:
+            self._values[n] = {**self.computed(n), **self._certified(n)}
+        return self._values[n]
+
+    def computed(self, n: int) -> dict[Slot, Vector]:
+        """Return the MLP's numbers for answer n, in the definition's order of evaluation."""
+        if n not in self._computed:
+            answer = self.answers[n]
+            self._computed[n] = right_numbers(answer.case, answer.numbers)
+        return self._computed[n]
+
+    def _certified(self, n: int) -> dict[Slot, Vector]:
+        case, found = self.answers[n].case, {}
+        shipped = {probe.id: probe for probe in probes()}
+        final = certified_final(case.id) if shipped.get(case.id) == case else None
+        for slot in self.answers[n].numbers:
+            layers = getattr(final, slot.name, None) if slot.step == 0 else None
+            if layers is not None and slot.layer is not None:
+                found[slot] = layers[slot.layer]
+        return found
+
+    def theirs_and_ours(self, n: int, precision: str) -> dict[Slot, Vector]:
+        """Return the target's bounds and those of the right numbers, added."""
+        found = Hypothesis.theirs_and_ours(self, n, precision)
+        certified = self._certified(n)
+        if certified:
+            answer = self.answers[n]
+            theirs = bounds(self.program, answer.case, certified, precision)
+            found |= {s: b + _HALF_ULP * np.abs(certified[s]) for s, b in theirs.items()}
+        return found
+
+
+def right_numbers(case: Case, slots: Iterable[Slot]) -> dict[Slot, Vector]:
+    """Return what the MLP computes at each slot, in the order of evaluation of the definition.
+
+    Args:
+        case: the case.
+        slots: what is asked for; one that the run does not have is missing from the answer.
+    """
+    asked = list(slots)
+    needed = {slot.step for slot in asked}
+    epochs = any(slot.name == "epoch_errors" for slot in asked)
+    record, last = Record(), None
+    with np.errstate(all="ignore"):
+        for number, update in enumerate(training_run(case), start=1):
+            if number in needed or epochs:
+                record.numbers.append(number)
+                record.steps.append(
+                    _table(update)
+                    if number in needed
+                    else {("error", None): np.asarray(update.step.error)}
+                )
+            last = update
+            if 0 not in needed and number >= max(needed):
+                break
+        if last is not None and 0 in needed:
+            record.weights, record.biases = last.after.weights, last.after.biases
+            record.final = _final(case, last)
+    return {
+        slot: np.asarray(value, dtype=np.float64)
+        for slot, value in values_at(asked, case, record).items()
+    }
+
+
+def _table(update: Update) -> dict[Key, Array]:
+    """Return the quantities of an update, frozen biases too."""
+    table = step_numbers(update.step)
+    table |= {("new_weights", k): layer for k, layer in enumerate(update.after.weights)}
+    return table | {("new_biases", k): layer for k, layer in enumerate(update.after.biases or [])}
+
+
+def _final(case: Case, last: Update) -> dict[Key, Array]:
+    """Return a forward pass over all samples with the final parameters."""
+    structure = replace(
+        case.structure_of(case.batch()),
+        samples=len(case.samples),
+        update="batch_sum" if case.update == "online" else case.update,
+    )
+    after = forward(
+        structure,
+        last.after.weights,
+        last.after.biases,
+        np.array([sample.input for sample in case.samples]),
+        np.array([sample.target for sample in case.samples]),
+        case.network.leaky_slope,
+        np.array(case.optimizer.weight_decay),
+    )
+    layers: dict[Key, Array] = {
+        (name, k): layer
+        for name in ("pre_activation", "post_activation")
+        for k, layer in enumerate(getattr(after, name))
+    }
+    return {**layers, ("error", None): after.error}

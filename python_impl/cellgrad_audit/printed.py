@@ -7,21 +7,18 @@ entry; those of later ones first against what explained an early one, then again
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from cellgrad_audit.answer import EARLY, Answer, Slot
 from cellgrad_audit.bugs.catalogue import by_id, variants
 from cellgrad_audit.bugs.entry import ALTERNATIVE, PRECISION, Variant
-from cellgrad_audit.cells import cells_of
+from cellgrad_audit.diagnose import Progress, diagnosis_of, quietly
 from cellgrad_audit.hypothesis import Hypothesis, Mask
-from cellgrad_audit.result import Cell, Diagnosis, Group
-from cellgrad_audit.telling import first_difference
+from cellgrad_audit.result import Cell, Group, cells_of
 
 LEAST_DIGITS = 5.0
 """Digits that the numbers of a group must show together: fewer could agree by chance."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Explanation:
 
 
 def grouped(
-    answer: Answer, reference: Hypothesis, precision: str, progress: Progress | None = None
+    answer: Answer, reference: Hypothesis, precision: str, progress: Progress = quietly
 ) -> list[Group]:
     """Return the numbers of one answer, grouped by what they follow from.
 
@@ -49,21 +46,23 @@ def grouped(
     groups = [Group(None, right=True, cells=tuple(c for c in cells if c.agrees))]
     chosen: list[Variant] = []
     for part in answer.parts():
-        for found in _explanations(part, reference, precision, chosen, open_cells, progress):
+        for explanation in _explanations(part, reference, precision, chosen, open_cells, progress):
             taken = tuple(
-                cell for place, cell in list(open_cells.items()) if _holds(found.mask, place)
+                cell for place, cell in open_cells.items() if _holds(explanation.mask, place)
             )
             for cell in taken:
                 del open_cells[cell.slot, cell.index]
-            if found.variant not in chosen:
-                chosen.append(found.variant)
-            groups.append(
-                Group(
-                    _diagnosis(found, answer, reference, len(taken), len(cells)),
-                    right=False,
-                    cells=taken,
-                )
+            if explanation.variant not in chosen:
+                chosen.append(explanation.variant)
+            diagnosis = diagnosis_of(
+                (explanation.variant,),
+                explanation.hypothesis,
+                reference,
+                [answer],
+                len(taken),
+                len(cells),
             )
+            groups.append(Group(diagnosis, right=False, cells=taken))
     if open_cells:
         groups.append(Group(None, right=False, cells=tuple(open_cells.values())))
     return _merged([group for group in groups if group.cells])
@@ -75,7 +74,7 @@ def _explanations(
     precision: str,
     chosen: Sequence[Variant],
     open_cells: dict[tuple[Slot, tuple[int, ...]], Cell],
-    progress: Progress | None,
+    progress: Progress,
 ) -> Iterator[Explanation]:
     """Yield variants that explain numbers still open, the one that explains most first."""
     places = [place for place in open_cells if place[0] in part.numbers]
@@ -86,10 +85,9 @@ def _explanations(
         asked.case.updates() > EARLY
     )
     order = _likely_first(chosen) if late else list(_candidates())
-    found: list[Explanation] = []
+    kept: list[Explanation] = []
     for count, variant in enumerate(order):
-        if progress is not None:
-            progress(count, len(order))
+        progress("explaining each number", count, len(order))
         hypothesis = Hypothesis(variant.program, [asked], reference.tolerance)
         explanation = Explanation(variant, hypothesis, hypothesis.matches(0, precision))
         hits = [p for p in places if p in open_cells and _holds(explanation.mask, p)]
@@ -100,12 +98,12 @@ def _explanations(
             if not any(p in open_cells for p in places):
                 return
         else:
-            found.append(explanation)
-    yield from _greedy(found, places, open_cells, asked, part, precision)
+            kept.append(explanation)
+    yield from _greedy(kept, places, open_cells, asked, part, precision)
 
 
 def _greedy(
-    found: list[Explanation],
+    explanations: list[Explanation],
     places: list[tuple[Slot, tuple[int, ...]]],
     open_cells: dict[tuple[Slot, tuple[int, ...]], Cell],
     asked: Answer,
@@ -131,15 +129,15 @@ def _greedy(
         rounding = by_id()[explanation.variant.entry].kind == PRECISION
         return (not rounding, agreeing(explanation))
 
-    while found:
+    while explanations:
         still = [p for p in places if p in open_cells]
-        scored = [(sum(_holds(e.mask, p) for p in still), n) for n, e in enumerate(found)]
+        scored = [(sum(_holds(e.mask, p) for p in still), n) for n, e in enumerate(explanations)]
         most = max(count for count, _ in scored)
         if not most:
             return
-        best = max((found[n] for count, n in scored if count == most), key=preferred)
+        best = max((explanations[n] for count, n in scored if count == most), key=preferred)
         hits = [p for p in still if _holds(best.mask, p)]
-        found.remove(best)
+        explanations.remove(best)
         if _digits(hits, open_cells, asked) >= LEAST_DIGITS:
             yield best
 
@@ -179,42 +177,16 @@ def _digits(
     return shown
 
 
-def _diagnosis(
-    found: Explanation, answer: Answer, reference: Hypothesis, explained: int, asked: int
-) -> Diagnosis:
-    return Diagnosis(
-        variants=(found.variant,),
-        entries=(by_id()[found.variant.entry],),
-        program=found.variant.program,
-        explained=explained,
-        asked=asked,
-        where=first_difference(found.variant.program, reference.program, [answer])
-        or by_id()[found.variant.entry].first,
-    )
-
-
 def _merged(groups: list[Group]) -> list[Group]:
     """Return one group for each entry, whatever part its numbers come from."""
-    merged: list[Group] = []
+    merged: dict[tuple[bool, str], Group] = {}
     for group in groups:
-        for n, other in enumerate(merged):
-            if other.right == group.right and _entry(other) == _entry(group):
-                both = (*other.cells, *group.cells)
-                diagnosis = other.diagnosis
-                if diagnosis is not None:
-                    diagnosis = Diagnosis(
-                        diagnosis.variants,
-                        diagnosis.entries,
-                        diagnosis.program,
-                        len(both),
-                        diagnosis.asked,
-                        diagnosis.where,
-                    )
-                merged[n] = Group(diagnosis, other.right, both)
-                break
-        else:
-            merged.append(group)
-    return merged
+        before = merged.setdefault((group.right, _entry(group)), group)
+        if before is not group:
+            cells = (*before.cells, *group.cells)
+            diagnosis = before.diagnosis and replace(before.diagnosis, explained=len(cells))
+            merged[group.right, _entry(group)] = Group(diagnosis, group.right, cells)
+    return list(merged.values())
 
 
 def _entry(group: Group) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,8 @@ import numpy as np
 from cellgrad.case.model import Case
 from cellgrad.documents import read_json, shortened
 from cellgrad.errors import InputError, printable
-from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
-from cellgrad_audit.targets.printed_numbers import printed
-from cellgrad_audit.targets.slots import Place, Slots
+from cellgrad.files import read_limited
+from cellgrad_audit.answer import Answer, Numbers, Place, Slot, Slots, Vector, printed
 
 SCHEMA = "cellgrad-trace/1"
 _KEYS = ("schema", "case", "weights", "biases", "steps", "final", "epoch_errors", "unsupported")
@@ -359,3 +359,40 @@ def _plain(value: Any, depth: int = 0) -> Any:
         }
     tolist = getattr(value, "tolist", None)
     return _plain(tolist(), depth + 1) if callable(tolist) else value
+
+
+MAX_BYTES = 64 << 20
+
+
+class TraceFileTarget:
+    """Answers any case with what one file holds.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: it cannot be read, or holds no JSON object.
+    """
+
+    declared: tuple[str, ...] = ()
+
+    def __init__(self, path: Path) -> None:
+        self.name, self._path = printable(str(path)), path
+        self._data = read_limited(path, MAX_BYTES)
+        try:
+            document = read_json(self._data, constant=float)
+        except InputError as error:
+            raise error.within(path) from error
+        if not isinstance(document, dict):
+            raise InputError("holds no object", file=path, remedy="give a cellgrad-trace/1 file")
+
+    def answer(self, case: Case) -> Answer:
+        """Return what the file says of a case."""
+        try:
+            return read_answer(case, self._data, whole=False)
+        except InputError as error:
+            line = f"{case.id}: {error.within(self._path).line()}"
+            return Answer(case, failure=printable(line))
+
+    def close(self) -> None:
+        """Nothing is held."""

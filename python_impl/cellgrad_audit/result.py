@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from cellgrad.case.model import Case
-from cellgrad_audit.answer import Answer, Slot, Vector
+from cellgrad.case.quantities import Key, Quantity, label_with_index, table
+from cellgrad.case.structure import Structure
+from cellgrad_audit.answer import PARAMETERS, Answer, Slot
 from cellgrad_audit.bugs.entry import Entry, Variant
 from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.hypothesis import Hypothesis
 
 BIT_IDENTICAL = "bit_identical"
 WITHIN_BOUND = "within_bound"
@@ -158,4 +164,83 @@ class Audit:
         return 0 if self.verdict in RIGHT else 1
 
 
-__all__ = ["Answer", "Audit", "Cell", "Diagnosis", "Group", "Probed", "Vector"]
+MOST = 20_000
+"""Cells that agree are listed up to here, cells that do not likewise."""
+
+ALL_DIGITS = 17.0
+
+
+def cells_of(answer: Answer, right: Hypothesis, n: int, precision: str) -> list[Cell]:
+    """Return the numbers of answer n as cells; null ones are left out."""
+    values, allowed = right.values(n), right.bounds(n, precision)
+    good: list[Cell] = []
+    bad: list[Cell] = []
+    for slot in in_flow(answer):
+        numbers = answer.numbers[slot]
+        if slot not in values or values[slot].shape != numbers.values.shape:
+            continue
+        limits = allowed[slot] + numbers.half_units * (1 + 2.0**-50) + right.tolerance
+        name = _Names(answer.case, slot)
+        for index, found in np.ndenumerate(numbers.values):
+            if math.isnan(found):
+                continue
+            wanted, bound = float(values[slot][index]), float(limits[index])
+            kept = good if abs(found - wanted) <= bound else bad
+            if len(kept) < MOST:
+                digits = _digits(float(found), wanted)
+                label = name.label(index)
+                kept.append(
+                    Cell(slot, index, label, name.equation, float(found), wanted, bound, digits)
+                )
+    order = {slot: place for place, slot in enumerate(in_flow(answer))}
+    return sorted([*good, *bad], key=lambda cell: (order[cell.slot], cell.index))
+
+
+def in_flow(answer: Answer) -> list[Slot]:
+    """Return the slots of an answer in the order in which a run computes them."""
+    order = _order(answer.case.structure_of(answer.case.batch()))
+
+    def place(slot: Slot) -> tuple[float, int, int]:
+        late = slot.step == 0
+        forward_pass = late and not slot.is_parameter
+        return (math.inf if late else slot.step, int(forward_pass), order.get(slot.key, len(order)))
+
+    return sorted(answer.numbers, key=place)
+
+
+def _order(structure: Structure) -> dict[Key, int]:
+    return {key: n for n, key in enumerate(table(structure))}
+
+
+class _Names:
+    """What the numbers of a slot are called."""
+
+    def __init__(self, case: Case, slot: Slot) -> None:
+        self.case, self.slot = case, slot
+        structure = case.structure_of(case.batch())
+        quantities = table(structure)
+        self.quantity: Quantity | None = quantities.get(slot.key)
+        if self.quantity is None and slot.name == "biases":  # frozen: they stay what they were
+            self.quantity = quantities.get(("biases", slot.layer))
+        self.equation = "" if self.quantity is None else self.quantity.equation
+
+    def label(self, index: tuple[int, ...]) -> str:
+        """Return a number's name for people, with its update where there are several."""
+        slot = self.slot
+        if self.quantity is None:
+            name = slot.name + (f"[{','.join(str(i + 1) for i in index)}]" if index else "")
+        else:
+            samples = len(self.case.samples) if slot.step == 0 else self.case.batch()
+            name = label_with_index(self.quantity, index, name_sample=samples > 1)
+        if slot.step == 0:
+            return name if slot.name in (*PARAMETERS, "epoch_errors") else f"{name} after the run"
+        return f"{name} of update {slot.step}" if self.case.updates() > 1 else name
+
+
+def _digits(found: float, right: float) -> float:
+    """Return how many decimal digits of a number are correct."""
+    if found == right:
+        return ALL_DIGITS
+    if not math.isfinite(found) or not right:
+        return 0.0
+    return min(max(-math.log10(abs(found - right) / abs(right)), 0.0), ALL_DIGITS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,14 +10,11 @@ from cellgrad.case.model import Case
 from cellgrad_audit.answer import Answer
 from cellgrad_audit.bugs import entry as kinds
 from cellgrad_audit.bugs.catalogue import entries
-from cellgrad_audit.bugs.entry import Variant
-from cellgrad_audit.cells import cells_of
-from cellgrad_audit.diagnose import Finding, diagnose, reference_for
-from cellgrad_audit.hypothesis import Hypothesis
-from cellgrad_audit.pattern import remarks
+from cellgrad_audit.bugs.entry import Entry, Variant
+from cellgrad_audit.diagnose import Finding, Progress, diagnose, quietly, reference_for, remarks
+from cellgrad_audit.hypothesis import Hypothesis, Reference
 from cellgrad_audit.printed import grouped
 from cellgrad_audit.probes import declare, not_exercised
-from cellgrad_audit.reference import Reference
 from cellgrad_audit.result import (
     AGREES,
     ALTERNATIVE_FORMULA,
@@ -33,13 +30,9 @@ from cellgrad_audit.result import (
     Audit,
     Diagnosis,
     Probed,
+    cells_of,
 )
-from cellgrad_audit.targets.interface import Target
-
-_FINAL = ("weights", "biases")
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+from cellgrad_audit.targets import Target
 
 
 def audit(
@@ -48,7 +41,7 @@ def audit(
     *,
     declared: Sequence[str] = (),
     tolerance: float | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quietly,
 ) -> Audit:
     """Ask a target every case and say what explains its answers.
 
@@ -67,8 +60,7 @@ def audit(
     stated = [declare(case, ids) for case in cases]
     beyond = stated[0][1] if stated else []
     for count, (case, _) in enumerate(stated):
-        if progress is not None:
-            progress(f"asking {case.id}", count, len(stated))
+        progress(f"asking {case.id}", count, len(stated))
         answer = target.answer(case)
         status = FAILED if answer.failure else UNSUPPORTED if answer.unsupported else DIFFERS
         result.probes.append(Probed(answer.case, answer, status))
@@ -77,19 +69,17 @@ def audit(
     if not used:
         return result
     answers = [probed.answer for probed in used]
-
-    printed = any(np.any(x.half_units > 0) for a in answers for x in a.numbers.values())
     single = getattr(target, "single_precision", True)
     finding = diagnose(answers, beyond, tolerance or 0.0, progress, single=single)
     _judge_probes(used, finding)
     result.precision, result.diagnoses = finding.precision, finding.diagnoses
     if not finding.right and not finding.diagnoses:
         _by_final_numbers(result, answers, beyond, progress)
-    result.verdict = _verdict(used, finding) if not result.diagnoses else _named(result.diagnoses)
+    result.verdict = _verdict(used, finding, result.diagnoses)
     _first_divergence(result, used)
     result.unseen = _unseen(answers, finding.reference)
     if result.verdict == UNKNOWN_DIFFERENCE:
-        if printed or len(answers) == 1:
+        if len(answers) == 1 or any(answer.is_printed for answer in answers):
             _explain_apart(result, used, beyond, progress)
         if result.verdict == UNKNOWN_DIFFERENCE:
             result.notes += remarks(answers, finding.reference, finding.precision)
@@ -114,16 +104,19 @@ def _identical(answer: Answer, reference: Hypothesis, n: int) -> bool:
     )
 
 
-def _verdict(used: Sequence[Probed], finding: Finding) -> str:
+def _verdict(used: Sequence[Probed], finding: Finding, diagnoses: Sequence[Diagnosis]) -> str:
     if finding.right:
         return BIT_IDENTICAL if all(p.identical for p in used) else WITHIN_BOUND
-    if not finding.diagnoses:
+    if not diagnoses:
         return UNKNOWN_DIFFERENCE
-    return _named(finding.diagnoses)
+    kinds_of_entries = {entry.kind for entry in diagnoses[0].entries}
+    if kinds_of_entries == {kinds.ALTERNATIVE}:
+        return ALTERNATIVE_FORMULA
+    return CONVENTION if kinds_of_entries == {kinds.CONVENTION} else KNOWN_BUG
 
 
 def _by_final_numbers(
-    result: Audit, answers: Sequence[Answer], beyond: Sequence[Variant], progress: Progress | None
+    result: Audit, answers: Sequence[Answer], beyond: Sequence[Variant], progress: Progress
 ) -> None:
     """Where a trace contradicts every entry, let the final weights and biases speak alone.
 
@@ -131,7 +124,7 @@ def _by_final_numbers(
     make the answer poorer.
     """
     finals = [
-        Answer(a.case, {s: x for s, x in a.numbers.items() if s.step == 0 and s.name in _FINAL})
+        Answer(a.case, {s: x for s, x in a.numbers.items() if s.step == 0 and s.is_parameter})
         for a in answers
     ]
     if not all(f.numbers for f in finals) or all(
@@ -150,22 +143,10 @@ def _by_final_numbers(
         )
 
 
-def _named(diagnoses: Sequence[Diagnosis]) -> str:
-    """Return the verdict that goes with what explains the numbers."""
-    found = {entry.kind for entry in diagnoses[0].entries}
-    if found == {kinds.ALTERNATIVE}:
-        return ALTERNATIVE_FORMULA
-    return CONVENTION if found == {kinds.CONVENTION} else KNOWN_BUG
-
-
 def _first_divergence(result: Audit, used: Sequence[Probed]) -> None:
-    if result.verdict in (BIT_IDENTICAL, WITHIN_BOUND):
-        return
-    for probed in used:
-        for cell in probed.cells:
-            if not cell.agrees:
-                result.first_divergence = cell
-                return
+    if result.verdict not in (BIT_IDENTICAL, WITHIN_BOUND):
+        wrong = (cell for probed in used for cell in probed.cells if not cell.agrees)
+        result.first_divergence = next(wrong, None)
 
 
 def _unseen(answers: Sequence[Answer], reference: Hypothesis) -> list[str]:
@@ -176,29 +157,23 @@ def _unseen(answers: Sequence[Answer], reference: Hypothesis) -> list[str]:
     if any(len(answer.parts()) > 1 for answer in answers):
         answers = [answer.parts()[0] for answer in answers]
         reference = Hypothesis(reference.program, answers)
-    found = []
-    for entry in entries():
-        if entry.kind in (kinds.ALTERNATIVE, kinds.PRECISION):
-            continue
+
+    def shows(entry: Entry) -> bool:
         hypotheses = (Hypothesis(v.program, answers) for v in entry.variants)
-        if not any(h.differs(n, reference) for h in hypotheses for n in range(len(answers))):
-            found.append(entry.id)
-    return found
+        return any(h.differs(n, reference) for h in hypotheses for n in range(len(answers)))
+
+    looked_for = [e for e in entries() if e.kind in (kinds.MISTAKE, kinds.CONVENTION)]
+    return [entry.id for entry in looked_for if not shows(entry)]
 
 
 def _explain_apart(
-    result: Audit, used: Sequence[Probed], beyond: Sequence[Variant], progress: Progress | None
+    result: Audit, used: Sequence[Probed], beyond: Sequence[Variant], progress: Progress
 ) -> None:
     """Explain the numbers of each answer one by one, where nothing explains them together."""
-
-    def searching(done: int, total: int) -> None:
-        if progress is not None:
-            progress("explaining each number", done, total)
-
     groups = []
     for probed in used:
         reference = reference_for([probed.answer], beyond, result.tolerance or 0.0)
-        groups += grouped(probed.answer, reference, result.precision, searching)
+        groups += grouped(probed.answer, reference, result.precision, progress)
     if not any(group.diagnosis for group in groups):
         return
     result.groups = groups

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from cellgrad.case.model import Case
-from cellgrad_audit.adapters.adapter import (
+from cellgrad_audit.adapters import (
     Adapter,
     Parameters,
     parameters_of,

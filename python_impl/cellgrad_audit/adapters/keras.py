@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from cellgrad.case.model import Case
-from cellgrad_audit.adapters.adapter import (
+from cellgrad_audit.adapters import (
     Adapter,
     Builder,
     Parameters,

@@ -20,7 +20,7 @@ import numpy as np
 
 from cellgrad.case.model import Case
 from cellgrad.errors import InputError
-from cellgrad_audit.adapters.adapter import (
+from cellgrad_audit.adapters import (
     Adapter,
     Parameters,
     Update,

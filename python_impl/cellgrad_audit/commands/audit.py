@@ -25,7 +25,7 @@ from cellgrad_audit.result import (
     Audit,
 )
 from cellgrad_audit.run import audit
-from cellgrad_audit.targets.interface import Target
+from cellgrad_audit.targets import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _named(word: str, options: Options) -> Target:
             remedy=f"write one with: cellgrad locate {path.name} -o map.toml",
         )
     if suffix == ".json" or path.is_file():
-        from cellgrad_audit.targets.trace_file import TraceFileTarget  # noqa: PLC0415
+        from cellgrad_audit.reading import TraceFileTarget  # noqa: PLC0415
 
         if not options.cases:
             raise InputError(
@@ -195,7 +195,7 @@ def _write(result: Audit, options: Options) -> None:
 
         write_atomically(options.xlsx, audit_workbook_bytes(result))
     if options.certificate is not None:
-        from cellgrad_audit.report.certificate import certificate  # noqa: PLC0415
+        from cellgrad_audit.report.document import certificate  # noqa: PLC0415
 
         text = json.dumps(certificate(result), allow_nan=False, indent=1, ensure_ascii=False)
         write_atomically(options.certificate, (text + "\n").encode())

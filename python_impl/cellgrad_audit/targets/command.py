@@ -15,8 +15,7 @@ from cellgrad.documents import shortened
 from cellgrad.errors import InputError, printable
 from cellgrad_audit.answer import Answer
 from cellgrad_audit.reading import read_answer
-from cellgrad_audit.targets import process
-from cellgrad_audit.targets.patience import Patience
+from cellgrad_audit.targets import Patience, process
 
 SECONDS = 20.0
 _MOST_NAME, _MOST_LINE, _MOST_BEGINNING = 120, 200, 40

@@ -30,7 +30,7 @@ from cellgrad.documents import shortened
 from cellgrad.errors import InputError, printable
 from cellgrad_audit.answer import Answer
 from cellgrad_audit.reading import answer_of_document
-from cellgrad_audit.targets.patience import Patience
+from cellgrad_audit.targets import Patience
 
 SECONDS = 20.0
 _REPEAT = 0.5
