@@ -39,9 +39,8 @@ from cellgrad.case.write import case_document
 from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
 from cellgrad.report.trace import trace_of_run
-from cellgrad_audit import reading
+from cellgrad_audit import commands, reading
 from cellgrad_audit.answer import Slot, printed
-from cellgrad_audit.commands.probes import probes_command
 from cellgrad_audit.handout import c_header, files_of, write_folder
 from cellgrad_audit.hypothesis import right_numbers
 from cellgrad_audit.probes import probes
@@ -1078,7 +1077,7 @@ def test_a_table_may_say_what_was_computed_on_the_way():
 
 @pytest.fixture
 def handout(tmp_path, capsys):
-    assert probes_command(tmp_path / "probes") == 0
+    assert commands.probes.callback(tmp_path / "probes") == 0
     assert capsys.readouterr().out.startswith(f"wrote {len(probes())} probes to ")
     return tmp_path / "probes"
 

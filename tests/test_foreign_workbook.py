@@ -17,7 +17,7 @@ from openpyxl.worksheet.formula import ArrayFormula
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Slot
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.commands.locate import _ask, locate_command
+from cellgrad_audit.commands import _ask, locate_command
 from cellgrad_audit.foreign.audit import audit_workbook
 from cellgrad_audit.foreign.map_file import read_map
 from cellgrad_audit.foreign.matching import Matcher

@@ -1,4 +1,4 @@
-"""``cellgrad audit``."""
+"""Audit a target and report, as ``cellgrad audit`` does."""
 
 from __future__ import annotations
 
