@@ -1,6 +1,6 @@
 """From a student's id to their numbers, in whole numbers that every program has exactly.
 
-The one-file handout does the same in visible formulas (``handout.numbers``). No product here
+The one-file handout does the same in visible formulas (``setting.numbers_sheet``). No product here
 reaches 10^13: beyond about 10^14 programs round the remainder of a division. Nothing here is a
 secret to whoever holds the file; only which constants were taken was drawn from one.
 """

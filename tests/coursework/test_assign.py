@@ -53,7 +53,7 @@ from cellgrad_coursework.setting.assignment import computed, parse_assignment, r
 from cellgrad_coursework.setting.discriminate import Discrimination
 from cellgrad_coursework.setting.folder import write_example
 from cellgrad_coursework.setting.givens import drawn, unfit
-from cellgrad_coursework.setting.handout.workbook import handout_bytes, worksheet_bytes
+from cellgrad_coursework.setting.handouts import handout_bytes, worksheet_bytes
 from cellgrad_coursework.setting.numbers import OwnNumbers
 from graded import ROOT
 from plain_submission import few_digits

@@ -43,7 +43,7 @@ from cellgrad_coursework.results.feedback.places import places
 from cellgrad_coursework.results.pages import class_page, student_page
 from cellgrad_coursework.results.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
 from cellgrad_coursework.results.write import write_all
-from cellgrad_coursework.setting.handout.step import BLANK_MEANING, GIVEN_MEANING
+from cellgrad_coursework.setting.step_sheet import BLANK_MEANING, GIVEN_MEANING
 from graded import HOSTILE, grade, handout, manifest, mistaken, mixed, parts_of, roster, unreadable
 
 PICTURE = '<script src="https://example.org/x.js"></script>'

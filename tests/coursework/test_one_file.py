@@ -68,7 +68,7 @@ from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.setting.assignment import parse_assignment, read_assignment
 from cellgrad_coursework.setting.discriminate import Discrimination
 from cellgrad_coursework.setting.givens import plan_of, unfit
-from cellgrad_coursework.setting.handout.one_file import one_file
+from cellgrad_coursework.setting.handouts import one_file
 from cellgrad_coursework.setting.numbers import MOST_STUDENTS, check_ids, shared_numbers
 from cellgrad_coursework.taking_in.copying import Copying
 from cellgrad_coursework.taking_in.intake import Intake

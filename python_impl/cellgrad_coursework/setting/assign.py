@@ -42,20 +42,25 @@ from cellgrad_coursework.secret import (
 )
 from cellgrad_coursework.setting.assignment import Assignment
 from cellgrad_coursework.setting.folder import written_folder
-from cellgrad_coursework.setting.handout.cells import (
-    fixed_cells,
-    given_cells,
-    graded_cells,
-    names_of,
+from cellgrad_coursework.setting.handouts import (
+    OneFile,
+    box_of,
+    handout_bytes,
+    key_bytes,
+    one_file,
 )
-from cellgrad_coursework.setting.handout.one_file import OneFile, one_file
-from cellgrad_coursework.setting.handout.workbook import box_of, handout_bytes, key_bytes
 from cellgrad_coursework.setting.numbers import (
     OwnNumbers,
     SharedNumbers,
     check_ids,
     shared_numbers,
     without_a_trace,
+)
+from cellgrad_coursework.setting.questions import (
+    fixed_cells,
+    given_cells,
+    graded_cells,
+    names_of,
 )
 from cellgrad_coursework.setting.worksheet import worksheet_pdf
 

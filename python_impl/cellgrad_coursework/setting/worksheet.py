@@ -15,7 +15,7 @@ from pathlib import Path
 from cellgrad.case.model import Case
 from cellgrad.workbook.layout import StepLayout
 from cellgrad_coursework.setting.assignment import Assignment
-from cellgrad_coursework.setting.handout.workbook import worksheet_bytes
+from cellgrad_coursework.setting.handouts import worksheet_bytes
 
 SECONDS = 120
 

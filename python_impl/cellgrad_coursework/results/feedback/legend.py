@@ -14,7 +14,7 @@ from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.editor import Parts, Patch, Tag, cell_text, prefix_of, tags
 from cellgrad_coursework.results.feedback.styles import Styles
 from cellgrad_coursework.results.summary import MEANINGS, WORDS
-from cellgrad_coursework.setting.handout.step import BLANK_MEANING, GIVEN_MEANING
+from cellgrad_coursework.setting.step_sheet import BLANK_MEANING, GIVEN_MEANING
 
 MORE = "more on the sheet Feedback"
 _OURS = {meaning for _, meaning in KIND_COLOURS.values()} | set(BLANK_MEANING.values())

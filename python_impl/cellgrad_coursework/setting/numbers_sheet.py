@@ -53,16 +53,17 @@ class NumbersSheet:
         typed: the cell that the id is typed into, such as ``Guide!$C$5``.
 
     Attributes:
-        status: the cell that says whose numbers they are, or what is the matter.
         cells: address and content of every cell that takes part.
         last_row: the last row in use.
         last_column: the last column in use.
     """
 
+    status = f"{NUMBERS}!$A$2"
+    """The cell that says whose numbers they are, or what is the matter."""
+
     def __init__(self, canvas: Canvas, plan: Plan, constants: Constants, typed: str) -> None:
         self.canvas, self.plan, self.constants, self.typed = canvas, plan, constants, typed
         self.cells: list[tuple[str, str]] = []
-        self.status = f"{NUMBERS}!$A$2"
         rows = -(-len(constants.shifts) // _SCALE)
         self._first_sign = _TOP + 14
         self._last_sign = self._first_sign + constants.rows - 1

@@ -1,1 +1,0 @@
-"""A student's workbook: the steps of one's own numbers, with blanks."""

@@ -1,0 +1,253 @@
+"""Handouts as files: a student's workbook, one for everybody, the key, the sheet to print."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+
+from cellgrad.case.model import Case
+from cellgrad.engines.formualizer import store_values
+from cellgrad.files import zip_entry
+from cellgrad.workbook import style
+from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.description import Book, Style
+from cellgrad.workbook.diagram import Anchor, network_drawing
+from cellgrad.workbook.guide_page import GuidePage
+from cellgrad.workbook.layout import SHEET as STEP
+from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.serialise import file_of
+from cellgrad_coursework.derivation import Constants, Derivation
+from cellgrad_coursework.model import Student
+from cellgrad_coursework.setting import numbers_sheet, step_sheet
+from cellgrad_coursework.setting.assignment import Assignment
+from cellgrad_coursework.setting.givens import Plan
+from cellgrad_coursework.setting.guide import name_last, own_workbook, write_guide
+from cellgrad_coursework.setting.numbers_sheet import ANCHOR, NUMBERS, NumbersSheet
+from cellgrad_coursework.setting.questions import given_cells
+
+GUIDE, SCRATCH = "Guide", "Scratch"
+ID_NAME = "cellgrad_student_id"
+"""The defined name of the cell that a student types their id into, where one file serves all."""
+
+_SCRATCH_BOX = (500, 60)
+_ROOM_ROWS, _ROOM_COLUMNS = 200, 60
+_GUIDE_ROWS = 400
+_STUDENT_ID = "student id"
+_STYLES = style.STYLES | step_sheet.STYLES
+_ONE_FILE_STYLES = {
+    **_STYLES,
+    # a text, so that zeros stay
+    _STUDENT_ID: Style(
+        12,
+        bold=True,
+        fill=step_sheet.EMPTY,
+        line=("medium", step_sheet.EDGE),
+        number_format="@",
+        horizontal="left",
+        indent=1,
+        locked=False,
+    ),
+    **numbers_sheet.STYLES,
+}
+_QUIET, _QUIETER = b'emptyCellReference="1"/>', b'emptyCellReference="1" unlockedFormula="1"/>'
+
+
+@dataclass(frozen=True, slots=True)
+class OneFile:
+    """The workbook for everybody, and what grading needs to know of it.
+
+    Attributes:
+        data: the file.
+        derivation: how it derives the givens.
+        box: the last row and column of the sheet that other handouts do not have.
+    """
+
+    data: bytes
+    derivation: Derivation
+    box: dict[str, tuple[int, int]]
+
+
+def box_of(layout: StepLayout) -> dict[str, tuple[int, int]]:
+    """Return, sheet by sheet, the last row and column that a submission may use.
+
+    Rows may be inserted and helper cells may stand beside the calculation.
+    """
+    return {
+        GUIDE: (_GUIDE_ROWS, _ROOM_COLUMNS),
+        STEP: (layout.last_row + _ROOM_ROWS, layout.last_column + _ROOM_COLUMNS),
+        SCRATCH: _SCRATCH_BOX,
+    }
+
+
+def handout_bytes(
+    assignment: Assignment, student: Student, token: str, case: Case, layout: StepLayout
+) -> bytes:
+    """Return a student's workbook.
+
+    What is blank is not written into it, nor calculated; the other formulas have the
+    values that an engine gives them while the blanks are blank.
+    """
+    book = Book(assignment.title, _STYLES)
+    guide, step, scratch = (Canvas(book, name) for name in (GUIDE, STEP, SCRATCH))
+    _write_step(step, assignment, case, layout, _caption_of(student))
+    anchor = write_guide(guide, assignment, layout, own_workbook(assignment, student, token))
+    _write_scratch(scratch)
+    return _finished(book, assignment, anchor)
+
+
+def key_bytes(assignment: Assignment, student: Student, case: Case, layout: StepLayout) -> bytes:
+    """Return the lecturer's workbook of a student: the same Step with every formula."""
+    title = f"Answer key: {assignment.title}"
+    book = Book(title, _STYLES)
+    caption = _caption_of(student)
+    step_sheet.write_step(Canvas(book, STEP), case, layout, {}, title=title, caption=caption)
+    return store_values(file_of(book))
+
+
+def worksheet_bytes(assignment: Assignment, case: Case, layout: StepLayout) -> bytes:
+    """Return the sheet to print: the frames of Step alone, with room for everybody's numbers."""
+    book = Book(assignment.title, _STYLES)
+    canvas = Canvas(book, STEP)
+    step_sheet.write_step(
+        canvas,
+        case,
+        layout,
+        assignment.blank_of(),
+        title=assignment.title,
+        caption="Name:                                             Id:",
+        equations=assignment.show_equations,
+        givens="room for your own numbers",
+    )
+    step_sheet.without_givens(canvas.sheet, layout)
+    due = f"Due: {assignment.due}" if assignment.due else ""
+    if canvas.sheet.page is not None:
+        canvas.sheet.page.header = (assignment.course.replace("&", "&&"), due.replace("&", "&&"))
+    return file_of(book)
+
+
+def one_file(
+    assignment: Assignment, plan: Plan, constants: Constants, layout: StepLayout
+) -> OneFile:
+    """Return the workbook for all.
+
+    What differs from a student's own: the id is typed into the Guide, and the givens on Step
+    are formulas that lead to the Numbers sheet.
+
+    Args:
+        assignment: what is handed out.
+        plan: which givens are derived.
+        constants: what makes them of an id.
+        layout: where everything stands on Step.
+    """
+    book = Book(assignment.title, _ONE_FILE_STYLES)
+    guide, step, own, scratch = (Canvas(book, name) for name in (GUIDE, STEP, NUMBERS, SCRATCH))
+    typed = ""
+
+    def ask_for_the_id(page: GuidePage) -> None:
+        nonlocal typed
+        page.pair("Your student id", "", vertical="center")
+        page.canvas.blank(page.row - 1, 3, _STUDENT_ID)
+        page.canvas.heights({page.row - 1: 24})
+        typed = name_last(page, ID_NAME)
+        page.pair("Numbers", " ")
+        page.canvas.formula(page.row - 1, 3, f"={NumbersSheet.status}", "wrapped")
+        if assignment.due:
+            page.pair("Due", assignment.due)
+        page.paragraph(
+            "Type your student id into the framed cell, as the course has it; capitals, blanks "
+            "and leading zeros make no difference. Your own numbers then appear on Step: "
+            "everybody has others. The sheet Numbers shows how they follow from the id. Hand in "
+            "this file, under any name, with your id in it: it is recognised by it."
+        )
+
+    anchor = write_guide(guide, assignment, layout, ask_for_the_id)
+    sheet = NumbersSheet(own, plan, constants, typed)
+    sheet.write()
+    givens = [sheet.given(n) for n in range(len(plan.places))]
+    at = [layout.places[name, k].cell(index) for name, k, index in plan.places]
+    _write_step(step, assignment, plan.shape, layout, " ", dict(zip(at, givens, strict=True)))
+    step.formula(2, 1, f"={NumbersSheet.status}", "subtitle")
+    _write_scratch(scratch)
+    number_of = {
+        (cell.quantity, cell.layer, cell.index): n
+        for n, cell in enumerate(given_cells(assignment, layout))
+    }
+    derivation = Derivation(
+        sheet=GUIDE,
+        address=typed.rpartition("!")[2].replace("$", ""),
+        name=ID_NAME,
+        numbers=NUMBERS,
+        anchor=ANCHOR,
+        constants=constants,
+        rules=plan.rules,
+        derived=tuple(number_of[given] for given in plan.places),
+        givens=tuple(givens),
+        cells=tuple(sheet.cells),
+    )
+    corner = sheet.last_row + _ROOM_ROWS, sheet.last_column + _ROOM_COLUMNS
+    return OneFile(_finished(book, assignment, anchor), derivation, {NUMBERS: corner})
+
+
+def _write_step(
+    canvas: Canvas,
+    assignment: Assignment,
+    case: Case,
+    layout: StepLayout,
+    caption: str,
+    derived: dict[tuple[int, int], str] | None = None,
+) -> None:
+    """Write the Step sheet of an assignment; ``derived``: formulas of givens, by row and column."""
+    blanks = assignment.blank_of()
+    step_sheet.write_step(
+        canvas,
+        case,
+        layout,
+        blanks,
+        title=assignment.title,
+        caption=caption,
+        equations=assignment.show_equations,
+    )
+    if derived is not None:
+        step_sheet.derive_givens(canvas.sheet, layout, blanks, derived)
+    if assignment.policy.feedback != "none":
+        step_sheet.say_what_is_filled(canvas, layout, blanks, assignment.policy.feedback)
+
+
+def _caption_of(student: Student) -> str:
+    """Return the line that says whose sheet it is."""
+    return f"{student.name}  ·  {student.id}" if student.name else student.id
+
+
+def _write_scratch(canvas: Canvas) -> None:
+    """Write the sheet that is the student's own."""
+    canvas.text(1, 1, "Scratch", "title")
+    canvas.text(
+        2,
+        1,
+        "For helper cells and notes: this sheet is not locked, and nothing on it is graded. "
+        "Formulas on Step may refer to it.",
+        "subtitle",
+    )
+    canvas.heights({1: 24})
+    canvas.sheet.grid_lines = True
+
+
+def _finished(book: Book, assignment: Assignment, anchor: Anchor) -> bytes:
+    """Return the file: all but Scratch locked, with the picture and an engine's values."""
+    for sheet in book.sheets:
+        sheet.protected = sheet.title != SCRATCH
+    book.drawing = network_drawing(assignment.structure, anchor)
+    return store_values(_without_triangles(file_of(book)))
+
+
+def _without_triangles(data: bytes) -> bytes:
+    """Return the file with Excel told not to flag every formula in an unlocked cell."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.startswith("xl/worksheets/sheet"):
+                content = content.replace(_QUIET, _QUIETER)
+            new.writestr(zip_entry(name), content, compresslevel=6)
+    return buffer.getvalue()
