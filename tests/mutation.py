@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Self
 from unittest.mock import patch
 
+from cellgrad.described import workbook as describing
+from cellgrad.described.workbook import Described
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.engines.interface import failures_of
 from cellgrad.errors import WorkbookError
-from cellgrad.verify import described as describing
-from cellgrad.verify.described import Described
 from cellgrad.verify.result import Report
 from cellgrad.verify.verifier import DRAWS, Verifier
 from cellgrad.xlsx.addresses import Place, Range, a1

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cellgrad.described.workbook import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import InputError
 from cellgrad.verify import many
-from cellgrad.verify.described import describe
 from cellgrad.verify.verifier import Verifier
 from cellgrad.xlsx import book, package
 from hostile import (

@@ -15,8 +15,8 @@ import pytest
 from cellgrad.bounds.formulas import UNIT, ErrorBounds
 from cellgrad.build import build
 from cellgrad.case.read import parse_case
+from cellgrad.described.workbook import describe
 from cellgrad.mlp.run import constants_of, training_run, update_from
-from cellgrad.verify.described import describe
 
 UPDATES = 100
 BETA1, BETA2 = 0.9, 0.999

@@ -20,13 +20,13 @@ from functools import cache
 import numpy as np
 import pytest
 
+from cellgrad.described.workbook import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.mlp import activations as fa
 from cellgrad.mlp import equations as eq
 from cellgrad.mlp import losses
 from cellgrad.mlp import step as steps
 from cellgrad.verify import expected
-from cellgrad.verify.described import describe
 from cellgrad.verify.result import place_of
 from cellgrad.verify.verifier import Verifier
 from hostile import ROOT

@@ -20,10 +20,10 @@ from cellgrad.build import build, read_source
 from cellgrad.case import vocabulary
 from cellgrad.case.quantities import quantities
 from cellgrad.case.read import parse_case, read_case
+from cellgrad.described.workbook import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.mlp import training_run
-from cellgrad.verify.described import describe
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
 from cellgrad_series.parts.run import RunShape

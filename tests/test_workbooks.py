@@ -19,8 +19,8 @@ from openpyxl.formula import Tokenizer
 from cellgrad import shipped
 from cellgrad.build import build, workbook_bytes
 from cellgrad.case.read import parse_case, read_case
+from cellgrad.described.workbook import describe
 from cellgrad.errors import WorkbookError
-from cellgrad.verify.described import describe
 from cellgrad.verify.verifier import Verifier
 from cellgrad.workbook import write_workbook
 from cellgrad.workbook.canvas import Canvas

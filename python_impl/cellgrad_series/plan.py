@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cellgrad.case.model import Case, Sample, Vector
 from cellgrad.case.structure import Structure
-from cellgrad_series.parts.shape import Shape
+from cellgrad.described.parts import Shape
 
 
 @dataclass(frozen=True, slots=True)

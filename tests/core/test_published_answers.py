@@ -12,8 +12,8 @@ import pytest
 import plain_step
 from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
+from cellgrad.described.workbook import describe
 from cellgrad.report.trace import step_of_case
-from cellgrad.verify.described import describe
 from cellgrad.verify.expected import step_numbers
 
 TOP = Path(__file__).parents[2]

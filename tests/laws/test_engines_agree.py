@@ -9,7 +9,7 @@ import pytest
 
 import plain_step
 from cellgrad.build import build
-from cellgrad.verify.described import describe
+from cellgrad.described.workbook import describe
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
 from test_workbooks import big_case

@@ -1,80 +1,92 @@
-"""The claimed cells: which index each has, what each holds in one draw, how far it may err."""
+"""What the claimed cells hold at one time, and how far each may err."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from cellgrad.bounds.formulas import ErrorBounds
-from cellgrad.case.quantities import Key, Quantity
+from cellgrad.case.quantities import Index, Key
+from cellgrad.described.cells import ClaimedCells
+from cellgrad.described.workbook import Described
 from cellgrad.engines.interface import Arithmetic, Values
+from cellgrad.errors import WorkbookError
 from cellgrad.formula.tree import FormulaError
 from cellgrad.mlp.activations import Array
-from cellgrad.verify.described import Described
-from cellgrad.xlsx.addresses import Place
-from cellgrad.xlsx.map_sheet import Claim
-from cellgrad.xlsx.values import Value
+from cellgrad.verify.program import Numbers, Programs
+from cellgrad.xlsx.addresses import Place, a1
+from cellgrad.xlsx.values import CellError, Value
 
 
-class Grid:
-    """A claim's cells, and which index of its quantity each of them has."""
-
-    def __init__(self, claim: Claim) -> None:
-        self.claim = claim
-        rows, columns = np.ogrid[: claim.cells.height, : claim.cells.width]
-        self.index = tuple(part.at(rows, columns) for part in claim.rule.parts)
-        self.shape = (claim.cells.height, claim.cells.width)
-
-    def pick(self, values: Array) -> Array:
-        """Return the quantity's values where the cells show them."""
-        return np.broadcast_to(values[self.index], self.shape)
-
-    def gather(self, values: Array, held: Values) -> None:
-        """Put the cells' values where they belong in the quantity; NaN for what is no number."""
-        found = held.array
-        if found is None:
-            found = np.array(
-                [[v if isinstance(v, float) else np.nan for v in row] for row in held.rows]
-            )
-        index = tuple(np.broadcast_to(part, self.shape) for part in self.index)
-        values[index] = found if index else found[0, 0]
-
-
-class HeldCells(Mapping[Key, Array]):
-    """What the cells of a part hold in one draw, gathered when asked for.
+class CellValues:
+    """What the claimed cells hold at one time: as recalculated, redrawn, or stored.
 
     Args:
-        known: the part's quantities.
-        grids: its claims, and the values of their cells.
+        described: the workbook.
+        cells: its claims' cells.
+        blocks: what they hold, in the same order.
     """
 
-    def __init__(self, known: Mapping[Key, Quantity], grids: Sequence[tuple[Grid, Values]]) -> None:
-        self._known, self._grids = known, grids
-        self._found: dict[Key, Array] = {}
-
-    def __getitem__(self, key: Key) -> Array:
-        if key not in self._found:
-            values = np.full(self._known[key].shape, np.nan)
-            for grid, block in self._grids:
-                if grid.claim.key == key:
-                    grid.gather(values, block)
-            self._found[key] = values
-        return self._found[key]
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-
-class Lookup:
-    """The values of one draw, by cell."""
-
-    def __init__(self, described: Described, blocks: Sequence[Values]) -> None:
+    def __init__(
+        self, described: Described, cells: Sequence[ClaimedCells], blocks: Sequence[Values]
+    ) -> None:
         self.described, self.blocks = described, blocks
+        self._of_part: dict[str, list[tuple[ClaimedCells, Values]]] = {}
+        for own, block in zip(cells, blocks, strict=True):
+            self._of_part.setdefault(own.claim.part, []).append((own, block))
+        self._held: dict[str, PartCells] = {}
         self._places: dict[str, dict[int, Place]] = {}
+
+    def claims_of(self, part: str) -> Sequence[tuple[ClaimedCells, Values]]:
+        """Return the claims of a part, and what their cells hold."""
+        return self._of_part.get(part, ())
+
+    def held_by(self, part: str) -> PartCells:
+        """Return what the cells of a part hold, by quantity."""
+        if part not in self._held:
+            known = self.described.parts[part].known
+            shapes = {key: quantity.shape for key, quantity in known.items()}
+            self._held[part] = PartCells(shapes, self.claims_of(part))
+        return self._held[part]
+
+    def givens_of(self, part: str) -> Numbers:
+        """Return every given of a part.
+
+        Raises:
+            WorkbookError: one is no number.
+        """
+        known = self.described.parts[part].known
+        found: Numbers = {}
+        for cells, block in self.claims_of(part):
+            claim = cells.claim
+            quantity = known.get(claim.key)
+            if claim.kind != "given" or (quantity is None and cells.index):
+                continue
+            if block.array is None:
+                self._refuse_others_than_numbers(cells, block)
+            values = found.setdefault(claim.key, np.zeros(quantity.shape if quantity else ()))
+            cells.gather(values, block)
+        return found
+
+    def _refuse_others_than_numbers(self, cells: ClaimedCells, block: Values) -> None:
+        for r, row in enumerate(block.rows):
+            for c, value in enumerate(row):
+                if isinstance(value, float):
+                    continue
+                what = "it is empty" if value is None else f"it holds {str(value)[:40]!r}"
+                area = cells.claim.cells
+                raise WorkbookError(
+                    f"{cells.claim.label} should be a number, but {what}",
+                    file=self.described.book.path,
+                    place=f"{area.sheet}!{a1(area.top + r, area.left + c)}",
+                    remedy="type a number",
+                )
+
+    def hold_an_error(self) -> bool:
+        """Tell whether any cell holds an error."""
+        blocks = (block.rows for block in self.blocks if block.array is None)
+        return any(isinstance(value, CellError) for rows in blocks for row in rows for value in row)
 
     def value(self, place: Place) -> Value:
         """Return what a cell holds; unclaimed cells as the file stores them."""
@@ -90,7 +102,7 @@ class Lookup:
         value = self.value(place)
         return value if isinstance(value, float) else 0.0
 
-    def place(self, quantity: str, index: tuple[int, ...]) -> Place | None:
+    def place(self, quantity: str, index: Index) -> Place | None:
         """Return the cell that claims a quantity of the workbook at an index of one part."""
         if quantity not in self._places:
             self._places[quantity] = {
@@ -105,10 +117,42 @@ class Lookup:
             }
         return self._places[quantity].get(index[0])
 
-    def named(self, quantity: str, index: tuple[int, ...]) -> Value:
+    def named(self, quantity: str, index: Index) -> Value:
         """Return what the cell holds that claims a quantity at an index of one part."""
         place = self.place(quantity, index)
         return None if place is None else self.value(place)
+
+
+class PartCells(Mapping[Key, Array]):
+    """What the cells of a part hold, by quantity, gathered when asked for.
+
+    Args:
+        shapes: of the part's quantities.
+        cells: its claims, and the values of their cells.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[Key, tuple[int, ...]],
+        cells: Sequence[tuple[ClaimedCells, Values]],
+    ) -> None:
+        self._shapes, self._cells = shapes, cells
+        self._gathered: dict[Key, Array] = {}
+
+    def __getitem__(self, key: Key) -> Array:
+        if key not in self._gathered:
+            values = np.full(self._shapes[key], np.nan)
+            for cells, block in self._cells:
+                if cells.claim.key == key:
+                    cells.gather(values, block)
+            self._gathered[key] = values
+        return self._gathered[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
 
 
 class _Exact:
@@ -130,16 +174,14 @@ class _Exact:
         assert isinstance(place, tuple)  # noqa: S101 - for the type checker
         if self.row is not None and place[0] == self.row[0] and place[1] != self.row[1]:
             return True
-        number = self.described.owner.get(place)
-        if number is None:
+        claim = self.described.claim_of(place)
+        if claim is None:
             return False
-        claim = self.described.claims[number]
         if claim.kind in ("given", "answer"):
             return self.drawn
         if not self.links or claim.kind != "step":
             return False
-        program = self.described.programs.get(claim.part)
-        quantity = program.known.get(claim.key) if program else None
+        quantity = self.described.parts[claim.part].known.get(claim.key)
         return quantity is not None and quantity.given
 
 
@@ -147,16 +189,16 @@ class Bounds:
     """The bounds of both routes, computed only when asked for.
 
     Args:
-        described: whose formulas.
-        look: the values of the draw.
+        cells: the values of the draw.
+        programs: what the parts compute, and from where.
         arithmetic: how the engine's arithmetic departs from IEEE double.
         drawn: whether the draw overwrote the givens with numbers.
     """
 
     def __init__(
-        self, described: Described, look: Lookup, arithmetic: Arithmetic, *, drawn: bool
+        self, cells: CellValues, programs: Programs, arithmetic: Arithmetic, *, drawn: bool
     ) -> None:
-        self._described, self._look = described, look
+        self._cells, self._programs = cells, programs
         self._arithmetic, self._drawn = arithmetic, drawn
         self._pairs: dict[object, tuple[ErrorBounds, ErrorBounds]] = {}
 
@@ -169,26 +211,27 @@ class Bounds:
             return 0.0
 
     def _pair(self, place: Place) -> tuple[ErrorBounds, ErrorBounds]:
-        number = self._described.owner.get(place)
-        claim = None if number is None else self._described.claims[number]
-        program = None if claim is None else self._described.programs.get(claim.part)
-        mode = program.exact_beside(claim, place) if program and claim else None
+        claim = self._cells.described.claim_of(place)
+        mode = "" if claim is None else self._programs[claim.part].exact_beside(claim.key)
         row = (place[0], place[1]) if mode == "rows" else None
-        key: object = (mode, row)
+        key = (mode, row)
         if key not in self._pairs:
-            exact = _Exact(self._described, drawn=self._drawn, links=mode == "links", row=row)
-            self._pairs[key] = self._made(exact)
+            self._pairs[key] = self._created(row, links=mode == "links")
         return self._pairs[key]
 
-    def _made(self, exact: Container[Place]) -> tuple[ErrorBounds, ErrorBounds]:
-        book, number = self._described.book, self._look.number
-        return (
-            ErrorBounds(book, number, constant=exact),
-            ErrorBounds(
-                book,
-                number,
-                given_error=self._arithmetic.given_error,
-                snap=self._arithmetic.snap,
-                constant=exact,
-            ),
+    def _created(
+        self, row: tuple[str, int] | None, *, links: bool
+    ) -> tuple[ErrorBounds, ErrorBounds]:
+        described = self._cells.described
+        exact = _Exact(described, drawn=self._drawn, links=links, row=row)
+        ours = ErrorBounds(described.book, self._cells.number, constant=exact)
+        if self._arithmetic == Arithmetic():
+            return ours, ours
+        engines = ErrorBounds(
+            described.book,
+            self._cells.number,
+            given_error=self._arithmetic.given_error,
+            snap=self._arithmetic.snap,
+            constant=exact,
         )
+        return ours, engines

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.verify.cells import Lookup
-from cellgrad.verify.described import Described
+from cellgrad.described.workbook import Described
+from cellgrad.verify.cells import CellValues
 from cellgrad.xlsx.addresses import Place, parse_a1
 
 _ONE_BRANCHING = re.compile(r"\b(?:IF|MAX)\(")
@@ -84,9 +84,9 @@ class Conditions:
         signs = np.array([condition.sign for condition in found])
         self._signs = {sign: np.flatnonzero(signs == sign) for sign in _SIGNS}
 
-    def observe(self, look: Lookup) -> None:
+    def observe(self, cells: CellValues) -> None:
         """Note what one draw's values show."""
-        left, right = self._left.numbers(look), self._right.numbers(look)
+        left, right = self._left.numbers(cells), self._right.numbers(cells)
         told = self._blank_counts | ~np.isnan(left)
         left, right = (np.where(np.isnan(side), 0.0, side) for side in (left, right))
         true = np.zeros(len(told), dtype=bool)
@@ -123,11 +123,11 @@ class _Operands:
             by_claim.setdefault(owner, []).append(line)
         self._by_claim = {owner: np.array(lines).T for owner, lines in by_claim.items()}
 
-    def numbers(self, look: Lookup) -> NDArray[np.float64]:
+    def numbers(self, cells: CellValues) -> NDArray[np.float64]:
         """Return the values in one draw, shape (n,); NaN for what is no number."""
         found = self._constant.copy()
         for owner, (numbers, rows, columns) in self._by_claim.items():
-            block = look.blocks[owner]
+            block = cells.blocks[owner]
             if block.array is not None:
                 found[numbers] = block.array[rows, columns]
                 continue
@@ -135,6 +135,6 @@ class _Operands:
                 value = block.at(row, column)
                 found[n] = value if isinstance(value, float) else np.nan
         for n, place in self._unclaimed:
-            value = look.value(place)
+            value = cells.value(place)
             found[n] = value if isinstance(value, float) else np.nan
         return found

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.bounds.formulas import Branches
+from cellgrad.described.workbook import Described
 from cellgrad.engines.interface import Values
 from cellgrad.formula.references import ranges_read_by, tree_of
 from cellgrad.formula.tree import FormulaError, Node
-from cellgrad.verify.cells import Lookup
+from cellgrad.verify.cells import CellValues
 from cellgrad.verify.conditions import Condition, Conditions, read_condition
-from cellgrad.verify.described import Described
 from cellgrad.xlsx.addresses import Place
 
 
@@ -27,11 +27,11 @@ class Coverage:
             if claim.kind == "step":
                 self.zero[number] = np.ones((claim.cells.height, claim.cells.width), dtype=bool)
         simple: list[Condition] = []
-        for sheet, cells in described.book.sheets.items():
-            for cell, formula in cells.formulas_with("IF(", "MAX("):
+        for sheet, own in described.book.sheets.items():
+            for cell, formula in own.formulas_with("IF(", "MAX("):
                 place = (sheet, *cell)
-                owner = described.owner.get(place)
-                if owner is not None and described.claims[owner].kind in ("step", "check"):
+                owner = described.claim_of(place)
+                if owner is not None and owner.kind in ("step", "check"):
                     self._add_branch(place, formula, simple)
         self.simple = Conditions(described, simple)
 
@@ -47,14 +47,14 @@ class Coverage:
             return
         self.seen[place] = set()
 
-    def observe(self, look: Lookup) -> None:
+    def observe(self, cells: CellValues) -> None:
         """Note what one draw's values show."""
         for number in self.zero:
             if self.zero[number].any():
-                self.zero[number] &= _zeros(look.blocks[number])
-        self.simple.observe(look)
+                self.zero[number] &= _zeros(cells.blocks[number])
+        self.simple.observe(cells)
         if self.general:
-            branches = Branches(self.described.book, look.number)
+            branches = Branches(self.described.book, cells.number)
             for place, node in self.general.items():
                 self.seen[place] |= branches.taken_by(node, place[0])
 

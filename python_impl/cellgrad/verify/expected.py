@@ -1,4 +1,4 @@
-"""What the MLP makes of the givens: every number that the workbook should hold."""
+"""What the MLP makes of the givens: every number that the workbook of a step should hold."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ from cellgrad.mlp.differences import CentralDifferences, central_differences
 from cellgrad.mlp.step import Forward
 
 Numbers = dict[Key, Array]
+
+_SUM_TOLERANCE = 1e-12
+
+
+def targets_problem(loss: str, target: Array) -> str:
+    """Return why targets of shape (…, outputs) lie outside a loss's domain, or nothing."""
+    if loss == "categorical_cross_entropy" and (
+        np.any(target < 0) or np.any(np.abs(target.sum(axis=-1) - 1) > _SUM_TOLERANCE)
+    ):
+        return "the targets of a sample must be shares that sum to 1"
+    if loss == "binary_cross_entropy" and (np.any(target < 0) or np.any(target > 1)):
+        return "targets must lie between 0 and 1"
+    return ""
 
 
 def step_of(structure: Structure, givens: Mapping[Key, Array]) -> Step:
@@ -42,14 +55,14 @@ def step_numbers(step: Step) -> Numbers:
     return step.results()
 
 
-def all_numbers(structure: Structure, step: Step, givens: Mapping[Key, Array]) -> Numbers:
+def all_numbers(step: Step, givens: Mapping[Key, Array]) -> Numbers:
     """Return every number of the step and of the Check sheet."""
     epsilon = givens.get(("epsilon", None))
-    checks = check_numbers(structure, step, None if epsilon is None else float(epsilon))
+    checks = check_numbers(step, None if epsilon is None else float(epsilon))
     return {**step_numbers(step), **checks}
 
 
-def check_numbers(structure: Structure, step: Step, epsilon: float | None) -> Numbers:
+def check_numbers(step: Step, epsilon: float | None) -> Numbers:
     """Return every number of the Check sheet."""
     after = step.after()
     found: Numbers = {
@@ -57,46 +70,36 @@ def check_numbers(structure: Structure, step: Step, epsilon: float | None) -> Nu
         ("error_after", None): after.error,
         ("error_change", None): after.error - step.forward.error,
     }
-    parameters = checked_parameters(structure)
+    parameters = checked_parameters(step.structure)
     if not parameters or epsilon is None:
-        found.update(_passes(after, None))
-        return found
+        return found | _passes(after, None)
     moved = central_differences(step, parameters, epsilon)
     sources = {"weights": step.weights, "biases": step.biases or []}
     gradients = {"weights": step.weight_gradient, "biases": step.bias_gradient or []}
     value = np.array([sources[name][k][index] for name, k, index in parameters])
     gradient = np.array([gradients[name][k][index] for name, k, index in parameters])
-    towards = gradient if structure.error_sign == "output_minus_target" else -gradient
-    found.update(
-        {
-            ("checked_value", None): value,
-            ("checked_gradient", None): gradient,
-            ("error_plus", None): moved.passes.error[:, 0],
-            ("error_minus", None): moved.passes.error[:, 1],
-            ("difference_quotient", None): moved.quotient,
-            ("quotient_gap", None): towards - moved.quotient,
-            ("moved_value", None): moved.moved.reshape(-1),
-        }
-    )
-    found.update(_passes(after, moved))
-    return found
+    towards = gradient if step.structure.error_sign == "output_minus_target" else -gradient
+    found |= {
+        ("checked_value", None): value,
+        ("checked_gradient", None): gradient,
+        ("error_plus", None): moved.passes.error[:, 0],
+        ("error_minus", None): moved.passes.error[:, 1],
+        ("difference_quotient", None): moved.quotient,
+        ("quotient_gap", None): towards - moved.quotient,
+        ("moved_value", None): moved.moved.reshape(-1),
+    }
+    return found | _passes(after, moved)
 
 
 def _passes(after: Forward, moved: CentralDifferences | None) -> Numbers:
     """Stack the pass with the new weights on the passes with a moved parameter."""
-
-    def stack(first: Array, others: Array | None) -> Array:
-        if others is None:
-            return first[None]
-        rest = others.reshape(-1, *others.shape[2:])
-        return np.concatenate([np.broadcast_to(first, rest.shape[1:])[None], rest])
-
-    passes = {} if moved is None else moved.passes.results()
-    error = passes.get(("error", None))
     found: Numbers = {}
-    for (name, k), first in after.results().items():
-        others = None
-        if error is not None:
-            others = np.broadcast_to(passes[name, k], (*error.shape, *first.shape))
-        found[f"pass_{name}", k] = stack(first, others)
+    others = {} if moved is None else moved.passes.results()
+    for (name, k), values in after.results().items():
+        stack = values[None]
+        if moved is not None:
+            shape = (*moved.passes.error.shape, *values.shape)
+            rest = np.broadcast_to(others[name, k], shape).reshape(-1, *values.shape)
+            stack = np.concatenate([stack, rest])
+        found[f"pass_{name}", k] = stack
     return found

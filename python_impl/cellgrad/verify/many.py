@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from cellgrad.described.kinds import missing_packages
+from cellgrad.described.workbook import describe
 from cellgrad.engines import DEFAULT, ENGINE_NAMES, apart, create, installed
 from cellgrad.engines.interface import Engine
 from cellgrad.errors import InputError
 from cellgrad.packages import PackageMissingError
-from cellgrad.verify.described import describe
-from cellgrad.verify.programs.create import missing_packages
 from cellgrad.verify.result import Report
 from cellgrad.verify.verifier import DRAWS, MAX_DRAWS, Verifier
 from cellgrad.xlsx.package import check_directory

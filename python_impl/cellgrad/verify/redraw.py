@@ -41,7 +41,7 @@ class Drawn:
     def of(cls, structure: Structure, givens: dict[Key, Array]) -> Drawn:
         """Compute the step that the givens describe, once for all who ask."""
         step = step_of(structure, givens)
-        return cls(givens, step, all_numbers(structure, step, givens))
+        return cls(givens, step, all_numbers(step, givens))
 
 
 _KINKED = {"relu", "leaky_relu", "unit_step"}

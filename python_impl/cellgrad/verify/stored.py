@@ -9,11 +9,12 @@ from functools import partial
 
 import numpy as np
 
+from cellgrad.described.cells import ClaimedCells
 from cellgrad.engines.interface import Arithmetic, Values, as_values
-from cellgrad.verify.cells import Bounds, Grid, HeldCells, Lookup
-from cellgrad.verify.described import Described
-from cellgrad.verify.mismatch import Mismatch
-from cellgrad.verify.result import COMPUTED, Report, place_of
+from cellgrad.verify.cells import Bounds, CellValues
+from cellgrad.verify.program import Programs
+from cellgrad.verify.result import COMPUTED, Mismatch, Report, place_of
+from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import CellError, Value
@@ -28,22 +29,18 @@ def has_stored_values(book: Book) -> bool:
     return any(sheet.stores_results() for sheet in book.sheets.values())
 
 
-def stored_blocks(described: Described, grids: Sequence[Grid]) -> list[Values | None]:
-    """Return what a file stores of every claim whose cells are computed."""
-    return [
-        stored_block(described.book, grid)
-        if grid.claim.kind in COMPUTED and grid.claim.cells.sheet in described.book.sheets
-        else None
-        for grid in grids
-    ]
+def stored_blocks(book: Book, cells: Sequence[ClaimedCells]) -> list[Values]:
+    """Return what a file stores of every claim's cells."""
+    return [_stored_block(book, own.claim.cells) for own in cells]
+
+
+def _stored_block(book: Book, area: Range) -> Values:
+    block = book.sheets[area.sheet].block(area)
+    return as_values(block) if isinstance(block, list) else Values(block)
 
 
 def compare_stored(
-    described: Described,
-    cells: Sequence[tuple[Grid, Values]],
-    stored: Sequence[Values | None],
-    bounds: Bounds,
-    report: Report,
+    cells: CellValues, stored: CellValues, programs: Programs, bounds: Bounds, report: Report
 ) -> None:
     """Hold the values stored in a file against the recalculated ones.
 
@@ -52,36 +49,34 @@ def compare_stored(
     is held against what follows from the stored values that its own row starts from.
 
     Args:
-        described: the workbook.
-        cells: its claims, and the recalculated values of their cells.
-        stored: what the file stores of the same cells, None where nothing is computed.
+        cells: the recalculated values.
+        stored: what the file stores.
+        programs: what each part should compute.
         bounds: asked where they differ.
         report: where disagreements and notes go.
     """
-    book = described.book
-    if not has_stored_values(book):
+    if not has_stored_values(cells.described.book):
         report.notes.append("no values are stored in the file; they were recalculated")
         return
     without = 0
-    found: dict[str, list[Mismatch]] = {}
-    for (grid, block), kept in zip(cells, stored, strict=True):
-        if kept is None or _same(block, kept):
+    by_part: dict[str, list[Mismatch]] = {}
+    blocks = zip(cells.described.claims, cells.blocks, stored.blocks, strict=True)
+    for claim, block, kept in blocks:
+        if claim.kind not in COMPUTED or _same(block, kept):
             continue
-        faults, lacking = _compare_block(grid.claim, block, kept, bounds)
+        faults, lacking = _compare_block(claim, block, kept, bounds)
         without += lacking
         if faults:
-            found.setdefault(grid.claim.part, []).extend(faults)
-    chained = [
-        name for name in found if name in described.programs and described.programs[name].follows
-    ]
-    if chained:
-        _judge_by_their_own(described, [grid for grid, _ in cells], chained, found)
-    for faults in found.values():
-        for fault in faults:
+            by_part.setdefault(claim.part, []).extend(faults)
+    for name, faults in by_part.items():
+        kept_faults = faults
+        if programs[name].follows:
+            kept_faults = _judge_by_their_own(stored, programs, name, faults)
+        for fault in kept_faults:
             where = place_of(fault)
-            owner = None if where is None else described.owner.get(where)
-            if where is not None and owner is not None:
-                report.disagreeing[described.claims[owner].kind].add(where)
+            claim_there = None if where is None else cells.described.claim_of(where)
+            if where is not None and claim_there is not None:
+                report.disagreeing[claim_there.kind].add(where)
             report.mismatches.append(fault)
     if without:
         report.notes.append(f"{without} formula cells have no stored value")
@@ -118,46 +113,26 @@ def _compare_block(
 
 
 def _judge_by_their_own(
-    described: Described,
-    grids: Sequence[Grid],
-    chained: Sequence[str],
-    found: dict[str, list[Mismatch]],
-) -> None:
-    """Keep of the faults those that do not follow from the stored values before them."""
-    blocks = [stored_block(described.book, grid) for grid in grids]
-    look = Lookup(described, blocks)
-    bounds = Bounds(described, look, Arithmetic(given_error=_DIGITS_15), drawn=False)
-    of_part: dict[str, list[tuple[Grid, Values]]] = {name: [] for name in described.programs}
-    for grid, block in zip(grids, blocks, strict=True):
-        of_part[grid.claim.part].append((grid, block))
-    held = {
-        name: HeldCells(program.known, of_part[name])
-        for name, program in described.programs.items()
-    }
-    for name in chained:
-        program = described.programs[name]
-        linked = program.linked(held.__getitem__)
-        inputs = dict(held[name]) | {k: v for k, v in linked.items() if k in program.borrowed}
-        numbers = {**program.numbers(inputs, held[name]), **linked}
-        kept = []
-        for fault in found[name]:
-            place = place_of(fault)
-            assert place is not None  # noqa: S101 - each stands in one cell
-            claim = described.claims[described.owner[place]]
-            index = claim.rule.index(place[1] - claim.cells.top, place[2] - claim.cells.left)
-            value, wanted = look.value(place), float(numbers[claim.key][index])
-            problem = stored_problem(value, wanted, partial(bounds.both, place))
-            if problem:
-                problem = problem.replace("recalculated", "what it starts from gives")
-                kept.append(replace(fault, problem=problem))
-        found[name] = kept
-
-
-def stored_block(book: Book, grid: Grid) -> Values:
-    """Return what a file stores of a claim's cells."""
-    area = grid.claim.cells
-    found = book.sheets[area.sheet].block(area)
-    return as_values(found) if isinstance(found, list) else Values(found)
+    stored: CellValues, programs: Programs, part: str, faults: list[Mismatch]
+) -> list[Mismatch]:
+    """Return the faults that do not follow from the stored values before them."""
+    bounds = Bounds(stored, programs, Arithmetic(given_error=_DIGITS_15), drawn=False)
+    program, held = programs[part], stored.held_by(part)
+    linked = program.linked(stored.held_by)
+    inputs = {**held, **{k: v for k, v in linked.items() if program.part.borrows(k)}}
+    numbers = {**program.numbers(inputs, held), **linked}
+    kept = []
+    for fault in faults:
+        place = place_of(fault)
+        claim = None if place is None else stored.described.claim_of(place)
+        assert place is not None and claim is not None  # noqa: S101, PT018 - a claimed cell
+        index = claim.rule.index(place[1] - claim.cells.top, place[2] - claim.cells.left)
+        value, wanted = stored.value(place), float(numbers[claim.key][index])
+        problem = stored_problem(value, wanted, partial(bounds.both, place))
+        if problem:
+            problem = problem.replace("recalculated", "what it starts from gives")
+            kept.append(replace(fault, problem=problem))
+    return kept
 
 
 def stored_problem(held: Value, value: Value, bound: Callable[[], float]) -> str | None:

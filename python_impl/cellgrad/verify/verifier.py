@@ -7,20 +7,19 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cellgrad.case.quantities import Key
+from cellgrad.described.workbook import Described
 from cellgrad.engines.interface import Changes, Engine, OpenWorkbook, Values
 from cellgrad.errors import EngineError, WorkbookError
 from cellgrad.formula.references import find_cycle
 from cellgrad.mlp.activations import Array
-from cellgrad.verify.cells import Bounds, Grid, HeldCells, Lookup
+from cellgrad.verify.cells import Bounds, CellValues
 from cellgrad.verify.comparison import Comparison
 from cellgrad.verify.coverage import Coverage
-from cellgrad.verify.described import Described
-from cellgrad.verify.givens import check_domain, take_givens
-from cellgrad.verify.programs.program import Numbers
+from cellgrad.verify.faults import Faults
+from cellgrad.verify.program import Numbers, Program
 from cellgrad.verify.result import COMPUTED, Report, place_of
 from cellgrad.verify.stored import compare_stored, has_stored_values, stored_blocks
 from cellgrad.xlsx.addresses import Place, a1
-from cellgrad.xlsx.values import CellError
 
 DRAWS = 5
 MAX_DRAWS = 200
@@ -57,18 +56,22 @@ class Verifier:
         self.redraw_engine = redraw_engine or engine
         self.draws, self.max_draws, self.stop_at_first = draws, max_draws, stop_at_first
         self._looked_for_cycle = False
+        faults = Faults(described)
+        self.programs, self.cells = faults.programs, faults.cells
+        self.computable = faults.computable
         self.report = Report(
             described.book.path,
             described.case,
             engine.name,
             engine.version(),
-            mismatches=list(described.faults),
+            mismatches=faults.mismatches,
         )
-        for claim in described.computed():
-            self.report.totals[claim.kind] += claim.cells.height * claim.cells.width
+        for claim in described.claims:
+            if claim.kind in COMPUTED:
+                self.report.totals[claim.kind] += claim.cells.height * claim.cells.width
         if self.report.cells > MANY_CELLS:
             self.max_draws = min(self.max_draws, MANY_CELLS_DRAWS)
-        for fault in described.faults:
+        for fault in faults.mismatches:
             place = place_of(fault)
             if fault.kind in COMPUTED and place is not None:
                 self.report.disagreeing[fault.kind].add(place)
@@ -80,7 +83,7 @@ class Verifier:
             WorkbookError: a given is no number, or the formulas run in a circle.
             EngineError: the engine failed or took too long.
         """
-        if not self.described.computable:
+        if not self.computable:
             self._refuse_cycle()
             self.report.notes.append("not recalculated: the Map does not describe the whole of it")
             return self.report
@@ -97,14 +100,16 @@ class Verifier:
         return self._finish()
 
     def _prepare(self) -> None:
-        self.grids = [Grid(claim) for claim in self.described.claims]
         self.ranges = [claim.cells for claim in self.described.claims]
-        self.programs = self.described.programs
         self.comparisons = {
             name: Comparison(program, self.report) for name, program in self.programs.items()
         }
         self.coverage = Coverage(self.described)
-        self.stored = stored_blocks(self.described, self.grids)
+        # while an engine in another process is still calculating
+        self.stored = self._values(stored_blocks(self.described.book, self.cells))
+
+    def _values(self, blocks: Sequence[Values]) -> CellValues:
+        return CellValues(self.described, self.cells, blocks)
 
     def _open(self, engine: Engine) -> OpenWorkbook:
         try:
@@ -135,15 +140,10 @@ class Verifier:
                 file=path,
                 remedy="open it in a spreadsheet program and save it, or use another engine",
             )
-        blocks = book.read_values(self.ranges)
-        cells = self._by_part(blocks)
-        givens = {
-            name: take_givens(path, program, cells[name]) for name, program in self.programs.items()
-        }
-        bounds = self._compare(0, blocks, givens)
+        cells = self._values(book.read_values(self.ranges))
+        bounds = self._compare(0, cells, {name: cells.givens_of(name) for name in self.programs})
         if not saved:
-            pairs = list(zip(self.grids, blocks, strict=True))
-            compare_stored(self.described, pairs, self.stored, bounds, self.report)
+            compare_stored(cells, self.stored, self.programs, bounds, self.report)
         return not (self.stop_at_first and self.report.mismatches)
 
     def _redraws(self, book: OpenWorkbook) -> None:
@@ -159,63 +159,50 @@ class Verifier:
             for name, program in self.programs.items():
                 givens[name] = program.draw(draw, program.drawn_from(givens))
             book.update(self._changes(givens))
-            self._compare(draw, book.read_values(self.ranges), givens)
+            self._compare(draw, self._values(book.read_values(self.ranges)), givens)
             self.report.draws = draw
             if self.stop_at_first and self.report.mismatches:
                 break
 
     def _changes(self, givens: Mapping[str, Mapping[Key, Array]]) -> Changes:
-        return [
-            (claim.cells, _with_blanks(grid.pick(givens[claim.part][claim.key]).tolist()))
-            for grid, claim in zip(self.grids, self.described.claims, strict=True)
-            if claim.kind in ("given", "answer") and claim.key in givens[claim.part]
-        ]
+        changes = []
+        for own in self.cells:
+            claim = own.claim
+            if claim.kind in ("given", "answer") and claim.key in givens[claim.part]:
+                drawn = own.pick(givens[claim.part][claim.key]).tolist()
+                changes.append((claim.cells, _with_blanks(drawn)))
+        return changes
 
-    def _by_part(self, blocks: Sequence[Values]) -> dict[str, list[tuple[Grid, Values]]]:
-        found: dict[str, list[tuple[Grid, Values]]] = {name: [] for name in self.programs}
-        for grid, block in zip(self.grids, blocks, strict=True):
-            found[grid.claim.part].append((grid, block))
-        return found
-
-    def _compare(
-        self, draw: int, blocks: Sequence[Values], givens: Mapping[str, Numbers]
-    ) -> Bounds:
+    def _compare(self, draw: int, cells: CellValues, givens: Mapping[str, Numbers]) -> Bounds:
         """Compare every part with what the MLP makes of its givens.
 
         What a part takes from another is taken from the other's cells, and the copies
         must be exact; so each part is judged by what it really starts from.
         """
-        if any(
-            isinstance(value, CellError)
-            for block in blocks
-            if block.array is None
-            for row in block.rows
-            for value in row
-        ):
+        if cells.hold_an_error():
             self._refuse_cycle()
         engine = self.redraw_engine if draw else self.engine
-        look = Lookup(self.described, blocks)
-        bounds = Bounds(self.described, look, engine.arithmetic, drawn=draw > 0)
-        cells = self._by_part(blocks)
-        held = {
-            name: HeldCells(program.known, cells[name]) for name, program in self.programs.items()
-        }
+        bounds = Bounds(cells, self.programs, engine.arithmetic, drawn=draw > 0)
         for name, program in self.programs.items():
-            linked = program.linked(held.__getitem__)
-            own = {
-                key: values if key in program.borrowed else held[name][key]
-                for key, values in linked.items()
-            }
+            held = cells.held_by(name)
+            linked = program.linked(cells.held_by)
+            copied = {key for key in linked if not program.part.borrows(key)}
+            own = linked | {key: held[key] for key in copied}
             inputs = {**givens[name], **own} if own else givens[name]
             if not draw:
-                check_domain(self.described.book.path, program, inputs)
-            numbers = program.numbers(inputs, held[name])
-            copies = {key: v for key, v in linked.items() if key not in program.borrowed}
-            self.comparisons[name].compare(
-                draw, cells[name], inputs, {**numbers, **copies}, look, bounds
-            )
-        self.coverage.observe(look)
+                self._check_domain(program, inputs)
+            numbers = program.numbers(inputs, held) | {key: linked[key] for key in copied}
+            self.comparisons[name].compare(draw, cells, inputs, numbers, bounds)
+        self.coverage.observe(cells)
         return bounds
+
+    def _check_domain(self, program: Program, inputs: Mapping[Key, Array]) -> None:
+        """Refuse givens that a part cannot be computed from."""
+        problem = program.domain_problem(inputs)
+        if problem:
+            place = f"part {program.name}" if program.name else ""
+            path = self.described.book.path
+            raise WorkbookError(problem, file=path, place=place, remedy="change the givens")
 
     def _finish(self) -> Report:
         report = self.report
@@ -229,11 +216,9 @@ class Verifier:
         order: dict[tuple[str, Key], int] = {}
         for name, program in self.programs.items():
             order |= {(name, key): len(order) + n for n, key in enumerate(program.known)}
-        claims, owner = self.described.claims, self.described.owner
 
         def rank(place: Place) -> int:
-            number = owner.get(place)
-            claim = None if number is None else claims[number]
+            claim = self.described.claim_of(place)
             return len(order) if claim is None else order.get((claim.part, claim.key), len(order))
 
         report.sort(rank)

@@ -15,7 +15,7 @@ import numpy as np
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.quantities import Index, Key
 from cellgrad.errors import CaseError, CellgradError, WorkbookError
-from cellgrad.verify.domain import targets_problem
+from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.formula import find_cycle

@@ -8,10 +8,12 @@ from typing import ClassVar, Self
 
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
-from cellgrad.case.quantities import Quantity, quantities
+from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.structure import Structure
+from cellgrad.described.parts import Origin, Part, Shape
 from cellgrad.errors import CaseError
-from cellgrad_series.parts.shape import Shape
+from cellgrad_series.parts.links import refuse_other_network, sample_origins
+from cellgrad_series.parts.run import START, run_above
 
 FORWARD = ("pre_activation", "exponential", "exponential_sum", "post_activation")
 LIMIT = 0.5
@@ -20,8 +22,51 @@ LIMIT = 0.5
 MOST_CLASSES = 16
 
 
+class NetworkShape(Shape):
+    """Samples through a network: what classifications and rules have in common.
+
+    Attributes:
+        network: the structure of a forward pass over all samples, as one batch.
+    """
+
+    network: Structure
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        return self.network.samples
+
+    def sample_keys(self) -> tuple[Key, Key]:
+        """Return as what the part holds the inputs and targets of its samples."""
+        return ("input", None), ("target", None)
+
+    def origins(self, facts: Mapping[str, str], above: Mapping[str, Part]) -> dict[Key, Origin]:
+        """Return where weights and samples come from: the end of a run, its start, another part.
+
+        Raises:
+            CaseError: the parts do not go together.
+        """
+        s = self.network
+        found: dict[Key, Origin] = {}
+        for word, prefix in (("weights of", "new_"), ("start of", START)):
+            name = facts.get(word, "")
+            if not name:
+                continue
+            run = run_above(name, above)
+            refuse_other_network(name, run.step, s)
+            last = run.updates - 1 if prefix == "new_" else None
+            for k in range(s.layers):
+                found["weights", k] = Origin(name, (f"{prefix}weights", k), last)
+                if s.biases and run.step.update_biases:
+                    found["biases", k] = Origin(name, (f"{prefix}biases", k), last)
+                elif s.biases:  # they stay as they are
+                    found["biases", k] = Origin(name, (f"{START}biases", k))
+        wanted = (s.samples, s.nodes[0]), (s.samples, s.outputs)
+        return found | sample_origins(facts, above, self.sample_keys(), wanted)
+
+
 @dataclass(frozen=True, slots=True)
-class ClassificationShape(Shape):
+class ClassificationShape(NetworkShape):
     """The shape of a classification.
 
     Attributes:
@@ -49,11 +94,6 @@ class ClassificationShape(Shape):
     def of(cls, step: Structure, samples: int, *, boundary: bool = False) -> ClassificationShape:
         """Return the shape for so many samples and the network of a step."""
         return cls(_forward_only(step, samples), boundary=boundary)
-
-    @property
-    def samples(self) -> int:
-        """How many samples are classified."""
-        return self.network.samples
 
     @property
     def classes(self) -> int:
@@ -111,7 +151,7 @@ class ClassificationShape(Shape):
 
 
 @dataclass(frozen=True, slots=True)
-class RuleShape(Shape):
+class RuleShape(NetworkShape):
     """Samples with frozen targets, and beside them the rule that made them, as formulas.
 
     Attributes:
@@ -131,11 +171,6 @@ class RuleShape(Shape):
     def of(cls, step: Structure, samples: int) -> RuleShape:
         """Return the shape for so many samples and the rule's own network."""
         return cls(_forward_only(step, samples))
-
-    @property
-    def samples(self) -> int:
-        """How many samples there are."""
-        return self.network.samples
 
     def facts(self) -> Facts:
         """Return the words from which the shape can be read back."""

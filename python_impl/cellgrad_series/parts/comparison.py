@@ -8,9 +8,10 @@ from typing import ClassVar, Self
 
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
-from cellgrad.case.quantities import Index, Quantity
+from cellgrad.case.quantities import Key, Quantity
+from cellgrad.described.parts import Origin, Part, Shape
 from cellgrad.errors import CaseError
-from cellgrad_series.parts.shape import Shape
+from cellgrad_series.parts.run import run_above
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,6 @@ class ComparisonShape(Shape):
         if not self.runs or len(self.runs) != len(self.updates):
             raise CaseError("a comparison needs at least one run", place="runs")
 
-    def exists(self, quantity: Quantity, index: Index) -> bool:  # noqa: ARG002 - there is only one
-        """Tell whether a run makes that many updates."""
-        return index[0] < self.updates[index[1]]
-
     def facts(self) -> Facts:
         """Return the words from which the shape can be read back."""
         return {"runs": "; ".join(self.runs), "updates": " ".join(str(n) for n in self.updates)}
@@ -52,6 +49,21 @@ class ComparisonShape(Shape):
         if not all(n.isascii() and n.isdigit() and len(n) < 8 for n in counts):
             raise CaseError("the numbers of updates cannot be read")
         return cls(runs, tuple(int(n) for n in counts))
+
+    def origins(
+        self,
+        facts: Mapping[str, str],  # noqa: ARG002 - the shape knows its runs
+        above: Mapping[str, Part],
+    ) -> dict[Key, Origin]:
+        """Return nothing: each run's E is a column of its own, not a quantity.
+
+        Raises:
+            CaseError: a run does not stand above, or makes another number of updates.
+        """
+        for name, updates in zip(self.runs, self.updates, strict=True):
+            if run_above(name, above).updates != updates:
+                raise CaseError(f"the run {name!r} does not make {updates} updates")
+        return {}
 
     def quantities(self) -> list[Quantity]:
         """Return the one quantity: E, by update and run."""

@@ -13,7 +13,6 @@ from cellgrad.case.quantities import Index, Key, Quantity
 from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad_series.parts.classification import ClassificationShape
 from cellgrad_series.parts.run import EVALUATED, RunShape
-from cellgrad_series.parts.shape import Shape
 from cellgrad_series.parts.sweep import SweepShape
 
 _RULES: Forms = {

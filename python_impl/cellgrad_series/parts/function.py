@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
 from cellgrad.case.quantities import Quantity
+from cellgrad.described.parts import Shape
 from cellgrad.errors import CaseError
-from cellgrad_series.parts.shape import Shape
 
 ACTIVATIONS = ("logistic", "tanh")
 MOST_ROWS = 20_000

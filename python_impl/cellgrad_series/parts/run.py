@@ -9,10 +9,11 @@ from typing import ClassVar, Self
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import ACTIVATION, Index, Quantity, layer_letter, quantities
+from cellgrad.case.quantities import ACTIVATION, Key, Quantity, layer_letter, quantities
 from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.described.parts import Origin, Part, Shape
 from cellgrad.errors import CaseError
-from cellgrad_series.parts.shape import Shape
+from cellgrad_series.parts.links import refuse_other_network, sample_origins
 
 START = "start_"
 """Before the name of a quantity: its value before the first update."""
@@ -37,6 +38,7 @@ class RunShape(Shape):
     """
 
     kind: ClassVar[str] = "run"
+    borrowed: ClassVar[tuple[str, ...]] = ("sample_input", "sample_target")
 
     step: Structure
     rule: UpdateRule
@@ -105,14 +107,6 @@ class RunShape(Shape):
             return [*names, "beta1_power", "beta2_power"]
         return []
 
-    def exists(self, quantity: Quantity, index: Index) -> bool:
-        """Tell whether the sample of an index is one of its update's batch."""
-        if not (quantity.per_row and quantity.per_sample):
-            return True
-        if quantity.name.startswith(EVALUATED):
-            return True
-        return index[1] < self.batch(index[0])[1]
-
     def facts(self) -> Facts:
         """Return the words from which the shape can be read back."""
         return {
@@ -142,6 +136,27 @@ class RunShape(Shape):
             rates != "one",
             words.whole(facts, "evaluated"),
         )
+
+    def sample_keys(self) -> tuple[Key, Key]:
+        """Return as what the run holds the inputs and targets of its samples."""
+        return ("sample_input", None), ("sample_target", None)
+
+    def origins(self, facts: Mapping[str, str], above: Mapping[str, Part]) -> dict[Key, Origin]:
+        """Return where starting weights and samples come from, if from other parts.
+
+        Raises:
+            CaseError: the parts do not go together.
+        """
+        s = self.step
+        found: dict[Key, Origin] = {}
+        start = facts.get("start of", "")
+        if start:
+            refuse_other_network(start, run_above(start, above).step, s)
+            for k in range(s.layers):
+                for name in ("weights", "biases") if s.biases else ("weights",):
+                    found[START + name, k] = Origin(start, (START + name, k))
+        wanted = (self.data, s.nodes[0]), (self.data, s.outputs)
+        return found | sample_origins(facts, above, self.sample_keys(), wanted)
 
     # quantities
 
@@ -325,3 +340,11 @@ class RunShape(Shape):
 
 def _samples(name: str, label: str, count: int, width: int) -> Quantity:
     return Quantity(name, None, label, name, "", (count, width), given=True, per_row="sample")
+
+
+def run_above(name: str, above: Mapping[str, Part]) -> RunShape:
+    """Return a run that stands above; CaseError if the part is none."""
+    part = above.get(name)
+    if part is None or not isinstance(part.shape, RunShape):
+        raise CaseError(f"{name!r} is no run that stands above")
+    return part.shape

@@ -8,11 +8,11 @@ from typing import ClassVar, Self
 
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
-from cellgrad.case.quantities import FORWARD, Quantity, quantities, table
+from cellgrad.case.quantities import FORWARD, Key, Quantity, quantities, table
 from cellgrad.case.selection import Parameter
 from cellgrad.case.structure import Structure
+from cellgrad.described.parts import Shape
 from cellgrad.errors import CaseError
-from cellgrad_series.parts.shape import Shape
 
 MOST_ROWS = 20_000
 _LEFT_OUT = ("new_weights", "new_biases")
@@ -93,6 +93,10 @@ class SweepShape(Shape):
         except ValueError as error:
             raise CaseError("the swept parameters cannot be read") from error
         return cls(words.structure_from(facts), tuple(swept), counts, words.yes(facts, "backward"))
+
+    def sample_keys(self) -> tuple[Key, Key]:
+        """Return as what the sweep holds the inputs and targets of its samples."""
+        return ("input", None), ("target", None)
 
     def quantities(self) -> list[Quantity]:
         """Return every quantity of the sweep, in the order in which they are computed."""

@@ -7,47 +7,25 @@ from collections.abc import Mapping
 import numpy as np
 
 from cellgrad.case.quantities import Key
+from cellgrad.described.parts import Part
 from cellgrad.mlp import classification as mlp
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.step import forward
 from cellgrad.verify import random_numbers as at_random
-from cellgrad.verify.domain import targets_problem
-from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
-from cellgrad.xlsx.addresses import Place
-from cellgrad.xlsx.map_sheet import Claim
+from cellgrad.verify.expected import forward_numbers, targets_problem
+from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
-from cellgrad_series.programs.run import forward_numbers
-
-Source = tuple[str, dict[Key, Key], int | None]
-"""A part, the names that things have there, and which row of them is meant (None: all)."""
 
 
 class ClassificationProgram(Program):
-    """A classification, or a rule.
+    """A classification, or a rule."""
 
-    Args:
-        name: the part.
-        shape: what it computes.
-        sources: the other parts from which it takes weights or samples.
-    """
+    shape: ClassificationShape | RuleShape
+    undefined = frozenset({("boundary_y", None)})
 
-    def __init__(
-        self, name: str, shape: ClassificationShape | RuleShape, sources: list[Source]
-    ) -> None:
-        super().__init__(name, shape.quantities())
-        self.shape, self.sources = shape, sources
-        self.follows = bool(sources)
-        self.undefined = frozenset({("boundary_y", None)})
-        self.linked_keys = {own for _, names, _ in sources for own in names}
-
-    def linked(self, held_by: HeldBy) -> Numbers:
-        """Return weights and samples, where other parts hold them."""
-        found: Numbers = {}
-        for part, names, row in self.sources:
-            held = held_by(part)
-            for own, there in names.items():
-                found[own] = held[there] if row is None else held[there][row]
-        return found
+    def __init__(self, part: Part) -> None:
+        super().__init__(part)
+        self.follows = bool(part.origins)
 
     def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
         """Return the forward pass of every sample, the classes and the counts."""
@@ -103,7 +81,7 @@ class ClassificationProgram(Program):
         shrink = 1.0
         while True:
             found = self._drawn(number, shrink)
-            if self.linked_keys or self._calm(found):
+            if self.part.origins or self._calm(found):
                 break
             shrink /= 2
         at_kink = number == 1 and "unit_step" in self.shape.network.activations
@@ -118,7 +96,7 @@ class ClassificationProgram(Program):
         found: Numbers = {}
         for key, quantity in self.known.items():
             name = key[0]
-            if not quantity.given or key in self.linked_keys:
+            if not quantity.given or key in self.part.origins:
                 continue
             if name == "target":
                 found[key] = self._targets(rng.randint(0, 1 << 30), quantity.shape)
@@ -157,7 +135,7 @@ class ClassificationProgram(Program):
         """Return why the givens cannot be used, or nothing."""
         return targets_problem(self.shape.network.loss, inputs["target", None])
 
-    def exact_beside(self, claim: Claim, place: Place) -> str | None:
+    def exact_beside(self, key: Key) -> str:
         """What is taken from elsewhere counts as exact."""
-        del claim, place
+        del key
         return "links"

@@ -9,25 +9,15 @@ from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.mlp.activations import Array
-from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
-from cellgrad.xlsx.addresses import Place
-from cellgrad.xlsx.map_sheet import Claim
+from cellgrad.verify.program import Held, HeldBy, Numbers, Program
 from cellgrad_series.parts.comparison import ComparisonShape
 
 
 class ComparisonProgram(Program):
-    """A comparison of runs.
+    """A comparison of runs."""
 
-    Args:
-        name: the part.
-        shape: which runs.
-    """
-
+    shape: ComparisonShape
     follows = True
-
-    def __init__(self, name: str, shape: ComparisonShape) -> None:
-        super().__init__(name, shape.quantities())
-        self.shape = shape
 
     def linked(self, held_by: HeldBy) -> Numbers:
         """Return E of every run, as its cells hold it."""
@@ -50,8 +40,3 @@ class ComparisonProgram(Program):
         """Return at which updates each run has an E."""
         rows = np.arange(quantity.shape[0])[:, None]
         return rows < np.array(self.shape.updates)[None, :]
-
-    def exact_beside(self, claim: Claim, place: Place) -> str | None:
-        """A copy is exact."""
-        del claim, place
-        return "self"

@@ -10,21 +10,14 @@ from cellgrad.case.quantities import Key
 from cellgrad.mlp import activations as fa
 from cellgrad.mlp.activations import Array
 from cellgrad.verify import random_numbers as at_random
-from cellgrad.verify.programs.program import Held, Numbers, Program
+from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.function import FunctionShape
 
 
 class FunctionProgram(Program):
-    """A table of an activation function.
+    """A table of an activation function."""
 
-    Args:
-        name: the part.
-        shape: which function, at how many places.
-    """
-
-    def __init__(self, name: str, shape: FunctionShape) -> None:
-        super().__init__(name, shape.quantities())
-        self.shape = shape
+    shape: FunctionShape
 
     def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
         """Return value, derivative, central difference and unit step at every place."""

@@ -17,13 +17,10 @@ from numpy.typing import NDArray
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.run import Constants, State, Update, update_from, updates
-from cellgrad.mlp.step import Forward, forward
+from cellgrad.mlp.step import forward
 from cellgrad.verify import random_numbers as at_random
-from cellgrad.verify.domain import targets_problem
-from cellgrad.verify.expected import step_numbers
-from cellgrad.verify.programs.program import Held, HeldBy, Numbers, Program
-from cellgrad.xlsx.addresses import Place
-from cellgrad.xlsx.map_sheet import Claim
+from cellgrad.verify.expected import forward_numbers, step_numbers, targets_problem
+from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.run import EVALUATED, START, RunShape
 
 _HALVINGS = 60
@@ -40,46 +37,14 @@ _RANGES = {
 
 
 class RunProgram(Program):
-    """A run.
+    """A run."""
 
-    Args:
-        name: the part.
-        shape: the run.
-        start: the part from whose starting weights it starts; empty if it has its own.
-        data: the part whose samples it uses, and the names of them there.
-    """
-
+    shape: RunShape
     follows = True
-
-    def __init__(
-        self, name: str, shape: RunShape, start: str, data: tuple[str, Key, Key] | None
-    ) -> None:
-        super().__init__(name, shape.quantities())
-        self.shape, self.start, self.data = shape, start, data
-        samples = {("sample_input", None), ("sample_target", None)}
-        self.borrowed = frozenset(samples) if data else frozenset()
-
-    # what comes from elsewhere
-
-    def linked(self, held_by: HeldBy) -> Numbers:
-        """Return starting weights and samples, where other parts hold them."""
-        found: Numbers = {}
-        if self.start:
-            other = held_by(self.start)
-            found |= {key: other[key] for key in self._started()}
-        if self.data:
-            name, inputs, targets = self.data
-            other = held_by(name)
-            found["sample_input", None] = other[inputs]
-            found["sample_target", None] = other[targets]
-        return found
 
     def drawn_from(self, drawn: Mapping[str, Mapping[Key, Array]]) -> Numbers:
         """Return starting weights and samples, where other parts have drawn them."""
         return self.linked(lambda name: drawn[name])
-
-    def _started(self) -> list[Key]:
-        return [key for key in self.known if key[0] in (f"{START}weights", f"{START}biases")]
 
     # numbers
 
@@ -296,10 +261,9 @@ class RunProgram(Program):
         unseen = inputs.get((f"{EVALUATED}target", None))
         return problem or ("" if unseen is None else targets_problem(loss, unseen))
 
-    def exact_beside(self, claim: Claim, place: Place) -> str | None:
+    def exact_beside(self, key: Key) -> str:
         """Each row starts from what the row above holds."""
-        del place
-        return "rows" if claim.key in self.known and self.known[claim.key].per_row else "self"
+        return "rows" if key in self.known and self.known[key].per_row else ""
 
     def names_samples(self) -> bool:
         """Tell whether the sample is part of a scalar's name."""
@@ -332,22 +296,4 @@ def update_numbers(update: Update) -> Numbers:
         power = getattr(after, name)
         if power is not None:
             found[name, None] = power
-    return found
-
-
-def forward_numbers(passed: Forward) -> Numbers:
-    """Return every quantity of a forward pass by name and layer."""
-    found: Numbers = {
-        ("final_error", None): passed.final_error,
-        ("sample_error", None): passed.sample_error,
-        ("error", None): passed.error,
-    }
-    last = len(passed.pre_activation) - 1
-    for k, (pre, post) in enumerate(
-        zip(passed.pre_activation, passed.post_activation, strict=True)
-    ):
-        found["pre_activation", k], found["post_activation", k] = pre, post
-    if passed.exponential is not None and passed.exponential_sum is not None:
-        found["exponential", last] = passed.exponential
-        found["exponential_sum", last] = passed.exponential_sum
     return found

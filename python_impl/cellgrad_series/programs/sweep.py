@@ -12,23 +12,15 @@ from cellgrad.case.quantities import Key
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.step import step_from
 from cellgrad.verify import random_numbers as at_random
-from cellgrad.verify.domain import targets_problem
-from cellgrad.verify.expected import step_numbers
-from cellgrad.verify.programs.program import Held, Numbers, Program
+from cellgrad.verify.expected import step_numbers, targets_problem
+from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.sweep import SweepShape
 
 
 class SweepProgram(Program):
-    """A sweep.
+    """A sweep."""
 
-    Args:
-        name: the part.
-        shape: what is moved.
-    """
-
-    def __init__(self, name: str, shape: SweepShape) -> None:
-        super().__init__(name, shape.quantities())
-        self.shape = shape
+    shape: SweepShape
 
     def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
         """Return every quantity of every row, and the surface where there is one."""

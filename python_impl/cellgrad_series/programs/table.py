@@ -9,21 +9,14 @@ import numpy as np
 from cellgrad.case.quantities import Key
 from cellgrad.mlp.activations import Array
 from cellgrad.verify import random_numbers as at_random
-from cellgrad.verify.programs.program import Held, Numbers, Program
+from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.table import TableShape
 
 
 class TableProgram(Program):
-    """A table.
+    """A table."""
 
-    Args:
-        name: the part.
-        shape: how many rows and columns.
-    """
-
-    def __init__(self, name: str, shape: TableShape) -> None:
-        super().__init__(name, shape.quantities())
-        self.shape = shape
+    shape: TableShape
 
     def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
         """Return what each row comes to, its sums from left to right."""

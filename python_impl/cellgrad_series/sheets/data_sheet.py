@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from cellgrad.case.model import Sample
 from cellgrad.case.quantities import Quantity
 from cellgrad.case.structure import Structure
+from cellgrad.described.parts import Shape
 from cellgrad.workbook.canvas import Canvas
-from cellgrad_series.parts.shape import Shape
 from cellgrad_series.sheets.rows import Rows
 
 FIRST_ROW = 7

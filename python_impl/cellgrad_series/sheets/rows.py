@@ -8,12 +8,12 @@ from itertools import product
 
 from cellgrad.case.quantities import Index, Key, Quantity, node_name
 from cellgrad.case.structure import Structure
+from cellgrad.described.parts import Shape
 from cellgrad.errors import WorkbookError
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1
 from cellgrad_series.parts.equations import part_equation
-from cellgrad_series.parts.shape import Shape
 
 KIND = {
     "input": "given",

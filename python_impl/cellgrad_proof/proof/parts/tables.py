@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from cellgrad.described.parts import Shape
 from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import Atlas, Entry
@@ -14,7 +15,6 @@ from cellgrad_proof.proof.parts.part import Part
 from cellgrad_proof.proof.terms import ONE, ZERO, Role, Term
 from cellgrad_series.parts.comparison import ComparisonShape
 from cellgrad_series.parts.function import FunctionShape
-from cellgrad_series.parts.shape import Shape
 from cellgrad_series.parts.table import TableShape
 
 

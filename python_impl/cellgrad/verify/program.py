@@ -1,19 +1,26 @@
-"""What every kind of part has in common."""
+"""What the MLP makes of a part's givens: what every kind of part has in common."""
 
 from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Index, Key, Quantity, label_with_index
+from cellgrad.described.kinds import find_kind
+from cellgrad.described.parts import Part
 from cellgrad.mlp.activations import Array
+from cellgrad.packages import load
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
+from cellgrad.xlsx.values import Value
+
+if TYPE_CHECKING:
+    from cellgrad.verify.cells import CellValues
 
 Numbers = dict[Key, Array]
 
@@ -27,23 +34,26 @@ HeldBy = Callable[[str], Held]
 class Program(ABC):
     """A part of a workbook, seen from the MLP.
 
+    Args:
+        part: what the workbook says of it.
+
     Attributes:
-        name: the part; empty where the workbook has but one.
+        name: its name; empty where the workbook has but one.
         known: its quantities.
-        borrowed: quantities that it takes from another part without cells of its own.
         extra_draws: so many redraws more than usual show something.
         follows: whether its cells follow from many updates, each rounding anew.
         undefined: quantities that may have no value (NaN): their cells show an error then.
     """
 
-    borrowed: Container[Key] = frozenset()
     extra_draws: int = 0
     follows: bool = False
     undefined: Container[Key] = frozenset()
 
-    def __init__(self, name: str, quantities: list[Quantity]) -> None:
-        self.name = name
-        self.known = {quantity.key: quantity for quantity in quantities}
+    shape: Any
+
+    def __init__(self, part: Part) -> None:
+        self.part, self.name, self.known = part, part.name, part.known
+        self.shape = part.shape
 
     @abstractmethod
     def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
@@ -67,9 +77,13 @@ class Program(ABC):
         """Return at which indices a quantity has a value."""
         return np.ones(quantity.shape, dtype=bool)
 
-    def linked(self, held_by: HeldBy) -> Numbers:  # noqa: ARG002 - most parts stand alone
-        """Return what this part takes from others, as their cells hold it."""
-        return {}
+    def linked(self, held_by: HeldBy) -> Numbers:
+        """Return what this part takes from others, as they hold it."""
+        found: Numbers = {}
+        for key, (part, there, row) in self.part.origins.items():
+            values = held_by(part)[there]
+            found[key] = values if row is None else values[row]
+        return found
 
     def drawn_from(self, drawn: Mapping[str, Mapping[Key, Array]]) -> Numbers:  # noqa: ARG002
         """Return those of this part's numbers that other parts have drawn as givens."""
@@ -87,26 +101,26 @@ class Program(ABC):
         self,
         claim: Claim,
         line: Index,
-        value: object,
+        value: Value,
         numbers: Mapping[Key, Array],
-        look: Any,
+        cells: CellValues,
         bound: Callable[[Place], float],
     ) -> str | None:
         """Return what is wrong with a display cell, or None."""
-        del line, value, numbers, look, bound
+        del line, value, numbers, cells, bound
         return f"{claim.quantity!r} is no display of this part"
 
     def settled(self) -> bool:
         """Tell whether no further draw would show more of the part's own marks."""
         return True
 
-    def exact_beside(self, claim: Claim, place: Place) -> str | None:  # noqa: ARG002
-        """Return which cells count as exact when a cell's bound is computed.
+    def exact_beside(self, key: Key) -> str:  # noqa: ARG002
+        """Return which cells count as exact beside the givens when a bound is computed.
 
-        None: only givens. ``rows``: those of every other row of the same sheet. ``self``:
-        the cell itself, a copy.
+        ``rows``: those of every other row of the same sheet. ``links``: what is taken from
+        other parts. Nothing: none.
         """
-        return None
+        return ""
 
     def label(self, key: Key, index: Index) -> str:
         """Return a scalar's name for people."""
@@ -119,3 +133,13 @@ class Program(ABC):
     def rng(self, draw: int, words: object) -> random.Random:
         """Return the generator of a draw; not for secrets: a draw can be repeated."""
         return random.Random(f"cellgrad {self.name} {words} {draw}")  # noqa: S311
+
+
+Programs = dict[str, Program]
+
+
+def create_program(part: Part) -> Program:
+    """Return what a part should compute."""
+    where = find_kind(part.kind).program
+    program: Program = load(where, f"the part {part.name!r} ({part.kind}) needs")(part)
+    return program

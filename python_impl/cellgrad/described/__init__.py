@@ -1,0 +1,1 @@
+"""What a workbook says of itself: its parts, their links, and which cell is which number."""
