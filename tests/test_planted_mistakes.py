@@ -463,7 +463,7 @@ def test_a_planted_mistake_is_found_where_it_begins(mistake, monkeypatch):
     first = report.mismatches[0]
     book = described(mistake.workbook)
     assert first.kind == "step"
-    assert book.claims[book.owner[place_of(first)]].key == mistake.first
+    assert book.claim_of(place_of(first)).key == mistake.first
 
 
 @pytest.mark.parametrize("workbook", UNTOUCHED)

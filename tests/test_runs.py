@@ -401,8 +401,8 @@ QUICK = {
 def test_a_planted_fault_is_named(name, tmp_path):
     stem, part, quantity, index, layer, fault = FAULTS[name]
     described, book = saved(stem)
-    part = part or next(p for p, program in described.programs.items()
-                        if (quantity, layer) in program.known)  # fmt: skip
+    part = part or next(p for p, own in described.parts.items()
+                        if (quantity, layer) in own.known)  # fmt: skip
     sheet, row, column = cell_of(described, part, quantity, index, layer)
     formula = "=" + book.sheets[sheet].formulas[row, column]
     value = book.sheets[sheet].values[row, column]
