@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from cellgrad.verify.expected import step_numbers, step_of
+from cellgrad.verify.expected import step_of
 from cellgrad.verify.redraw import calm_redraw
 from plain_submission import REFERENCE, TOKEN
 
@@ -18,7 +18,7 @@ def mlp_cells(manifest, draw):
     if (structure, draw) in _MLP:
         return _MLP[structure, draw]
     drawn = calm_redraw(structure, draw)
-    numbers = {**step_numbers(step_of(structure, drawn.givens)), **drawn.givens}
+    numbers = {**step_of(structure, drawn.givens).results(), **drawn.givens}
     cells = {}
     for cell in (*manifest.givens, *manifest.cells):
         cells[cell.address] = float(np.asarray(numbers[cell.quantity, cell.layer])[cell.index])

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.report.trace import step_of_case
-from cellgrad.verify.expected import step_numbers
 from cellgrad_coursework.model import OK, OK_ECF, REVIEW
 from cellgrad_coursework.rehearsal.mistakes import mistakes_of
 from grading_oracle import differs
@@ -253,7 +252,7 @@ def test_an_unchanged_weight_never_passes(case, data):
         (f"new_{given.quantity}", given.layer, given.index): given.address
         for given in manifest.givens
     }
-    right, numbers_of = right_cells(manifest), step_numbers(step_of_case(case))
+    right, numbers_of = right_cells(manifest), step_of_case(case).results()
     cells = [
         cell for cell in manifest.cells
         if cell.quantity in updates

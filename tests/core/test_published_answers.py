@@ -14,7 +14,6 @@ from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
 from cellgrad.described.workbook import describe
 from cellgrad.report.trace import step_of_case
-from cellgrad.verify.expected import step_numbers
 
 TOP = Path(__file__).parents[2]
 CASES = TOP / "reference" / "cases"
@@ -98,7 +97,7 @@ SINGLE = sorted(path.stem for path in CASES.glob("*.json") if read_case(path).up
 def test_every_case_gives_the_same_step_in_plain_python_to_the_last_bit(case):
     path = CASES / f"{case}.json"
     expected = plain_step.step(json.loads(path.read_text("utf-8")))
-    numbers = step_numbers(step_of_case(read_case(path)))
+    numbers = step_of_case(read_case(path)).results()
     for (name, layer), values in numbers.items():
         other = expected[name] if layer is None else expected[name][layer]
         assert np.array_equal(values, np.array(other)), (name, layer)

@@ -30,7 +30,6 @@ from cellgrad.bounds import formulas as bounds
 from cellgrad.build import workbook_bytes
 from cellgrad.case.read import parse_case
 from cellgrad.mlp import training_step
-from cellgrad.verify.expected import step_numbers
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import read_map
 from cellgrad_proof.exact.certified import certify, stored_in
@@ -263,7 +262,7 @@ def mlp(case, kind):
         weight_decay=case["optimizer"]["weight_decay"],
         error_sign=case["conventions"]["error_sign"], dtype=kind,
     )  # fmt: skip
-    return step_numbers(step)
+    return step.results()
 
 
 def matrices(case, kind):

@@ -15,7 +15,6 @@ from cellgrad.errors import CaseError, InputError
 from cellgrad.mlp import Step, Update, training_run
 from cellgrad.report.trace import trace_document, trace_of_run
 from cellgrad.report.working import print_working
-from cellgrad.verify.expected import step_numbers
 
 MOST = 20_000
 """A trace of more updates would be a file of gigabytes."""
@@ -72,7 +71,7 @@ def _updates(case: Case, update: int | None, *, everything: bool) -> list[Update
 
 
 def _refuse_overflow(step: Step) -> None:
-    numbers = {**step_numbers(step), ("error after the step", None): step.after().error}
+    numbers = {**step.results(), ("error after the step", None): step.after().error}
     for (name, layer), values in numbers.items():
         if not np.all(np.isfinite(values)):
             raise CaseError(

@@ -50,16 +50,11 @@ def step_of(structure: Structure, givens: Mapping[Key, Array]) -> Step:
     )
 
 
-def step_numbers(step: Step) -> Numbers:
-    """Return every quantity of a step by name and layer."""
-    return step.results()
-
-
 def all_numbers(step: Step, givens: Mapping[Key, Array]) -> Numbers:
     """Return every number of the step and of the Check sheet."""
     epsilon = givens.get(("epsilon", None))
     checks = check_numbers(step, None if epsilon is None else float(epsilon))
-    return {**step_numbers(step), **checks}
+    return {**step.results(), **checks}
 
 
 def check_numbers(step: Step, epsilon: float | None) -> Numbers:

@@ -19,7 +19,7 @@ from cellgrad.case.quantities import Key, quantities
 from cellgrad.case.structure import Structure
 from cellgrad.mlp import Step
 from cellgrad.mlp.activations import Array
-from cellgrad.verify.expected import Numbers, all_numbers, step_numbers, step_of
+from cellgrad.verify.expected import Numbers, all_numbers, step_of
 from cellgrad.verify.random_numbers import CALM, GRID, array, number, targets, weights_reach
 
 
@@ -163,7 +163,7 @@ def _view(drawn: Drawn) -> NDArray[np.bool_]:
     above = [pre > 0 for pre in drawn.step.pre_activation]
     sides = np.concatenate([array.ravel() for array in above])
     unlike = np.concatenate([(a[:, 1:] != a[:, :-1]).ravel() for a in above])
-    rest = np.concatenate([array.ravel() for array in step_numbers(drawn.step).values()])
+    rest = np.concatenate([array.ravel() for array in drawn.step.results().values()])
     gaps = np.abs(drawn.numbers.get(("quotient_gap", None), np.empty(0)))
     return np.concatenate([sides, ~sides, unlike, rest != 0, gaps > _CLEAR])
 

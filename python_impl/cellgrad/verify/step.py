@@ -13,7 +13,7 @@ from cellgrad.compare.texts import numbers_in, shows
 from cellgrad.described.parts import Part, StepShape
 from cellgrad.mlp.activations import Array
 from cellgrad.verify import redraw
-from cellgrad.verify.expected import all_numbers, step_numbers, step_of, targets_problem
+from cellgrad.verify.expected import all_numbers, step_of, targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
@@ -49,7 +49,7 @@ class StepProgram(Program):
             return self._numbers
         step = step_of(self.structure, inputs)
         if not self.helped:
-            return step_numbers(step)
+            return step.results()
         numbers = all_numbers(step, inputs)
         return {**numbers, ("result", None): self._results({**inputs, **numbers})}
 
@@ -65,7 +65,7 @@ class StepProgram(Program):
         if not self.helped:
             for name in ("epsilon", "tolerance", "decimals"):
                 del givens[name, None]
-            self._drawn, self._numbers = givens, step_numbers(drawn.step)
+            self._drawn, self._numbers = givens, drawn.step.results()
             return givens
         if ("quotient_gap", None) in numbers:
             gap, quotient = numbers["quotient_gap", None], numbers["difference_quotient", None]

@@ -12,7 +12,7 @@ from cellgrad.mlp import classification as mlp
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.step import forward
 from cellgrad.verify import random_numbers as at_random
-from cellgrad.verify.expected import forward_numbers, targets_problem
+from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 
@@ -41,7 +41,7 @@ class ClassificationProgram(Program):
             float(inputs.get(("leaky_slope", None), np.array(0.01))),
             np.array(0.0),
         )
-        found = {key: value for key, value in forward_numbers(passed).items() if key in self.known}
+        found = {key: value for key, value in passed.results().items() if key in self.known}
         output = passed.post_activation[-1]
         if isinstance(self.shape, RuleShape):
             correct = (output[:, 0] == inputs["target", None][:, 0]).astype(float)

@@ -19,7 +19,7 @@ from cellgrad.mlp.activations import Array
 from cellgrad.mlp.run import Constants, State, Update, update_from, updates
 from cellgrad.mlp.step import forward
 from cellgrad.verify import random_numbers as at_random
-from cellgrad.verify.expected import forward_numbers, step_numbers, targets_problem
+from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.run import EVALUATED, START, RunShape
 
@@ -156,7 +156,7 @@ class RunProgram(Program):
         )
         return {
             (EVALUATED + name, k): values
-            for (name, k), values in forward_numbers(passed).items()
+            for (name, k), values in passed.results().items()
             if (EVALUATED + name, k) in self.known
         }
 
@@ -274,26 +274,32 @@ def _largest(arrays: list[Array]) -> float:
     return max(float(np.abs(array).max()) for array in arrays)
 
 
+_REMEMBERED = (
+    "velocity",
+    "bias_velocity",
+    "first_moment",
+    "second_moment",
+    "bias_first_moment",
+    "bias_second_moment",
+    "beta1_power",
+    "beta2_power",
+)
+_CORRECTED = (
+    "corrected_first_moment",
+    "corrected_second_moment",
+    "bias_corrected_first_moment",
+    "bias_corrected_second_moment",
+)
+
+
 def update_numbers(update: Update) -> Numbers:
     """Return every quantity of an update by name and layer."""
-    found = step_numbers(update.step)
-    after = update.after
-    for name in (
-        "velocity",
-        "bias_velocity",
-        "first_moment",
-        "second_moment",
-        "bias_first_moment",
-        "bias_second_moment",
-    ):
-        for k, array in enumerate(getattr(after, name) or ()):
-            found[name, k] = array
-    for name in ("corrected_first_moment", "corrected_second_moment"):
-        for prefix in ("", "bias_"):
-            for k, array in enumerate(getattr(update, prefix + name) or ()):
-                found[prefix + name, k] = array
-    for name in ("beta1_power", "beta2_power"):
-        power = getattr(after, name)
-        if power is not None:
-            found[name, None] = power
+    found = update.step.results()
+    for holder, names in ((update.after, _REMEMBERED), (update, _CORRECTED)):
+        for name in names:
+            value = getattr(holder, name)
+            if isinstance(value, list):
+                found |= {(name, k): array for k, array in enumerate(value)}
+            elif value is not None:
+                found[name, None] = value
     return found

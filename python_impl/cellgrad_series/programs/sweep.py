@@ -12,7 +12,7 @@ from cellgrad.case.quantities import Key
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.step import step_from
 from cellgrad.verify import random_numbers as at_random
-from cellgrad.verify.expected import step_numbers, targets_problem
+from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.sweep import SweepShape
 
@@ -49,7 +49,7 @@ class SweepProgram(Program):
             inputs.get(("weight_decay", None), np.array(0.0)),
         )
         found = {}
-        for key, array in step_numbers(step).items():
+        for key, array in step.results().items():
             if key in self.known:
                 found[key] = np.broadcast_to(array, self.known[key].shape)
         if len(self.shape.counts) > 1:
