@@ -14,7 +14,6 @@ from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key
 from cellgrad.mlp import Update, training_run
 from cellgrad.mlp.step import forward
-from cellgrad.verify.expected import step_numbers
 from cellgrad_audit.answer import Answer, Slot, Vector
 from cellgrad_audit.bugs.arithmetic import Arithmetic, Array, Doubles, RunningBounds, total
 from cellgrad_audit.bugs.certified import certified_final
@@ -332,7 +331,7 @@ def right_numbers(case: Case, slots: Iterable[Slot]) -> dict[Slot, Vector]:
 
 def _table(update: Update) -> dict[Key, Array]:
     """Return the quantities of an update, frozen biases too."""
-    table = step_numbers(update.step)
+    table = update.step.results()
     table |= {("new_weights", k): layer for k, layer in enumerate(update.after.weights)}
     return table | {("new_biases", k): layer for k, layer in enumerate(update.after.biases or [])}
 
