@@ -39,10 +39,9 @@ from cellgrad_audit.bugs.certified import final_document
 from cellgrad_audit.bugs.distances import as_csv, measure
 from cellgrad_audit.bugs.pages import catalogue_text, separation_text
 from cellgrad_audit.probes import probes
-from cellgrad_proof.engines import measure as measure_engines
-from cellgrad_proof.engines_report import markdown
-from cellgrad_proof.exact.vector_shape import as_text
-from cellgrad_proof.exact.vectors import document
+from cellgrad_proof.engine_table import markdown
+from cellgrad_proof.engine_table import measure as measure_engines
+from cellgrad_proof.exact.vectors import as_text, document
 from cellgrad_series.experiment import experiments, path_of, read_settings
 from cellgrad_series.train.experiment import run_experiment
 

@@ -19,9 +19,8 @@ from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.block import Block
 from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
 from cellgrad_proof.proof.exact import Exact
-from cellgrad_proof.proof.identity import IdentityTest
+from cellgrad_proof.proof.identity import IdentityTest, Residues
 from cellgrad_proof.proof.prover import _LARGEST, PROVED, REFUTED, TESTED, _Decision
-from cellgrad_proof.proof.residues import Residues
 from cellgrad_proof.proof.terms import Leaf, Role, Term, leaves
 
 MISSED = "missed"

@@ -19,7 +19,7 @@ from cellgrad.verify.many import engine_names, split_by_packages, verify_workboo
 from cellgrad.verify.result import Report
 
 if TYPE_CHECKING:
-    from cellgrad_proof.engines import Measured
+    from cellgrad_proof.engine_table import Measured
 
 
 def verify_command(
@@ -46,12 +46,12 @@ def verify_command(
     if as_json:
         found = report_as_json(reports, left_out)
         if table:
-            from cellgrad_proof.engines_report import table_as_json  # noqa: PLC0415 - start-up time
+            from cellgrad_proof.engine_table import table_as_json  # noqa: PLC0415 - start-up time
 
             found["table"] = table_as_json(measured)
         sys.stdout.write(json.dumps(found, allow_nan=False, indent=1) + "\n")
     elif table and all(report.agrees for report in reports):
-        from cellgrad_proof.engines_report import print_table  # noqa: PLC0415 - start-up time
+        from cellgrad_proof.engine_table import print_table  # noqa: PLC0415 - start-up time
 
         print_table(measured)
     else:
@@ -71,6 +71,6 @@ def _measured(reports: Sequence[Report]) -> list[Measured]:
             place="--table",
             remedy="pip install 'cellgrad[proof]'",
         )
-    from cellgrad_proof.engines import measure  # noqa: PLC0415 - start-up time
+    from cellgrad_proof.engine_table import measure  # noqa: PLC0415 - start-up time
 
     return list(measure(reports))

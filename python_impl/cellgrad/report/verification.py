@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -82,21 +82,24 @@ def _table(engine: tuple[str, str], reports: list[Report]) -> Table:
     if not any(report.worst for report in reports):
         headings.remove("worst")
         rows = [[*row[:-2], row[-1]] for row in rows]
-    gap = 1 if "worst" in headings else 2
+    return verdict_table(title, headings, rows, gap=1 if "worst" in headings else 2)
+
+
+def verdict_table(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, gap: int = 2
+) -> Table:
+    """Return a table with a workbook a row: its name, numbers, and in the end ✓ or ✗."""
     table = Table(
         title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0)
     )
-    table.add_column("workbook", overflow="ellipsis", no_wrap=True)
+    table.add_column(headings[0], overflow="ellipsis", no_wrap=True)
     for column, heading in enumerate(headings[1:], start=1):
         # the counts keep their width; where space is short the names give way
         width = max(len(heading), *(len(row[column]) for row in rows))
-        right = heading in (*COMPUTED, "same bits", "within")
-        table.add_column(
-            heading, justify="right" if right else "left", no_wrap=True, min_width=width
-        )
+        justify: JustifyMethod = "left" if heading in ("worst", "") else "right"
+        table.add_column(heading, justify=justify, no_wrap=True, min_width=width)
     for row in rows:
-        style = "green" if row[-1] == "✓" else "bold red"
-        table.add_row(*row[:-1], Text(row[-1], style=style))
+        table.add_row(*row[:-1], Text(row[-1], style="green" if row[-1] == "✓" else "bold red"))
     return table
 
 

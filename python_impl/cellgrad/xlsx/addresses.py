@@ -54,6 +54,11 @@ def parse_a1(text: str) -> tuple[int, int]:
     return row, column
 
 
+def place_text(place: Place) -> str:
+    """Return a cell for people: ``Step!B5``."""
+    return f"{place[0]}!{a1(*place[1:])}"
+
+
 def quoted(sheet: str) -> str:
     """Return a sheet's name as formulas write it: in quotes, unless it is a plain word."""
     if _PLAIN_SHEET.fullmatch(sheet) and not _LIKE_A_CELL.match(sheet):

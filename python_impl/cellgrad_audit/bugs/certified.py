@@ -175,7 +175,7 @@ def final_document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:
 
 def _with_bounds(value: Any, bounds: dict[str, np.ndarray[Any, Any]]) -> Any:
     """Return nested numbers with the bounds of the same place."""
-    from cellgrad_proof.exact.vector_shape import rounded_up  # noqa: PLC0415 - start-up time
+    from cellgrad_proof.exact.vectors import rounded_up  # noqa: PLC0415 - start-up time
 
     if isinstance(value, dict):
         return {

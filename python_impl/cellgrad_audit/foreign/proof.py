@@ -27,14 +27,13 @@ from cellgrad_audit.foreign.placement import place_of
 from cellgrad_audit.foreign.sheets import Foreign, term_at
 from cellgrad_audit.foreign.target import slot_of
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.adjoints import Adjoints
 from cellgrad_proof.proof.block import Block, Derivative, Equals, Spec, gradients
 from cellgrad_proof.proof.declared import Network, Update
+from cellgrad_proof.proof.derivatives import Adjoints
 from cellgrad_proof.proof.identity import IdentityTest
 from cellgrad_proof.proof.parts.part import CATEGORICAL, targets_sum_to_one
 from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, Prover, Verdict
-from cellgrad_proof.proof.readable import adjoint_name, readable
-from cellgrad_proof.proof.terms import ELSEWHERE, Adjoint, Leaf, Role, Term
+from cellgrad_proof.proof.terms import ELSEWHERE, Adjoint, Leaf, Role, Term, adjoint_name, readable
 
 NOT_COVERED = "not covered"
 

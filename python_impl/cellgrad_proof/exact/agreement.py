@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from flint import fmpq
 from mpmath.libmp import to_rational
 
-from cellgrad.xlsx.addresses import Place, a1
+from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad_proof.exact import digits
 from cellgrad_proof.exact.certified import Certified
 from cellgrad_proof.exact.definition.complex_step import DIGITS, Real, working_precision
@@ -67,7 +67,7 @@ def agreement(certified: Certified) -> Agreement:
 
 def _compare(result: Agreement, certified: Certified, place: Place, value: Real | None) -> None:
     cell = certified.cells.get(place)
-    name = f"{place[0]}!{a1(*place[1:])}"
+    name = place_text(place)
     if cell is None or value is None:
         # a decision line of height nowhere has no value on either route
         if cell is not None or value is not None or certified.failed[place] != "a division by 0":

@@ -15,7 +15,7 @@ from pathlib import Path
 from flint import fmpq
 
 from cellgrad.bounds.formulas import ErrorBounds
-from cellgrad.xlsx.addresses import Place, a1, parse_a1
+from cellgrad.xlsx.addresses import Place, parse_a1, place_text
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import Value
@@ -117,10 +117,7 @@ class Certified:
 
     def problems(self) -> list[str]:
         """Return one line for every cell that could not be certified, and why."""
-        return [
-            f"{sheet}!{a1(row, column)}: {reason}"
-            for (sheet, row, column), reason in self.failed.items()
-        ]
+        return [f"{place_text(place)}: {reason}" for place, reason in self.failed.items()]
 
     def bound(self, place: Place, *, given_error: float = 0.0, snap: float = 0.0) -> float:
         """Return the error bound of a cell within its own computation.

@@ -8,13 +8,12 @@ from itertools import product
 
 from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.adjoints import Adjoints
 from cellgrad_proof.proof.block import Block, Derivative, Equals
+from cellgrad_proof.proof.derivatives import Adjoints
 from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
 from cellgrad_proof.proof.exact import Exact
 from cellgrad_proof.proof.identity import IdentityTest
-from cellgrad_proof.proof.order import unordered
-from cellgrad_proof.proof.terms import Leaf, Role, Term
+from cellgrad_proof.proof.terms import Leaf, Role, Term, unordered
 
 PROVED, TESTED, REFUTED = "proved", "identity-tested", "refuted"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cellgrad.errors import CaseError
 from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.addresses import Place, a1
+from cellgrad.xlsx.addresses import Place, a1, place_text
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.formula import find_cycle, references, tree_of
 from cellgrad.xlsx.map_sheet import SHEET
@@ -17,9 +17,16 @@ from cellgrad_proof.proof.block import Block, Derivative, Equals
 from cellgrad_proof.proof.parts.create import create_part
 from cellgrad_proof.proof.parts.part import Part
 from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, BlockResult, Prover, Verdict
-from cellgrad_proof.proof.readable import adjoint_name, readable
 from cellgrad_proof.proof.result import GRADIENTS, Failure, ProofReport
-from cellgrad_proof.proof.terms import ELSEWHERE, Adjoint, Leaf, Role, leaves
+from cellgrad_proof.proof.terms import (
+    ELSEWHERE,
+    Adjoint,
+    Leaf,
+    Role,
+    adjoint_name,
+    leaves,
+    readable,
+)
 
 MOST_FAILURES = 2_000
 """Of a workbook with more wrong cells the rest is only counted."""
@@ -103,7 +110,7 @@ class _Proof:
             return True
         if cycle is not None:
             sheet, row, column = cycle[0]
-            chain = " → ".join(f"{place[0]}!{a1(*place[1:])}" for place in cycle[:6])
+            chain = " → ".join(map(place_text, cycle[:6]))
             self._fail(Failure(sheet, a1(row, column), problem=f"a circular reference: {chain}"))
         return cycle is not None
 
@@ -231,8 +238,7 @@ class _Proof:
         if isinstance(leaf, Adjoint):
             return adjoint_name(leaf, lambda role: self._label(part, block, role))
         if leaf.name == ELSEWHERE:
-            sheet, row, column = leaf.at
-            return f"{sheet}!{a1(row, column)}" if row else "a cell that the Map does not claim"
+            return place_text(leaf.at) if leaf.at[1] else "a cell that the Map does not claim"
         place = block.places.get(leaf) or part.place(*leaf)
         if place is None:
             quantity = part.known.get((leaf.name, leaf.layer))
@@ -314,22 +320,3 @@ def _bare(role: Role) -> str:
 def _named(label: str, index: Sequence[object]) -> str:
     numbers = [str(i + 1) for i in index if isinstance(i, int)]
     return f"{label}[{','.join(numbers)}]" if numbers else label
-
-
-def prove_workbooks(
-    paths: Sequence[Path], advance: Callable[[str], None] = lambda _: None
-) -> list[ProofReport]:
-    """Prove every workbook, in this order.
-
-    Args:
-        paths: the workbooks.
-        advance: told the name of each one that is done.
-
-    Raises:
-        WorkbookError: one of them cannot be used.
-    """
-    found = []
-    for path in paths:
-        found.append(prove_workbook(path))
-        advance(path.name)
-    return found

@@ -1,121 +1,43 @@
-"""What cellgrad prove proves, and what it refuses, by name of the cell and with both sides."""
+"""What is proved, and what is refused, by name of the cell and with both sides."""
 
-import json
 import os
 import random
 import re
 import shutil
 import subprocess
-import sys
 import time
-from fractions import Fraction
-from functools import cache
 from itertools import pairwise, product
-from pathlib import Path
 
 import pytest
-import sympy
+from changed_books import (
+    BOOKS,
+    BY_HAND,
+    FIRST,
+    LONG,
+    SHIPPED,
+    SPREADSHEETS,
+    changed,
+    formula_at,
+    holds,
+    name_of,
+    named,
+    opened,
+    place_of,
+    value_at,
+    written,
+)
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from cellgrad.build import read_source
-from cellgrad.workbook import write_workbook
 from cellgrad.xlsx.addresses import a1
-from cellgrad.xlsx.book import Book, SheetCells, read_book
-from cellgrad.xlsx.map_sheet import read_map
-from cellgrad_proof.proof import calculus, evaluation, identity, terms
-from cellgrad_proof.proof.exact import Exact
-from cellgrad_proof.proof.residues import PRIME, Residues
-from cellgrad_proof.proof.terms import Role
+from cellgrad.xlsx.book import read_book
+from cellgrad_proof.proof import derivatives, terms
 from cellgrad_proof.proof.workbook import prove_book, prove_workbook
-from cellgrad_series.parts.run import RunShape
-from cellgrad_series.plan_of_case import plan_of_case
-from cellgrad_series.sheets.write_plan import write_plan
 from drawn_cases import PERMITTED, cases
-from hostile import is_refusal, parts_of, with_formula, with_stored, with_text, zipped
+from hostile import parts_of, with_formula, zipped
 from mutation import Algebra, mutants_of
 from test_runs import parsed, run_cases
 from test_workbooks import as_case, big_case
-
-ROOT = Path(__file__).parent.parent
-SPREADSHEETS = ROOT / "spreadsheets"
-SHIPPED = sorted(SPREADSHEETS.rglob("*.xlsx"))
-BOOKS = sorted((ROOT / "reference" / "books").glob("*.toml"))
-FIRST = SPREADSHEETS / "training-step-3-4-1.xlsx"
-BY_HAND = SPREADSHEETS / "more" / "by-hand-logistic-2-2-1.xlsx"
-LONG = 50_000
-"""Workbooks of so many bytes are proved in the slow part."""
-
-
-# workbooks with something changed
-
-
-def place_of(book, quantity, index=(), layer=None, part=""):
-    """Return (sheet, row, column) of the first cell that the Map gives to a number."""
-    for claim in read_map(book).claims:
-        if (claim.quantity, claim.layer, claim.part) != (quantity, layer, part):
-            continue
-        for r, c in product(range(claim.cells.height), range(claim.cells.width)):
-            if claim.rule.index(r, c) == tuple(index):
-                return claim.cells.sheet, claim.cells.top + r, claim.cells.left + c
-    raise KeyError(quantity, index)
-
-
-@cache
-def opened(path):
-    """Return a workbook, read and parsed once for all changes of it."""
-    return read_book(path)
-
-
-def changed(book, changes):
-    """Return a book with other formulas, or with numbers in place of formulas."""
-    sheets = {
-        name: SheetCells(dict(cells.values), dict(cells.formulas))
-        for name, cells in book.sheets.items()
-    }
-    for (sheet, row, column), content in changes.items():
-        if isinstance(content, str):
-            sheets[sheet].formulas[row, column] = content.removeprefix("=")
-        else:
-            sheets[sheet].formulas.pop((row, column), None)
-            sheets[sheet].values[row, column] = content
-    return Book(book.path, sheets, book.names, book.trees)
-
-
-def formula_at(book, place):
-    return book.sheets[place[0]].formulas[place[1:]]
-
-
-def value_at(book, place):
-    return book.sheets[place[0]].values[place[1:]]
-
-
-def name_of(place):
-    return f"{place[0]}!{a1(*place[1:])}"
-
-
-def named(report):
-    return {f"{failure.sheet}!{failure.cell}" for failure in report.failures}
-
-
-def holds(report):
-    assert report.holds, report.failures[0]
-    assert report.proved + report.identity_tested > 0
-    return True
-
-
-def written(source, folder):
-    """Return the workbook of a case or a plan, without values: a proof needs none."""
-    path = folder / "built.xlsx"
-    if hasattr(source, "parts"):
-        data = write_plan(source)
-    elif source.updates() == 1 and source.update_rule().plain and not source.validation:
-        data = write_workbook(source)
-    else:
-        data = write_plan(plan_of_case(source))
-    path.write_bytes(data)
-    return path
-
 
 # every shipped workbook, by both grades
 
@@ -668,108 +590,11 @@ def test_a_mistake_in_a_copy_saved_by_gnumeric_is_named(tmp_path):
     }
 
 
-# the arithmetic, against SymPy's own calculus
-
-
-X, Y = Role("x"), Role("y")
-_XY = {X: sympy.Symbol("x"), Y: sympy.Symbol("y")}
-
-
-def drawn_terms():
-    atoms = st.sampled_from([terms.leaf(X), terms.leaf(Y), terms.number(2), terms.number(-1)])
-
-    def larger(inner):
-        pair = st.tuples(inner, inner)
-        return st.one_of(
-            pair.map(terms.total), pair.map(lambda two: terms.product(*two)),
-            inner.map(lambda one: terms.quotient(one, terms.total((terms.ONE,
-                terms.product(terms.leaf(X), terms.leaf(X)))))),
-            st.tuples(st.sampled_from(["EXP", "TANH"]), inner).map(lambda two: terms.call(*two)),
-        )  # fmt: skip
-
-    return st.recursive(atoms, larger, max_leaves=6)
-
-
-def in_sympy(term):
-    kind = term[0]
-    if kind == "number":
-        return sympy.Rational(term[1].numerator, term[1].denominator)
-    if kind == "leaf":
-        return _XY[term[1]]
-    if kind == "sum":
-        return sympy.Add(*map(in_sympy, term[1]))
-    if kind == "product":
-        return sympy.Mul(*map(in_sympy, term[1]))
-    if kind == "quotient":
-        return in_sympy(term[1]) / in_sympy(term[2])
-    function = {"EXP": sympy.exp, "TANH": sympy.tanh}[term[1]]
-    return function(*map(in_sympy, term[2]))
-
-
-@settings(max_examples=60, deadline=None)
-@given(term=drawn_terms())
-def test_derivatives_are_those_of_sympy(term):
-    ours = in_sympy(calculus.derivative(term, X))
-    theirs = sympy.diff(in_sympy(term), _XY[X])
-    at = {_XY[X]: sympy.Rational(3, 7), _XY[Y]: sympy.Rational(-2, 5)}
-    one, other = (sympy.N(side.subs(at), 40, maxn=400) for side in (ours, theirs))
-    assert abs(one - other) <= abs(other) * sympy.Float("1e-30") + sympy.Float("1e-30")
-
-
-@settings(max_examples=60, deadline=None)
-@given(one=drawn_terms(), other=drawn_terms())
-def test_both_arithmetics_agree_on_what_is_equal(one, other):
-    exact = Exact(64)
-    point = Residues()
-    for role in (X, Y):
-        point.known[role] = point.drawn("given", role)
-    pairs = [(one, other), (terms.total((one, other)), terms.total((other, one))),
-             (terms.product(one, one), terms.product(one, other))]  # fmt: skip
-    for left, right in pairs:
-        exactly = exact.same(evaluation.evaluate(left, exact), evaluation.evaluate(right, exact))
-        tested = evaluation.evaluate(left, point) == evaluation.evaluate(right, point)
-        assert exactly == tested
-
-
-def test_functions_of_equal_arguments_are_one_symbol_and_opposites_are_tied():
-    for algebra in (Exact(32), Residues()):
-        if isinstance(algebra, Residues):
-            algebra.known[X] = algebra.drawn("given", X)
-        x = terms.leaf(X)
-        twice = terms.total((x, x))
-
-        def value(term, algebra=algebra):
-            return evaluation.evaluate(term, algebra)
-
-        def same(one, other, algebra=algebra):
-            one, other = value(one), value(other)
-            return one == other if isinstance(algebra, Residues) else algebra.same(one, other)
-
-        exp, tanh = (lambda z, name=name: terms.call(name, z) for name in ("EXP", "TANH"))
-        assert same(exp(twice), exp(terms.product(terms.number(2), x)))
-        assert same(terms.product(exp(x), exp(terms.negative(x))), terms.ONE)
-        assert same(tanh(terms.negative(x)), terms.negative(tanh(x)))
-        assert not same(exp(x), exp(twice))
-        assert not same(exp(x), tanh(x))
-        assert same(terms.call("MAX", x, terms.ZERO), terms.call("MAX", terms.ZERO, x))
-
-
-def test_a_point_on_which_something_wrong_passes_is_as_rare_as_stated():
-    # x·(x − 1)·…·(x − 59) has 60 zeros: one trial passes it with a probability of 60 / p
-    degrees = identity.Degrees()
-    degrees.known[X] = (1, 0)
-    factors = [terms.difference(terms.leaf(X), terms.number(n)) for n in range(60)]
-    assert evaluation.evaluate(terms.product(*factors), degrees) == (60, 0)
-    assert PRIME == 2**61 - 1
-    assert sympy.isprime(PRIME)
-    assert Fraction(60, PRIME) < Fraction(1, 2**55)
-
-
 # a prover that knows less proves less
 
 
 def test_without_the_chain_rule_nothing_is_proved(monkeypatch):
-    monkeypatch.setattr(calculus, "_of_call", lambda *_: terms.ONE)
+    monkeypatch.setattr(derivatives, "_of_call", lambda *_: terms.ONE)
     assert not prove_workbook(BY_HAND).holds
 
 
@@ -781,181 +606,3 @@ def test_where_the_proof_does_not_reach_the_identity_test_decides(monkeypatch):
     assert report.proved > 0
     assert report.proved + report.identity_tested == 649
     assert 0 < report.error_bound < 2.0**-100
-
-
-# the command
-
-
-def test_the_command_prints_a_table_and_one_line(command):
-    answer = command("prove", FIRST, BY_HAND)
-    assert answer.code == 0
-    assert answer.err == ""
-    assert "\nProved: 22 gradients in 2 workbooks, among 864 cells proved" in answer.out
-    assert all(len(line) <= 80 for line in answer.out.splitlines() if "note" not in line)
-
-
-def test_the_command_prints_json(command):
-    answer = command("prove", FIRST, "--json")
-    assert answer.code == 0
-    document = json.loads(answer.out)
-    assert document["proved"] is True
-    (workbook,) = document["workbooks"]
-    assert workbook["path"] == str(FIRST)
-    assert (workbook["gradients"], workbook["proved"], workbook["failures"]) == (16, 649, [])
-    assert (workbook["identity_tested"], workbook["error_bound"]) == (0, 0.0)
-
-
-def test_the_command_shows_both_sides_and_exits_1(command, tmp_path):
-    path = tmp_path / "wrong.xlsx"
-    path.write_bytes(zipped(with_formula("0.125", "gradient_HtoO", parts_of(BY_HAND))))
-    answer = command("prove", path)
-    assert answer.code == 1
-    assert "gradient_HtoO[1,1] (Eq. 9): is a constant" in answer.out
-    assert "=0.125" in answer.out
-    assert "S_ERROR_O[1,1] * S_postA_H[1,1]" in answer.out
-    assert answer.out.splitlines()[-1] == "Refuted: 1 failure in 1 of 1 workbook."
-    (failure,) = json.loads(command("prove", path, "--json").out)["workbooks"][0]["failures"]
-    assert sorted(failure) == sorted(
-        ["sheet", "cell", "quantity", "index", "equation", "formula", "expected", "problem"]
-    )
-    assert failure["index"] == [1, 0, 0]
-
-
-def test_what_is_no_workbook_is_refused(command, tmp_path):
-    path = tmp_path / "nothing.xlsx"
-    assert is_refusal(command("prove", path), "nothing.xlsx")
-    path.write_bytes(b"PK")
-    before = command("prove", path)
-    assert before.code == 2
-    assert before.err.count("\n") == 1
-
-
-def test_without_its_extra_the_command_says_what_to_install(tmp_path):
-    script = (
-        "import sys; sys.modules['sympy'] = None; sys.argv = ['cellgrad', 'prove'];"
-        "from cellgrad.cli.main import run; run()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    assert "pip install 'cellgrad[proof]'" in done.stderr
-
-
-def test_proving_never_loads_the_mlp_the_writer_or_an_engine(tmp_path):
-    script = (
-        "import sys; from pathlib import Path;"
-        "from cellgrad_proof.proof.workbook import prove_workbook;"
-        f"assert prove_workbook(Path({str(FIRST)!r})).holds;"
-        "loaded = {name.split('.')[1] for name in sys.modules if name.startswith('cellgrad.')};"
-        "print(sorted(loaded))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert json.loads(done.stdout.replace("'", '"')) == [
-        "case", "errors", "files", "xlsx",
-    ]  # fmt: skip
-
-
-# hostile files
-
-
-def in_map(old, new, count=1):
-    parts = parts_of(BY_HAND)
-    name = next(n for n in parts if b">update_biases<" in parts[n] or b"cellgrad-map/1" in parts[n])
-    return with_text(parts, name, old, new, count)
-
-
-MAPS = {
-    "another loss": ("half_squared_error", "squared_error", 1),
-    "an unknown loss": ("half_squared_error", "no_such_loss", 1),
-    "another activation": ("logistic, logistic", "tanh, logistic", 1),
-    "too many nodes": ("2-2-1", "9999-9999-1", 1),
-    "nodes that are none": ("2-2-1", "2-x-1", 1),
-    "a batch": (">online<", ">batch_sum<", 1),
-}
-
-
-@pytest.mark.parametrize("what", MAPS)
-def test_a_map_that_says_something_else_is_refuted(what, command, tmp_path):
-    path = tmp_path / "map.xlsx"
-    old, new, count = MAPS[what]
-    parts = parts_of(BY_HAND)
-    found = [name for name in parts if old.encode() in parts[name]]
-    for name in found:
-        parts = with_text(parts, name, old, new, -1 if count == 1 else count)
-    path.write_bytes(zipped(parts))
-    answer = command("prove", path)
-    if what == "a batch":  # of one sample: the same
-        assert answer.code == 0
-        return
-    assert answer.code == 1, answer
-    assert answer.err == ""
-
-
-FORMULAS = [
-    "1/0", "SUM(A1:XFD1048576)", "NOSUCH(1)", "Step!#REF!", "A1:B2", '"text"', "1+", "Z99", "",
-    "+".join(["1"] * 3000), "-" * 2000 + "1", "(" * 500 + "1" + ")" * 500, "2^(2^(2^9))",
-    "IF(1>0,1)", "I9*B6+0/0", "I9*B6+0*(1/0)", "I9*B6+0*LN(-1)",
-    "I9*B6+(B6-B6)/(B6-B6)", "MAX()", "SUMPRODUCT(A1:A2,A1:A3)", "1E308*1E308",
-    "Nowhere!A1", "0/0*B6",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("formula", FORMULAS, ids=lambda text: text[:24] or "empty")
-def test_a_formula_that_makes_no_sense_is_refuted_and_named(formula, command, tmp_path):
-    path = tmp_path / "hostile.xlsx"
-    path.write_bytes(zipped(with_formula(formula, "gradient_ItoH", parts_of(BY_HAND))))
-    answer = command("prove", path, "--json")
-    assert answer.code in (1, 2), answer
-    assert "Traceback" not in answer.err
-    if answer.code == 1:
-        place = place_of(read_book(BY_HAND), "weight_gradient", (0, 0), 0)
-        failures = json.loads(answer.out)["workbooks"][0]["failures"]
-        assert name_of(place) in {f"{f['sheet']}!{f['cell']}" for f in failures}
-
-
-def test_a_gradient_that_the_map_does_not_claim_is_missed():
-    book = opened(BY_HAND)
-    sheet = book.sheets["Map"]
-    row = next(
-        row for (row, column), value in sheet.values.items()
-        if column == 2 and value == "weight_gradient"
-    )  # fmt: skip
-    values = {cell: value for cell, value in sheet.values.items() if cell[0] != row}
-    sheets = {**book.sheets, "Map": SheetCells(values, {})}
-    report = prove_book(Book(book.path, sheets, book.names))
-    problems = {failure.problem for failure in report.failures}
-    assert any("no cell is claimed to hold weight_gradient" in problem for problem in problems)
-    assert any("does not claim" in problem for problem in problems)
-
-
-def test_a_stored_value_is_never_believed(tmp_path):
-    path = tmp_path / "forged.xlsx"
-    path.write_bytes(zipped(with_stored(99, "gradient_ItoH", parts_of(BY_HAND))))
-    assert holds(prove_workbook(path))  # the formula is right; verify reports the stored value
-
-
-def test_a_shape_of_a_run_that_needs_more_cells_than_there_are_is_refused():
-    shape = RunShape.from_facts(
-        {
-            "nodes": "2-1", "activations": "identity", "loss": "half_squared_error",
-            "update": "online", "samples": "1", "biases": "no", "update_biases": "yes",
-            "weight_decay": "no", "error_sign": "output_minus_target", "optimizer": "sgd",
-            "momentum": "no", "rate_in_velocity": "no", "data": "1", "updates": "999999999",
-            "learning_rates": "one", "evaluated": "0",
-        }
-    )  # fmt: skip
-    book = read_book(SPREADSHEETS / "series" / "12-training-program.xlsx")
-    values = dict(book.sheets["Map"].values)
-    for cell, value in list(values.items()):
-        if value == "updates":
-            values[cell[0], cell[1] + 1] = float(shape.updates)
-    sheets = {**book.sheets, "Map": SheetCells(values, {})}
-    start = time.monotonic()
-    report = prove_book(Book(book.path, sheets, book.names))
-    assert time.monotonic() - start < 5
-    assert not report.holds

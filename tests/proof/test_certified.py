@@ -31,7 +31,7 @@ from cellgrad_proof.exact.definition import network, update
 from cellgrad_proof.exact.vectors import CertificationError, document
 from test_workbooks import big_case
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parent.parent.parent
 FOLDER = TOP / "reference" / "certified"
 FILES = sorted(FOLDER.glob("*.json"))
 CASES = TOP / "reference" / "cases"
