@@ -235,9 +235,11 @@ def _most_telling(broken: BrokenRule, schema: Mapping[str, Any]) -> BrokenRule:
     """Return, of a value that fits none of several forms, what is wrong with the nearest form."""
     if broken.rule not in ("anyOf", "oneOf"):
         return broken
+    forms = [{**form, "$defs": schema.get("$defs", {})} for form in broken.wanted]
     failures = [
-        _failure(_compiled({**form, "$defs": schema.get("$defs", {})}), broken.value, broken.path)
-        for form in broken.wanted
+        _failure(_compiled(_keys_only(form)), broken.value, broken.path)
+        or _failure(_compiled(form), broken.value, broken.path)
+        for form in forms
     ]
     meant = [
         failure
