@@ -37,9 +37,8 @@ from cellgrad_coursework.model import (
     WRONG,
 )
 from cellgrad_coursework.results.autograders import gradescope_results
-from cellgrad_coursework.results.feedback import workbook_bytes
-from cellgrad_coursework.results.feedback.legend import MORE
-from cellgrad_coursework.results.feedback.places import places
+from cellgrad_coursework.results.feedback import places, workbook_bytes
+from cellgrad_coursework.results.marks import MORE
 from cellgrad_coursework.results.pages import class_page, student_page
 from cellgrad_coursework.results.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
 from cellgrad_coursework.results.write import write_all

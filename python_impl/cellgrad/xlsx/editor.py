@@ -25,6 +25,7 @@ _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _DECLARED = re.compile(r"^\s*<\?xml[^>]*\?>")
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -149,14 +150,19 @@ class Patch:
                                                            attributes))  # fmt: skip
 
     def append(self, tag: Tag, text: str) -> None:
-        """Append to what an element holds."""
+        """Append to what an element holds; an empty one is opened once, however often."""
         if not tag.empty:
             self.insert(tag.close, text)
             return
         first = self.data[tag.start : tag.inner]
         name = re.match(rb"<([^\s/>]+)", first)
         closing = b"" if name is None else b"</" + name[1] + b">"
-        self.replace(tag.start, tag.inner, first[:-2] + b">" + text.encode() + closing)
+        for place, (start, end, order, opened) in enumerate(self.changes):
+            if (start, end) == (tag.start, tag.end):
+                longer = opened[: -len(closing)] + text.encode() + closing
+                self.changes[place] = (start, end, order, longer)
+                return
+        self.replace(tag.start, tag.end, first[:-2] + b">" + text.encode() + closing)
 
     def done(self) -> bytes:
         """Return the part with every change made."""
@@ -189,6 +195,14 @@ def escaped(text: str) -> str:
     return (
         text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
     )
+
+
+def unescaped(data: bytes) -> str:
+    """Return the text that an XML part holds as these bytes."""
+    text = data.decode("utf-8", "replace")
+    for entity, sign in _ENTITIES:
+        text = text.replace(entity, sign)
+    return text
 
 
 def cell_text(text: str) -> str:

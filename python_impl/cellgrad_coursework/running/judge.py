@@ -77,6 +77,7 @@ class Judge:
         self._write: Any = None
         if feedback:  # what is imported now is not imported within a file's limits
             self._write = importlib.import_module("cellgrad_coursework.results.feedback")
+            self._pages = importlib.import_module("cellgrad_coursework.results.pages")
 
     def judge(self, name: str, named: str, data: bytes) -> Judged:
         """Judge a file.
@@ -91,7 +92,7 @@ class Judge:
         if self._write is not None and not grade.problem:
             try:
                 workbook = self._write.workbook_bytes(self._manifest, grade, data)
-                page = self._write.student_page(self._manifest, grade).encode("utf-8", "replace")
+                page = self._pages.student_page(self._manifest, grade).encode("utf-8", "replace")
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - the grade stands all the same

@@ -6,14 +6,16 @@ whole workbook and writes it again would drop drawings, charts and images that i
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from cellgrad.errors import WorkbookError
-from cellgrad.xlsx.editor import OFFICE, Parts, Patch, Tag, escaped, prefix_of, tags
-from cellgrad_coursework.model import CellVerdict, Grade, Manifest
-from cellgrad_coursework.results.feedback.colours import Marked, mark_sheet, unselect
-from cellgrad_coursework.results.feedback.legend import SharedTexts
-from cellgrad_coursework.results.feedback.places import Place, places
-from cellgrad_coursework.results.feedback.sheet import FeedbackSheet
-from cellgrad_coursework.results.feedback.styles import EMPTY, Styles
+from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.xlsx.book import parse_reference
+from cellgrad.xlsx.editor import OFFICE, Parts, Patch, escaped, prefix_of, tags, unescaped
+from cellgrad_coursework.model import CellVerdict, Grade, GradedCell, Manifest
+from cellgrad_coursework.results.feedback_sheet import Place, feedback_sheet
+from cellgrad_coursework.results.marks import Marked, SharedTexts, mark_sheet, unselect
+from cellgrad_coursework.results.styles import EMPTY, Styles
 from cellgrad_coursework.results.summary import ORDER, WORDS, plain_number, summary
 
 _BOOK = "xl/workbook.xml"
@@ -56,7 +58,7 @@ def _marked(parts: Parts, manifest: Manifest, grade: Grade) -> bytes:
             mark_sheet(parts, part, styles, marked[name.casefold()], texts, verdicts)
         else:
             unselect(parts, part)
-    sheet = FeedbackSheet(styles, where).xml(manifest, summary(grade))
+    sheet = feedback_sheet(styles, where, manifest, summary(grade))
     part = parts.free("xl/worksheets/feedback{}.xml")
     parts.write(part, sheet)
     parts.declare(part, _SHEET)
@@ -111,7 +113,9 @@ class _Book:
                 if relation.kind == "worksheet":
                     self.sheets[tag.attributes.get("name", "")] = relation.target
             elif tag.name == "definedName" and "localSheetId" not in tag.attributes:
-                self.names[tag.attributes.get("name", "").casefold()] = _text(self._data, tag)
+                self.names[tag.attributes.get("name", "").casefold()] = unescaped(
+                    self._data[tag.inner : tag.close]
+                )
 
     def part_of_kind(self, kind: str) -> str:
         """Return the part of the workbook of some kind; empty where it has none."""
@@ -147,9 +151,28 @@ class _Book:
         self._parts.write(_BOOK, patch.done())
 
 
-def _text(data: bytes, tag: Tag) -> str:
-    text = data[tag.inner : tag.close].decode("utf-8", "replace")
-    for sign, entity in (("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&apos;"),
-                         ("&", "&amp;")):  # fmt: skip
-        text = text.replace(entity, sign)
-    return text
+def places(
+    cells: Iterable[GradedCell], before: Mapping[str, str], now: Mapping[str, str]
+) -> dict[tuple[str, str], Place]:
+    """Return where each graded cell lies now, by its sheet and address in the handout.
+
+    Args:
+        cells: the graded cells.
+        before: the handout's defined names and what they refer to.
+        now: those of the submitted workbook, in lower case.
+    """
+    lies = {}
+    for cell in cells:
+        row, column = parse_a1(cell.address)
+        here = parse_reference(before.get(cell.name, ""))
+        there = parse_reference(now.get(cell.name.casefold(), ""))
+        place = (cell.sheet, row, column)
+        if (
+            here is not None
+            and there is not None
+            and here.contains(row, column)
+            and (here.height, here.width) == (there.height, there.width)
+        ):
+            place = (there.sheet, row - here.top + there.top, column - here.left + there.left)
+        lies[cell.sheet, cell.address] = place
+    return lies

@@ -1,12 +1,19 @@
-"""The graded cells of a sheet in the colours of their verdicts, and a note on each."""
+"""The graded cells of a sheet in the colours of their verdicts, a note on each, and a legend.
+
+The handout says on its sheet which part of the network a colour stands for. In feedback a colour
+is a verdict, so its words give way to the verdicts'. Only what the handout wrote is changed: a
+student may have put anything in its place.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cellgrad.xlsx.addresses import Range, a1, column_letters, parse_a1
+from cellgrad.workbook.style import KIND_COLOURS
+from cellgrad.xlsx.addresses import Range, a1, parse_a1
 from cellgrad.xlsx.editor import (
     MAIN,
     OFFICE,
@@ -16,9 +23,19 @@ from cellgrad.xlsx.editor import (
     cell_text,
     prefix_of,
     tags,
+    unescaped,
 )
-from cellgrad_coursework.results.feedback.legend import SharedTexts, explain_colours
-from cellgrad_coursework.results.feedback.styles import Styles
+from cellgrad_coursework.results.styles import Styles
+from cellgrad_coursework.results.summary import MEANINGS, WORDS
+from cellgrad_coursework.setting.step_sheet import BLANK_MEANING, GIVEN_MEANING
+
+MORE = "more on the sheet Feedback"
+_OURS = {meaning for _, meaning in KIND_COLOURS.values()} | set(BLANK_MEANING.values())
+_TEXT = re.compile(rb"<(?:\w+:)?t(?:\s[^>]*)?>([^<]*)</")
+_VALUE = re.compile(rb"<(?:\w+:)?v(?:\s[^>]*)?>([^<]*)</")
+_TEXTS = ("s", "str", "inlineStr")
+_TOP = 400
+"""A legend stands in the first rows, if anywhere."""
 
 AFTER_NOTES = (
     "legacyDrawingHF", "drawingHF", "picture", "oleObjects", "controls", "webPublishItems",
@@ -153,49 +170,27 @@ class _Sheet:
         self, patch: Patch, styles: Styles, cells: Cells, row: int, columns: list[int]
     ) -> None:
         p, own = self.prefix, self.rows.get(row)
-        if own is not None and not own.empty and "spans" in own.attributes:
-            patch.set(own, spans=None)  # it says which columns the row uses
-        there = sorted(column for other, column in self.cells if other == row)
-        for column in columns:
-            style = styles.coloured(self._style_of_column(column), cells[row, column].verdict)
-            xml = f'<{p}c r="{a1(row, column)}" s="{style}"/>'
-            if own is None or own.empty:
-                continue
-            later = next((other for other in there if other > column), None)
-            patch.insert(own.close if later is None else self.cells[row, later].start, xml)
-        if own is not None and not own.empty:
-            return
-        inner = "".join(
-            f'<{p}c r="{a1(row, column)}" '
+        new = {
+            column: f'<{p}c r="{a1(row, column)}" '
             f's="{styles.coloured(self._style_of_column(column), cells[row, column].verdict)}"/>'
             for column in columns
-        )
-        if own is not None:
-            patch.append(own, inner)
-            return
-        whole, data = f'<{p}row r="{row}">{inner}</{p}row>', self.top["sheetData"]
-        after = next((self.rows[r] for r in sorted(self.rows) if r > row), None)
-        if after is not None:
-            patch.insert(after.start, whole)
-        elif data.empty and not self.rows:
-            self._fill_empty(patch, data, whole)
+        }
+        if own is None:
+            after = next((self.rows[r] for r in sorted(self.rows) if r > row), None)
+            whole = f'<{p}row r="{row}">{"".join(new.values())}</{p}row>'
+            if after is None:
+                patch.append(self.top["sheetData"], whole)
+            else:
+                patch.insert(after.start, whole)
+        elif own.empty:
+            patch.append(own, "".join(new.values()))
         else:
-            patch.insert(data.close, whole)
-
-    def _fill_empty(self, patch: Patch, data: Tag, whole: str) -> None:
-        """Open ``<sheetData/>`` once, for as many rows as come."""
-        for place, (start, end, order, old) in enumerate(patch.changes):
-            if (start, end) == (data.start, data.end):
-                tail = f"</{self.prefix}sheetData>".encode()
-                patch.changes[place] = (
-                    start,
-                    end,
-                    order,
-                    old[: -len(tail)] + whole.encode() + tail,
-                )
-                return
-        p = self.prefix
-        patch.replace(data.start, data.end, f"<{p}sheetData>{whole}</{p}sheetData>".encode())
+            if "spans" in own.attributes:
+                patch.set(own, spans=None)  # it says which columns the row uses
+            there = sorted(column for other, column in self.cells if other == row)
+            for column, xml in new.items():
+                later = next((other for other in there if other > column), None)
+                patch.insert(own.close if later is None else self.cells[row, later].start, xml)
 
     def _style_of_column(self, column: int) -> int:
         for tag in self.found:
@@ -309,7 +304,7 @@ def _write_comments(parts: Parts, part: str, comments: str, cells: Cells) -> Non
 def _comment(prefix: str, at: tuple[int, int], marked: Marked, author: int) -> str:
     p = prefix
     return (
-        f'<{p}comment ref="{column_letters(at[1])}{at[0]}" authorId="{author}"><{p}text><{p}r>'
+        f'<{p}comment ref="{a1(*at)}" authorId="{author}"><{p}text><{p}r>'
         f'<{p}rPr><{p}sz val="9"/><{p}rFont val="Tahoma"/></{p}rPr><{p}t xml:space="preserve">'
         f"{cell_text(marked.note)}</{p}t></{p}r></{p}text></{p}comment>"
     )
@@ -334,6 +329,95 @@ def _hides(rule: Tag, styles: Styles) -> bool:
     return _whole(rule.attributes.get("dxfId"), -1) in styles.painting
 
 
-def _whole(text: str | None, other: int) -> int:
+def _whole(text: str | None, other: int = 0) -> int:
     """Return a whole number as a file writes it, or another where it writes none."""
     return int(text) if text is not None and text.isascii() and text.isdigit() else other
+
+
+# the legend
+
+
+class SharedTexts:
+    """The texts that a workbook keeps once for all its cells.
+
+    Args:
+        parts: the file.
+        part: the part that keeps them; empty where there is none.
+    """
+
+    def __init__(self, parts: Parts, part: str) -> None:
+        self._texts: list[str] = []
+        if part:
+            data = parts.read(part)
+            self._texts = [_joined(data[tag.inner : tag.close])
+                           for tag in tags(data, lambda name, _: name == "si")]  # fmt: skip
+
+    def text(self, data: bytes, cell: Tag) -> str:
+        """Return the text of a cell; empty for anything else."""
+        inner, kind = data[cell.inner : cell.close], cell.attributes.get("t", "")
+        if kind == "inlineStr":
+            return _joined(inner)
+        value = _VALUE.search(inner)
+        if value is None:
+            return ""
+        if kind == "str":
+            return unescaped(value[1])
+        place = _whole(unescaped(value[1]), len(self._texts))
+        return self._texts[place] if place < len(self._texts) else ""
+
+
+def explain_colours(
+    patch: Patch,
+    cells: Mapping[tuple[int, int], Tag],
+    styles: Styles,
+    texts: SharedTexts,
+    verdicts: Sequence[str],
+) -> None:
+    """Write what the verdicts' colours mean where the handout says what its own mean.
+
+    Args:
+        patch: the changes to the sheet.
+        cells: its cells, by 1-based row and column.
+        styles: the file's styles, to which some are added.
+        texts: the workbook's.
+        verdicts: those that occur, in the order in which they are listed.
+    """
+    data = patch.data
+    said = {at: texts.text(data, tag) for at, tag in cells.items()
+            if at[0] <= _TOP and tag.attributes.get("t") in _TEXTS}  # fmt: skip
+    first = next((at for at, text in said.items() if text == GIVEN_MEANING), None)
+    if first is None or said.get((first[0], first[1] - 1)) != "given":
+        return
+    rows = []
+    row, column = first
+    while said.get((row + 1, column)) in _OURS and (row + 1, column - 1) in said:
+        row += 1
+        rows.append(row)
+    plain = _whole(cells[first[0], column - 1].attributes.get("s"))
+    lines: list[tuple[str, str]] = [(verdict, _meaning(verdict)) for verdict in verdicts]
+    if len(lines) > len(rows):
+        lines = [*lines[: len(rows) - 1], ("", MORE)]
+    for place, row in enumerate(rows):
+        verdict, meaning = lines[place] if place < len(lines) else ("", "")
+        key, words = cells[row, column - 1], cells[row, column]
+        box = styles.coloured(plain, verdict) if verdict else 0
+        looks = (box, _whole(words.attributes.get("s")))
+        for tag, style, text in ((key, looks[0], WORDS.get(verdict, "")),
+                                 (words, looks[1], meaning)):  # fmt: skip
+            at = a1(row, column - 1 if tag is key else column)
+            patch.replace(tag.start, tag.end, _cell(prefix_of(data, tag), at, style, text).encode())
+
+
+def _meaning(verdict: str) -> str:
+    return "" if MEANINGS[verdict] == WORDS[verdict] else MEANINGS[verdict]
+
+
+def _cell(p: str, at: str, style: int, text: str) -> str:
+    if not text:
+        return f'<{p}c r="{at}" s="{style}"/>'
+    inner = f'<{p}is><{p}t xml:space="preserve">{cell_text(text)}</{p}t></{p}is>'
+    return f'<{p}c r="{at}" s="{style}" t="inlineStr">{inner}</{p}c>'
+
+
+def _joined(data: bytes) -> str:
+    return "".join(map(unescaped, _TEXT.findall(data)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from cellgrad.xlsx.addresses import a1, column_letters, quoted
 from cellgrad.xlsx.editor import MAIN, cell_text, escaped
 from cellgrad_coursework.model import CellVerdict, Manifest
-from cellgrad_coursework.results.feedback.places import Place
-from cellgrad_coursework.results.feedback.styles import Styles
+from cellgrad_coursework.results.styles import Styles
 from cellgrad_coursework.results.summary import (
     COLOURS,
     MEANINGS,
@@ -23,74 +23,117 @@ from cellgrad_coursework.results.summary import (
 
 _LONG = 1_000
 _WIDTHS = (11, 24, 17, 8, 7, 44, 64)
+_COLUMNS = (
+    ("cell", "head"),
+    ("what", "head"),
+    ("", "head"),
+    ("points", "head right"),
+    ("of", "head right"),
+    ("your formula", "head inset"),
+    ("what happened", "head"),
+)
+_FONTS: dict[str, dict[str, Any]] = {
+    "plain": {"size": 10},
+    "small": {"size": 9, "grey": True},
+    "bold": {"size": 10, "bold": True},
+    "title": {"size": 15, "bold": True},
+    "score": {"size": 20, "bold": True},
+}
+_TOP, _WRAP = 'vertical="top"', 'vertical="top" wrapText="1"'
+_RIGHT, _INSET = f'{_TOP} horizontal="right"', f'{_WRAP} horizontal="left" indent="1"'
+_SOFT = "F6F8FA"
+_LOOKS = {
+    "title": ("title", "", False, ""),
+    "grey": ("small", "", False, _WRAP),
+    "score": ("score", "", False, ""),
+    "bold": ("bold", "", False, _WRAP),
+    "plain": ("plain", "", False, _WRAP),
+    "head": ("bold", _SOFT, True, _WRAP),
+    "cell": ("plain", "", True, _WRAP),
+    "right": ("plain", "", True, _RIGHT),
+    "head right": ("bold", _SOFT, True, _RIGHT),
+    "head inset": ("bold", _SOFT, True, _INSET),
+    "quoted": ("plain", "", True, _INSET),
+    "yours": ("plain", "", False, _WRAP),
+    "cause": ("bold", _SOFT, False, _WRAP),
+    **{verdict: ("bold", colour, True, _TOP) for verdict, colour in COLOURS.items()},
+}
+"""Of each look: font, fill, whether a line stands below, alignment."""
+
+_TYPED_AGAIN = ("quoted", "yours")
+"""Looks of a student's texts: they stay texts when they are typed again."""
+
+Place = tuple[str, int, int]
+"""Sheet, row, column."""
 
 
-class FeedbackSheet:
+def feedback_sheet(
+    styles: Styles, places: Mapping[tuple[str, str], Place], manifest: Manifest, told: Summary
+) -> bytes:
+    """Return the sheet's part.
+
+    Args:
+        styles: the workbook's, to which some are added.
+        places: where each graded cell lies now.
+        manifest: the assignment.
+        told: the grade in words.
+    """
+    sheet = _FeedbackSheet(_looks(styles), places)
+    sheet.write_header(manifest, told)
+    sheet.write_causes(told)
+    sheet.write_legend(told)
+    sheet.write_cells(told)
+    return sheet.part()
+
+
+def _looks(styles: Styles) -> dict[str, int]:
+    """Add the looks to a workbook's styles; return their ids."""
+    fonts = {name: styles.font(**font) for name, font in _FONTS.items()}
+    line = styles.line()
+    return {
+        look: styles.format(
+            fonts[font],
+            fill=styles.fill(fill) if fill else 0,
+            border=line if lined else 0,
+            align=align,
+            quoted=look in _TYPED_AGAIN,
+        )
+        for look, (font, fill, lined, align) in _LOOKS.items()
+    }
+
+
+class _FeedbackSheet:
     """Writes the sheet, row by row; every text is an inline string, none a formula."""
 
-    def __init__(self, styles: Styles, places: Mapping[tuple[str, str], Place]) -> None:
-        self._places = places
+    def __init__(self, looks: Mapping[str, int], places: Mapping[tuple[str, str], Place]) -> None:
+        self._looks, self._places = looks, places
         self._rows: list[str] = []
         self._merged: list[str] = []
         self._links: list[tuple[str, str]] = []
-        plain, small = styles.font(size=10), styles.font(size=9, grey=True)
-        bold, title = styles.font(size=10, bold=True), styles.font(size=15, bold=True)
-        score = styles.font(size=20, bold=True)
-        line = styles.line()
-        top, wrap = 'vertical="top"', 'vertical="top" wrapText="1"'
-        soft = styles.fill("F6F8FA")
-        self._title = styles.format(title)
-        self._grey = styles.format(small, align=wrap)
-        self._score = styles.format(score)
-        self._bold = styles.format(bold, align=wrap)
-        self._plain = styles.format(plain, align=wrap)
-        self._head = styles.format(bold, fill=soft, border=line, align=wrap)
-        self._cell = styles.format(plain, border=line, align=wrap)
-        self._right = styles.format(plain, border=line, align=f'{top} horizontal="right"')
-        self._head_right = styles.format(
-            bold, fill=soft, border=line, align=f'{top} horizontal="right"'
-        )
-        inset = f'{wrap} horizontal="left" indent="1"'
-        self._head_inset = styles.format(bold, fill=soft, border=line, align=inset)
-        self._quoted = styles.format(plain, border=line, align=inset, quoted=True)
-        self._yours = styles.format(plain, align=wrap, quoted=True)
-        self._cause = styles.format(bold, fill=soft, align=wrap)
-        self._words = {
-            verdict: styles.format(bold, fill=styles.fill(colour), border=line, align=top)
-            for verdict, colour in COLOURS.items()
-        }
 
-    def xml(self, manifest: Manifest, told: Summary) -> bytes:
-        """Return the sheet's part."""
-        self._header(manifest, told)
-        self._causes(told)
-        self._legend(told)
-        self._cells(told)
-        return self._whole()
-
-    # rows
-
-    def _header(self, manifest: Manifest, told: Summary) -> None:
+    def write_header(self, manifest: Manifest, told: Summary) -> None:
+        """Write whose it is, and the score."""
         grade = told.grade
         who = "" if grade.student is None else f"{grade.student.name} · {grade.student.id}"
-        self._line([(1, manifest.title, self._title)], height=24)
-        self._line([(1, who.strip(" ·") or grade.file, self._grey)], merge=(1, 7))
+        self._line([(1, manifest.title, "title")], height=24)
+        self._line([(1, who.strip(" ·") or grade.file, "grey")], merge=(1, 7))
         score = f"{plain_number(grade.score)} of {plain_number(grade.of)} points"
-        self._line([(1, score, self._score)], height=32)
-        self._line([(1, told.sentence, self._bold)], merge=(1, 7))
+        self._line([(1, score, "score")], height=32)
+        self._line([(1, told.sentence, "bold")], merge=(1, 7))
         if told.late_words:
-            self._line([(1, told.late_words, self._grey)], merge=(1, 7))
+            self._line([(1, told.late_words, "grey")], merge=(1, 7))
         if told.open_words:
             what = f"{told.open_words}: a person will look at it, and the score may rise"
-            self._line([(1, what, self._grey)], merge=(1, 7))
+            self._line([(1, what, "grey")], merge=(1, 7))
         self._line([])
 
-    def _causes(self, told: Summary) -> None:
+    def write_causes(self, told: Summary) -> None:
+        """Write the root causes, first things first."""
         for number, cause in told.numbered[:MOST_CAUSES]:
             self._one_cause(number, cause)
         more = len(told.causes) - MOST_CAUSES
         if more > 0:
-            self._line([(1, f"… and {more} more below", self._grey)], merge=(1, 7))
+            self._line([(1, f"… and {more} more below", "grey")], merge=(1, 7))
 
     def _one_cause(self, number: int, cause: Cause) -> None:
         cell = cause.first.cell
@@ -98,9 +141,9 @@ class FeedbackSheet:
         head = f"{cell.label}: {cause.title}"
         if number:
             head = f"{number}.  {head}"
-        blanks = [(column, "", self._cause) for column in range(3, 8)]
+        blanks = [(column, "", "cause") for column in range(3, 8)]
         self._line(
-            [(1, self._address(cause.first), self._cause), (2, head, self._cause), *blanks],
+            [(1, self._address(cause.first), "cause"), (2, head, "cause"), *blanks],
             merge=(2, 7),
             link=self._target(cause.first),
             height=18,
@@ -113,38 +156,37 @@ class FeedbackSheet:
             ("points", lost),
         ):
             if text:
-                style = self._plain if name != "yours" else self._yours
+                look = "plain" if name != "yours" else "yours"
                 height = 14.5 * max(1, -(-len(_cut(text)) // 150))
-                self._line([(1, name, self._grey), (2, text, style)], merge=(2, 7), height=height)
+                self._line([(1, name, "grey"), (2, text, look)], merge=(2, 7), height=height)
         self._line([])
 
-    def _legend(self, told: Summary) -> None:
-        self._line([(1, "The colours", self._bold)])
+    def write_legend(self, told: Summary) -> None:
+        """Write what the colours mean."""
+        self._line([(1, "The colours", "bold")])
         for verdict in filter(told.count, ORDER):
             self._line(
-                [(1, WORDS[verdict], self._words[verdict]), (2, "", self._words[verdict]),
-                 (3, MEANINGS[verdict], self._grey)],
+                [(1, WORDS[verdict], verdict), (2, "", verdict),
+                 (3, MEANINGS[verdict], "grey")],
                 merge=(1, 2),
                 also=(3, 7),
             )  # fmt: skip
         self._line([])
 
-    def _cells(self, told: Summary) -> None:
-        titles = ("cell", "what", "", "points", "of", "your formula", "what happened")
-        looks = [self._head, self._head, self._head, self._head_right, self._head_right,
-                 self._head_inset, self._head]  # fmt: skip
-        self._line([(c, *item) for c, item in enumerate(zip(titles, looks, strict=True), 1)])
+    def write_cells(self, told: Summary) -> None:
+        """Write every cell."""
+        self._line([(n, text, look) for n, (text, look) in enumerate(_COLUMNS, start=1)])
         for verdict in told.grade.verdicts:
             cell = verdict.cell
             self._line(
                 [
-                    (1, self._address(verdict), self._cell),
-                    (2, f"{cell.label}  {cell.equation}".strip(), self._cell),
-                    (3, WORDS[verdict.verdict], self._words[verdict.verdict]),
-                    (4, verdict.points, self._right),
-                    (5, cell.points, self._right),
-                    (6, verdict.formula or _typed(verdict), self._quoted),
-                    (7, verdict.message, self._cell),
+                    (1, self._address(verdict), "cell"),
+                    (2, f"{cell.label}  {cell.equation}".strip(), "cell"),
+                    (3, WORDS[verdict.verdict], verdict.verdict),
+                    (4, verdict.points, "right"),
+                    (5, cell.points, "right"),
+                    (6, verdict.formula or _typed(verdict), "quoted"),
+                    (7, verdict.message, "cell"),
                 ],
                 link=self._target(verdict),
             )
@@ -159,7 +201,7 @@ class FeedbackSheet:
 
     def _line(
         self,
-        cells: list[tuple[int, str | float, int]],
+        cells: list[tuple[int, str | float, str]],
         *,
         merge: tuple[int, int] | None = None,
         also: tuple[int, int] | None = None,
@@ -167,7 +209,7 @@ class FeedbackSheet:
         height: float = 0.0,
     ) -> None:
         row = len(self._rows) + 1
-        xml = "".join(_cell(row, column, value, style) for column, value, style in cells)
+        xml = "".join(_cell(row, column, value, self._looks[look]) for column, value, look in cells)
         tall = f' ht="{height:g}" customHeight="1"' if height else ""
         self._rows.append(f'<row r="{row}"{tall}>{xml}</row>')
         for area in (merge, also):
@@ -176,7 +218,8 @@ class FeedbackSheet:
         if link:
             self._links.append((a1(row, 1), link))
 
-    def _whole(self) -> bytes:
+    def part(self) -> bytes:
+        """Return the sheet's part."""
         columns = "".join(
             f'<col min="{i}" max="{i}" width="{width}" customWidth="1"/>'
             for i, width in enumerate(_WIDTHS, 1)
