@@ -6,16 +6,15 @@ the same slip in twelve updates has made one mistake, whoever slips everywhere h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from cellgrad.xlsx.addresses import Place
 from cellgrad_audit.bugs.entry import Variant
-from cellgrad_coursework.grading.conventions import Convention, Values
-from cellgrad_coursework.grading.key import equal
+from cellgrad_coursework.grading.conventions import Convention
+from cellgrad_coursework.grading.key import Standard, Values, bits_of, equal, slots_of
 from cellgrad_coursework.grading.naming import Mistakes
 from cellgrad_coursework.grading.patterns import filled_with, is_slip, pattern
-from cellgrad_coursework.grading.verdict import RIGHT_NUMBER, Finding, Judge
+from cellgrad_coursework.grading.verdict import RIGHT_NUMBER, Finding, Findings, Judge
 from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,
     HARDCODED,
@@ -23,7 +22,6 @@ from cellgrad_coursework.model import (
     OK_ECF,
     REVIEW,
     WRONG,
-    Policy,
 )
 
 _ROUNDED = 9
@@ -37,8 +35,8 @@ class Charge:
     Attributes:
         points: what the cell earns.
         bug: the catalogue's id of the mistake; empty where it has none.
-        cause: the graded cell, by number, that this one follows from; None for none.
-        repeats: the graded cell, by number, with the same mistake; None for none.
+        cause: the graded cell, by slot, that this one follows from; None for none.
+        repeats: the graded cell, by slot, with the same mistake; None for none.
         forgiven: whether it repeats a mistake and is not charged again.
         unsettled: whether the cause is a cell that a person has yet to look at.
         deviates: whether the cell is right by the key, but not by the convention chosen.
@@ -53,77 +51,69 @@ class Charge:
     deviates: bool = False
 
 
-class Charger:
-    """Turns findings into points.
+Charges = dict[int, Charge]
+"""Of every graded cell, by slot."""
+
+
+class Account:
+    """What the findings by one standard cost.
 
     Args:
         judge: of the submission.
-        policy: how verdicts become points.
+        findings: of every graded cell, in the order of the flow.
+        standard: by which the cells that a convention concerns were judged.
         mistakes: gives the catalogue's mistakes; asked for when the first is met.
+        convention: whose standard it is; None for the key's.
+
+    Attributes:
+        charges: of every graded cell.
+        rank: how well this way of judging serves the student: the larger, the better.
     """
 
-    def __init__(self, judge: Judge, policy: Policy, mistakes: Callable[[], Mistakes]) -> None:
-        self._judge, self._policy, self._mistakes = judge, policy, mistakes
-        self._key = judge.key
-
-    def charges(
+    def __init__(
         self,
-        findings: Sequence[Finding],
-        values: Values,
+        judge: Judge,
+        findings: Findings,
+        standard: Standard,
+        mistakes: Callable[[], Mistakes],
         convention: Convention | None = None,
-    ) -> list[Charge]:
-        """Return what each finding costs.
-
-        Args:
-            findings: of every graded cell, in the order of the flow.
-            values: the key's values, or the convention's.
-            convention: by which the cells that it concerns were judged; None for the key.
-        """
-        wrong = self._bits(findings, lambda verdict: verdict not in (OK, OK_ECF, REVIEW))
-        unknown = self._bits(findings, lambda verdict: verdict == REVIEW)
-        found = [
-            Charge(self._share(finding.verdict, finding.why) * cell.points)
-            for cell, finding in zip(self._key.manifest.cells, findings, strict=True)
-        ]
-        charged: dict[tuple[str, str], int] = {}
-        names = self._names(findings, values)
-        followed = sum(  # typed numbers follow by the key's formulas
-            1 << self._judge.slot(n) for n, finding in enumerate(findings)
-            if finding.verdict == OK_ECF and self._is_typed(n)
-        )  # fmt: skip
-        for number, finding in enumerate(findings):
+    ) -> None:
+        self._judge, self._key, self.findings = judge, judge.key, findings
+        self._values, self.convention = standard.values, convention
+        self._policy = judge.key.manifest.policy
+        self._wrong = self._slots(lambda verdict: verdict not in (OK, OK_ECF, REVIEW))
+        self._unknown = self._slots(lambda verdict: verdict == REVIEW)
+        self.charges: Charges = {
+            slot: Charge(self._share(finding.verdict, finding.why) * self._key.cell(slot).points)
+            for slot, finding in findings.items()
+        }
+        self._charged: dict[tuple[str, str], int] = {}
+        names = self._names(mistakes)
+        followed = self._slots(lambda verdict: verdict == OK_ECF) & ~bits_of(
+            filter(judge.reached, findings)  # typed numbers follow by the key's formulas
+        )
+        for slot, finding in findings.items():
             if finding.verdict in (WRONG, EMBEDDED_CONSTANT):
-                name = names.get(self._judge.slot(number))
-                self._compare(number, findings, found[number], charged, values, convention, name)
+                self._compare(slot, finding, names.get(slot))
             elif finding.verdict == OK_ECF:
-                reached = self._carried(number, followed) | finding.through
-                self._put_down(number, found[number], reached, wrong, unknown)
-        self._forgive(found, wrong)
-        return found
-
-    def rank(self, findings: Sequence[Finding], charges: Sequence[Charge]) -> tuple[float, int]:
-        """Return how well a way of judging serves the student: the larger, the better."""
+                self._put_down(slot, self._carried(slot, followed) | finding.through)
+        self._forgive()
         roots = sum(
-            finding.verdict not in (OK, OK_ECF) and charge.repeats is None
-            for finding, charge in zip(findings, charges, strict=True)
+            finding.verdict not in (OK, OK_ECF) and self.charges[slot].repeats is None
+            for slot, finding in findings.items()
         )
-        return round(sum(charge.points for charge in charges), _ROUNDED), -roots
+        points = round(sum(charge.points for charge in self.charges.values()), _ROUNDED)
+        self.rank: tuple[float, int] = (points, -roots)
 
-    def followers(self, number: int, findings: Sequence[Finding]) -> int:
+    def followers(self, slot: int) -> int:
         """Return how many right cells follow from one that a person has to look at."""
-        slot = self._judge.slot(number)
         return sum(
-            finding.verdict == OK_ECF and bool(self._reached(other) >> slot & 1)
-            for other, finding in enumerate(findings)
+            finding.verdict == OK_ECF and bool(self._judge.reached(other) >> slot & 1)
+            for other, finding in self.findings.items()
         )
 
-    def _bits(self, findings: Sequence[Finding], fits: Callable[[str], bool]) -> int:
-        first = self._key.givens
-        return sum(1 << first + n for n, finding in enumerate(findings) if fits(finding.verdict))
-
-    def _reached(self, number: int) -> int:
-        place: Place | None = self._judge.book.where[self._judge.slot(number)]
-        return 0 if place is None else self._judge.own.reached.get(place, 0)
+    def _slots(self, fits: Callable[[str], bool]) -> int:
+        return bits_of(slot for slot, finding in self.findings.items() if fits(finding.verdict))
 
     def _share(self, verdict: str, why: str) -> float:
         """Return the share of a cell's points that a verdict earns."""
@@ -136,140 +126,84 @@ class Charger:
             return policy.hardcoded_credit
         return policy.embedded_credit if verdict == EMBEDDED_CONSTANT else 0.0
 
-    def _is_typed(self, number: int) -> bool:
-        return not self._reached(number)
-
-    def _carried(self, number: int, followed: int) -> int:
+    def _carried(self, slot: int, followed: int) -> int:
         """Return the slots that a cell's value comes from, through typed numbers that follow."""
-        slot = self._judge.slot(number)
-        reached = self._reached(number)
-        bits = (reached | 1 << slot) & followed
-        while bits:
-            reached |= self._key.before[(bits & -bits).bit_length() - 1]
-            bits &= bits - 1
+        reached = self._judge.reached(slot)
+        for other in slots_of((reached | 1 << slot) & followed):
+            reached |= self._key.before[other]
         return reached
 
-    def _names(self, findings: Sequence[Finding], values: Values) -> dict[int, Variant]:
+    def _names(self, mistakes: Callable[[], Mistakes]) -> dict[int, Variant]:
         """Return the catalogue's names for the wrong cells that have one, by slot."""
-        wrong, right, hidden = dict[int, Values](), list[int](), dict[int, Values]()
-        for number, finding in enumerate(findings):
-            slot = self._judge.slot(number)
-            if finding.verdict in (WRONG, EMBEDDED_CONSTANT):
-                if finding.transplanted is not None:
-                    wrong[slot] = finding.transplanted
-            elif finding.verdict in (OK, OK_ECF):
-                right.append(slot)
+        wrong = {
+            slot: finding.transplanted
+            for slot, finding in self.findings.items()
+            if finding.verdict in (WRONG, EMBEDDED_CONSTANT) and finding.transplanted is not None
+        }
         if not wrong:
             return {}
-        bits = sum(1 << slot for slot in wrong)
+        bits, hidden = bits_of(wrong), dict[int, Values]()
+        right = [s for s, finding in self.findings.items() if finding.verdict in (OK, OK_ECF)]
         for slot in right:
-            number = slot - self._key.givens
-            if findings[number].verdict == OK and self._reached(number) & bits:
-                made = self._judge.transplanted(slot, values)
-                if not equal(made, values[slot]).all():  # right because two mistakes cancel
+            if self.findings[slot].verdict == OK and self._judge.reached(slot) & bits:
+                made = self._judge.transplanted(slot, self._values)
+                if not equal(made, self._values[slot]).all():  # right: two mistakes cancel
                     hidden[slot] = made
-        return self._mistakes().names(wrong, right, hidden)
+        return mistakes().names(wrong, right, hidden)
 
-    def _put_down(
-        self, number: int, charge: Charge, reached: int, wrong: int, unknown: int
-    ) -> None:
+    def _put_down(self, slot: int, reached: int) -> None:
         """Put a cell that follows down to the first mistake, in the order of the flow.
 
         Where there is none, only rounding has come in between, and that costs nothing.
         """
-        bits = reached & wrong
-        if not bits and not reached & unknown:
-            charge.points = self._key.manifest.cells[number].points
-        if not bits and reached & unknown:  # nobody knows yet that there is a mistake
-            bits, charge.unsettled = reached & unknown, True
-            charge.points = self._key.manifest.cells[number].points
-        if bits:
-            charge.cause = (bits & -bits).bit_length() - 1 - self._key.givens
+        charge, causes = self.charges[slot], reached & self._wrong
+        if not causes:  # or nobody knows yet that there is a mistake
+            charge.points = self._key.cell(slot).points
+            causes = reached & self._unknown
+            charge.unsettled = bool(causes)
+        charge.cause = next(slots_of(causes), None)
 
-    def _compare(
-        self,
-        number: int,
-        findings: Sequence[Finding],
-        charge: Charge,
-        charged: dict[tuple[str, str], int],
-        values: Values,
-        convention: Convention | None,
-        named: Variant | None,
-    ) -> None:
+    def _compare(self, slot: int, finding: Finding, named: Variant | None) -> None:
         """Note the catalogue's name for a mistake, and where the same was made before."""
-        transplanted, slot = findings[number].transplanted, self._judge.slot(number)
-        book = self._judge.book
-        besides = 0
-        if convention is not None and slot in convention.concerned:
+        charge, made = self.charges[slot], finding.transplanted
+        book, besides = self._judge.book, 0
+        if self.convention is not None and slot in self.convention.concerned:
             # right by the key: not used throughout is no slip that is made once
-            charge.deviates = self._judge.filled_by(number, self._judge.values)
-            besides = int(slot in convention.changed)
-        if transplanted is None or charge.deviates:
+            charge.deviates = self._judge.filled_by(slot, self._judge.standard)
+            besides = int(slot in self.convention.changed)
+        if made is None or charge.deviates:
             return
-        quantity = self._key.manifest.cells[number].quantity
+        quantity = self._key.cell(slot).quantity
         names: list[tuple[str, str]] = []
         if text := pattern(book, slot):
             names.append((quantity, text))
-        if array := filled_with(book, slot):
-            names.append((quantity, f"array {array}"))
+        array = (quantity, f"array {filled_with(book, slot)}")
+        if array[1] != "array ":
+            names.append(array)
         if named is not None:
             charge.bug = named.entry
             names.append((quantity, f"{named.entry} {named.name}"))
-        before = charged.get((quantity, f"array {array}"))
-        known = named is not None or (
-            before is not None and _differ(transplanted, findings[before].transplanted)
-        )
-        if not is_slip(book, slot, values, transplanted, known=known, besides=besides):
+        before = self._charged.get(array)
+        known = named is not None or (before is not None and self._differ(made, before))
+        if not is_slip(book, slot, self._values, made, known=known, besides=besides):
             return
-        charge.repeats = next((charged[name] for name in names if name in charged), None)
-        first = number if charge.repeats is None else charge.repeats
+        charged = [self._charged[name] for name in names if name in self._charged]
+        charge.repeats = charged[0] if charged else None
+        first = slot if charge.repeats is None else charge.repeats
         for name in names:
-            charged.setdefault(name, first)
+            self._charged.setdefault(name, first)
 
-    def _forgive(self, charges: Sequence[Charge], wrong: int) -> None:
+    def _differ(self, made: Values, before: int) -> bool:
+        """Tell whether an array formula makes two values: one that fills all is a gesture."""
+        other = self.findings[before].transplanted
+        return other is None or not equal(made, other).all()
+
+    def _forgive(self) -> None:
         """Forgive the repeats of so many mistakes; none of them earns more than a right cell."""
-        repeated = sorted({c.repeats for c in charges if c.repeats is not None})
+        repeated = sorted({c.repeats for c in self.charges.values() if c.repeats is not None})
         forgiven = set(repeated[: self._policy.forgiven])
-        cells = self._key.manifest.cells
-        for number, charge in enumerate(charges):
-            if charge.repeats is None or charge.repeats not in forgiven:
-                continue
-            charge.forgiven = True
-            follows = bool(self._reached(number) & wrong)
-            charge.points = self._share(OK_ECF if follows else OK, "") * cells[number].points
-
-
-def _differ(mine: Values, other: Values | None) -> bool:
-    """Tell whether an array formula makes two values: one that fills all cells is a gesture."""
-    return other is None or not equal(mine, other).all()
-
-
-def best(
-    charger: Charger,
-    findings: list[Finding],
-    candidates: Mapping[Convention, tuple[list[Finding], Values]],
-    values: Values,
-) -> tuple[Convention | None, list[Finding], list[Charge]]:
-    """Choose between the key and conventions, for the whole submission.
-
-    The most points count, then the fewest mistakes, then the fewest conventions, then their
-    order.
-
-    Args:
-        charger: of the submission.
-        findings: by the key.
-        candidates: the findings by each convention that the student used, fewest conventions
-            first, and the values that it was judged by.
-        values: the key's.
-
-    Returns:
-        the convention, or None for the key; its findings; what they cost.
-    """
-    chosen: tuple[Convention | None, list[Finding], list[Charge]]
-    chosen = None, findings, charger.charges(findings, values)
-    rank = charger.rank(findings, chosen[2])
-    for convention, (found, numbers) in candidates.items():
-        charges = charger.charges(found, numbers, convention)
-        if charger.rank(found, charges) > rank:
-            rank, chosen = charger.rank(found, charges), (convention, found, charges)
-    return chosen
+        for slot, charge in self.charges.items():
+            if charge.repeats in forgiven:
+                charge.forgiven = True
+                verdict = OK_ECF if self._judge.reached(slot) & self._wrong else OK
+                charge.points = self._share(verdict, "") * self._key.cell(slot).points

@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import table
@@ -19,11 +18,8 @@ from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_audit.bugs.entry import CONVENTION
 from cellgrad_audit.bugs.program import Program
 from cellgrad_coursework.grading.draws import Givens, case_with
-from cellgrad_coursework.grading.following import Over
-from cellgrad_coursework.grading.key import Key, equal
+from cellgrad_coursework.grading.key import Key, Over, Standard, Values, bits_of, equal
 from cellgrad_coursework.grading.naming import carried_values, number_at
-
-Values = NDArray[np.float64]
 
 Form = tuple[str, bool]
 """A convention's id, and whether it leaves E as the key has it (see ``Convention``)."""
@@ -70,63 +66,48 @@ class Convention:
         self.concerned: frozenset[int] = frozenset()
         if not self._decided(case, drawn):
             other = np.asarray(~equal(self.values, values).all(axis=1))
+            different = bits_of(slot for slot in key.graded_slots if other[slot])
             self.concerned = frozenset(
-                filter(lambda slot: self._concerns(slot, other), self._graded)
-            )
-            self.changed = frozenset(filter(self._changes, self.concerned))
+                slot for slot in key.graded_slots
+                if (key.graded_before(slot) | 1 << slot) & different
+            )  # fmt: skip
+            self.changed = frozenset(  # there the key's formula would be wrong
+                slot for slot in self.concerned
+                if not equal(key.over(slot, self.values), self.values[slot]).all()
+            )  # fmt: skip
 
-    @property
-    def _graded(self) -> range:
-        return range(self.key.givens, self.key.givens + self.key.graded)
-
-    def _concerns(self, slot: int, other: NDArray[np.bool_]) -> bool:
-        bits = self.key.graded_before(slot)
-        return bool(other[slot]) or any(other[n] for n in self._graded if bits >> n & 1)
-
-    def _changes(self, slot: int) -> bool:
-        """Tell whether the key's formula would be wrong among these values."""
-        return not equal(self.key.over(slot, self.values), self.values[slot]).all()
-
-    def with_real(self, case: Case, real: Values) -> Values:
-        """Return its values on the draws and on the givens of a student.
+    def standard(self, case: Case, real: Values) -> Standard:
+        """Return it as what a student's cells are judged by.
 
         Args:
             case: the student's.
             real: the key's values on their givens, shape (slots,).
         """
-        return np.concatenate((self.values, self._column(case, real)[:, None]), axis=1)
+        values = np.concatenate((self.values, self._column(case, real)[:, None]), axis=1)
+        return Standard(values, self._over(case))
 
-    def over(self, case: Case) -> Over:
-        """Return what its formulas make of other values of the slots.
-
-        Args:
-            case: with the givens of the student whose values they are.
-        """
+    def _over(self, case: Case) -> Over:
+        """Return what its formulas make of other values of the slots."""
         program, case = self._program(case)
         cells, first = self.key.manifest.cells, self.key.givens
-        made: dict[bytes, Values] = {}
+        made: dict[bytes, dict[tuple[str, int | None], Values]] = {}
 
-        def column(values: Values) -> Values:
+        def computed(values: Values) -> dict[tuple[str, int | None], Values]:
             mark = values.tobytes()
             if mark not in made:
                 mine: dict[tuple[str, int | None], list[tuple[tuple[int, ...], float]]] = {}
-                for n, cell in enumerate(cells):
-                    number = cell.index, float(values[first + n])
+                for slot, cell in enumerate(cells, first):
+                    number = cell.index, float(values[slot])
                     mine.setdefault((cell.quantity, cell.layer), []).append(number)
-                found = carried_values(program, case, mine)
-                made[mark] = np.array(
-                    [
-                        number_at(found.get((cell.quantity, cell.layer)), cell.index)
-                        for cell in cells
-                    ]
-                )
+                made[mark] = carried_values(program, case, mine)
             return made[mark]
 
         def over(slot: int, values: Values) -> Values:
             if slot not in self.changed:
                 return self.key.over(slot, values)
-            columns = range(values.shape[1])
-            return np.array([column(values[:, n])[slot - first] for n in columns])
+            cell = self.key.cell(slot)
+            arrays = [computed(column).get((cell.quantity, cell.layer)) for column in values.T]
+            return np.array([number_at(array, cell.index) for array in arrays])
 
         return over
 
@@ -149,10 +130,11 @@ class Convention:
     def _column(self, case: Case, right: Values) -> Values:
         """Return the values of every slot on one set of givens."""
         key, found, numbers = self.key, right.copy(), self._run(case)
-        for n, cell in enumerate(key.manifest.cells):
+        for slot in key.graded_slots:
+            cell = key.cell(slot)
             array = numbers.get((cell.quantity, cell.layer))
             if array is not None:
-                found[key.givens + n] = float(np.asarray(array)[cell.index])
+                found[slot] = float(np.asarray(array)[cell.index])
         for slot in key.order:  # what the handout computes follows by its own formulas
             if not key.is_graded(slot):
                 found[slot] = key.over(slot, found[:, None])[0]

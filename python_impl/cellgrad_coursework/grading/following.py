@@ -8,19 +8,12 @@ numbers, and whoever rounds only what is written down, both follow.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellgrad_coursework.grading.key import Key
+from cellgrad_coursework.grading.key import Key, Over, Standard, Values, slots_of
 from cellgrad_coursework.model import VALUE
-
-Values = NDArray[np.float64]
-
-Over = Callable[[int, Values], Values]
-"""What the right formula of a slot makes of given values of all slots: ``Key.over``, or a
-convention's."""
 
 FEWEST_DECIMALS = 4
 """Typed values are compared to at least so many: fewer would pass an unchanged weight."""
@@ -55,7 +48,7 @@ class TypedNumbers:
         self._standing: Counter[float] = Counter()
         asked = [cell.decimals for cell in self._cells if cell.takes == VALUE]
         self._decimals = max(FEWEST_DECIMALS, min(asked, default=FEWEST_DECIMALS))
-        self._drifts: list[tuple[Values, Values]] = []
+        self._drifts: dict[Standard, Values] = {}
 
     def see(self, actual: Mapping[int, float], typed: int) -> None:
         """Learn what there is to follow from.
@@ -69,8 +62,8 @@ class TypedNumbers:
 
     def tolerance(self, slot: int) -> float:
         """Return how far a typed value may be from the right one."""
-        cell = self._cells[slot - self._key.givens]
-        return float(0.5 * 10.0 ** -max(cell.decimals, FEWEST_DECIMALS) + ROUNDING)
+        decimals = max(self._key.cell(slot).decimals, FEWEST_DECIMALS)
+        return float(0.5 * 10.0**-decimals + ROUNDING)
 
     def right(self, slot: int, number: float, values: Values) -> bool:
         """Tell whether a typed number is the right one, to the decimals that are asked for."""
@@ -86,7 +79,7 @@ class TypedNumbers:
 
     def _before_update(self, slot: int) -> float | None:
         """Return the weight or bias that an updated one starts from; None for other cells."""
-        cell = self._cells[slot - self._key.givens]
+        cell = self._key.cell(slot)
         if not cell.quantity.startswith("new_"):
             return None
         for other, given in enumerate(self._key.manifest.givens):
@@ -96,7 +89,7 @@ class TypedNumbers:
                 return float(self._givens[other])
         return None
 
-    def follows(self, slot: int, number: float, values: Values, over: Over) -> bool:
+    def follows(self, slot: int, number: float, standard: Standard) -> bool:
         """Tell whether a typed number follows from the student's values.
 
         An update that hardly moves the weight never does; nor what starts from an empty gesture,
@@ -105,9 +98,9 @@ class TypedNumbers:
         Args:
             slot: the cell.
             number: what was typed.
-            values: the right values.
-            over: the right formulas.
+            standard: the right values and formulas.
         """
+        values, over = standard.values, standard.over
         key, small = self._key, self.tolerance(slot)
         table = np.full((key.slots, 1), np.nan)
         table[: key.givens, 0] = self._givens
@@ -128,7 +121,7 @@ class TypedNumbers:
             return False
         if not self._is_gesture(slot, number, follows, small, values):
             return True
-        return bool(abs(number - values[slot, -1]) <= self._drift(values, over)[slot])
+        return bool(abs(number - values[slot, -1]) <= self._drift(standard)[slot])
 
     def _is_gesture(
         self, slot: int, number: float, follows: float, small: float, values: Values
@@ -142,7 +135,7 @@ class TypedNumbers:
         key, actual = self._key, self._actual
         if self._stands_everywhere(number) or self._reads_what_stands_everywhere(slot, values):
             return True
-        for other in {*key.reads[slot], *self._graded_before(slot)}:
+        for other in {*key.reads[slot], *slots_of(key.graded_before(slot))}:
             tiny, value = ROUNDING, actual.get(other, float(values[other, -1]))
             if key.is_graded(other) and self._takes_value(other):
                 tiny = self.tolerance(other)
@@ -153,7 +146,7 @@ class TypedNumbers:
     # rounding
 
     def _takes_value(self, slot: int) -> bool:
-        return self._cells[slot - self._key.givens].takes == VALUE
+        return self._key.cell(slot).takes == VALUE
 
     def _give(self, slot: int, table: Values) -> float:
         """Return how far the number that a student went on from may be from what stands."""
@@ -186,30 +179,22 @@ class TypedNumbers:
         steps = np.nan_to_num(np.abs(found[1:] - found[0]), nan=0.0, posinf=0.0)
         return float(_SECOND_ORDER * steps.reshape(-1, 2).max(axis=1).sum())
 
-    def _drift(self, values: Values, over: Over) -> Values:
+    def _drift(self, standard: Standard) -> Values:
         """Return how far rounding at every step can move each right number, by slot."""
-        for known, found in self._drifts:
-            if known is values:
-                return found
-        key, real = self._key, values[:, -1:]
+        if standard in self._drifts:
+            return self._drifts[standard]
+        key, real = self._key, standard.values[:, -1:]
         found = np.zeros(key.slots)
         for slot in key.order:
-            formula = over if key.is_graded(slot) else key.over
+            formula = standard.over if key.is_graded(slot) else key.over
             give = {other: float(found[other]) for other in key.reads[slot]}
             found[slot] = self._moved(slot, real, give, formula)
             if key.is_graded(slot) and self._takes_value(slot):
                 found[slot] += self.tolerance(slot)
-        self._drifts.append((values, found))
+        self._drifts[standard] = found
         return found
 
     # empty gestures
-
-    def _graded_before(self, slot: int) -> Iterator[int]:
-        """Yield the graded cells that the right formula reads, through the handout's own cells."""
-        bits = self._key.graded_before(slot)
-        while bits:
-            yield (bits & -bits).bit_length() - 1
-            bits &= bits - 1
 
     def _stands_everywhere(self, number: float) -> bool:
         return self._standing[self._rounded(number)] > max(_MANY, len(self._cells) // 4)
@@ -220,7 +205,7 @@ class TypedNumbers:
 
     def _reads_what_stands_everywhere(self, slot: int, values: Values) -> bool:
         """Tell whether the right formula reads a wrong number that was typed all over the sheet."""
-        for other in self._graded_before(slot):
+        for other in slots_of(self._key.graded_before(slot)):
             number = self._actual.get(other)
             if number is None or not self._typed >> other & 1:
                 continue

@@ -10,6 +10,7 @@ choose a convention (``conventions``), name the mistakes (``naming``), charge ea
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -23,16 +24,15 @@ from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, a1
 from cellgrad_coursework.formulas.cache import Formulas
 from cellgrad_coursework.grading.changes import note_changes, some_of
-from cellgrad_coursework.grading.charging import Charge, Charger, best
+from cellgrad_coursework.grading.charging import Account
 from cellgrad_coursework.grading.conventions import Accepted, Convention
-from cellgrad_coursework.grading.following import Over
-from cellgrad_coursework.grading.key import Key, Values, equal
+from cellgrad_coursework.grading.key import Key, Standard, Values, bits_of, equal
 from cellgrad_coursework.grading.messages import message, named, reason
 from cellgrad_coursework.grading.naming import Mistakes
 from cellgrad_coursework.grading.patterns import pattern
 from cellgrad_coursework.grading.relocation import Template
 from cellgrad_coursework.grading.submission import Submission
-from cellgrad_coursework.grading.verdict import Finding, Judge, as_numbers
+from cellgrad_coursework.grading.verdict import Findings, Judge, as_numbers
 from cellgrad_coursework.grading.world import StudentBook, Transplants
 from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,
@@ -161,14 +161,17 @@ class _Grading:
     def __init__(self, assignment: AssignmentKey, handout: Handout, book: StudentBook) -> None:
         self.assignment, self.key, self.book = assignment, assignment.key, book
         self.case = handout.case
-        self.values = assignment.values_of(handout)
-        self.judge = Judge(book, self.values)
+        self.standard = Standard(assignment.values_of(handout), self.key.over)
+        self.judge = Judge(book, self.standard)
         self.graded = Graded()
 
     def run(self, *, shows_own: bool) -> Graded:
-        convention, findings, charges = self._judged()
-        self._say(convention, findings, charges)
-        own = self.values[: self.key.givens, -1]
+        findings = {slot: self.judge.finding(slot, self.standard) for slot in self.key.graded_slots}
+        accounts = [self._account(findings, self.standard)]
+        if any(finding.verdict != OK for finding in findings.values()):
+            accounts += self._by_conventions(findings)
+        self._say(max(accounts, key=lambda account: account.rank))
+        own = self.standard.values[: self.key.givens, -1]
         if note_changes(self.book, own, self.graded.remarks) and shows_own:
             self._note_forged()
         self._keep_evidence()
@@ -176,57 +179,43 @@ class _Grading:
 
     # points
 
-    def _judged(self) -> tuple[Convention | None, list[Finding], list[Charge]]:
-        """Judge by a convention that the student used where that serves them better.
+    def _account(
+        self, findings: Findings, standard: Standard, convention: Convention | None = None
+    ) -> Account:
+        findings = self.judge.shared(findings, standard.values)
+        mistakes = lambda: self.assignment.mistakes  # noqa: E731 - made when they are asked for
+        return Account(self.judge, findings, standard, mistakes, convention)
 
-        Returns:
-            the convention, or None for the key; its findings; what they cost.
-        """
-        key, judge, accepted = self.key, self.judge, self.assignment.accepted
-        findings = [judge.finding(n, self.values) for n in range(key.graded)]
-        candidates: dict[Convention, tuple[list[Finding], Values]] = {}
-        if accepted.single and not all(finding.verdict == OK for finding in findings):
-            by_key: dict[int, bool] = {}
-            values: dict[Convention, Values] = {}
-            over: dict[Convention, Over] = {}
+    def _by_conventions(self, findings: Findings) -> Iterator[Account]:
+        """Yield what the findings cost by each convention that the student used."""
+        judge, real = self.judge, self.standard.values[:, -1]
+        standards: dict[Convention, Standard] = {}
+        by_key: dict[int, bool] = {}
 
-            def wrote(convention: Convention, slot: int) -> bool:
-                number = slot - key.givens
-                if number not in by_key:
-                    by_key[number] = judge.filled_by(number, self.values)
-                if by_key[number]:
-                    return False
-                if convention not in values:
-                    values[convention] = convention.with_real(self.case, self.values[:, -1])
-                    over[convention] = convention.over(self.case)
-                return judge.filled_by(number, values[convention], over[convention])
+        def wrote(convention: Convention, slot: int) -> bool:
+            if slot not in by_key:
+                by_key[slot] = judge.filled_by(slot, self.standard)
+            if by_key[slot]:
+                return False
+            if convention not in standards:
+                standards[convention] = convention.standard(self.case, real)
+            return judge.filled_by(slot, standards[convention])
 
-            for convention in accepted.used(wrote):
-                others = list(findings)
-                for slot in convention.concerned:
-                    number = slot - key.givens
-                    others[number] = judge.finding(number, values[convention], over[convention])
-                others = judge.shared(others, values[convention])
-                candidates[convention] = others, values[convention]
-        return best(self._charger, judge.shared(findings, self.values), candidates, self.values)
+        for convention in self.assignment.accepted.used(wrote):
+            standard = standards[convention]
+            others = {slot: judge.finding(slot, standard) for slot in convention.concerned}
+            yield self._account(findings | others, standard, convention)
 
-    @cached_property
-    def _charger(self) -> Charger:
-        assignment = self.assignment
-        return Charger(self.judge, assignment.manifest.policy, lambda: assignment.mistakes)
-
-    def _say(
-        self, convention: Convention | None, findings: list[Finding], charges: list[Charge]
-    ) -> None:
+    def _say(self, account: Account) -> None:
         """Put verdicts into words."""
-        cells, accepted = self.assignment.manifest.cells, self.assignment.accepted
+        accepted, convention = self.assignment.accepted, account.convention
         look_at: dict[str, list[str]] = {}
 
-        def address(number: int | None) -> str:
-            return "" if number is None else cells[number].address
+        def address(slot: int | None) -> str:
+            return "" if slot is None else self.key.cell(slot).address
 
-        for n, (cell, finding, charge) in enumerate(zip(cells, findings, charges, strict=True)):
-            slot = self.key.givens + n
+        for slot, finding in account.findings.items():
+            cell, charge = self.key.cell(slot), account.charges[slot]
             said = message(
                 cell, finding, bug=charge.bug, cause=address(charge.cause),
                 unsettled=charge.unsettled, repeats=address(charge.repeats),
@@ -240,7 +229,7 @@ class _Grading:
                     charge.points,
                     _written(self.book, self.book.where[slot]),
                     finding.value,
-                    float(self.values[slot, -1]),
+                    float(self.standard.values[slot, -1]),
                     charge.bug,
                     address(charge.cause),
                     address(charge.repeats),
@@ -248,8 +237,8 @@ class _Grading:
                 )
             )
             if finding.verdict == REVIEW:
-                followers = self._charger.followers(n, findings)
-                look_at.setdefault(reason(finding.why), []).append(named(cell.address, followers))
+                shown = named(cell.address, account.followers(slot))
+                look_at.setdefault(reason(finding.why), []).append(shown)
         self.graded.remarks.review += _by_reason(look_at)
         for name in convention.ids if convention else ():
             self.graded.remarks.notes.append(f"judged by the convention {name}")
@@ -259,7 +248,7 @@ class _Grading:
     def _note_forged(self) -> None:
         """Compare stored values with what the formulas come to."""
         own, forged = self.judge.own, []
-        unknown = sum(1 << slot for slot in own.problems)
+        unknown = bits_of(own.problems)
         for slot, cell in enumerate(self.assignment.manifest.cells, self.key.givens):
             place = self.book.where[slot]
             entry = None if place is None else self.book.entry(place)

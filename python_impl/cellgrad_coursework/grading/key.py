@@ -6,6 +6,9 @@ that the handout computes itself. Slots are numbered; sets of them are bits of a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,10 +23,42 @@ from cellgrad_coursework.formulas.tree import Node
 from cellgrad_coursework.formulas.values import Area, Value
 from cellgrad_coursework.grading.draws import COUNT, Givens, draw_givens
 from cellgrad_coursework.grading.given_numbers import given_number
-from cellgrad_coursework.model import GivenCell, Manifest
+from cellgrad_coursework.model import GivenCell, GradedCell, Manifest
 from cellgrad_coursework.tolerance import ABSOLUTE, RELATIVE
 
 Values = NDArray[np.float64]
+
+Over = Callable[[int, Values], Values]
+"""What the right formula of a slot makes of given values of all slots."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standard:
+    """What cells are judged by: the key, or a convention that is accepted in its place.
+
+    Attributes:
+        values: the right values on the draws and, last, on a student's givens, shape
+            (slots, draws).
+        over: the right formulas.
+    """
+
+    values: Values
+    over: Over
+
+
+def bits_of(slots: Iterable[int]) -> int:
+    """Return a set of slots as bits."""
+    bits = 0
+    for slot in slots:
+        bits |= 1 << slot
+    return bits
+
+
+def slots_of(bits: int) -> Iterator[int]:
+    """Yield the slots that bits stand for, the first first."""
+    while bits:
+        yield (bits & -bits).bit_length() - 1
+        bits &= bits - 1
 
 
 class Key:
@@ -38,6 +73,7 @@ class Key:
         slot_at: the same, the other way round.
         givens: the number of givens; the graded cells' slots begin here.
         graded: the number of graded cells.
+        graded_slots: their slots, in the order of the flow.
         reads: for each slot, the slots that its formula reads, directly.
         before: for each slot, the slots that it depends on, as bits.
         after: for each slot, the slots that depend on it, as bits.
@@ -57,6 +93,7 @@ class Key:
         self.slot_at = {place: slot for slot, place in enumerate(self.places)}
         self.givens, self.graded = len(manifest.givens), len(manifest.cells)
         self.slots = len(self.places)
+        self.graded_slots = range(self.givens, self.givens + self.graded)
         texts = [cell.formula for cell in manifest.cells]
         texts += [cell.formula for cell in manifest.fixed]
         self.formulas: list[Formula | None] = [None] * self.givens
@@ -70,7 +107,11 @@ class Key:
 
     def is_graded(self, slot: int) -> bool:
         """Tell whether a slot is a graded cell."""
-        return self.givens <= slot < self.givens + self.graded
+        return slot in self.graded_slots
+
+    def cell(self, slot: int) -> GradedCell:
+        """Return the graded cell of a slot."""
+        return self.manifest.cells[slot - self.givens]
 
     def _refuse(self, place: Place, problem: str) -> InputError:
         return InputError(
@@ -124,22 +165,23 @@ class Key:
             for other in self.reads[slot]:
                 self.before[slot] |= self.before[other] | 1 << other
         for slot in self.order:
-            bits = self.before[slot]
-            for other in range(self.slots):
-                if bits >> other & 1:
-                    self.after[other] |= 1 << slot
+            for other in slots_of(self.before[slot]):
+                self.after[other] |= 1 << slot
+
+    def sources(self, slots: Iterable[int]) -> set[int]:
+        """Return givens and graded cells: of other cells of the handout, those that they read."""
+        sources, stack = set[int](), list(slots)
+        while stack:
+            slot = stack.pop()
+            if slot < self.givens or self.is_graded(slot):
+                sources.add(slot)
+            else:
+                stack += self.reads[slot]
+        return sources
 
     def graded_before(self, slot: int) -> int:
         """Return the graded cells that a slot reads, through cells of the handout, as bits."""
-        found = 0
-        stack = list(self.reads[slot])
-        while stack:
-            other = stack.pop()
-            if self.is_graded(other):
-                found |= 1 << other
-            else:
-                stack += self.reads[other]
-        return found
+        return bits_of(filter(self.is_graded, self.sources(self.reads[slot])))
 
     def values(self, givens: Values) -> Values:
         """Return what every slot comes to.

@@ -7,12 +7,11 @@ shows the mistake that is made there, and nothing that follows from one made ear
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key as QuantityKey
@@ -21,26 +20,38 @@ from cellgrad_audit.bugs.catalogue import by_id, variants
 from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE, Variant
 from cellgrad_audit.bugs.program import Program
 from cellgrad_coursework.grading.draws import Givens, case_with
-from cellgrad_coursework.grading.key import Key, equal
-
-Values = NDArray[np.float64]
+from cellgrad_coursework.grading.key import Key, Values, equal
 
 DRAWS = 6
 """So many draws tell mistakes apart, if they are chosen for it."""
 
 
-class _PutRight(Program):
-    """A program that goes on from the right values, whatever it computed."""
+class _Corrected(Program):
+    """A program that goes on from other values than it computed."""
 
-    right: Mapping[QuantityKey, Array]
-    """What the right program computes."""
+    go_on: Callable[[QuantityKey, Array], Array]
+    """Returns what it goes on from in place of what it computed."""
 
     computed: dict[QuantityKey, Array]
 
     def keep(self, name: str, layer: int | None, value: Array) -> Array:
-        """Record what was computed and return what is right."""
+        """Record what was computed and return what stands in its place."""
         self.computed[name, layer] = value
-        return self.right.get((name, layer), value)
+        return type(self).go_on((name, layer), value)
+
+
+def _computed(
+    program: type[Program],
+    case: Case,
+    go_on: Callable[[QuantityKey, Array], Array],
+    arithmetic: Any = None,
+) -> dict[QuantityKey, Array]:
+    """Return what a program computes in each quantity of the first step."""
+    kind = type("Corrected", (_Corrected, program), {"go_on": staticmethod(go_on), "computed": {}})
+    made = kind(case, arithmetic, keep={1}, last=1)
+    with np.errstate(all="ignore"):
+        made.run()
+    return dict(made.computed)
 
 
 def local_values(
@@ -54,28 +65,7 @@ def local_values(
         right: what the right program computes.
         arithmetic: what it calculates with; doubles by default.
     """
-    kind = type("PutRight", (_PutRight, program), {"right": right, "computed": {}})
-    made = kind(case, arithmetic, keep={1}, last=1)
-    with np.errstate(all="ignore"):
-        made.run()
-    return dict(made.computed)
-
-
-class _Carried(Program):
-    """A program that goes on from a student's values, whatever it computed."""
-
-    mine: Mapping[QuantityKey, Sequence[tuple[tuple[int, ...], float]]]
-    """The student's: by quantity, where and what."""
-
-    computed: dict[QuantityKey, Array]
-
-    def keep(self, name: str, layer: int | None, value: Array) -> Array:
-        """Record what was computed and return what the student has."""
-        self.computed[name, layer] = value
-        found = np.array(value, dtype=np.float64)
-        for index, number in self.mine.get((name, layer), ()):
-            found[index] = number
-        return found
+    return _computed(program, case, right.get, arithmetic)
 
 
 def carried_values(
@@ -90,19 +80,14 @@ def carried_values(
         case: the case.
         mine: the student's values: by quantity, where and what.
     """
-    kind = type("Carried", (_Carried, program), {"mine": mine, "computed": {}})
-    made = kind(case, keep={1}, last=1)
-    with np.errstate(all="ignore"):
-        made.run()
-    return dict(made.computed)
 
+    def go_on(quantity: QuantityKey, value: Array) -> Array:
+        student = np.array(value, dtype=np.float64)
+        for index, number in mine.get(quantity, ()):
+            student[index] = number
+        return student
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A variant that makes a difference in a cell, and what it computes there."""
-
-    variant: Variant
-    values: Values
+    return _computed(program, case, go_on)
 
 
 class Mistakes:
@@ -117,8 +102,8 @@ class Mistakes:
 
     def __init__(self, key: Key, case: Case, drawn: Sequence[Givens], values: Values) -> None:
         self.key = key
-        self.by_slot: dict[int, list[Named]] = {}
-        self._variants: dict[Variant, dict[int, Values]] = {}
+        self._made: dict[Variant, dict[int, Values]] = {}
+        """What each variant computes, by slot, where that is not right."""
         self._marks: set[tuple[object, ...]] = set()
         self._draws = telling(values[:, : len(drawn)])
         cases = [case_with(case, drawn[n]) for n in self._draws]
@@ -143,11 +128,12 @@ class Mistakes:
                 return  # it has no meaning for this network
         if self._seen(variant, tables, rights):
             return
-        for n, cell in enumerate(self.key.manifest.cells):
-            name, slot = (cell.quantity, cell.layer), self.key.givens + n
-            found = np.array([number_at(table.get(name), cell.index) for table in tables])
-            if np.isfinite(found).all() and not equal(found, values[slot, self._draws]).all():
-                self.by_slot.setdefault(slot, []).append(Named(variant, found))
+        for slot in self.key.graded_slots:
+            cell = self.key.cell(slot)
+            quantity = cell.quantity, cell.layer
+            made = np.array([number_at(table.get(quantity), cell.index) for table in tables])
+            if np.isfinite(made).all() and not equal(made, values[slot, self._draws]).all():
+                self._made.setdefault(variant, {})[slot] = made
 
     def _seen(
         self,
@@ -184,71 +170,44 @@ class Mistakes:
             hidden: the same as ``wrong`` for formulas that are wrong only where an earlier
                 mistake is put right.
         """
-        telling = _Telling(self, {**wrong, **hidden}, frozenset(right))
-        found = {}
+        work: dict[int, Values | None] = {**dict.fromkeys(right), **wrong, **hidden}
+        told: dict[Variant, Counter[tuple[str, bool]]] = {}
+
+        def rank(variant: Variant, quantity: str) -> tuple[int, int, bool]:
+            if variant not in told:
+                told[variant] = Counter(self._told(self._made[variant], work))
+            counts = told[variant]
+            return counts[quantity, True], counts.total(), variant.first == quantity
+
+        names = {}
         for slot, transplanted in wrong.items():
+            quantity = self.key.cell(slot).quantity
             fits = [
-                named.variant for named in self.by_slot.get(slot, ())
-                if self._agrees(named.values, transplanted)
+                (rank(variant, quantity), variant) for variant, made in self._made.items()
+                if slot in made and self._agrees(made[slot], transplanted)
             ]  # fmt: skip
             if fits:
-                found[slot] = max(fits, key=lambda each: telling.rank(each, self._quantity(slot)))
-        return found
-
-    def _quantity(self, slot: int) -> str:
-        return self.key.manifest.cells[slot - self.key.givens].quantity
+                names[slot] = max(fits, key=itemgetter(0))[1]
+        return names
 
     def _agrees(self, made: Values, transplanted: Values) -> bool:
         return bool(equal(made, transplanted[self._draws]).all())
 
-    def tells(
-        self, variant: Variant, slots: Iterable[int], wrong: Mapping[int, Values]
+    def _told(
+        self, made: Mapping[int, Values], work: Mapping[int, Values | None]
     ) -> Iterator[tuple[str, bool]]:
         """Yield the quantity of every cell that is as a variant has it, and whether it is wrong.
 
         Args:
-            variant: the variant.
-            slots: the cells.
-            wrong: by slot, what the student's wrong formulas make of the right values.
+            made: what the variant computes, by slot, where that is not right.
+            work: what the student's formulas make of the right values; None for right ones.
         """
-        made = self._by_variant().get(variant, {})
-        for slot in slots:
-            if slot in wrong:
-                if slot in made and self._agrees(made[slot], wrong[slot]):
-                    yield self._quantity(slot), True
-            elif slot not in made:
-                yield self._quantity(slot), False
-
-    def _by_variant(self) -> dict[Variant, dict[int, Values]]:
-        if not self._variants:
-            for slot, kinds in self.by_slot.items():
-                for named in kinds:
-                    self._variants.setdefault(named.variant, {})[slot] = named.values
-        return self._variants
-
-
-class _Telling:
-    """How much of a student's work a variant explains.
-
-    Args:
-        mistakes: the catalogue's mistakes.
-        wrong: by slot, what the student's wrong formulas make of the right values.
-        right: the slots whose formulas are right.
-    """
-
-    def __init__(
-        self, mistakes: Mistakes, wrong: Mapping[int, Values], right: frozenset[int]
-    ) -> None:
-        self._mistakes, self._wrong, self._slots = mistakes, wrong, sorted({*wrong, *right})
-        self._told: dict[Variant, Counter[tuple[str, bool]]] = {}
-
-    def rank(self, variant: Variant, quantity: str) -> tuple[int, int, bool]:
-        """Return how well a variant explains a mistake in a quantity: the larger, the better."""
-        told = self._told.get(variant)
-        if told is None:
-            told = Counter(self._mistakes.tells(variant, self._slots, self._wrong))
-            self._told[variant] = told
-        return told[quantity, True], told.total(), variant.first == quantity
+        for slot, transplanted in work.items():
+            if transplanted is None:
+                if slot not in made:
+                    yield self.key.cell(slot).quantity, False
+            elif slot in made and self._agrees(made[slot], transplanted):
+                yield self.key.cell(slot).quantity, True
 
 
 def telling(values: Values, most: int = DRAWS) -> list[int]:

@@ -79,14 +79,8 @@ def _feels(
     book: StudentBook, slot: int, values: Values, transplanted: Values, others: set[int]
 ) -> bool:
     """Tell whether a formula's value depends on one of some slots."""
-    key, moved, sources = book.key, values.copy(), set[int]()
-    stack = list(others)
-    while stack:  # what the handout computes moves with what it is computed from
-        other = stack.pop()
-        if other < key.givens or key.is_graded(other):
-            sources.add(other)
-        else:
-            stack += key.reads[other]
+    key, moved = book.key, values.copy()
+    sources = key.sources(others)  # what the handout computes moves with what it reads
     for n, other in enumerate(sorted(sources)):  # by different steps: a - a stays what it is
         moved[other] = moved[other] + _STEP * (1.0 + n / 7.0)
     for copied in key.order:

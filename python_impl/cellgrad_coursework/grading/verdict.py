@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -13,8 +14,8 @@ from cellgrad.xlsx.addresses import Place
 from cellgrad_coursework.formulas.tree import nodes
 from cellgrad_coursework.formulas.values import Area, Logical, Value
 from cellgrad_coursework.grading.dialects import typed_number
-from cellgrad_coursework.grading.following import Over, TypedNumbers
-from cellgrad_coursework.grading.key import Key, equal
+from cellgrad_coursework.grading.following import TypedNumbers
+from cellgrad_coursework.grading.key import Key, Standard, Values, bits_of, equal
 from cellgrad_coursework.grading.submission import Entry
 from cellgrad_coursework.grading.world import Sight, StudentBook, Transplants
 from cellgrad_coursework.model import (
@@ -26,10 +27,7 @@ from cellgrad_coursework.model import (
     REVIEW,
     VALUE,
     WRONG,
-    GradedCell,
 )
-
-Values = NDArray[np.float64]
 
 _TRIALS = 400
 """So many times it is tried whether a scratch cell stands for something else."""
@@ -53,6 +51,9 @@ class Finding:
     why: str = ""
     through: int = 0
 
+
+Findings = dict[int, Finding]
+"""Of every graded cell, by slot, in the order of the flow."""
 
 CIRCULAR, RIGHT_NUMBER, NO_NUMBER, NOT_FOUND = "circular", "right number", "no number", "not found"
 LOST_GIVENS, HOLDS_ERROR = "lost givens", "holds an error"
@@ -96,12 +97,28 @@ def as_numbers(value: Value, draws: int) -> Values:
     return np.full(draws, np.nan)
 
 
-def is_blank(entry: Entry | None) -> bool:
-    """Tell whether nothing stands in a cell."""
-    if entry is None:
-        return True
+def _typed_in(entry: Entry | None) -> float | None:
+    """Return the number that was typed into a cell; None for a formula or none."""
+    if entry is None or entry.formula or entry.problem or isinstance(entry.value, bool):
+        return None
+    if isinstance(entry.value, float):
+        return entry.value
+    return typed_number(entry.value) if isinstance(entry.value, str) else None
+
+
+def _is_blank(entry: Entry) -> bool:
     empty = entry.value is None or (isinstance(entry.value, str) and not entry.value.strip())
     return empty and not entry.formula and not entry.problem
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A graded cell that holds something."""
+
+    slot: int
+    place: Place
+    entry: Entry
+    takes_value: bool
 
 
 class Judge:
@@ -109,186 +126,151 @@ class Judge:
 
     Args:
         book: the submission.
-        values: the key's values, shape (slots, draws); the last draw is the real givens.
+        standard: the key.
     """
 
-    def __init__(self, book: StudentBook, values: Values) -> None:
-        self.book, self.values = book, values
+    def __init__(self, book: StudentBook, standard: Standard) -> None:
+        self.book, self.standard = book, standard
         self.key: Key = book.key
-        self.cells = self.key.manifest.cells
-        self.draws = values.shape[1]
-        self.numbers = TypedNumbers(self.key, values[:, -1])
-        self.own = self._own_world(values)
-        self._worlds: list[tuple[Values, OwnWorld, NDArray[np.bool_]]] = []
+        self.draws = standard.values.shape[1]
+        self.numbers = TypedNumbers(self.key, standard.values[:, -1])
+        self.own = self._own_world(standard)
+        self._worlds: dict[Standard, tuple[OwnWorld, NDArray[np.bool_]]] = {}
         self._lost_givens = None in book.where[: self.key.givens]
-        self._takes_values = any(cell.takes == VALUE for cell in self.cells)
+        self._takes_values = any(cell.takes == VALUE for cell in self.key.manifest.cells)
         if self._takes_values:
             self._work_out_actual()
-            self.numbers.see(self.own.actual, self._constants())
+            constants = (s for s in self.key.graded_slots if book.where[s] and not self.reached(s))
+            self.numbers.see(self.own.actual, bits_of(constants))
 
-    def slot(self, number: int) -> int:
-        """Return the slot of a graded cell by its number."""
-        return self.key.givens + number
+    def reached(self, slot: int) -> int:
+        """Return the slots that a graded cell reads, directly or not, as bits."""
+        place = self.book.where[slot]
+        return 0 if place is None else self.own.reached.get(place, 0)
 
-    def _constants(self) -> int:
-        """Return the graded cells that read nothing, as bits."""
-        found = 0
-        for slot in range(self.key.givens, self.key.givens + self.key.graded):
-            place = self.book.where[slot]
-            if place is not None and not self.own.reached.get(place):
-                found |= 1 << slot
-        return found
+    # recalculation
 
-    def _own_world(self, values: Values) -> OwnWorld:
+    def _own_world(self, standard: Standard) -> OwnWorld:
+        """Evaluate the workbook; right typed numbers stand as the standard's exact ones."""
         book, key, own = self.book, self.key, OwnWorld()
-        sight = Sight(book, self.draws, self.values, (1 << key.givens) - 1)
+        sight = Sight(book, self.draws, self.standard.values, (1 << key.givens) - 1)
         own.known = sight.known
-        starts = [p for p in book.where[key.givens : key.givens + key.graded] if p is not None]
+        nothing = np.full(self.draws, np.nan)
+        starts = [place for place in map(book.where.__getitem__, key.graded_slots) if place]
         for group in book.groups(starts, sight.holds):
             bits = 0
-            for place in group:
-                for other in book.reads(place):
-                    slot = book.slot_at.get(other)
-                    bits |= own.reached.get(other, 0) | (0 if slot is None else 1 << slot)
-            for place in group:
-                own.reached[place] = bits
+            for other in (other for place in group for other in book.reads(place)):
+                slot = book.slot_at.get(other)
+                bits |= own.reached.get(other, 0) | (0 if slot is None else 1 << slot)
+            own.reached.update(dict.fromkeys(group, bits))
             if len(group) > 1 or group[0] in book.reads(group[0]):
-                slots = [book.slot_at[place] for place in group if place in book.slot_at]
-                circle = sum(1 << slot for slot in slots)
-                for place in group:
-                    own.circular[place] = circle
-                    sight.known[place] = np.full(self.draws, np.nan)
-                    self._note(own, place, np.full(self.draws, np.nan))
-                continue
-            self._work_out(own, sight, group[0], values)
+                slots = {place: book.slot_at[place] for place in group if place in book.slot_at}
+                own.circular.update(dict.fromkeys(group, bits_of(slots.values())))
+                own.known.update(dict.fromkeys(group, nothing))
+                own.values.update({s: nothing for s in slots.values() if key.is_graded(s)})
+            else:
+                self._work_out(own, sight, group[0], standard)
         return own
 
-    def _work_out(self, own: OwnWorld, sight: Sight, place: Place, values: Values) -> None:
+    def _work_out(self, own: OwnWorld, sight: Sight, place: Place, standard: Standard) -> None:
         slot = self.book.slot_at.get(place)
-        graded = slot is not None and self.key.is_graded(slot)
-        try:
-            found = sight.work_out(place)
-            value = as_numbers(found, self.draws) if graded else np.empty(0)
-        except FormulaError as problem:
-            if graded and slot is not None:
-                own.problems[slot] = str(problem)
-                # what follows goes on as if this were right, until a person has looked
-                sight.problems.pop(place, None)
-                sight.known[place] = values[slot]
-                own.unknown |= 1 << slot
+        if slot is None or not self.key.is_graded(slot):
+            with contextlib.suppress(FormulaError):
+                sight.work_out(place)
             return
-        if graded and slot is not None:
-            own.values[slot] = value
-            cell = self.cells[slot - self.key.givens]
-            if cell.takes == VALUE and self._typed(place) is not None:
-                number = self._typed(place)
-                if number is not None and self.numbers.right(slot, number, values):
-                    sight.known[place] = values[slot]
-                    own.typed |= 1 << slot
-
-    def _note(self, own: OwnWorld, place: Place, value: Values) -> None:
-        slot = self.book.slot_at.get(place)
-        if slot is not None and self.key.is_graded(slot):
-            own.values[slot] = value
-
-    def _typed(self, place: Place) -> float | None:
-        """Return the number that was typed into a cell; None for a formula or none."""
-        entry = self.book.entry(place)
-        if entry is None or entry.formula or entry.problem or isinstance(entry.value, bool):
-            return None
-        if isinstance(entry.value, float):
-            return entry.value
-        return typed_number(entry.value) if isinstance(entry.value, str) else None
+        right = standard.values[slot]
+        try:
+            own.values[slot] = as_numbers(sight.work_out(place), self.draws)
+        except FormulaError as problem:
+            own.problems[slot] = str(problem)
+            # what follows goes on as if this were right, until a person has looked
+            sight.problems.pop(place, None)
+            sight.known[place] = right
+            own.unknown |= 1 << slot
+            return
+        number = _typed_in(self.book.entry(place))
+        if self.key.cell(slot).takes != VALUE or number is None:
+            return
+        if self.numbers.right(slot, number, standard.values):
+            sight.known[place] = right
+            own.typed |= 1 << slot
 
     def _work_out_actual(self) -> None:
         """Evaluate with the real givens alone, typed values as they stand."""
         book, key, own = self.book, self.key, self.own
-        sight = Sight(book, 1, self.values[:, -1:], (1 << key.givens) - 1)
+        sight = Sight(book, 1, self.standard.values[:, -1:], (1 << key.givens) - 1)
         # the handout's own cells too: typed values follow through its copies
         starts = [place for place in book.where[key.givens :] if place is not None]
-        for group in book.groups(starts, sight.holds):
-            for place in group:
-                slot = book.slot_at.get(place)
-                handed_out = slot is not None and slot >= key.givens + key.graded
-                number = None if handed_out else self._typed(place)
-                if place in own.circular:
+        for place in (place for group in book.groups(starts, sight.holds) for place in group):
+            slot = book.slot_at.get(place)
+            handed_out = slot is not None and slot >= key.givens + key.graded
+            number = None if handed_out else _typed_in(book.entry(place))
+            if place in own.circular:
+                sight.known[place] = np.full(1, np.nan)
+            elif number is not None:
+                sight.known[place] = np.full(1, number)
+            else:
+                try:
+                    sight.work_out(place)
+                except FormulaError:
+                    sight.problems.pop(place, None)
                     sight.known[place] = np.full(1, np.nan)
-                elif number is not None:
-                    sight.known[place] = np.full(1, number)
-                else:
-                    try:
-                        sight.work_out(place)
-                    except FormulaError:
-                        sight.problems.pop(place, None)
-                        sight.known[place] = np.full(1, np.nan)
-                if slot is not None and slot >= key.givens:
-                    own.actual[slot] = float(as_numbers(sight.known.get(place), 1)[0])
+            if slot is not None and slot >= key.givens:
+                own.actual[slot] = float(as_numbers(sight.known.get(place), 1)[0])
 
     # verdicts
 
-    def finding(self, number: int, values: Values, over: Over | None = None) -> Finding:
+    def finding(self, slot: int, standard: Standard) -> Finding:
         """Return what is to be said of a graded cell.
 
         Where givens cannot be found, nobody can tell whether a formula that is not right reads
         them: a person has to look.
 
         Args:
-            number: of the cell.
-            values: the key's values, or those of a convention that is accepted.
-            over: the right formulas; the key's by default.
+            slot: of the cell.
+            standard: the key, or a convention that is accepted.
         """
-        found = self._finding(number, values, over or self.key.over)
-        place = self.book.where[self.slot(number)]
+        finding = self._finding(slot, standard)
+        place = self.book.where[slot]
         formula = None if place is None else self.book.formula(place)
-        if formula is None or found.verdict not in (HARDCODED, WRONG, EMBEDDED_CONSTANT):
-            return found
+        if formula is None or finding.verdict not in (HARDCODED, WRONG, EMBEDDED_CONSTANT):
+            return finding
         if self._lost_givens:
-            return Finding(REVIEW, found.value, why=LOST_GIVENS)
-        if not found.why and formula.tree is not None:
+            return Finding(REVIEW, finding.value, why=LOST_GIVENS)
+        if not finding.why and formula.tree is not None:
             error = any(node[0] == "error" for node in nodes(formula.tree))
-            found.why = HOLDS_ERROR if error else ""
-        return found
+            finding.why = HOLDS_ERROR if error else ""
+        return finding
 
-    def _finding(self, number: int, values: Values, over: Over) -> Finding:
-        slot, cell = self.slot(number), self.cells[number]
+    def _finding(self, slot: int, standard: Standard) -> Finding:
         place = self.book.where[slot]
         if place is None:
             return Finding(REVIEW, why=NOT_FOUND)
         entry = self.book.entry(place)
-        if entry is None or is_blank(entry):
+        if entry is None or _is_blank(entry):
             return Finding(BLANK)
-        real = _real(self._world(values)[0].values.get(slot))
+        cell = _Cell(slot, place, entry, self.key.cell(slot).takes == VALUE)
+        real = _real(self._world(standard)[0].values.get(slot))
         if not entry.formula and not entry.problem:
-            return self._of_constant(slot, cell, place, values, over=over)
+            return self._of_constant(cell, standard)
         if slot in self.own.problems:
             return Finding(REVIEW, real, why=self.own.problems[slot])
-        return self._of_formula(slot, cell, place, values, real, over=over)
+        return self._of_formula(cell, real, standard)
 
-    def filled_by(self, number: int, values: Values, over: Over | None = None) -> bool:
-        """Tell whether what stands in a cell is right by itself among these values.
-
-        Args:
-            number: of the cell.
-            values: the key's values, or those of a convention that is accepted.
-            over: the right formulas; the key's by default.
-        """
-        slot = self.slot(number)
+    def filled_by(self, slot: int, standard: Standard) -> bool:
+        """Tell whether what stands in a cell is right by itself among a standard's values."""
         place = self.book.where[slot]
         entry = None if place is None else self.book.entry(place)
         if place is None or entry is None or slot in self.own.problems:
             return False
-        value = self.cells[number].takes == VALUE
         if entry.formula:
-            found = self.transplanted(slot, values, self.own.circular.get(place, 0))
-            if equal(found, values[slot]).all():
+            made = self.transplanted(slot, standard.values, self.own.circular.get(place, 0))
+            if equal(made, standard.values[slot]).all():
                 return True
-        typed = self.own.actual.get(slot, np.nan) if entry.formula else self._typed(place)
-        if not value or typed is None:
+        typed = self.own.actual.get(slot, np.nan) if entry.formula else _typed_in(entry)
+        if self.key.cell(slot).takes != VALUE or typed is None:
             return False
-        follows = self.numbers.follows
-        return self.numbers.right(slot, typed, values) or (
-            follows(slot, typed, values, over or self.key.over)
-        )
+        return self._of_typed(slot, typed, standard).verdict != WRONG
 
     def transplanted(
         self,
@@ -303,123 +285,102 @@ class Judge:
         except FormulaError:
             return np.full(self.draws, np.nan)
 
-    def _world(self, values: Values) -> tuple[OwnWorld, NDArray[np.bool_]]:
+    def _world(self, standard: Standard) -> tuple[OwnWorld, NDArray[np.bool_]]:
         """Return the own world, and of every graded cell whether it equals these values.
 
         A typed number that is right by a convention stands as the convention's exact one.
         """
-        for known, own, agreeing in self._worlds:
-            if known is values:
-                return own, agreeing
-        own = self.own
-        if values is not self.values and self._takes_values:
-            own = self._own_world(values)
-        first, last = self.key.givens, self.key.givens + self.key.graded
-        nothing = np.full(self.draws, np.nan)
-        found = np.array([own.values.get(slot, nothing) for slot in range(first, last)])
-        agreeing = np.asarray(equal(found, values[first:last]).all(axis=1))
-        self._worlds.append((values, own, agreeing))
-        return own, agreeing
+        if standard not in self._worlds:
+            own, slots = self.own, self.key.graded_slots
+            if standard is not self.standard and self._takes_values:
+                own = self._own_world(standard)
+            nothing = np.full(self.draws, np.nan)
+            made = np.array([own.values.get(slot, nothing) for slot in slots])
+            agreeing = equal(made, standard.values[slots.start : slots.stop]).all(axis=1)
+            self._worlds[standard] = own, np.asarray(agreeing)
+        return self._worlds[standard]
 
-    def _of_constant(
-        self, slot: int, cell: GradedCell, place: Place, values: Values, *, over: Over
-    ) -> Finding:
-        number = self._typed(place)
+    def _of_constant(self, cell: _Cell, standard: Standard) -> Finding:
+        number = _typed_in(cell.entry)
         if number is None:
-            return Finding(WRONG if cell.takes == VALUE else HARDCODED, why=NO_NUMBER)
-        if cell.takes == VALUE or not self.key.reads[slot]:
-            return self._of_typed(slot, number, values, over=over)
-        right = self.numbers.right(slot, number, values)
+            return Finding(WRONG if cell.takes_value else HARDCODED, why=NO_NUMBER)
+        return self._of_number(cell, number, standard)
+
+    def _of_number(self, cell: _Cell, number: float | None, standard: Standard) -> Finding:
+        """Return what is to be said of a number that was typed, or that reads nothing."""
+        if number is None:
+            return Finding(HARDCODED)
+        if cell.takes_value or not self.key.reads[cell.slot]:
+            return self._of_typed(cell.slot, number, standard)
+        right = self.numbers.right(cell.slot, number, standard.values)
         return Finding(HARDCODED, number, why=RIGHT_NUMBER if right else "")
 
-    def _of_formula(
-        self,
-        slot: int,
-        cell: GradedCell,
-        place: Place,
-        values: Values,
-        real: float | None,
-        *,
-        over: Over,
-    ) -> Finding:
-        own, agreeing = self._world(values)
-        reached = own.reached.get(place, 0)
+    def _of_typed(self, slot: int, number: float, standard: Standard) -> Finding:
+        """Return the better of what is right and what follows from the student's values."""
+        if self.numbers.right(slot, number, standard.values):
+            return Finding(OK, number)
+        follows = self.numbers.follows(slot, number, standard)
+        return Finding(OK_ECF if follows else WRONG, number)
+
+    def _of_formula(self, cell: _Cell, real: float | None, standard: Standard) -> Finding:
+        slot, (own, agreeing) = cell.slot, self._world(standard)
+        reached = own.reached.get(cell.place, 0)
         if not reached:
-            if real is not None and (cell.takes == VALUE or not self.key.reads[slot]):
-                return self._of_typed(slot, real, values, over=over)
-            right = real is not None and self.numbers.right(slot, real, values)
-            return Finding(HARDCODED, real, why=RIGHT_NUMBER if right else "")
-        agrees = bool(agreeing[slot - self.key.givens])
-        if agrees and not reached & (own.unknown | own.typed):
+            return self._of_number(cell, real, standard)
+        if agreeing[slot - self.key.givens] and not reached & (own.unknown | own.typed):
             return Finding(OK, real)
-        circle = self.own.circular.get(place, 0)
+        circle = self.own.circular.get(cell.place, 0)
         try:
-            transplanted = as_numbers(Transplants(self.book, values).of(slot, circle), self.draws)
+            made = as_numbers(Transplants(self.book, standard.values).of(slot, circle), self.draws)
         except FormulaError as problem:
             return Finding(REVIEW, real, why=str(problem))
-        found = self._of_transplanted(slot, transplanted, values, own, reached)
-        if found.verdict in (WRONG, EMBEDDED_CONSTANT):
-            found = self._through_stand_ins(slot, place, values, circle) or found
-        if found.verdict == WRONG and circle and not np.isfinite(transplanted).any():
-            found = Finding(WRONG, None, why=CIRCULAR)
-        elif cell.takes == VALUE and real is not None and found.verdict not in (OK, OK_ECF):
-            actual = self.own.actual.get(slot, real)
-            as_typed = self._of_typed(slot, actual, values, over=over)
-            found = as_typed if as_typed.verdict != WRONG else found
-        return found
+        finding = self._of_transplanted(slot, made, standard, own, reached)
+        if finding.verdict in (WRONG, EMBEDDED_CONSTANT):
+            finding = self._through_stand_ins(cell, standard.values, circle) or finding
+        if finding.verdict == WRONG and circle and not np.isfinite(made).any():
+            return Finding(WRONG, None, why=CIRCULAR)
+        if cell.takes_value and real is not None and finding.verdict not in (OK, OK_ECF):
+            typed = self._of_typed(slot, self.own.actual.get(slot, real), standard)
+            return typed if typed.verdict != WRONG else finding
+        return finding
 
     def _of_transplanted(
-        self, slot: int, transplanted: Values, values: Values, own: OwnWorld, reached: int
+        self, slot: int, made: Values, standard: Standard, own: OwnWorld, reached: int
     ) -> Finding:
         """Return what the transplant tells.
 
         Where the own world goes on from a number that is not the student's, only the transplant
         counts: a cell that is worked out backwards from such a number would look right.
         """
-        real = _real(own.values[slot])
-        agrees, own_agrees = (
-            equal(transplanted, values[slot]),
-            equal(own.values[slot], values[slot]),
-        )
+        real, right = _real(own.values[slot]), standard.values[slot]
+        agrees, own_agrees = equal(made, right), equal(own.values[slot], right)
         if agrees.all():
             follows = reached & own.unknown or not own_agrees.all()
-            return Finding(OK_ECF if follows else OK, real, transplanted)
+            return Finding(OK_ECF if follows else OK, real, made)
         lent = reached & (own.unknown | own.typed)
         with_these_numbers = agrees[-1] or (own_agrees[-1] and not lent)
-        verdict = EMBEDDED_CONSTANT if with_these_numbers else WRONG
-        return Finding(verdict, real, transplanted)
-
-    # typed values
-
-    def _of_typed(self, slot: int, number: float, values: Values, *, over: Over) -> Finding:
-        """Return the better of what is right and what follows from the student's values."""
-        if self.numbers.right(slot, number, values):
-            return Finding(OK, number)
-        if self.numbers.follows(slot, number, values, over):
-            return Finding(OK_ECF, number)
-        return Finding(WRONG, number)
+        return Finding(EMBEDDED_CONSTANT if with_these_numbers else WRONG, real, made)
 
     # scratch cells that stand for graded ones
 
-    def _through_stand_ins(
-        self, slot: int, place: Place, values: Values, circle: int
-    ) -> Finding | None:
+    def _through_stand_ins(self, cell: _Cell, values: Values, circle: int) -> Finding | None:
         """Return a finding if a formula follows from scratch cells that equal graded ones.
 
         Whoever works out a graded cell in a scratch cell, and goes on from there, goes on from
         the graded cell.
         """
-        aliases, through = {}, 0
-        for scratch in self._scratch(slot, place):
+        slot, aliases = cell.slot, dict[Place, int]()
+        for scratch in self._scratch(slot, cell.place):
             other = self._stands_for(scratch, slot)
             if other is not None:
-                aliases[scratch], through = other, through | 1 << other
-        found = self._right_over(slot, values, aliases, circle) if aliases else None
-        if found is None:
+                aliases[scratch] = other
+        made = self._right_over(slot, values, aliases, circle) if aliases else None
+        if made is None:
             return None
-        return Finding(OK_ECF, _real(self.own.values.get(slot)), found, through=through)
+        real, through = _real(self.own.values.get(slot)), bits_of(aliases.values())
+        return Finding(OK_ECF, real, made, through=through)
 
-    def shared(self, findings: list[Finding], values: Values) -> list[Finding]:
+    def shared(self, findings: Findings, values: Values) -> Findings:
         """Return findings in which one wrong scratch cell is one mistake.
 
         Where several cells are right but for the same scratch cell, which stands for something
@@ -429,55 +390,43 @@ class Judge:
             findings: of every graded cell.
             values: the key's values, or those of a convention that is accepted.
         """
-        found, first = list(findings), dict[tuple[Place, int], int]()
+        settled, first = dict(findings), dict[tuple[Place, int], int]()
         trials = _TRIALS
-        for scratch, numbers in self._readers(findings).items():
-            for number in numbers if len(numbers) > 1 else ():
-                if found[number].verdict != WRONG:
+        for scratch, slots in self._readers(findings).items():
+            for slot in slots if len(slots) > 1 else ():
+                if settled[slot].verdict != WRONG:
                     continue
-                slot = self.slot(number)
-                for other in self._sources(slot)[:trials]:
+                for other in sorted(self.key.sources(self.key.reads[slot]))[:trials]:
                     trials -= 1
-                    right = self._right_over(slot, values, {scratch: other})
-                    if right is None:
+                    made = self._right_over(slot, values, {scratch: other})
+                    if made is None:
                         continue
-                    before = first.setdefault((scratch, other), number)
-                    if before != number:
-                        through = 1 << self.slot(before)
-                        found[number] = Finding(OK_ECF, found[number].value, right, through=through)
+                    before = first.setdefault((scratch, other), slot)
+                    if before != slot:
+                        value = settled[slot].value
+                        settled[slot] = Finding(OK_ECF, value, made, through=1 << before)
                     break
-        return found
+        return settled
 
-    def _readers(self, findings: list[Finding]) -> dict[Place, list[int]]:
+    def _readers(self, findings: Findings) -> dict[Place, list[int]]:
         """Return the scratch cells that wrong formulas read, and which."""
         readers = dict[Place, list[int]]()
-        for number, finding in enumerate(findings):
-            place = self.book.where[self.slot(number)]
+        for slot, finding in findings.items():
+            place = self.book.where[slot]
             if finding.verdict != WRONG or finding.transplanted is None or place is None:
                 continue
-            scratches = self._scratch(self.slot(number), place)
-            for scratch in scratches if place not in self.own.circular else ():
-                if self._varied(scratch) is not None:
-                    readers.setdefault(scratch, []).append(number)
+            if place not in self.own.circular:
+                for scratch in self._scratch(slot, place):
+                    if self._varied(scratch) is not None:
+                        readers.setdefault(scratch, []).append(slot)
         return readers
-
-    def _sources(self, slot: int) -> list[int]:
-        """Return the givens and graded cells that the right formula of a slot reads."""
-        key, found, stack = self.key, set[int](), list(self.key.reads[slot])
-        while stack:
-            other = stack.pop()
-            if other < key.givens or key.is_graded(other):
-                found.add(other)
-            else:
-                stack += key.reads[other]
-        return sorted(found)
 
     def _right_over(
         self, slot: int, values: Values, aliases: Mapping[Place, int], circle: int = 0
     ) -> Values | None:
         """Return what a formula makes of the key's values if that is right; None if it is not."""
-        found = self.transplanted(slot, values, circle, aliases)
-        return found if equal(found, values[slot]).all() else None
+        made = self.transplanted(slot, values, circle, aliases)
+        return made if equal(made, values[slot]).all() else None
 
     def _scratch(self, slot: int, place: Place) -> Iterator[Place]:
         """Yield the scratch cells that a cell reads, directly or through others.
@@ -507,11 +456,11 @@ class Judge:
         if value is None:
             return None
         near, before = key.graded_before(slot), key.before[slot]
-        found = [
+        equals = [
             other for other, own in self.own.values.items()
             if other != slot and not key.after[slot] >> other & 1 and equal(value, own).all()
         ]  # fmt: skip
-        return max(found, key=lambda o: (near >> o & 1, before >> o & 1, -o), default=None)
+        return max(equals, key=lambda o: (near >> o & 1, before >> o & 1, -o), default=None)
 
 
 def _real(values: Values | None) -> float | None:

@@ -258,7 +258,7 @@ def _use_a_convention(work: Work) -> bool:
         formulas = room.repertoire.by_convention(convention)
         if formulas is None:
             continue
-        real = convention.with_real(work.handout.case, work.real)[:, -1]
+        real = convention.standard(work.handout.case, work.real).values[:, -1]
         for n, cell in enumerate(work.cells):
             if cell.takes == VALUE:
                 work.written[n] = work.rounded(n, float(real[work.slot(n)]))
