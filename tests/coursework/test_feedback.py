@@ -753,7 +753,7 @@ def test_a_class_without_a_submission_has_a_page():
 
 
 def printed_pages(text, tmp_path):
-    from test_audit_report import chromium  # noqa: PLC0415 (shared, and only for slow tests)
+    from browser import chromium  # noqa: PLC0415 (shared, and only for slow tests)
 
     (tmp_path / "page.html").write_text(text, "utf-8")
     subprocess.run(

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from typing import NamedTuple
 
-from mistaken.confusion import entry_of, every_name
+from confusion.matrix import entry_of, every_name
 from mistaken.mistakes import Wrong
 from mistaken.readings import OPEN, UNSEEN
 from mistaken.training import answered

@@ -6,19 +6,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import mistaken
 from mistaken.mistakes import MISTAKES, names
 from mistaken.readings import OPEN
 
-PROGRAM = Path(__file__).resolve().parent / "run.py"
+PROGRAM = Path(mistaken.__file__).resolve().parent / "run.py"
 
 _HEAD = """\
 # Confusion matrix
 
-A training program in plain Python ([`tests/mistaken/`](../tests/mistaken/)) makes every mistake
-of the catalogue ([bugs.md](bugs.md)) on purpose. It was written from the catalogue's *words* and
-shares no code with the audit. It answers the probes as a process of its own, with final weights and
-biases alone. This is what the audit says of it. Tests keep the page current
-(`python tests/mistaken/confusion_page.py` writes it).
+A training program in plain Python
+([`tests/independent/mistaken/`](../tests/independent/mistaken/)) makes every mistake of the
+catalogue ([bugs.md](bugs.md)) on purpose. It was written from the catalogue's *words* and shares no
+code with the audit. It answers the probes as a process of its own, with final weights and biases
+alone. This is what the audit says of it. Tests keep the page current
+(`python tools/confusion/page.py` writes it).
 
 {ways} ways to make {entries} mistakes: {named} ways are named first, of {first} mistakes.
 

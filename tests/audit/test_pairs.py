@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from mistaken.confusion import audited
-from mistaken.confusion_page import PAGE
-from mistaken.pairs import COUNT, both, drawn, judged, outcome, section
+from confusion.matrix import audited
+from confusion.page import PAGE
+from confusion.pairs import COUNT, both, drawn, judged, outcome, section
 
 LEAST = 0.95
 

@@ -14,10 +14,10 @@ import pytest
 import plain_training
 from cellgrad_audit.bugs.catalogue import by_id, entries
 from cellgrad_audit.bugs.entry import ALTERNATIVE
+from confusion.matrix import audited, entry_of, every_name, line, markdown, row_of, rows_of
+from confusion.matrix import words_for as words
+from confusion.page import PAGE
 from hostile import ROOT, cellgrad
-from mistaken.confusion import audited, entry_of, every_name, line, markdown, row_of, rows_of
-from mistaken.confusion import words_for as words
-from mistaken.confusion_page import PAGE
 from mistaken.mistakes import MISTAKES, Wrong, names
 from mistaken.outside import OUTSIDE
 from mistaken.readings import FIRSTS, OPEN, TIES, UNSEEN, WITHOUT_STEPS
@@ -140,7 +140,7 @@ def test_every_way_to_make_this_mistake_is_told_as_the_page_has_it(entry):
         row = row_of(name)
         code = 0 if row.verdict in ("bit_identical", "within_bound", "alternative_formula") else 1
         judge(name, row.first, row.ties, row.verdict, code)
-        assert line(row) in page, f"{name}: run tests/mistaken/confusion_page.py"
+        assert line(row) in page, f"{name}: run tools/confusion/page.py"
 
 
 def traced(entry):
@@ -204,9 +204,7 @@ def test_mistakes_outside_the_catalogue_are_none_of_its_own():
 
 def test_the_program_needs_nothing_but_the_standard_library():
     allowed = {*sys.stdlib_module_names, "mistaken"}
-    parts = ("confusion.py", "confusion_page.py", "pairs.py")
-    for path in (ROOT / "tests" / "mistaken").glob("*.py"):
-        if path.name not in parts:
-            lines = path.read_text(encoding="utf-8").splitlines()
-            found = [text.split()[1] for text in lines if text.startswith(("import ", "from "))]
-            assert {module.partition(".")[0] for module in found} <= allowed, path.name
+    for path in (ROOT / "tests" / "independent" / "mistaken").glob("*.py"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        modules = [text.split()[1] for text in lines if text.startswith(("import ", "from "))]
+        assert {module.partition(".")[0] for module in modules} <= allowed, path.name

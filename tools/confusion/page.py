@@ -1,21 +1,21 @@
 """The confusion matrix as a page, reference/confusion.md.
 
-python tests/mistaken/confusion_page.py            writes it
-python tests/mistaken/confusion_page.py --check    exits with 1 where it is not current
+python tools/confusion/page.py            writes it
+python tools/confusion/page.py --check    exits with 1 where it is not current
 """
 
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "reference" / "confusion.md"
 
 
 def main(words):
     """Write the page, or check it; return the exit code."""
-    sys.path[:0] = [str(ROOT / "python_impl"), str(ROOT / "tests")]
-    from mistaken.confusion import confusion, markdown  # noqa: PLC0415 - the path is set above
-    from mistaken.pairs import drawn, judged, section  # noqa: PLC0415
+    sys.path[:0] = [str(ROOT / part) for part in ("python_impl", "tools", "tests/independent")]
+    from confusion.matrix import confusion, markdown  # noqa: PLC0415 - the path is set above
+    from confusion.pairs import drawn, judged, section  # noqa: PLC0415
 
     text = markdown(confusion()) + section(judged(drawn()))
     if "--check" not in words:
