@@ -116,21 +116,22 @@ def test_moodle_imports_the_grades_by_its_participants(written):
 def test_a_participant_is_known_from_a_downloaded_file_where_the_roster_knows_none(tmp_path):
     students = [renamed(s, other=()) for s in roster(2)]
     file = "Ada Lovelace_31415_assignsubmission_file_/s000.xlsx"
-    remarks = write_all(
+    written = write_all(
         tmp_path, manifest(), [grade(student=students[0], file=file)], students, ["moodle"]
     )
     found = moodle_import((tmp_path / "moodle.csv").read_bytes(), {"31415"}, manifest().points)
     assert found == {"31415": manifest().points}
-    assert len(remarks) == 1
-    assert "1 without an identifier" in remarks[0]
+    assert len(written.remarks) == 1
+    assert "1 without an identifier" in written.remarks[0]
 
 
 def test_a_course_that_knows_no_moodle_gets_no_worksheet_unless_it_asks(tmp_path):
     students = [renamed(s, other=()) for s in roster(2)]
-    assert write_all(tmp_path, manifest(), [grade(student=students[0])], students) == []
+    written = write_all(tmp_path, manifest(), [grade(student=students[0])], students)
+    assert written.remarks == []
     assert not (tmp_path / "moodle.csv").exists()
-    remarks = write_all(tmp_path, manifest(), [], students, ["moodle"])
-    assert "2 without an identifier" in remarks[0]
+    written = write_all(tmp_path, manifest(), [], students, ["moodle"])
+    assert "2 without an identifier" in written.remarks[0]
 
 
 def test_moodle_gets_grades_on_its_own_scale(tmp_path):
@@ -232,10 +233,10 @@ def test_canvas_gets_grades_on_its_own_scale(tmp_path):
     assert possible == 10
     half = {c.address: WRONG for c in manifest().cells[: len(manifest().cells) // 2]}
     one = grade(half, student=students[0])
-    remarks = write_all(
+    written = write_all(
         tmp_path, manifest(), [one], students, ["canvas"], canvas_points=possible
     )  # fmt: skip
-    assert remarks == ["canvas.csv: scaled from 59 points to the 10 that Canvas gives"]
+    assert written.remarks == ["canvas.csv: scaled from 59 points to the 10 that Canvas gives"]
     canvas = CanvasCourse({40: {"name": "Ada"}}, {4711: "its name there"})
     canvas.import_csv((tmp_path / "canvas.csv").read_bytes())
     assert canvas.points == {4711: 10}

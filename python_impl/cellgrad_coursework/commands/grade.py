@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
 from cellgrad_coursework.identity import OTHER_ASSIGNMENT
 from cellgrad_coursework.manifest_file import read_manifest
-from cellgrad_coursework.model import REVIEW, Grade, Student
+from cellgrad_coursework.model import Student
 from cellgrad_coursework.results.gradebooks import canvas_points
+from cellgrad_coursework.results.record import Record
 from cellgrad_coursework.results.summary import counted, plain_number
-from cellgrad_coursework.results.write import MOODLE_ZIP, USUAL, check_formats, write_all
+from cellgrad_coursework.results.write import MOODLE_ZIP, USUAL, Written, check_formats, write_all
 from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.running.results_folder import check_results, claim_results
 from cellgrad_coursework.running.runner import FEEDBACK, Settings, grade_all
@@ -29,23 +29,6 @@ _NAMED = 3
 """So many files that could not be read are named on the terminal."""
 
 _LONG = 70
-
-
-@dataclass(slots=True)
-class _Counts:
-    """What the last lines say."""
-
-    files: int = 0
-    graded: int = 0
-    others: int = 0
-    unreadable: list[str] = field(default_factory=list)
-    provisional: int = 0
-    open: float = 0.0
-    held: int = 0
-    nobodys: int = 0
-    superseded: int = 0
-    review: int = 0
-    copying: int = 0
 
 
 def grade_command(
@@ -81,7 +64,6 @@ def grade_command(
     students = newer or tuple(handout.student for handout in manifest.handouts.values())
     points = None if roster is None else canvas_points(roster, manifest)
     check_results(output, submissions, assignment_dir, manifest)
-    counts = _Counts()
     with (
         closing(Intake(submissions)) as intake,
         _executor(scheduler) as (executor, width),
@@ -94,10 +76,8 @@ def grade_command(
         settings = Settings(feedback=feedback, jobs=jobs, executor=executor, width=width)
         with progress_bar("grading", len(intake.submissions), unit="files") as bar:
             grades = grade_all(manifest, intake, output, newer, settings, bar.show)
-            remarks = write_all(
-                output, manifest, _counted(grades, counts), students, formats, points
-            )
-    _say(counts, output, students, remarks, feedback=feedback)
+            written = write_all(output, manifest, grades, students, formats, points)
+    _say(written, output, students, feedback=feedback)
     return 0
 
 
@@ -107,78 +87,72 @@ def _split(formats: Collection[str]) -> list[str]:
     return list(dict.fromkeys(filter(None, words)))
 
 
-def _mostly_others(counts: _Counts) -> bool:
-    return counts.others > counts.graded
-
-
-def _counted(grades: Iterable[Grade], counts: _Counts) -> Iterator[Grade]:
-    for grade in grades:
-        counts.files += 1
-        if grade.problem == OTHER_ASSIGNMENT:
-            counts.others += 1
-        elif grade.problem:
-            counts.unreadable.append(grade.file)
-        counts.graded += not grade.problem
-        counts.nobodys += grade.student is None and grade.problem != OTHER_ASSIGNMENT
-        counts.superseded += bool(grade.superseded)
-        counts.copying += bool(grade.copying)
-        if not grade.superseded:
-            counts.review += bool(grade.review)
-            counts.held += "workbook_of" in grade.evidence
-            left = sum(v.cell.points - v.points for v in grade.verdicts if v.verdict == REVIEW)
-            counts.open += left
-            counts.provisional += bool(left)
-        yield grade
-
-
-def _say(
-    counts: _Counts,
-    output: Path,
-    students: Collection[Student],
-    remarks: Iterable[str],
-    *,
-    feedback: bool,
-) -> None:
-    files, people = counted(counts.files, "file"), counted(len(students), "student")
-    lines = [f"{files}, {counts.graded:,} graded, {people}"]
-    if counts.others:
-        of = counted(counts.others + counts.graded, "workbook")
-        verb = "is" if counts.others == 1 else "are"
-        lines.append(f"{counts.others:,} of {of} {verb} of another assignment")
-        if _mostly_others(counts):
+def _say(written: Written, output: Path, students: Collection[Student], *, feedback: bool) -> None:
+    files = [record for record in written.records if record.file]
+    graded = sum(not record.problem for record in files)
+    lines = [
+        f"{counted(len(files), 'file')}, {graded:,} graded, {counted(len(students), 'student')}"
+    ]
+    others = sum(record.problem == OTHER_ASSIGNMENT for record in files)
+    if others:
+        verb = "is" if others == 1 else "are"
+        workbooks = counted(others + graded, "workbook")
+        lines.append(f"{others:,} of {workbooks} {verb} of another assignment")
+        if others > graded:
             lines[-1] += ": name the folder that they were handed out from with --assignment"
-    if counts.unreadable:
-        lines.append(f"{len(counts.unreadable):,} could not be read; review.csv says why:")
-        lines += [f"  {_shortened(name)}" for name in counts.unreadable[:_NAMED]]
-        if len(counts.unreadable) > _NAMED:
-            lines.append(f"  and {len(counts.unreadable) - _NAMED:,} more")
-    for count, one, several in (
-        (counts.nobodys, "belongs to nobody on the roster", "belong to nobody on the roster"),
-        (counts.superseded, "does not count: the student handed in another one later",
-         "do not count: the student handed in another one later"),
-        (counts.review, "needs a look by a person", "need a look by a person"),
-        (counts.copying, "shows potential copying; the evidence is in review.csv",
-         "show potential copying; the evidence is in review.csv"),
-        (counts.held, "is another student's workbook: no grade of it in the files for an LMS",
-         "are another student's workbooks: no grades of them in the files for an LMS"),
-    ):  # fmt: skip
-        if count:
-            lines.append(f"{count:,} {one if count == 1 else several}")
-    if counts.provisional:
-        verb = "grade is" if counts.provisional == 1 else "grades are"
-        more = f"{plain_number(counts.open)} point{'' if counts.open == 1 else 's'}"
-        lines.append(
-            f"{counts.provisional:,} {verb} provisional: {more} open until somebody has looked"
-        )
-    lines += remarks
+    unreadable = sorted(r.file for r in files if r.problem not in ("", OTHER_ASSIGNMENT))
+    if unreadable:
+        lines.append(f"{len(unreadable):,} could not be read; review.csv says why:")
+        lines += [f"  {_shortened(name)}" for name in unreadable[:_NAMED]]
+        if len(unreadable) > _NAMED:
+            lines.append(f"  and {len(unreadable) - _NAMED:,} more")
+    lines += _what_to_look_at(files)
+    lines += written.remarks
     lines.append(f"start with {output / 'class.html'} and {output / 'gradebook.csv'}")
-    if feedback and counts.graded:
+    if feedback and graded:
         lines.append(f"feedback for the students is in {output / FEEDBACK}")
         if (output / MOODLE_ZIP).is_file():
             lines.append(
                 f"{output / MOODLE_ZIP} is for Moodle: Upload multiple feedback files in a zip"
             )
     sys.stdout.write("".join(f"{line}\n" for line in _fitted(map(printable, lines))))
+
+
+def _what_to_look_at(files: Sequence[Record]) -> Iterator[str]:
+    """Yield how many files a person should look at, and why."""
+    latest = [record for record in files if not record.superseded]
+    nobodys = [r for r in files if r.student is None and r.problem != OTHER_ASSIGNMENT]
+    for count, one, several in (
+        (len(nobodys), "belongs to nobody on the roster", "belong to nobody on the roster"),
+        (
+            len(files) - len(latest),
+            "does not count: the student handed in another one later",
+            "do not count: the student handed in another one later",
+        ),
+        (
+            sum(bool(r.review) for r in latest),
+            "needs a look by a person",
+            "need a look by a person",
+        ),
+        (
+            sum(bool(r.copying) for r in files),
+            "shows potential copying; the evidence is in review.csv",
+            "show potential copying; the evidence is in review.csv",
+        ),
+        (
+            sum(r.held for r in latest),
+            "is another student's workbook: no grade of it in the files for an LMS",
+            "are another student's workbooks: no grades of them in the files for an LMS",
+        ),
+    ):
+        if count:
+            yield f"{count:,} {one if count == 1 else several}"
+    provisional = sum(bool(r.open) for r in latest)
+    if provisional:
+        verb = "grade is" if provisional == 1 else "grades are"
+        left = sum(r.open for r in latest)
+        points = f"{plain_number(left)} point{'' if left == 1 else 's'}"
+        yield f"{provisional:,} {verb} provisional: {points} open until somebody has looked"
 
 
 def _shortened(name: str) -> str:

@@ -19,6 +19,7 @@ from cellgrad_coursework.rehearsal.rehearse import (
     Rehearsal,
     rehearse,
 )
+from cellgrad_coursework.results.summary import counted
 from cellgrad_coursework.running.runner import Settings
 
 _SHOWN = 20
@@ -71,11 +72,6 @@ def print_result(result: Rehearsal, console: Console) -> None:
     verdict = "as intended" if result.as_intended else "NOT as intended"
     cells = counted(sum(result.verdicts.values()), "cell")
     console.print(f"{counted(result.students, 'student')}, {cells}: {verdict}")
-
-
-def counted(count: int, what: str) -> str:
-    """Return a number of things in words: ``1 student``, ``2 students``."""
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _naming(result: Rehearsal) -> list[str]:

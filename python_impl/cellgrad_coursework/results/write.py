@@ -9,7 +9,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
@@ -46,6 +46,19 @@ _BOM = b"\xef\xbb\xbf"
 _REMEDY = "choose another place with -o, or make room"
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written of.
+
+    Attributes:
+        records: of each submission, and of each student who handed nothing in, sorted.
+        remarks: what the lecturer should know, a line each.
+    """
+
+    records: list[Record]
+    remarks: list[str]
+
+
 def check_formats(formats: Collection[str]) -> None:
     """Refuse a format that there is not.
 
@@ -68,7 +81,7 @@ def write_all(
     students: Iterable[Student],
     formats: Collection[str] = USUAL,
     canvas_points: float | None = None,
-) -> list[str]:
+) -> Written:
     """Write every file about a graded assignment; the order of the grades does not matter.
 
     Args:
@@ -78,9 +91,6 @@ def write_all(
         students: the roster; those who handed nothing in get a row too.
         formats: which of FORMATS.
         canvas_points: what Canvas gives for the assignment, where that is known.
-
-    Returns:
-        What the lecturer should know, one line each.
 
     Raises:
         InputError: a format is unknown, or the place cannot be written.
@@ -134,7 +144,7 @@ def write_all(
                 f"moodle.csv leaves out {left} without an identifier: use Moodle's grading "
                 "worksheet as the roster"
             )
-    return remarks
+    return Written(records, remarks)
 
 
 def _as_in_the_roster(student: Student | None, roster: dict[str, Student]) -> Student | None:
