@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cellgrad.case.model import Case, Sample, Vector
-from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Shape
 
 
@@ -19,7 +18,7 @@ class Part:
 
     Attributes:
         name: the sheet's name.
-        shape: what it computes; for a ``step`` its structure.
+        shape: what it computes.
         case: where its numbers come from; None where it needs no network.
         caption: one line at the top of the sheet.
         samples: the samples that it holds as givens, if any.
@@ -36,7 +35,7 @@ class Part:
     """
 
     name: str
-    shape: Shape | Structure
+    shape: Shape
     case: Case | None = None
     caption: str = ""
     samples: tuple[Sample, ...] = ()
@@ -53,7 +52,7 @@ class Part:
     @property
     def kind(self) -> str:
         """Which kind of part it is."""
-        return "step" if isinstance(self.shape, Structure) else self.shape.kind
+        return self.shape.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 from cellgrad import shipped
 from cellgrad.case.model import Case, Optimizer, Sample, Vector
-from cellgrad.case.quantities import Index, Key, quantities
+from cellgrad.case.quantities import Index, Key
 from cellgrad.case.read import read_case
 from cellgrad.case.selection import Parameter
-from cellgrad.case.structure import Structure
+from cellgrad.described.parts import StepShape
 from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
@@ -115,7 +115,7 @@ class _Reader:
         case = self._case(item["case"])
         if "learning_rate" in item:
             case = replace(case, learning_rate=float(item["learning_rate"]))
-        return Part(item["name"], case.structure(), case, item.get("caption", ""))
+        return Part(item["name"], StepShape(case.structure()), case, item.get("caption", ""))
 
     def _run(self, item: Document) -> Part:
         case = _changed(self._case(item["case"]), item)
@@ -146,14 +146,10 @@ class _Reader:
             return
         part = self._earlier(data, *kinds)
         nodes = case.network.nodes
-        shape = part.shape
-        if isinstance(shape, RunShape):
-            has = (shape.data, shape.step.nodes[0], shape.step.outputs)
-        elif isinstance(shape, SweepShape):
-            has = (shape.step.samples, shape.step.nodes[0], shape.step.outputs)
-        else:
-            assert isinstance(shape, ClassificationShape | RuleShape)  # noqa: S101
-            has = (shape.samples, shape.network.nodes[0], shape.network.outputs)
+        network = part.shape.pictured()
+        assert network is not None  # noqa: S101 - these kinds have one
+        samples = part.shape.data if isinstance(part.shape, RunShape) else network.samples
+        has = (samples, network.nodes[0], network.outputs)
         if has != (count, nodes[0], nodes[-1]):
             raise CaseError(
                 f"{data!r} has {has[0]} samples with {has[1]} inputs and {has[2]} outputs, "
@@ -338,10 +334,7 @@ def check_charts(plan: Plan) -> None:
                 part = plan.part(reference.part)
             except KeyError as error:
                 raise CaseError(f"there is no part {reference.part!r}", place=place) from error
-            if isinstance(part.shape, Structure):
-                known = {quantity.key: quantity for quantity in quantities(part.shape)}
-            else:
-                known = {quantity.key: quantity for quantity in part.shape.quantities()}
+            known = {quantity.key: quantity for quantity in part.shape.quantities()}
             key, index = charted(part, reference)
             if key not in known:
                 raise CaseError(f"{reference.part!r} has no {reference.quantity!r}", place=place)

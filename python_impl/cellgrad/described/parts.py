@@ -63,6 +63,10 @@ class Shape(ABC):
             CaseError: a word is missing or unknown.
         """
 
+    def pictured(self) -> Structure | None:
+        """Return its network, if it has one."""
+        return None
+
     def sample_keys(self) -> tuple[Key, Key] | None:
         """Return as what the part holds the inputs and targets of samples, if it does."""
         return None
@@ -91,6 +95,10 @@ class StepShape(Shape):
     kind: ClassVar[str] = "step"
 
     step: Structure
+
+    def pictured(self) -> Structure:
+        """Return its network."""
+        return self.step
 
     def quantities(self) -> list[Quantity]:
         """Return every quantity of the step, in the order in which they are computed."""

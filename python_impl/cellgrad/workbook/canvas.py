@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from cellgrad.case.quantities import Key
+from cellgrad.case.quantities import Key, Quantity
 from cellgrad.errors import WorkbookError
 from cellgrad.workbook.description import Book, Cell, Page, Sheet
 from cellgrad.xlsx.addresses import Range, a1, quoted
@@ -35,7 +34,7 @@ class Canvas:
         self.sheet = Sheet(title)
         book.sheets.append(self.sheet)
 
-    def text(self, row: int, column: int, text: str, style: str = "plain", **own: Any) -> None:
+    def text(self, row: int, column: int, text: str, style: str = "plain", **own: object) -> None:
         """Write a text; one that begins with an equals sign stays a text."""
         self.sheet.cells[row, column] = Cell("text", text, style, own or None)
 
@@ -48,7 +47,7 @@ class Canvas:
         own = {"number_format": number_format} if number_format else None
         self.sheet.cells[row, column] = Cell("number", digits, style, own)
 
-    def formula(self, row: int, column: int, formula: str, style: str, **own: Any) -> None:
+    def formula(self, row: int, column: int, formula: str, style: str, **own: object) -> None:
         """Write a formula.
 
         Args:
@@ -72,6 +71,41 @@ class Canvas:
     def blank(self, row: int, column: int, style: str) -> None:
         """Give a cell a look and nothing else."""
         self.sheet.cells[row, column] = Cell("blank", "", style)
+
+    def head(self, title: str, caption: str) -> None:
+        """Write the sheet's title, and the line below it."""
+        self.text(1, 1, title, "title")
+        self.text(2, 1, caption, "subtitle")
+        self.heights({1: 24, 2: 17})
+
+    def given(
+        self,
+        quantity: Quantity,
+        value: float,
+        row: int,
+        label: int,
+        column: int,
+        *,
+        look: str = "block",
+        number_format: str = "General",
+    ) -> str:
+        """Write a single given, its label in another column; return its address."""
+        self.text(row, label, quantity.label, look)
+        self.number(row, column, value, number_format=number_format)
+        self.claim_quantity("given", quantity, self.area(row, column, 1, 1))
+        return a1(row, column, absolute=True)
+
+    def claim_quantity(self, kind: str, quantity: Quantity, cells: Range, rule: str = "") -> None:
+        """Enter the rectangle of a quantity in the Map, and give it its defined name."""
+        self.claim(
+            kind,
+            quantity.key,
+            quantity.label,
+            cells,
+            rule,
+            quantity.equation,
+            quantity.defined_name,
+        )
 
     def claim(
         self,

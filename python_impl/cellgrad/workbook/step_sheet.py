@@ -7,6 +7,8 @@ from itertools import product
 from cellgrad.case.equations import general_equation
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import (
+    ACTIVATION,
+    FORWARD,
     Key,
     Quantity,
     layer_letter,
@@ -23,23 +25,12 @@ from cellgrad.xlsx.addresses import a1, column_letters
 ONE_PAGE_NODES = 6
 """Above this many nodes a layer, each panel is printed on its own page."""
 
-_KIND = {
-    "exponential": "forward",
-    "exponential_sum": "forward",
-    "pre_activation": "forward",
-    "post_activation": "forward",
-    "final_error": "error",
-    "sample_error": "error",
-    "penalty": "error",
-    "error": "error",
-    "new_weights": "update",
-    "new_biases": "update",
-}
-
 
 def kind_of(name: str) -> str:
     """Return the kind, and so the colour, of a computed quantity's cells."""
-    return _KIND.get(name, "gradient")
+    if name in FORWARD:
+        return "forward" if name in ACTIVATION else "error"
+    return "update" if name.startswith("new_") else "gradient"
 
 
 class StepSheet:

@@ -36,6 +36,10 @@ class NetworkShape(Shape):
         """How many samples there are."""
         return self.network.samples
 
+    def pictured(self) -> Structure:
+        """Return its network."""
+        return self.network
+
     def sample_keys(self) -> tuple[Key, Key]:
         """Return as what the part holds the inputs and targets of its samples."""
         return ("input", None), ("target", None)

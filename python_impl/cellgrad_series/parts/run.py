@@ -96,6 +96,11 @@ class RunShape(Shape):
         """Return the structure of an update that covers so many samples."""
         return self.step if count == self.step.samples else replace(self.step, samples=count)
 
+    def evaluation(self) -> Structure:
+        """Return the structure of a forward pass over the validation samples."""
+        count = max(self.evaluated, 2)  # with several samples each has an E
+        return replace(self.step, samples=count, update="batch_mean", decay=False)
+
     def state(self) -> list[str]:
         """Return the names of what an update leaves to the next, without weights and biases."""
         moving = self.step.biases and self.step.update_biases
@@ -106,6 +111,10 @@ class RunShape(Shape):
             names += [f"bias_{name}" for name in names] if moving else []
             return [*names, "beta1_power", "beta2_power"]
         return []
+
+    def pictured(self) -> Structure:
+        """Return its network."""
+        return self.step
 
     def facts(self) -> Facts:
         """Return the words from which the shape can be read back."""
@@ -310,8 +319,7 @@ class RunShape(Shape):
         if not self.evaluated:
             return []
         found = []
-        for quantity in quantities(replace(self.step, samples=max(self.evaluated, 2),
-                                           update="batch_mean", decay=False)):  # fmt: skip
+        for quantity in quantities(self.evaluation()):
             if quantity.name not in _FORWARD:
                 continue
             found.append(

@@ -64,6 +64,10 @@ class SweepShape(Shape):
             product *= count
         return product
 
+    def pictured(self) -> Structure:
+        """Return its network."""
+        return self.step
+
     def facts(self) -> Facts:
         """Return the words from which the shape can be read back."""
         swept = "; ".join(

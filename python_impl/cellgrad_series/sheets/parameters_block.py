@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from cellgrad.case.equations import indices
 from cellgrad.case.model import Network
 from cellgrad.case.quantities import Index, Key, Quantity, node_name
 from cellgrad.case.structure import Structure
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.xlsx.addresses import a1
-from cellgrad_series.sheets.rows import indices
 
 Link = Callable[[Key, Index], str]
 """Gives the address of a weight or bias of a run."""
@@ -36,59 +37,49 @@ class ParametersBlock:
     ) -> None:
         self.canvas, self.s, self.quantities = canvas, structure, quantities
         self.top, self.left = top, left
+        self.end = left
         self.matrix: dict[int, int] = {}
-        column = left
         for k in range(structure.layers):
-            self.matrix[k] = column + 2
-            column += structure.nodes[k + 1] + 4
-        self.bias_row = {k: top + 2 + structure.nodes[k] for k in range(structure.layers)}
-        self.last_row = max(self.bias_row.values()) if structure.biases else max(
-            self.bias_row.values()
-        ) - 1  # fmt: skip
+            self.matrix[k] = self.end + 2
+            self.end += structure.nodes[k + 1] + 4
+        self.last_row = top + 1 + max(structure.nodes[:-1]) + structure.biases
 
     def write(self, network: Network | None, link: Link | None) -> None:
         """Write the numbers, or formulas that take them from elsewhere."""
-        for k in range(self.s.layers):
-            self._matrix(k, network, link)
+        put, s = self.canvas.text, self.s
+        for k, column in self.matrix.items():
+            quantity = self.quantities["weights", k]
+            put(self.top, column - 2, quantity.label, "block")
+            for j in range(s.nodes[k + 1]):
+                put(self.top + 1, column + j, f"→ {node_name(s, k + 1, j)}", "node")
+            for i in range(s.nodes[k]):
+                put(self.top + 2 + i, column - 2, f"from {node_name(s, k, i)}", "source")
+            self._numbers(quantity, network and network.weights[k], link)
+            if s.biases:
+                bias = self.quantities["biases", k]
+                put(self._place(bias.key, (0,))[0], column - 2, bias.label, "source")
+                self._numbers(bias, network and network.biases and network.biases[k], link)
 
-    def _matrix(self, k: int, network: Network | None, link: Link | None) -> None:
-        put, s, column = self.canvas.text, self.s, self.matrix[k]
-        quantity = self.quantities["weights", k]
-        put(self.top, column - 2, quantity.label, "block")
-        for j in range(s.nodes[k + 1]):
-            put(self.top + 1, column + j, f"→ {node_name(s, k + 1, j)}", "node")
-        for i in range(s.nodes[k]):
-            put(self.top + 2 + i, column - 2, f"from {node_name(s, k, i)}", "source")
-        self._numbers(quantity, None if network is None else network.weights[k], link)
-        if s.biases:
-            bias = self.quantities["biases", k]
-            put(self.bias_row[k], column - 2, bias.label, "source")
-            values = None if network is None or network.biases is None else network.biases[k]
-            self._numbers(bias, values, link)
-
-    def _numbers(self, quantity: Quantity, values: object, link: Link | None) -> None:
-        key = quantity.key
-        for index in indices(quantity.shape):
+    def _numbers(self, quantity: Quantity, values: Any, link: Link | None) -> None:
+        key, every = quantity.key, indices(quantity.shape)
+        for index in every:
             place = self._place(key, index)
             if link is not None:
                 self.canvas.formula(*place, f"={link(key, index)}", "given")
                 continue
             number = values
             for i in index:
-                number = number[i]  # type: ignore[index]
-            self.canvas.number(*place, number)  # type: ignore[arg-type]
-        top, left = self._place(key, tuple(0 for _ in quantity.shape))
-        bottom, right = self._place(key, tuple(n - 1 for n in quantity.shape))
+                number = number[i]
+            self.canvas.number(*place, number)
+        (top, left), (bottom, right) = (self._place(key, index) for index in (every[0], every[-1]))
         cells = self.canvas.area(top, left, bottom - top + 1, right - left + 1)
         rule = "r, c" if len(quantity.shape) == 2 else "c"
-        kind = "given" if link is None else "step"
-        self.canvas.claim(kind, key, quantity.label, cells, rule, "", quantity.defined_name)
+        self.canvas.claim_quantity("given" if link is None else "step", quantity, cells, rule)
 
     def _place(self, key: Key, index: Index) -> tuple[int, int]:
         k = key[1] or 0
-        if key[0] == "biases":
-            return self.bias_row[k], self.matrix[k] + index[0]
-        return self.top + 2 + index[0], self.matrix[k] + index[1]
+        row = self.s.nodes[k] if key[0] == "biases" else index[0]
+        return self.top + 2 + row, self.matrix[k] + index[-1]
 
     def at(self, key: Key, index: Index) -> str:
         """Return the address of a weight or bias; it is absolute."""

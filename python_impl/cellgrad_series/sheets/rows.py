@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
+from math import prod
 
+from cellgrad.case.equations import indices
 from cellgrad.case.quantities import Index, Key, Quantity, node_name
 from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Shape
 from cellgrad.errors import WorkbookError
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
-from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1
+from cellgrad.workbook.step_sheet import kind_of as kind_on_step
+from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, quoted
 from cellgrad_series.parts.equations import part_equation
+from cellgrad_series.parts.run import EVALUATED
 
-KIND = {
-    "input": "given",
-    "target": "given",
-    "final_error": "error",
-    "sample_error": "error",
-    "penalty": "error",
-    "error": "error",
-    "new_weights": "update",
-    "new_biases": "update",
-}
-"""The colour of a quantity's cells, where its name says it."""
-
-FORWARD = ("pre_activation", "exponential", "exponential_sum", "post_activation")
 WIDTH, GAP = 10.2, 1.6
 
 
 def kind_of(name: str) -> str:
     """Return the colour of a quantity's cells."""
-    name = name.removeprefix("validation_")
-    if name in FORWARD:
-        return "forward"
-    return KIND.get(name, "gradient")
+    return "given" if name in ("input", "target") else kind_on_step(name.removeprefix(EVALUATED))
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Part of a quantity's rectangle, counted from its top left corner."""
+
+    row: int
+    rows: int
+    column: int
+    columns: int
 
 
 @dataclass(slots=True)
@@ -73,13 +69,13 @@ class Rows:
                 f"{self.count:,} rows, a sheet has {MAX_ROW:,}", remedy="take fewer updates"
             )
 
-    def place(self, quantity: Quantity, *, look: str = "", width: float = WIDTH) -> None:
+    def place(self, quantity: Quantity, *, width: float = WIDTH) -> None:
         """Give a quantity its columns, and write their heads.
 
         Raises:
             WorkbookError: the sheet is not wide enough.
         """
-        rest = list(product(*(range(size) for size in quantity.shape[1:])))
+        rest = indices(quantity.shape[1:])
         start = self.last_column + (2 if self.gap else 1)
         self.last_column = start + len(rest) - 1
         if self.last_column > MAX_COLUMN:
@@ -92,7 +88,8 @@ class Rows:
         self.groups[quantity.key] = (quantity, start, self.last_column)
         self._head(quantity, rest, start, width)
         cells = self.cells(quantity.key)
-        if (look or kind_of(quantity.name)) != "given":
+        given = quantity.given and quantity.per_row != "update"
+        if not given and kind_of(quantity.name) != "given":
             style.show_tiny_numbers(self.canvas.sheet, cells.address, a1(cells.top, cells.left))
 
     def _head(self, quantity: Quantity, rest: list[Index], start: int, width: float) -> None:
@@ -124,60 +121,81 @@ class Rows:
             return f"{node_name(s, k or 0, i)}→{node_name(s, (k or 0) + 1, j)}"
         parts = []
         if quantity.per_sample:
-            if s.samples > 1 or quantity.name.startswith("validation_"):
+            if s.samples > 1 or quantity.name.startswith(EVALUATED):
                 parts.append(f"s{index[0] + 1}")
             index = index[1:]
         if index:
-            layer = 0 if quantity.name.endswith("input") else s.layers if k is None else k + 1
-            named = quantity.name not in ("swept", "is_target", "is_called")
-            parts.append(
-                node_name(s, layer, index[0]) if named else self._plain(quantity, index[0])
-            )
+            parts.append(self._node(s, quantity, index[0]))
         return " ".join(parts)
 
-    def _plain(self, quantity: Quantity, n: int) -> str:
+    @staticmethod
+    def _node(s: Structure, quantity: Quantity, n: int) -> str:
         if quantity.name == "swept":
             return str(n + 1)
-        first = 0 if self.structure is not None and self.structure.outputs == 1 else 1
-        return f"class {n + first}"
+        if quantity.name in ("is_target", "is_called"):
+            return f"class {n + (s.outputs > 1)}"
+        k = quantity.layer
+        layer = 0 if quantity.name.endswith("input") else s.layers if k is None else k + 1
+        return node_name(s, layer, n)
 
     def column(self, key: Key, rest: Index) -> int:
         """Return the column of a scalar."""
         return self.columns[key, rest]
 
-    def at(self, row: int, key: Key, rest: Index) -> str:
+    def at(self, row: int, key: Key, rest: Index = ()) -> str:
         """Return the address of a scalar of a row, counted from 0."""
         return a1(self.first_row + row, self.columns[key, rest])
+
+    def from_elsewhere(self, row: int, key: Key, rest: Index = ()) -> str:
+        """Return the address of a scalar for formulas on other sheets."""
+        return f"{quoted(self.canvas.title)}!{self.at(row, key, rest)}"
 
     def cells(self, key: Key) -> Range:
         """Return the rectangle of a quantity: all rows of its columns."""
         _, left, right = self.groups[key]
         return self.canvas.area(self.first_row, left, self.count, right - left + 1)
 
-    def claim(self, key: Key, kind: str = "step", blocks: list[Block] | None = None) -> None:
+    # writing
+
+    def number(self, row: int, key: Key, rest: Index, value: float) -> None:
+        """Write a given of a row, counted from 0."""
+        self.canvas.number(self.first_row + row, self.columns[key, rest], value)
+
+    def formula(
+        self, row: int, key: Key, rest: Index, text: str, look: str = "", **own: object
+    ) -> None:
+        """Write the formula of a scalar of a row, counted from 0; the text has no equals sign."""
+        row, column = self.first_row + row, self.columns[key, rest]
+        self.canvas.formula(row, column, f"={text}", look or kind_of(key[0]), **own)
+
+    def claim(self, key: Key, kind: str = "", blocks: list[Block] | None = None) -> None:
         """Enter a quantity in the Map.
 
         Args:
             key: which.
-            kind: of the claim.
+            kind: of the claim; ``given`` or ``step`` as the quantity is, if it is not said.
             blocks: the parts of its rectangle that are written; None: all of it.
         """
         quantity, left, _ = self.groups[key]
         rest = quantity.shape[1:]
-        whole = blocks is None
-        for block in blocks or [Block(0, self.count, 0, _product(rest))]:
+        for block in blocks or [Block(0, self.count, 0, prod(rest))]:
             cells = self.canvas.area(
                 self.first_row + block.row, left + block.column, block.rows, block.columns
             )
             self.canvas.claim(
-                kind,
+                kind or ("given" if quantity.given else "step"),
                 key,
                 quantity.label,
                 cells,
                 index_rule(rest, block),
                 quantity.equation,
-                quantity.defined_name if whole else "",
+                quantity.defined_name if blocks is None else "",
             )
+
+    def claim_all(self) -> None:
+        """Enter every quantity in the Map."""
+        for key in self.groups:
+            self.claim(key)
 
     def numbers(self, heading: str) -> None:
         """Number the rows in the first column, from 1."""
@@ -186,15 +204,10 @@ class Rows:
             self.canvas.number(self.first_row + n, 1, n + 1, "count")
         self.canvas.widths({1: 9})
 
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Part of a quantity's rectangle, counted from its top left corner."""
-
-    row: int
-    rows: int
-    column: int
-    columns: int
+    def finish(self, orientation: str) -> None:
+        """Keep the heads in sight and on every page."""
+        self.canvas.sheet.freeze_panes = f"B{self.first_row}"
+        self.canvas.print_on(orientation, rows=f"{self.label_row}:{self.first_row - 1}")
 
 
 def index_rule(rest: tuple[int, ...], block: Block) -> str:
@@ -205,19 +218,7 @@ def index_rule(rest: tuple[int, ...], block: Block) -> str:
         return first
     if len(rest) == 1:
         return f"{first}, {column}"
-    inner = _product(rest[1:])
+    inner = prod(rest[1:])
     if block.columns == inner and len(rest) == 2:
         return f"{first}, {block.column // inner}, c"
     return f"{first}, {column}//{inner}, {column}%{inner}"
-
-
-def _product(sizes: tuple[int, ...]) -> int:
-    found = 1
-    for size in sizes:
-        found *= size
-    return found
-
-
-def indices(shape: tuple[int, ...]) -> Iterator[Index]:
-    """Yield every index of an array."""
-    yield from product(*(range(size) for size in shape))
