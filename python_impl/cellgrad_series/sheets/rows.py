@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import prod
 
 from cellgrad.case.equations import indices
 from cellgrad.case.quantities import Index, Key, Quantity, node_name
@@ -178,7 +177,7 @@ class Rows:
         """
         quantity, left, _ = self.groups[key]
         rest = quantity.shape[1:]
-        for block in blocks or [Block(0, self.count, 0, prod(rest))]:
+        for block in blocks or [Block(0, self.count, 0, len(indices(rest)))]:
             cells = self.canvas.area(
                 self.first_row + block.row, left + block.column, block.rows, block.columns
             )
@@ -218,7 +217,7 @@ def index_rule(rest: tuple[int, ...], block: Block) -> str:
         return first
     if len(rest) == 1:
         return f"{first}, {column}"
-    inner = prod(rest[1:])
+    inner = len(indices(rest[1:]))
     if block.columns == inner and len(rest) == 2:
         return f"{first}, {block.column // inner}, c"
     return f"{first}, {column}//{inner}, {column}%{inner}"

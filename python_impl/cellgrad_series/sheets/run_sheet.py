@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import prod
 
 from cellgrad.case.equations import indices
 from cellgrad.case.model import Case
@@ -152,7 +151,7 @@ class RunSheet:
                 else:
                     self.canvas.number(*place, self._started(own, layer, index))
             first = self._start_column(key, tuple(0 for _ in quantity.shape))
-            cells = self.canvas.area(START_ROW, first, 1, prod(quantity.shape))
+            cells = self.canvas.area(START_ROW, first, 1, len(indices(quantity.shape)))
             m = quantity.shape[-1] if quantity.shape else 0
             rule = ("", "c", f"c//{m}, c%{m}")[len(quantity.shape)]
             self.canvas.claim_quantity("step" if linked else "given", quantity, cells, rule)
@@ -267,7 +266,7 @@ class RunSheet:
         if len(sizes) == 1:
             return None
         low, high = min(sizes), max(sizes)
-        inner = prod(quantity.shape[2:])
+        inner = len(indices(quantity.shape[2:]))
         blocks = [Block(0, self.shape.updates, 0, low * inner)]
         each = self.shape.per_epoch
         for start in range(0, self.shape.updates, each):
