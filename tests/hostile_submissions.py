@@ -571,7 +571,7 @@ def two_formulas_in_a_cell(parts):
     return in_sheet(parts, cell(b"<f>1</f><f>2</f>"))
 
 
-@shape("merged cells over")
+@shape("merged or linked cells")
 def ten_million_merged_cells(parts):
     return in_sheet(parts, b"", b'<mergeCells><mergeCell ref="A1:J1000000"/></mergeCells>')
 
@@ -582,7 +582,7 @@ def very_many_merges(parts):
     return in_sheet(parts, b"", b"<mergeCells>" + one * 20_000 + b"</mergeCells>")
 
 
-@shape("hyperlinks over")
+@shape("merged or linked cells")
 def a_hyperlink_over_ten_million_cells(parts):
     return in_sheet(parts, b"", b'<hyperlinks><hyperlink ref="A1:J1000000"/></hyperlinks>')
 
@@ -656,7 +656,7 @@ def very_many_large_ranges(parts):
     return in_sheet(parts, rows)
 
 
-@shape("array formulas over")
+@shape("cells in array formulas")
 def an_array_formula_over_a_sheet(parts):
     return formula(parts, "1", b't="array" ref="A1:XFD1048576"')
 
@@ -666,7 +666,7 @@ def a_data_table(parts):
     return formula(parts, "", b't="dataTable" ref="A1:B2" dt2D="1" r1="C1" r2="D1"')
 
 
-@shape("too much text in formulas")
+@shape("characters in shared formulas")
 def a_long_formula_shared_by_many(parts):
     long = b"+".join([b"B1"] * 2_700)
     rows = [b'<row r="1"><c r="A1"><f t="shared" si="0" ref="A1:A1000">%s</f></c></row>' % long]

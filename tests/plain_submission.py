@@ -12,11 +12,13 @@ from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.read import read_case
 from cellgrad.workbook import write_workbook
 from cellgrad.xlsx.addresses import parse_a1
-from cellgrad.xlsx.package import Package
+from cellgrad.xlsx.book import Contents
+from cellgrad.xlsx.package import LENIENT, Package
 from cellgrad_coursework.grader import Grader
 from cellgrad_coursework.grading.given_numbers import given_number
 from cellgrad_coursework.grading.submission import Submission
 from cellgrad_coursework.model import Handout, Manifest, Policy, Student
+from cellgrad_coursework.taking_in.precheck import Checked
 from template_cells import everything, template_of
 
 CASES = Path(__file__).parent.parent / "reference" / "cases"
@@ -49,8 +51,8 @@ def assignment(case, ask=everything, others=(), late=0.0, **policy):
 class Lenient(Grader):
     """Grades also what the check of submissions would refuse before it."""
 
-    def _package(self, data, file):
-        return Package(data, file), []
+    def _checked(self, data, file):
+        return Checked(Contents(Package(data, file, LENIENT)), {})
 
 
 _GRADERS = {}
@@ -75,8 +77,8 @@ def key_numbers(manifest, decimals=None):
 
 def book_of(manifest, changes):
     """Return a submission as its formulas see it."""
-    package_of = Package(workbook(manifest, changes), "x")
-    return grader_of(manifest).assignment.book(Submission(package_of))
+    contents = Contents(Package(workbook(manifest, changes), "x", LENIENT))
+    return grader_of(manifest).assignment.book(Submission(contents))
 
 
 def right_cells(manifest, token=TOKEN):

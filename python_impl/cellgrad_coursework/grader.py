@@ -6,14 +6,13 @@ import hashlib
 
 from cellgrad.errors import InputError
 from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.package import Package
 from cellgrad_coursework.grading.grade import AssignmentKey, Graded, grade_workbook
 from cellgrad_coursework.grading.submission import Submission
 from cellgrad_coursework.grading.world import StudentBook
 from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Claim, Identity, Owners
 from cellgrad_coursework.model import Grade, Manifest, Student
 from cellgrad_coursework.taking_in.intake import hint_of
-from cellgrad_coursework.taking_in.precheck import check
+from cellgrad_coursework.taking_in.precheck import Checked, check
 
 
 class Grader:
@@ -46,12 +45,12 @@ class Grader:
         named = self._owners.named(claim)
         identity, graded = Identity(named.student if named else None), Graded()
         try:
-            package, reasons = self._package(data, file)
-            book, problem = self._opened(package)
-            identity = self._owners.identify(claim, package, book)
+            checked = self._checked(data, file)
+            book, problem = self._opened(checked)
+            identity = self._owners.identify(claim, checked.contents.package, book)
             problem = identity.problem or problem
             if problem != OTHER_ASSIGNMENT:
-                identity.last.review += reasons
+                identity.last.review += checked.reasons
                 if hint_of(file).late:
                     identity.last.notes.append("its name says that it was handed in late")
             if not problem and book is not None:
@@ -74,15 +73,14 @@ class Grader:
         grade.take_off_lateness()
         return grade
 
-    def _package(self, data: bytes, file: str) -> tuple[Package, list[str]]:
-        """Return a file that is safe to read, and why a person should look at it all the same."""
-        reasons = check(data, self.manifest.box)
-        return Package(data, file), reasons
+    def _checked(self, data: bytes, file: str) -> Checked:
+        """Return a file that is safe to read."""
+        return check(data, self.manifest.box, file)
 
-    def _opened(self, package: Package) -> tuple[StudentBook | None, str]:
+    def _opened(self, checked: Checked) -> tuple[StudentBook | None, str]:
         """Return the cells of a workbook; where they cannot be read, why."""
         try:
-            return self.assignment.book(Submission(package)), ""
+            return self.assignment.book(Submission(checked.contents, checked.sheets)), ""
         except InputError as error:
             return None, _words(error)
 

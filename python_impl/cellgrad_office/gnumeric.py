@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import os
 import re
 import shutil
@@ -41,7 +40,9 @@ from cellgrad.engines.interface import (
 )
 from cellgrad.errors import EngineError, EngineMissingError
 from cellgrad.xlsx.addresses import a1, parse_a1
-from cellgrad.xlsx.package import Package, open_package
+from cellgrad.xlsx.book import Contents
+from cellgrad.xlsx.package import LENIENT, Package, open_package
+from cellgrad.xlsx.sheet import SheetReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,6 @@ CONVERT_SECONDS: Final = 120.0
 """How long one conversion may take."""
 
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _SPACE: Final = "{http://www.w3.org/XML/1998/namespace}space"
 
 Cells = dict[tuple[int, int], Value]
@@ -209,7 +209,7 @@ class _Workbook(OpenWorkbook):
         self._path, self._converter = path, converter
         package = open_package(path)
         self._parts = {name: package.read(name) for name in package.names}
-        self._paths = _sheet_parts(package)
+        self._paths = Contents(package).sheets
         self._editors: dict[str, _SheetEditor] = {}
         self._values: dict[str, Cells] = {}
         self._recalculate()
@@ -217,8 +217,7 @@ class _Workbook(OpenWorkbook):
     def _recalculate(self) -> None:
         changed = {self._paths[sheet]: editor.xml() for sheet, editor in self._editors.items()}
         result = self._converter.convert(_zip(self._parts | changed))
-        package = Package(result, self._path)
-        self._values = _values(package)
+        self._values = _values(result, self._path)
 
     def read(self, ranges: Sequence[Range]) -> list[Block]:
         """Return the present values of each range, in the order asked for.
@@ -272,60 +271,24 @@ def _zip(parts: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def _sheet_parts(package: Package) -> dict[str, str]:
-    """Return the part that holds each sheet."""
-    targets = {
-        relation.get("Id", ""): relation.get("Target", "")
-        for relation in package.xml("xl/_rels/workbook.xml.rels")
-    }
-    found = {}
-    for sheet in package.xml("xl/workbook.xml").iter(f"{_MAIN}sheet"):
-        target = targets.get(sheet.get(_RELATION, ""), "")
-        part = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
-        if part.startswith("xl/worksheets/"):
-            found[sheet.get("name", "")] = part
-    return found
+def _values(data: bytes, path: Path) -> dict[str, Cells]:
+    """Read the values that Gnumeric wrote; a number that no double holds reads ``#NUM!``."""
+    contents = Contents(Package(data, path, LENIENT))
+    values: dict[str, Cells] = {}
+    for name, part in contents.sheets.items():
+        sheet = _ResultReader(contents.package, name, contents).read(part)
+        too_large = dict.fromkeys(sheet.problems, CellError("#NUM!"))
+        values[name] = {**sheet.values, **too_large}
+    return values
 
 
-def _values(package: Package) -> dict[str, Cells]:
-    """Read the values that Gnumeric wrote.
+class _ResultReader(SheetReader):
+    """Reads an empty text as Gnumeric writes it: as no value of that type."""
 
-    Not through the reader of workbooks: that rightly refuses numbers that no
-    double holds, but Gnumeric computes them.
-    """
-    texts: list[str] = []
-    if "xl/sharedStrings.xml" in package.names:
-        texts = [_text(item) for item in package.xml("xl/sharedStrings.xml")]
-    return {
-        name: {
-            parse_a1(node.get("r", "")): value
-            for node in package.xml(part).iter(f"{_MAIN}c")
-            if (value := _value(node, texts)) is not None
-        }
-        for name, part in _sheet_parts(package).items()
-    }
-
-
-def _value(node: ET.Element, texts: list[str]) -> Value:
-    kind = node.get("t", "n")
-    if kind == "inlineStr":
-        return _text(node)
-    held = node.find(f"{_MAIN}v")
-    if held is None:
-        return "" if kind == "str" else None
-    text = held.text or ""
-    if kind == "n":
-        number = float(text)
-        return number if math.isfinite(number) else CellError("#NUM!")
-    if kind == "s":
-        return texts[int(text)]
-    if kind == "b":
-        return text == "1"
-    return CellError(text) if kind == "e" else text
-
-
-def _text(node: ET.Element) -> str:
-    return "".join(part.text or "" for part in node.iter(f"{_MAIN}t"))
+    def _end_cell(self) -> None:
+        if self._value is None and self._kind == "str":
+            self._value = ""
+        super()._end_cell()
 
 
 class _SheetEditor:

@@ -64,12 +64,7 @@ class _Workbook(OpenWorkbook):
         sheets = self._book.sheets
         if area.sheet not in sheets:
             raise no_such_sheet("the reader", self._book.path, area.sheet, list(sheets))
-        values = sheets[area.sheet].values
-        columns = range(area.left, area.right + 1)
-        return [
-            [values.get((row, column)) for column in columns]
-            for row in range(area.top, area.bottom + 1)
-        ]
+        return sheets[area.sheet].block(area)
 
     def update(self, changes: Changes) -> None:
         """Refuse: stored values do not follow a change.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,8 @@ class Faults:
         owner = self.described.owner
         present: dict[str, NDArray[np.bool_]] = {}
         for sheet, cells in self.described.book.sheets.items():
-            places = cells.formula_places()
+            numbers = chain.from_iterable(cells.formulas)
+            places = np.fromiter(numbers, np.int64, 2 * len(cells.formulas)).reshape(-1, 2)
             for row, column in places[~owner.are_claimed(sheet, places)].tolist():
                 formula = cells.formulas[row, column]
                 self._add(Mismatch.unclaimed(sheet, a1(row, column), formula))

@@ -31,12 +31,8 @@ def has_stored_values(book: Book) -> bool:
 
 def stored_blocks(book: Book, cells: Sequence[ClaimedCells]) -> list[Values]:
     """Return what a file stores of every claim's cells."""
-    return [_stored_block(book, own.claim.cells) for own in cells]
-
-
-def _stored_block(book: Book, area: Range) -> Values:
-    block = book.sheets[area.sheet].block(area)
-    return as_values(block) if isinstance(block, list) else Values(block)
+    areas = [own.claim.cells for own in cells]
+    return [as_values(book.sheets[area.sheet].block(area)) for area in areas]
 
 
 def compare_stored(

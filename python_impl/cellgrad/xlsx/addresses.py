@@ -107,3 +107,16 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.sheet}!{self.address}"
+
+
+def parse_reference(text: str) -> Range | None:
+    """Read ``Step!$B$5:$E$8`` or ``'a sheet'!A1``; None if it is anything else."""
+    sheet, bang, area = text.strip().lstrip("=").rpartition("!")
+    if not bang:
+        return None
+    if sheet.startswith("'") and sheet.endswith("'"):
+        sheet = sheet[1:-1].replace("''", "'")
+    try:
+        return Range.parse(sheet, area.replace("$", ""))
+    except ValueError:
+        return None

@@ -6,49 +6,25 @@ is calculated here.
 
 from __future__ import annotations
 
-import math
 import posixpath
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
-from xml.etree import ElementTree as ET
+from typing import Any, NamedTuple
 
-from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, column_letters, parse_a1
+from cellgrad.xlsx.addresses import Range, a1, parse_reference
 from cellgrad.xlsx.cells import Cell, SheetCells
-from cellgrad.xlsx.package import Package, open_package, too_marked
-from cellgrad.xlsx.plain_cells import PlainFormulas, PlainValues
-from cellgrad.xlsx.plain_sheet import (
-    LARGE,
-    MAX_FORMULA_CHARACTERS,
-    MAX_INDEX_DIGITS,
-    read_plain,
-)
-from cellgrad.xlsx.values import CellError, Value
+from cellgrad.xlsx.package import SAVE, WORKBOOK, Package, open_package
+from cellgrad.xlsx.plain import read_plain
+from cellgrad.xlsx.sheet import MAIN, SheetReader, Watch, refuse_root
 
-__all__ = ["Book", "Cell", "SheetCells", "parse_reference", "read_book"]
+__all__ = ["Book", "Cell", "Contents", "SheetCells", "parse_reference", "read_book"]
 
-MAX_CELLS = 2_000_000
-MAX_ARRAY_CELLS = 200_000
-MAX_SHARED_CHARACTERS = 10_000_000
-MAX_NUMBER_CHARACTERS = 400
-"""Some engines write the smallest doubles without an exponent: 324 zeros and the digits."""
-
-_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-_PACKAGE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
-_SAVE_AGAIN = "save it again in a spreadsheet program"
-_STRICT = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
-
+_RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships id"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships Relationship"
+_SHEET, _NAME = f"{MAIN}sheet", f"{MAIN}definedName"
+_SI, _T, _R = f"{MAIN}si", f"{MAIN}t", f"{MAIN}r"
 _QUOTED = re.compile(r'"[^"]*"')
-_LINK = re.compile(r"\[[^\[\]]*\]")
-_LINKED_NAME = re.compile(r"\[(?:\d+|[^\[\]]*\.[^\[\]]*)\]")
-_NUMERIC = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII).fullmatch
-_ROW_DIGITS = 7
-
-_ROW, _C, _V, _F, _IS, _T, _R = (f"{_MAIN}{tag}" for tag in ("row", "c", "v", "f", "is", "t", "r"))
-_COLUMNS = {column_letters(column): column for column in range(1, 703)}
-"""A to ZZ; what lies beyond is read the long way."""
 
 
 @dataclass(slots=True)
@@ -57,7 +33,8 @@ class Book:
 
     Attributes:
         path: where it was read from.
-        sheets: the cells, sheet by sheet in the workbook's order.
+        sheets: the cells, sheet by sheet in the workbook's order; shared formulas are spelled
+            out, and every cell of an array formula has its text.
         names: defined names of the whole workbook and what they refer to.
         trees: formulas parsed so far, by text.
     """
@@ -72,19 +49,6 @@ class Book:
         return parse_reference(self.names.get(name, ""))
 
 
-def parse_reference(text: str) -> Range | None:
-    """Read ``Step!$B$5:$E$8`` or ``'a sheet'!A1``; None if it is anything else."""
-    sheet, bang, area = text.strip().lstrip("=").rpartition("!")
-    if not bang:
-        return None
-    if sheet.startswith("'") and sheet.endswith("'"):
-        sheet = sheet[1:-1].replace("''", "'")
-    try:
-        return Range.parse(sheet, area.replace("$", ""))
-    except ValueError:
-        return None
-
-
 def read_book(path: Path) -> Book:
     """Read a workbook.
 
@@ -92,257 +56,185 @@ def read_book(path: Path) -> Book:
         WorkbookError: no workbook, damaged, or not safe to read.
     """
     package = open_package(path)
-    root = _rooted(package, "xl/workbook.xml", "workbook")
-    relations = _relations(package)
-    texts = _shared_strings(package, relations)
-    limits = _Limits(package)
-    sheets: dict[str, SheetCells] = {}
-    seen: set[str] = set()
-    for sheet in root.iter(f"{_MAIN}sheet"):
-        name, relation = sheet.get("name", ""), relations.get(sheet.get(_RELATION, ""))
-        if relation is None:
-            package.refuse("the sheet has no part in the file", _SAVE_AGAIN, name)
-        if name.casefold() in seen:
-            package.refuse("two sheets of the same name", "rename one of them", name)
-        seen.add(name.casefold())
-        if relation[0] == "worksheet":
-            sheets[name] = _SheetReader(package, name, texts, limits).read(relation[1])
-    return Book(path, sheets, _names(package, root))
+    contents = Contents(package)
+    sheets = {}
+    for name, part in contents.sheets.items():
+        cells = read_plain(package, name, part, contents)
+        if cells is None:
+            cells = SheetReader(package, name, contents).read(part)
+        sheets[name] = _spelled_out(package, name, cells)
+    names = {name.name: name.text for name in contents.names if not name.local}
+    return Book(path, sheets, names)
 
 
-def _rooted(package: Package, part: str, tag: str) -> ET.Element:
-    """Return a part whose root has this tag; another dialect would only look empty."""
-    root = package.xml(part)
-    if root.tag.startswith(_STRICT):
-        package.refuse("is in the strict Open XML format", "save it as plain .xlsx")
-    if root.tag != f"{_MAIN}{tag}":
-        package.refuse(f"{part} holds no {tag}", _SAVE_AGAIN)
-    return root
+class Relation(NamedTuple):
+    """What a part refers to: the last word of its type, and another part."""
+
+    kind: str
+    part: str
 
 
-def _names(package: Package, root: ET.Element) -> dict[str, str]:
-    found = {}
-    for item in root.iter(f"{_MAIN}definedName"):
-        name, text = item.get("name", ""), item.text or ""
-        if "[" in text and _LINKED_NAME.search(_QUOTED.sub("", text)):
-            package.refuse("a defined name links to another workbook", "break the link", name)
-        if item.get("localSheetId") is None:
-            found[name] = text
-    return found
+class DefinedName(NamedTuple):
+    """A name, what it refers to, and whether it holds on one sheet only."""
+
+    name: str
+    text: str
+    local: bool
 
 
-def _relations(package: Package) -> dict[str, tuple[str, str]]:
-    """Return the kind and the place of each part of the workbook, by id."""
-    found = {}
-    for relation in package.xml("xl/_rels/workbook.xml.rels").iter(f"{_PACKAGE}Relationship"):
-        target, kind = relation.get("Target", ""), relation.get("Type", "").rpartition("/")[2]
-        path = target.lstrip("/") if target.startswith("/") else posixpath.join("xl", target)
-        found[relation.get("Id", "")] = (kind, posixpath.normpath(path))
-    return found
+class Contents:
+    """What a workbook says that it consists of.
+
+    Args:
+        package: its file.
+        watch: what else is looked at in the workbook's part.
+
+    Attributes:
+        package: its file.
+        relations: what it refers to, by id.
+        tabs: what each sheet of whatever kind is, by its name in the workbook's order.
+        names: the defined names.
+        texts: what it keeps once for all its cells; phonetic hints are left out.
+
+    Raises:
+        WorkbookError: it is damaged, or not safe to read.
+    """
+
+    def __init__(self, package: Package, watch: Watch | None = None) -> None:
+        self.package, self._watch = package, watch or {}
+        self.relations: dict[str, Relation] = {}
+        self.names: list[DefinedName] = []
+        self._name: dict[str, str] = {}
+        self._text: list[str] | None = None
+        self._listed: dict[str, str] = {}
+        self._seen: set[str] = set()
+        package.parse(WORKBOOK, self._start, self._end, self._characters)
+        package.parse("xl/_rels/workbook.xml.rels", self._relation)
+        self.tabs = {name: self._relation_of(name) for name in self._listed}
+        self.texts = self._read_texts()
+
+    @property
+    def sheets(self) -> dict[str, str]:
+        """The part of every worksheet, by the sheet's name in the workbook's order."""
+        return {name: tab.part for name, tab in self.tabs.items() if tab.kind == "worksheet"}
+
+    def _relation(self, _depth: int, tag: str, attributes: dict[str, str]) -> None:
+        if tag == _PACKAGE:
+            target = posixpath.join("/xl", attributes.get("Target", ""))
+            kind = attributes.get("Type", "").rpartition("/")[2]
+            part = posixpath.normpath(target).lstrip("/")
+            self.relations[attributes.get("Id", "")] = Relation(kind, part)
+
+    def _start(self, depth: int, tag: str, attributes: dict[str, str]) -> None:
+        if depth == 1:
+            refuse_root(self.package, WORKBOOK, tag, "workbook")
+        elif tag == _SHEET:
+            self._list(attributes)
+        elif tag == _NAME:
+            self.package.take("defined names", 1)
+            self._name, self._text = attributes, []
+        if tag in self._watch:
+            self._watch[tag](attributes)
+
+    def _list(self, attributes: dict[str, str]) -> None:
+        name = attributes.get("name", "")
+        self.package.take("sheets", 1)
+        if name.casefold() in self._seen:
+            self.package.refuse("two sheets of the same name", "rename one of them", name)
+        self._seen.add(name.casefold())
+        self._listed[name] = attributes.get(_RELATION, "")
+
+    def _characters(self, text: str) -> None:
+        if self._text is not None:
+            self._text.append(text)
+
+    def _end(self, _depth: int, tag: str) -> None:
+        if self._text is None or tag != _NAME:
+            return
+        name, text, self._text = self._name.get("name", ""), "".join(self._text), None
+        policy = self.package.policy
+        if "link" in policy.fatal and policy.name_link.search(_QUOTED.sub("", text)):
+            self.package.refuse("a defined name links to another workbook", "break the link", name)
+        self.names.append(DefinedName(name, text, "localSheetId" in self._name))
+
+    def _relation_of(self, sheet: str) -> Relation:
+        if self._listed[sheet] not in self.relations:
+            self.package.refuse("the sheet has no part in the file", SAVE, sheet)
+        return self.relations[self._listed[sheet]]
+
+    def part_of_kind(self, kind: str) -> str:
+        """Return the first part of some kind that the workbook refers to, or nothing."""
+        return next((part for other, part in self.relations.values() if other == kind), "")
+
+    def _read_texts(self) -> list[str]:
+        part, package = self.part_of_kind("sharedStrings"), self.package
+        if not part or (part not in package.names and "text" not in package.policy.fatal):
+            return []
+        return _SharedTexts(package, part).read()
 
 
-def _shared_strings(package: Package, relations: dict[str, tuple[str, str]]) -> list[str]:
-    for kind, part in relations.values():
-        if kind == "sharedStrings":
-            root = _rooted(package, part, "sst")
-            return [_text_of(item) for item in root.findall(f"{_MAIN}si")]
-    return []
+class _SharedTexts:
+    """Reads the part that keeps them."""
+
+    def __init__(self, package: Package, part: str) -> None:
+        self._package, self._part = package, part
+        self._texts: list[list[str]] = []
+        self._listening = self._in_run = False
+
+    def read(self) -> list[str]:
+        """Return the texts in their order."""
+        self._package.parse(self._part, self._start, self._end, self._characters)
+        return ["".join(pieces) for pieces in self._texts]
+
+    def _start(self, depth: int, tag: str, _: dict[str, str]) -> None:
+        self._listening = False
+        if depth == 1:
+            refuse_root(self._package, self._part, tag, "sst")
+        elif depth == 2 and tag == _SI:
+            self._package.take("texts", 1)
+            self._texts.append([])
+        elif depth == 3:
+            self._in_run = tag == _R
+            self._listening = tag == _T
+        elif depth == 4:
+            self._listening = self._in_run and tag == _T
+
+    def _characters(self, text: str) -> None:
+        if self._listening and self._texts:
+            self._texts[-1].append(text)
+
+    def _end(self, _depth: int, _tag: str) -> None:
+        self._listening = False
 
 
-def _text_of(item: ET.Element) -> str:
-    """Return the text of a rich or plain string, phonetic hints left out."""
-    parts = []
-    for node in item:
-        if node.tag == _T:
-            parts.append(node.text or "")
-        elif node.tag == _R:
-            parts += [run.text or "" for run in node if run.tag == _T]
-    return "".join(parts)
+def _spelled_out(package: Package, sheet: str, cells: SheetCells) -> SheetCells:
+    """Give every cell of a shared or of an array formula its own text.
+
+    Raises:
+        WorkbookError: a shared formula cannot be moved to its cell.
+    """
+    if not cells.arrays and not cells.shared:
+        return cells
+    formulas: dict[Cell, str] = {}
+    for cell, text in cells.formulas.items():
+        if cell in cells.arrays:
+            _, top, left, bottom, right = cells.arrays[cell]
+            for row in range(top, bottom + 1):
+                formulas |= {(row, column): text for column in range(left, right + 1)}
+        master = cells.shared.get(cell)
+        formulas[cell] = text if master is None else _moved(package, sheet, text, master, cell)
+    cells.formulas = formulas
+    return cells
 
 
-class _Limits:
-    """What may still be read of a workbook: a short file can stand for a very long one."""
+def _moved(package: Package, sheet: str, text: str, origin: Cell, cell: Cell) -> str:
+    """Return a formula as it reads in another cell."""
+    from openpyxl.formula.tokenizer import TokenizerError  # noqa: PLC0415 - rarely needed
+    from openpyxl.formula.translate import Translator, TranslatorError  # noqa: PLC0415
 
-    def __init__(self, package: Package) -> None:
-        self.package = package
-        self.left = {
-            "cells": MAX_CELLS,
-            "cells in array formulas": MAX_ARRAY_CELLS,
-            "characters in shared formulas": MAX_SHARED_CHARACTERS,
-        }
-
-    def take(self, what: str, count: int, place: str) -> None:
-        """Count what was read.
-
-        Raises:
-            WorkbookError: it is too much.
-        """
-        self.left[what] -= count
-        if self.left[what] < 0:
-            self.package.refuse(f"too many {what}", "use a smaller workbook", place)
-
-
-class _SheetReader:
-    """Reads one sheet's XML."""
-
-    def __init__(self, package: Package, sheet: str, texts: list[str], limits: _Limits) -> None:
-        self.package, self.sheet, self.texts, self.limits = package, sheet, texts, limits
-        self.values: dict[Cell, Value] = {}
-        self.formulas: dict[Cell, str] = {}
-        self.masters: dict[str, tuple[str, Cell]] = {}
-
-    def read(self, part: str) -> SheetCells:
-        """Return the cells of the sheet.
-
-        Raises:
-            WorkbookError: it is damaged, or not safe to read.
-        """
-        plain = self._plain(part)
-        if plain is None:
-            self._read_any(part)
-            return SheetCells(self.values, self.formulas)
-        self.limits.take("cells", len(plain[0].places.cells), self.sheet)
-        return SheetCells(*plain)
-
-    def _plain(self, part: str) -> tuple[PlainValues, PlainFormulas] | None:
-        """Return the cells of a large sheet that is of the plain form throughout."""
-        data = self.package.read(part)
-        if len(data) < LARGE or too_marked(data):
-            return None
-        return read_plain(data, self.texts)
-
-    def _read_any(self, part: str) -> None:
-        tables = _rooted(self.package, part, "worksheet").findall(f"{_MAIN}sheetData")
-        if len(tables) > 1:
-            self._refuse_disorder()
-        row = 0
-        for row_node in tables[0] if tables else ():
-            if row_node.tag != _ROW:
-                continue
-            above, row = row, self._row(row_node.get("r"), row + 1)
-            if row <= above:
-                self._refuse_disorder()
-            tail, column = str(row), 0
-            for node in row_node:
-                if node.tag != _C:
-                    continue
-                address, before = node.get("r"), column
-                if address and address.endswith(tail) and address[: -len(tail)] in _COLUMNS:
-                    column = _COLUMNS[address[: -len(tail)]]  # the plain case, quickly
-                else:
-                    column = self._column(address, row, column + 1)
-                if column <= before:
-                    self._refuse_disorder()
-                self._cell(node, (row, column))
-            self.limits.take("cells", len(row_node), self.sheet)
-
-    def _refuse_disorder(self) -> NoReturn:
-        """Refuse what different programs would read differently."""
-        self.package.refuse("a cell stands twice, or not in its place", _SAVE_AGAIN, self.sheet)
-
-    def _row(self, text: str | None, default: int) -> int:
-        if text is None:
-            text = str(default)
-        plain = text.isascii() and text.isdigit() and len(text) <= _ROW_DIGITS
-        if not plain or not 0 < int(text) <= MAX_ROW:
-            self.package.refuse(f"row {text[:20]!r} lies outside a sheet", place=self.sheet)
-        return int(text)
-
-    def _column(self, text: str | None, row: int, default: int) -> int:
-        if text is None:
-            if default > MAX_COLUMN:
-                self.package.refuse("a row is too long", place=self.sheet)
-            return default
-        try:
-            found, column = parse_a1(text[:20])
-        except ValueError as error:
-            self.package.refuse(str(error), place=self.sheet)
-        if found != row:
-            self._refuse_disorder()
-        return column
-
-    def _cell(self, node: ET.Element, cell: Cell) -> None:
-        kind = node.get("t", "n")
-        value: Value = None
-        calculated = False
-        for part in node:
-            tag = part.tag
-            if tag == _V:
-                value = self._value(kind, part.text or "", cell)
-            elif tag == _F:
-                if calculated:
-                    self._refuse_disorder()
-                calculated = True
-                self._formula(part, cell)
-            elif tag == _IS:
-                value = _text_of(part)
-        if value is not None:
-            self.values[cell] = value
-
-    def _value(self, kind: str, text: str, cell: Cell) -> Value:
-        if kind == "n":
-            return self._float(text, cell) if text else None
-        if kind == "s":
-            plain = text.isascii() and text.isdigit() and len(text) <= MAX_INDEX_DIGITS
-            if plain and int(text) < len(self.texts):
-                return self.texts[int(text)]
-            self.package.refuse("refers to a text that is missing", place=self._at(cell))
-        if kind == "b":
-            return text == "1"
-        if kind == "e":
-            return CellError(text)
-        return text
-
-    def _float(self, text: str, cell: Cell) -> float:
-        plain = len(text) <= MAX_NUMBER_CHARACTERS and _NUMERIC(text)
-        number = float(text) if plain else math.nan
-        if not math.isfinite(number):
-            self.package.refuse(f"{text[:20]!r} is no number", place=self._at(cell))
-        return number
-
-    def _formula(self, node: ET.Element, cell: Cell) -> None:
-        text, kind = node.text or "", node.get("t")
-        if len(text) > MAX_FORMULA_CHARACTERS:
-            most = f"{MAX_FORMULA_CHARACTERS:,}"
-            self.package.refuse(f"a formula of more than {most} characters", place=self._at(cell))
-        if kind == "shared":
-            text = self._shared(node, text, cell)
-        elif kind == "array":
-            self._array(node, text)
-        if "[" in text and _LINK.search(_QUOTED.sub("", text)):
-            self.package.refuse(
-                "a formula links to another workbook", "break the link", self._at(cell)
-            )
-        self.formulas[cell] = text
-
-    def _shared(self, node: ET.Element, text: str, cell: Cell) -> str:
-        group = node.get("si", "")
-        if text:
-            self.masters[group] = (text, cell)
-            return text
-        if group not in self.masters:
-            self.package.refuse("a shared formula is missing", place=self._at(cell))
-        from openpyxl.formula.tokenizer import TokenizerError  # noqa: PLC0415 - rarely needed
-        from openpyxl.formula.translate import Translator, TranslatorError  # noqa: PLC0415
-
-        master, origin = self.masters[group]
-        self.limits.take("characters in shared formulas", len(master), self._at(cell))
-        try:
-            moved = Translator(f"={master}", origin=a1(*origin)).translate_formula(a1(*cell))
-        except (TokenizerError, TranslatorError, ValueError, IndexError) as error:
-            self.package.refuse(f"a shared formula cannot be read ({error})", place=self._at(cell))
-        return str(moved)[1:]
-
-    def _array(self, node: ET.Element, text: str) -> None:
-        """Give every cell of an array formula its anchor's formula."""
-        try:
-            area = Range.parse(self.sheet, node.get("ref", ""))
-        except ValueError as error:
-            self.package.refuse(str(error), place=self.sheet)
-        self.limits.take("cells in array formulas", area.height * area.width, str(area))
-        for row in range(area.top, area.bottom + 1):
-            for column in range(area.left, area.right + 1):
-                self.formulas[row, column] = text
-
-    def _at(self, cell: Cell) -> str:
-        return f"{self.sheet}!{a1(*cell)}"
+    try:
+        moved = Translator(f"={text}", origin=a1(*origin)).translate_formula(a1(*cell))
+    except (TokenizerError, TranslatorError, ValueError, IndexError) as error:
+        problem = f"a shared formula cannot be read ({error})"
+        package.refuse(problem, place=f"{sheet}!{a1(*cell)}")
+    return str(moved)[1:]

@@ -1,18 +1,14 @@
-"""The cells of one sheet, and the questions that are asked about all of them at once."""
+"""What the cells of one sheet hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from cellgrad.xlsx.addresses import Range
-from cellgrad.xlsx.plain_cells import Cell, PlainFormulas, PlainValues
 from cellgrad.xlsx.values import Block, Value
 
-__all__ = ["Cell", "SheetCells"]
+Cell = tuple[int, int]
+"""Row and column, from 1."""
 
 
 @dataclass(slots=True)
@@ -21,44 +17,26 @@ class SheetCells:
 
     Attributes:
         values: constants, and the stored values of formulas.
-        formulas: formula texts without the equals sign; shared formulas are spelled out.
+        formulas: formula texts without the equals sign.
+        arrays: for the first cell of each array formula the range that it fills.
+        shared: for a cell that shares a formula the cell for which its text is written.
+        problems: what is wrong with a cell, where its policy does not refuse the file for it.
     """
 
-    values: Mapping[Cell, Value] = field(default_factory=dict)
-    formulas: Mapping[Cell, str] = field(default_factory=dict)
+    values: dict[Cell, Value] = field(default_factory=dict)
+    formulas: dict[Cell, str] = field(default_factory=dict)
+    arrays: dict[Cell, Range] = field(default_factory=dict)
+    shared: dict[Cell, Cell] = field(default_factory=dict)
+    problems: dict[Cell, str] = field(default_factory=dict)
 
-    def formula_places(self) -> NDArray[np.int64]:
-        """Return where formulas stand: (row, column) a line, shape (formulas, 2)."""
-        if isinstance(self.formulas, PlainFormulas):
-            return self.formulas.places()
-        return np.array(list(self.formulas), dtype=np.int64).reshape(-1, 2)
-
-    def formulas_with(self, *words: str) -> Iterator[tuple[Cell, str]]:
-        """Yield the formulas that contain one of some words of plain ASCII, and their cells."""
-        if isinstance(self.formulas, PlainFormulas):
-            yield from self.formulas.containing(words)
-            return
-        for cell, formula in self.formulas.items():
-            if any(word in formula for word in words):
-                yield cell, formula
+    def block(self, area: Range) -> Block:
+        """Return the values of a rectangle, row by row."""
+        columns = range(area.left, area.right + 1)
+        return [
+            [self.values.get((row, column)) for column in columns]
+            for row in range(area.top, area.bottom + 1)
+        ]
 
     def stores_results(self) -> bool:
         """Tell whether a value is stored beside any formula."""
-        if isinstance(self.formulas, PlainFormulas) and isinstance(self.values, PlainValues):
-            return bool(self.values.at(self.formulas.places()).any())
         return any(cell in self.values for cell in self.formulas)
-
-    def block(self, area: Range) -> NDArray[np.float64] | Block:
-        """Return the values of a rectangle: an array if it is known to hold only numbers.
-
-        Returns:
-            numbers of shape (height, width), or the values row by row.
-        """
-        if isinstance(self.values, PlainValues):
-            numbers = self.values.numbers_in(area)
-            if numbers is not None:
-                return numbers
-        return [
-            [self.values.get((row, column)) for column in range(area.left, area.right + 1)]
-            for row in range(area.top, area.bottom + 1)
-        ]

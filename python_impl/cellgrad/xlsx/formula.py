@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.addresses import Place, Range
-from cellgrad.xlsx.book import Book, Cell, parse_reference
+from cellgrad.xlsx.addresses import Place, Range, parse_reference
+from cellgrad.xlsx.book import Book, Cell
 
 Node = tuple[Any, ...]
 

@@ -17,8 +17,7 @@ from cellgrad.case.structure import Structure
 from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
-from cellgrad.xlsx.addresses import Place, Range
-from cellgrad.xlsx.book import parse_reference
+from cellgrad.xlsx.addresses import Place, Range, parse_reference
 from cellgrad_audit.foreign.placement import Placement, place_of, placement
 
 SCHEMA = "cellgrad-workbook-map/1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,6 @@ from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.formula import Node, tree_of
-from cellgrad.xlsx.package import open_package
 from cellgrad.xlsx.values import Value
 from cellgrad_audit.foreign.array_terms import ArrayReader
 from cellgrad_proof.proof.terms import Term
@@ -22,8 +20,6 @@ MAX_FORMULAS = 20_000
 
 MOST_READ = 5_000_000
 
-_MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _DYNAMIC = frozenset(("INDIRECT", "OFFSET", "CELL", "INFO"))
 """Functions that read cells which their formula does not name."""
 
@@ -161,34 +157,10 @@ def read_foreign(path: Path) -> Foreign:
             file=path, remedy="keep only the sheets of the training step",
         )  # fmt: skip
     found = Foreign(book)
-    for area in _arrays(path, set(book.sheets)):
-        for place in _cells(area):
-            if found.formula(place) is not None:
-                found.anchors[place] = area
+    for sheet in book.sheets.values():
+        for area in sheet.arrays.values():
+            found.anchors.update((place, area) for place in _cells(area))
     return found
-
-
-def _arrays(path: Path, known: set[str]) -> Iterator[Range]:
-    """Yield the ranges that array formulas fill; the reader has checked their sizes."""
-    package = open_package(path)
-    targets = {
-        relation.get("Id", ""): relation.get("Target", "")
-        for relation in package.xml("xl/_rels/workbook.xml.rels")
-    }
-    for sheet in package.xml("xl/workbook.xml").iter(f"{_MAIN}sheet"):
-        name, target = sheet.get("name", ""), targets.get(sheet.get(_RELATION, ""), "")
-        if name not in known or not target:
-            continue
-        part = target.lstrip("/") if target.startswith("/") else posixpath.join("xl", target)
-        for cell in package.xml(posixpath.normpath(part)).iter(f"{_MAIN}c"):
-            node = cell.find(f"{_MAIN}f")
-            if node is None or node.get("t") != "array":
-                continue
-            try:
-                area = Range.parse(name, node.get("ref", ""))
-            except ValueError:
-                continue
-            yield area
 
 
 def term_at(foreign: Foreign, place: Place, resolve: Callable[[Place], Term]) -> Term:

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cellgrad.xlsx.addresses import Place, Range, a1, parse_a1
-from cellgrad.xlsx.book import parse_reference
+from cellgrad.xlsx.addresses import Place, Range, a1, parse_a1, parse_reference
 from cellgrad_coursework.grading.submission import Submission
 from cellgrad_coursework.model import Manifest
 

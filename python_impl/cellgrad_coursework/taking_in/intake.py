@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from cellgrad.errors import InputError
-from cellgrad_coursework.taking_in.precheck.archive import MAX_FILE
+from cellgrad_coursework.taking_in.precheck import POLICY
 
 MAX_FILES = 2_000_000
 MAX_PATH = 1_000
@@ -173,17 +173,17 @@ class Intake:
         with _one_line():
             if isinstance(where, zipfile.ZipInfo) and self._zip is not None:
                 with self._zip.open(where) as file:
-                    data = file.read(MAX_FILE + 1)
+                    data = file.read(POLICY.file_bytes + 1)
             elif isinstance(where, Inside):
                 with self._opened(where.archive).open(where.entry) as file:
-                    data = file.read(MAX_FILE + 1)
+                    data = file.read(POLICY.file_bytes + 1)
             elif isinstance(where, Path):
                 with where.open("rb") as file:
-                    data = file.read(MAX_FILE + 1)
+                    data = file.read(POLICY.file_bytes + 1)
             else:
                 raise InputError("cannot be found")
-        if len(data) > MAX_FILE:
-            raise InputError(f"larger than {MAX_FILE >> 20} MiB")
+        if len(data) > POLICY.file_bytes:
+            raise InputError(f"larger than {POLICY.file_bytes >> 20} MiB")
         return data
 
     def close(self) -> None:
@@ -251,7 +251,7 @@ class Intake:
             archive = zipfile.ZipFile(where)
         elif self._zip is not None:
             # a zip is read from its end, and that within a zip only from its beginning
-            file = tempfile.SpooledTemporaryFile(max_size=MAX_FILE)  # noqa: SIM115 - kept open
+            file = tempfile.SpooledTemporaryFile(max_size=POLICY.file_bytes)  # noqa: SIM115 - kept open
             with self._zip.open(where) as packed:
                 shutil.copyfileobj(packed, file, _COPIED)
             archive = zipfile.ZipFile(file)
@@ -322,8 +322,8 @@ def _problem(name: str, size: int) -> str:
         ending = PurePosixPath(name).suffix
         what = f"a {ending} file" if ending else "a file without an ending"
         return f"{what}, not an .xlsx workbook; save it as .xlsx"
-    if size > MAX_FILE:
-        return f"larger than {MAX_FILE >> 20} MiB; remove pictures and unused sheets"
+    if size > POLICY.file_bytes:
+        return f"larger than {POLICY.file_bytes >> 20} MiB; remove pictures and unused sheets"
     return ""
 
 
