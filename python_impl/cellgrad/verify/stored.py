@@ -14,7 +14,6 @@ from cellgrad.engines.interface import Arithmetic, Values, as_values
 from cellgrad.verify.cells import Bounds, CellValues
 from cellgrad.verify.program import Programs
 from cellgrad.verify.result import COMPUTED, Mismatch, Report, place_of
-from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import CellError, Value
