@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -154,12 +154,15 @@ def parse_assignment(data: bytes) -> Assignment:
     _check_texts(document, "")
     structure = _structure(document)
     training, network = document["training"], document["network"]
+    lines = document.get("instructions", "").splitlines()
     found = Assignment(
         id=document["id"],
         title=document["title"],
         course=document.get("course", ""),
         due=document.get("due", ""),
-        instructions=tuple(filter(None, map(str.strip, _lines(document)))),
+        instructions=tuple(
+            filter(None, map(str.strip, document.get("instructions", "").splitlines()))
+        ),
         show_equations=document.get("show_equations", True),
         structure=structure,
         learning_rate=float(training["learning_rate"]),
@@ -174,11 +177,6 @@ def parse_assignment(data: bytes) -> Assignment:
     )
     _check_samples(found)
     return found
-
-
-def _lines(document: Mapping[str, Any]) -> list[str]:
-    text: str = document.get("instructions", "")
-    return text.splitlines()
 
 
 def _load(data: bytes) -> dict[str, Any]:
@@ -302,9 +300,8 @@ def _check_samples(assignment: Assignment) -> None:
 
 
 def _policy(grading: Mapping[str, Any]) -> Policy:
-    conventions = tuple(grading.get("conventions", ()))
     known = {entry.id for entry in entries() if entry.kind == CONVENTION}
-    for number, name in enumerate(conventions):
+    for number, name in enumerate(grading.get("conventions", ())):
         if name not in known:
             entry = by_id().get(name)
             raise InputError(
@@ -312,16 +309,8 @@ def _policy(grading: Mapping[str, Any]) -> Policy:
                 place=place_in_words(f"grading.conventions[{number}]"),
                 remedy=one_of(name, sorted(known)),
             )
-    usual = Policy()
-    return Policy(
-        ecf_penalty=float(grading.get("ecf_penalty", usual.ecf_penalty)),
-        hardcoded_credit=float(grading.get("hardcoded_credit", usual.hardcoded_credit)),
-        embedded_credit=float(grading.get("embedded_credit", usual.embedded_credit)),
-        charge_repeats=bool(grading.get("charge_repeats", usual.charge_repeats)),
-        conventions=conventions,
-        repeats_forgiven=int(grading.get("repeats_forgiven", usual.repeats_forgiven)),
-        feedback=str(grading.get("feedback", usual.feedback)),
-    )
+    usual = asdict(Policy())
+    return Policy(**{name: type(usual[name])(value) for name, value in grading.items()})
 
 
 def computed(structure: Structure) -> list[Quantity]:

@@ -9,59 +9,30 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from cellgrad.documents import BrokenRule, shortened
 from cellgrad.errors import InputError
 
-_EXAMPLES = {
-    "schema": '"cellgrad-assignment/1"',
-    "id": '"training-step"',
-    "title": '"One training step by hand"',
-    "course": '"Introduction to neural networks"',
-    "due": '"Friday, 27 November, 18:00"',
-    "nodes": "[3, 4, 1]",
-    "activations": '["logistic", "logistic"]',
-    "loss": '"half_squared_error"',
-    "update": '"batch_mean"',
-    "learning_rate": "0.4",
-    "samples": "[ { input = [0.5, 0.25], target = [0.8] } ]",
-    "input": "[0.5, 0.25]",
-    "target": "[0.8]",
-    "quantities": '["S_preA_H", "E"]',
-    "name": '"S_ERROR_H"',
-    "conventions": '["error-sign-convention"]',
-}
-_KINDS = {
-    "string": ("a text", "write it in quotes", '"…"'),
-    "array": ("a list", "write a list", "[3, 4, 1]"),
-    "integer": ("a whole number", "write a whole number without quotes", "3"),
-    "number": ("a number", "write a number without quotes", "0.4"),
-    "boolean": ("true or false", "write true or false without quotes", "true"),
-    "object": ("a table", "write its keys below a line of their own", "[training]"),
-}
-_MEANT = {
-    "sigmoid": "logistic", "sigm": "logistic", "logit": "logistic", "linear": "identity",
-    "none": "identity", "lrelu": "leaky_relu", "step": "unit_step", "heaviside": "unit_step",
-    "sse": "squared_error", "mse": "mean_squared_error", "l2": "half_squared_error",
-    "bce": "binary_cross_entropy", "logloss": "binary_cross_entropy",
-    "cce": "categorical_cross_entropy", "batch": "batch_mean", "mean": "batch_mean",
-    "sum": "batch_sum", "sgd": "online", "stochastic": "online", "number": "value",
-    "typed": "value", "hyperbolictangent": "tanh", "delta": "error_signal",
-    "deltas": "error_signal", "netinput": "pre_activation", "net": "pre_activation",
-    "weightedsum": "pre_activation", "z": "pre_activation", "a": "post_activation",
-    "activation": "post_activation", "output": "post_activation", "outputs": "post_activation",
-    "gradient": "weight_gradient", "gradients": "weight_gradient", "newweight": "new_weights",
-    "updatedweights": "new_weights", "loss": "E", "totalerror": "E", "y": "post_activation",
-    "lr": "learning_rate", "eta": "learning_rate", "rate": "learning_rate",
-    "layers": "nodes", "neurons": "nodes", "activation_functions": "activations",
-    "deadline": "due", "bias": "biases", "penalty": "ecf_penalty",
-}  # fmt: skip
-_SEVERAL = {"crossentropy": ("binary_cross_entropy", "categorical_cross_entropy")}
 _CLOSE = 0.6
 _COMMA = re.compile(r"\s*([A-Za-z_]+)\s*=\s*(-?\d+),(\d+)\s*(?:#.*)?")
 _STORED_COMMA = re.compile(r"-?\d+,\d+")
+
+
+@cache
+def _words() -> dict[str, Any]:
+    """Return examples, kinds of values, and what people write in the place of a word."""
+    source = files("cellgrad_coursework.setting") / "templates" / "words.toml"
+    return tomllib.loads(source.read_text("utf-8"))
+
+
+def _example_of(key: str, other: str = "…") -> str:
+    """Return what a key may hold, or something else for a key without an example."""
+    return str(_words()["examples"].get(key, other))
 
 
 def nearest(word: str, known: Sequence[str]) -> list[str]:
@@ -70,9 +41,9 @@ def nearest(word: str, known: Sequence[str]) -> list[str]:
     table = {_plain(name): name for name in reversed(known)}
     if plain in table:
         return [table[plain]]
-    for meant in (_SEVERAL.get(plain, ()), (_MEANT.get(plain, ""),)):
-        if found := [name for name in meant if name in known]:
-            return found
+    meant = [name for name, words in _words()["meant"].items() if plain in words and name in known]
+    if meant:
+        return meant
     return [table[name] for name in difflib.get_close_matches(plain, table, 1, _CLOSE)]
 
 
@@ -174,7 +145,7 @@ def _of_rule(broken: BrokenRule) -> tuple[str, str]:
         return _of_size(value, rule, int(wanted))
     if rule == "pattern":
         what = f"{_shown(value)} is not made of letters, digits, - and _ alone"
-        return what, f"write a short name such as {_EXAMPLES['id']}"
+        return what, f"write a short name such as {_words()['examples']['id']}"
     small = "inimum" in rule
     return f"{_shown(value)} is too {'small' if small else 'large'}", _bounds(broken.schema)
 
@@ -210,7 +181,7 @@ def _of_several(broken: BrokenRule) -> InputError:
         "samples": "write how many samples each student draws, such as samples = 3",
         "quantities": 'write quantities = "all", or a list of names',
     }[key]
-    example = f"such as {key} = {_EXAMPLES[key]}"
+    example = f"such as {key} = {_words()['examples'][key]}"
     if key == "samples":
         short += ", or the samples themselves,"
     return InputError(
@@ -219,8 +190,8 @@ def _of_several(broken: BrokenRule) -> InputError:
 
 
 def _of_type(key: str, value: Any, wanted: str) -> tuple[str, str]:
-    kind, remedy, example = _KINDS[wanted]
-    example = _EXAMPLES.get(key, example)
+    kind, remedy, example = _words()["kinds"][wanted]
+    example = _example_of(key, example)
     if isinstance(value, str) and _STORED_COMMA.fullmatch(value) and wanted == "number":
         point = value.replace(",", ".")
         return f"{_shown(value)} is no number", f"write a decimal point: {key} = {point}"
@@ -243,8 +214,11 @@ def _of_type(key: str, value: Any, wanted: str) -> tuple[str, str]:
 
 def _of_item(key: str, value: Any, wanted: str) -> tuple[str, str]:
     if wanted == "object":
-        return f"{_shown(value)} is no sample", f"write {key} = {_EXAMPLES.get(key, '[ … ]')}"
-    kind, _, example = _KINDS[wanted]
+        return (
+            f"{_shown(value)} is no sample",
+            f"write {key} = {_words()['examples'].get(key, '[ … ]')}",
+        )
+    kind, _, example = _words()["kinds"][wanted]
     if isinstance(value, str) and _STORED_COMMA.fullmatch(value) and wanted == "number":
         return f"{_shown(value)} is no number", f"write a decimal point: {value.replace(',', '.')}"
     quotes = {"string": "write it in quotes"}.get(wanted, f"write {kind}, such as {example}")
@@ -275,7 +249,7 @@ def _bounds(schema: Mapping[str, Any]) -> str:
 def _example(key: str) -> str:
     if key in ("network", "training"):
         return f"a line [{key}], with what belongs to it below"
-    return f"{key} = {_EXAMPLES.get(key, '…')}"
+    return f"{key} = {_words()['examples'].get(key, '…')}"
 
 
 def _shown(value: Any) -> str:
