@@ -160,9 +160,7 @@ def parse_assignment(data: bytes) -> Assignment:
         title=document["title"],
         course=document.get("course", ""),
         due=document.get("due", ""),
-        instructions=tuple(
-            filter(None, map(str.strip, document.get("instructions", "").splitlines()))
-        ),
+        instructions=tuple(filter(None, map(str.strip, lines))),
         show_equations=document.get("show_equations", True),
         structure=structure,
         learning_rate=float(training["learning_rate"]),
