@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+from cellgrad.described.workbook import describe
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, Range, a1
 from cellgrad.xlsx.book import read_book
 from cellgrad.xlsx.formula import Node, precedents, references, tree_of
-from cellgrad_proof.proof.atlas import Atlas, read_atlas
+from cellgrad_proof.proof.atlas import Atlas
 from cellgrad_proof.proof.block import Block
-from cellgrad_proof.proof.parts.create import create_part
+from cellgrad_proof.proof.parts import create_part
 from cellgrad_proof.proof.parts.part import Part
 from cellgrad_proof.proof.terms import ELSEWHERE, ONE, ZERO, Role, Term, number
 from cellgrad_proof.proof.translate import term_of
@@ -111,7 +112,7 @@ class Bench:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.book = read_book(path)
-        self.atlas: Atlas = read_atlas(self.book)
+        self.atlas = Atlas(describe(self.book, "prove"))
         self.known: dict[Any, tuple[list[Outcome], Cell]] = {}
         self._levels: dict[Place, int] = {}
         self._reads: dict[Place, list[Place]] = {}
@@ -133,10 +134,9 @@ class Bench:
         judges: dict[Any, Judge] = {}
         found: list[Cell] = []
         seen: set[Place] = set()
-        parts: dict[str, Part] = {}
         with patch.object(Part, "block", noted):
-            for name in self.atlas.parts:
-                parts[name] = part = create_part(name, self.atlas, parts)
+            for own in self.atlas.described.parts.values():
+                part = create_part(own, self.atlas)
                 for block in part.blocks():
                     resolve = views[id(block)][1]
                     key = id(block.spec), tuple(block.formulas.items())

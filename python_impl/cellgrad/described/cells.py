@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.engines.interface import Values
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.map_sheet import Claim
+
+if TYPE_CHECKING:  # who proves a workbook loads no engine
+    from cellgrad.engines.interface import Values
 
 Numbers = NDArray[np.floating[Any]]
 _NOBODY = -1

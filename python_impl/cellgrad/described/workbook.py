@@ -13,7 +13,7 @@ from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.packages import PackageMissingError
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.map_sheet import FORMAT, FORMAT_OF_PARTS, SHEET, Claim, MapSheet, read_map
+from cellgrad.xlsx.map_sheet import FORMAT, FORMAT_OF_PARTS, SHEET, Claim, read_map
 
 
 @dataclass(slots=True)
@@ -24,7 +24,8 @@ class Described:
         book: cells, formulas, names.
         facts: the words of the whole workbook.
         single: whether it is that of a single step, whose part has no name.
-        parts: what each part computes, as far down as they can be used.
+        names: of all parts that are described, in their order.
+        parts: what each computes, as far down as they can be used.
         unusable: the first part that cannot be used and why, if there is one.
         claims: the rows of the Map.
         unread: rows of the Map that cannot be read, as (place, problem).
@@ -34,6 +35,7 @@ class Described:
     book: Book
     facts: Facts
     single: bool
+    names: tuple[str, ...]
     claims: list[Claim]
     unread: list[tuple[str, str]]
     owner: Owners
@@ -86,14 +88,21 @@ def describe(workbook: Path | Book, command: str = "verify") -> Described:
         )
     _refuse_too_many_cells(book, table.claims)
     single = not table.parts and table.facts.get("format") != FORMAT_OF_PARTS
-    owner = Owners(table.claims)
-    described = Described(book, table.facts, single, table.claims, table.faults, owner)
-    _read_parts(described, table)
+    parts = {"": {**table.facts, "kind": "step"}} if single else table.parts
+    described = Described(
+        book,
+        table.facts,
+        single,
+        tuple(parts),
+        table.claims,
+        table.faults,
+        Owners(table.claims),
+    )
+    _read_parts(described, parts)
     return described
 
 
-def _read_parts(described: Described, table: MapSheet) -> None:
-    parts = {"": {**table.facts, "kind": "step"}} if described.single else table.parts
+def _read_parts(described: Described, parts: dict[str, Facts]) -> None:
     for name, facts in parts.items():
         try:
             described.parts[name] = read_part(name, facts, described.parts)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from cellgrad.described.workbook import Described
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import Place, a1
-from cellgrad.xlsx.book import Book
-from cellgrad.xlsx.map_sheet import FORMAT, FORMAT_OF_PARTS, SHEET, Claim, read_map
+from cellgrad.xlsx.map_sheet import SHEET
 
 MOST_CELLS = 2_000_000
 """A Map that claims more is not believed."""
@@ -63,28 +62,32 @@ class MapFault(NamedTuple):
     problem: str
 
 
-@dataclass(slots=True)
 class Atlas:
     """A workbook's own description, cell by cell.
 
+    Args:
+        described: what its Map says.
+
     Attributes:
         book: formulas and values.
-        facts: the words of the whole workbook.
-        parts: the words of every part; one without a name where there is but one.
         claims: the rows of the Map.
         cells: what each claimed cell is.
         places: where each number stands.
         faults: what is wrong with the Map.
+
+    Raises:
+        WorkbookError: the Map claims more cells than a workbook holds.
     """
 
-    book: Book
-    facts: dict[str, str]
-    parts: dict[str, dict[str, str]]
-    claims: list[Claim]
-    cells: dict[Place, Entry] = field(default_factory=dict)
-    places: dict[Key, Place] = field(default_factory=dict)
-    faults: list[MapFault] = field(default_factory=list)
-    _by_part: dict[str, list[tuple[Place, Entry]]] = field(default_factory=dict, repr=False)
+    def __init__(self, described: Described) -> None:
+        self.described, self.book, self.claims = described, described.book, described.claims
+        self.cells: dict[Place, Entry] = {}
+        self.places: dict[Key, Place] = {}
+        self.faults: list[MapFault] = []
+        self._by_part: dict[str, list[tuple[Place, Entry]]] = {}
+        for place, problem in described.unread:
+            self.fault(SHEET, place.partition("!")[2], problem)
+        _enter(self)
 
     def of_part(self, part: str) -> list[tuple[Place, Entry]]:
         """Return the claimed cells of a part."""
@@ -111,36 +114,6 @@ class Atlas:
                     yield sheet, row, column
 
 
-def read_atlas(book: Book) -> Atlas:
-    """Read what a workbook says of itself.
-
-    Raises:
-        WorkbookError: it says nothing, or something that no workbook can hold.
-    """
-    described = read_map(book)
-    if described is None or not (described.claims or described.facts):
-        raise WorkbookError(
-            f"has no sheet {SHEET!r} that says what its cells are",
-            file=book.path,
-            remedy="prove takes workbooks written by cellgrad build",
-        )
-    known = FORMAT_OF_PARTS if described.parts else FORMAT
-    if described.facts.get("format", known) not in (FORMAT, FORMAT_OF_PARTS):
-        raise WorkbookError(
-            f"says format {described.facts['format']!r}, this version reads {known!r}",
-            file=book.path,
-            place=SHEET,
-            remedy="use the version of cellgrad that wrote it",
-        )
-    several = described.parts or described.facts.get("format") == FORMAT_OF_PARTS
-    parts = described.parts if several else {"": {"kind": "step", **described.facts}}
-    atlas = Atlas(book, described.facts, parts, described.claims)
-    for place, problem in described.faults:
-        atlas.fault(SHEET, place.partition("!")[2], problem)
-    _enter(atlas)
-    return atlas
-
-
 def _enter(atlas: Atlas) -> None:
     """Enter every claimed cell; one claimed twice, or one number in two cells, is a fault."""
     left = MOST_CELLS
@@ -153,7 +126,7 @@ def _enter(atlas: Atlas) -> None:
                 file=atlas.book.path,
                 place=f"{SHEET}!A{claim.row}",
             )
-        if claim.part not in atlas.parts:
+        if claim.part not in atlas.described.names:
             problem = f"claims cells of a part that is not described: {claim.part!r}"
             atlas.fault(SHEET, f"A{claim.row}", problem)
             continue

@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cellgrad.described.workbook import describe
 from cellgrad.errors import CaseError
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, a1, place_text
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.formula import find_cycle, references, tree_of
 from cellgrad.xlsx.map_sheet import SHEET
-from cellgrad_proof.proof.atlas import Atlas, read_atlas
+from cellgrad_proof.proof.atlas import Atlas
 from cellgrad_proof.proof.block import Block, Derivative, Equals
-from cellgrad_proof.proof.parts.create import create_part
+from cellgrad_proof.proof.parts import create_part
 from cellgrad_proof.proof.parts.part import Part
 from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, BlockResult, Prover, Verdict
 from cellgrad_proof.proof.result import GRADIENTS, Failure, ProofReport
@@ -53,7 +54,7 @@ def prove_book(book: Book, *, exact: bool = True) -> ProofReport:
     Raises:
         WorkbookError: it does not say what its cells are.
     """
-    return _Proof(read_atlas(book), Prover(exact=exact)).report()
+    return _Proof(Atlas(describe(book, "prove")), Prover(exact=exact)).report()
 
 
 class _Proof:
@@ -72,19 +73,11 @@ class _Proof:
         if cycle:
             return answer  # with a circle no induction
         self._givens()
-        parts: dict[str, Part] = {}
-        for name in self.atlas.parts:
-            try:
-                parts[name] = create_part(name, self.atlas, parts)
-            except (CaseError, ValueError) as error:
-                problem = error.problem if isinstance(error, CaseError) else str(error)
-                what = f"the part {name!r}" if name else "the description of the step"
-                self._fail(Failure(SHEET, "", problem=f"{what} cannot be used: {problem}"))
-                return answer
-        if not parts:
-            self._fail(Failure(SHEET, "", problem="no part is described"))
+        parts = self._parts()
+        if parts is None:
+            return answer
         claimed: set[Place] = set()
-        for part in parts.values():
+        for part in parts:
             for block in part.blocks():
                 self._block(part, block)
                 claimed.update(block.places.values())
@@ -94,9 +87,28 @@ class _Proof:
             f"{text}{f' ({count} times)' if count > 1 else ''}"
             for text, count in self._notes.items()
         ]
-        for part in parts.values():
+        for part in parts:
             answer.notes += [note for note in _remarks(part) if note not in answer.notes]
         return answer
+
+    def _parts(self) -> list[Part] | None:
+        """Return the parts of the workbook; None if one of them cannot be used."""
+        described, parts = self.atlas.described, list[Part]()
+        unusable = described.unusable
+        for own in described.parts.values() if unusable is None else ():
+            try:
+                parts.append(create_part(own, self.atlas))
+            except CaseError as error:
+                unusable = own.name, error.problem
+                break
+        if unusable is not None:
+            name, problem = unusable
+            what = f"the part {name!r}" if name else "the description of the step"
+            self._fail(Failure(SHEET, "", problem=f"{what} cannot be used: {problem}"))
+            return None
+        if not parts:
+            self._fail(Failure(SHEET, "", problem="no part is described"))
+        return parts
 
     def _fail(self, failure: Failure) -> None:
         if len(self.answer.failures) < MOST_FAILURES:

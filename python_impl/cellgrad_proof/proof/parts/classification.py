@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
+from cellgrad.described.parts import Part as DescribedPart
 from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import Atlas, Entry
@@ -15,62 +15,24 @@ from cellgrad_proof.proof.parts.part import Part
 from cellgrad_proof.proof.terms import ONE, ZERO, Role, Term
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 
-Source = tuple[str, str, int | None]
-"""A part, a name there, and the row; None for what has no rows."""
-
 
 class ClassificationPart(Part):
-    """A classification or a rule.
+    """A classification or a rule."""
 
-    Args:
-        name: the part.
-        atlas: the workbook.
-        facts: what the Map says of it.
-        shape: what is computed.
-        sources: for ``weights``, ``biases``, ``input`` and ``target`` where they come from,
-            if not from this part.
-    """
+    shape: ClassificationShape | RuleShape
 
-    def __init__(
-        self,
-        name: str,
-        atlas: Atlas,
-        facts: dict[str, str],
-        shape: ClassificationShape | RuleShape,
-        sources: dict[str, Source],
-    ) -> None:
-        super().__init__(name, atlas, facts, shape.quantities())
-        self.shape, self.sources = shape, sources
-        self.s = replace(shape.network, samples=1, update="online")
+    def __init__(self, own: DescribedPart, atlas: Atlas) -> None:
+        super().__init__(own, atlas)
+        self.s = replace(self.shape.network, samples=1, update="online")
 
     def blocks(self) -> Iterator[Block]:
         """Yield the links, a block a sample, and the counts."""
-        rows: dict[int, list[Place]] = defaultdict(list)
-        counts: list[Place] = []
-        links: dict[Place, tuple[Place | None, str]] = {}
-        for place, entry in self.atlas.of_part(self.name):
-            quantity = self.known.get((entry.name, entry.layer))
-            if quantity is None:
-                continue
-            if quantity.given:
-                if entry.kind == "step":
-                    links[place] = self._source(entry)
-            elif quantity.per_row and entry.at:
-                rows[entry.at[0]].append(place)
-            else:
-                counts.append(place)
-        yield from self.copies(links)
+        yield from self.links()
+        rows, counts = self.cells_by_row()
         spec = Spec(self._of_sample())
         for row in range(self.shape.samples):
             yield self._row(row, rows.get(row, []), spec)
         yield self.block(Spec(self._counts()), counts, self._role)
-
-    def _source(self, entry: Entry) -> tuple[Place | None, str]:
-        if entry.name not in self.sources:
-            return None, "what it is taken from is not said"
-        part, name, row = self.sources[entry.name]
-        index = entry.at if row is None else (row, *entry.at)
-        return self.atlas.places.get((part, name, entry.layer, index)), f"{name} of {part}"
 
     def _role(self, place: Place, entry: Entry) -> Role | None:
         del place

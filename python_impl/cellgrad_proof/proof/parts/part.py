@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
-from cellgrad.case.quantities import Quantity
+from cellgrad.case.structure import Structure
+from cellgrad.described.parts import Part as DescribedPart
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.formula import tree_of
@@ -26,21 +29,15 @@ class Part(ABC):
     """A part of a workbook.
 
     Args:
-        name: the part.
+        own: what the Map says of it.
         atlas: the workbook.
-        facts: what the Map says of the part.
-        quantities: what it holds.
-
-    Attributes:
-        notes: what a reader must know of its verdict.
     """
 
-    def __init__(
-        self, name: str, atlas: Atlas, facts: dict[str, str], quantities: list[Quantity]
-    ) -> None:
-        self.name, self.atlas, self.facts = name, atlas, facts
-        self.known = {quantity.key: quantity for quantity in quantities}
-        self.notes: list[str] = []
+    shape: Any
+
+    def __init__(self, own: DescribedPart, atlas: Atlas) -> None:
+        self.own, self.atlas, self.shape = own, atlas, own.shape
+        self.name, self.facts, self.known = own.name, own.facts, own.known
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
@@ -108,19 +105,50 @@ class Part(ABC):
         if claims:
             yield self.block(Spec(claims), wanted, lambda place, _: terms.elsewhere(place))
 
-    def linked_givens(self) -> list[tuple[Place, Entry]]:
-        """Return the cells of givens that are claimed to be taken from elsewhere."""
-        return [
-            (place, entry)
-            for place, entry in self.atlas.of_part(self.name)
-            if entry.kind == "step"
-            and (entry.name, entry.layer) in self.known
-            and self.known[entry.name, entry.layer].given
-        ]
+    def links(self, says: str = "") -> Iterator[Block]:
+        """Yield a block of the givens that are claimed to be taken from elsewhere.
+
+        Args:
+            says: what they are, in words; by default their name where they come from.
+        """
+        wanted: dict[Place, tuple[Place | None, str]] = {}
+        for place, entry in self.atlas.of_part(self.name):
+            quantity = self.known.get((entry.name, entry.layer))
+            if quantity is None or not quantity.given or entry.kind != "step":
+                continue
+            origin = self.own.origins.get(quantity.key)
+            if origin is None:
+                wanted[place] = None, says or "what it is taken from is not said"
+                continue
+            index = entry.at if origin.row is None else (origin.row, *entry.at)
+            source = self.atlas.places.get((origin.part, *origin.key, index))
+            wanted[place] = source, says or f"{origin.key[0]} of {origin.part}"
+        yield from self.copies(wanted)
+
+    def cells_by_row(self) -> tuple[dict[int, list[Place]], list[Place]]:
+        """Return the cells that are computed: those of every row, and those outside of rows."""
+        rows: dict[int, list[Place]] = defaultdict(list)
+        others: list[Place] = []
+        for place, entry in self.atlas.of_part(self.name):
+            quantity = self.known.get((entry.name, entry.layer))
+            if quantity is None or quantity.given:
+                continue
+            if quantity.per_row and entry.at:
+                rows[entry.at[0]].append(place)
+            else:
+                others.append(place)
+        return rows, others
 
 
 _MOST_HELPERS = 8
 """Helper cells may read helper cells, so deep."""
+
+
+def assumptions(structure: Structure, *names: str) -> dict[Role, Term]:
+    """Return what is assumed of targets of these names; nothing but with softmax."""
+    if structure.loss != CATEGORICAL:
+        return {}
+    return targets_sum_to_one(structure.samples, structure.outputs, *names)
 
 
 def targets_sum_to_one(samples: int, outputs: int, *names: str) -> dict[Role, Term]:

@@ -2,68 +2,44 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
 from cellgrad.case.structure import Structure
+from cellgrad.described.parts import Part as DescribedPart
 from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import Atlas, Entry
 from cellgrad_proof.proof.block import Block, Claim, Equals, Spec, step_claims
 from cellgrad_proof.proof.declared import Network, Update
-from cellgrad_proof.proof.parts.part import CATEGORICAL, Part, targets_sum_to_one
+from cellgrad_proof.proof.parts.part import Part, assumptions
 from cellgrad_proof.proof.terms import Role, Term
 from cellgrad_series.parts.run import EVALUATED, START, RunShape
 
-Samples = tuple[str, str, str]
-"""The part that holds samples, and the names of their inputs and targets there."""
-
 
 class RunPart(Part):
-    """A run.
+    """A run."""
 
-    Args:
-        name: the part.
-        atlas: the workbook.
-        facts: what the Map says of it.
-        shape: the run.
-        start: the part whose starting weights it copies, or empty.
-        samples: where its training samples stand.
-    """
+    shape: RunShape
 
-    def __init__(
-        self,
-        name: str,
-        atlas: Atlas,
-        facts: dict[str, str],
-        shape: RunShape,
-        start: str,
-        samples: Samples,
-    ) -> None:
-        super().__init__(name, atlas, facts, shape.quantities())
-        self.shape, self.start, self.samples = shape, start, samples
+    def __init__(self, own: DescribedPart, atlas: Atlas) -> None:
+        super().__init__(own, atlas)
         self._specs: dict[int, Spec] = {}
+        self._samples: dict[tuple[str, str], str] = {}
+        """What samples are called here, by the part that holds them and their name there."""
+        for name in self.shape.borrowed:
+            origin = own.origins.get((name, None))
+            self._samples[(origin.part, origin.key[0]) if origin else (own.name, name)] = name
         self.left = {f"new_{name}": name for name in ("weights", "biases")} | {
-            name: f"last_{name}" for name in shape.state()
+            name: f"last_{name}" for name in self.shape.state()
         }
         """What an update leaves, and what the next one calls it."""
 
     def blocks(self) -> Iterator[Block]:
         """Yield a block an update, and the links to starting weights of another run."""
-        rows: dict[int, list[Place]] = defaultdict(list)
-        links: dict[Place, tuple[Place | None, str]] = {}
-        for place, entry in self.atlas.of_part(self.name):
-            quantity = self.known.get((entry.name, entry.layer))
-            if quantity is None or (quantity.per_row and not entry.at):
-                continue
-            if not quantity.given:
-                rows[entry.at[0]].append(place)
-            elif entry.kind == "step":
-                source = self.atlas.places.get((self.start, *entry[2:5]))
-                links[place] = (source, f"the start of {self.start or 'another run'}")
-        yield from self.copies(links)
+        yield from self.links(f"the start of {self.facts.get('start of') or 'another run'}")
+        rows, _ = self.cells_by_row()
         for update in range(self.shape.updates):
             yield self._row(update, rows.get(update, []))
 
@@ -79,10 +55,8 @@ class RunPart(Part):
     def _role(self, entry: Entry, update: int, first: int) -> Role | None:
         """Return what a cell is, seen from the row of an update."""
         part, _, name, layer, index, _ = entry
-        holder, *names = self.samples
-        if part == holder and name in names and index:
-            own = "sample_input" if name == names[0] else "sample_target"
-            return Role(own, None, (index[0] - first, *index[1:]))
+        if (part, name) in self._samples and index:
+            return Role(self._samples[part, name], None, (index[0] - first, *index[1:]))
         quantity = self.known.get((name, layer)) if part == self.name else None
         if quantity is None or len(index) != len(quantity.shape):
             return None
@@ -109,14 +83,8 @@ class RunPart(Part):
     def _spec(self, count: int) -> Spec:
         if count not in self._specs:
             s = self.shape.structure(count)
-            self._specs[count] = Spec(self._claims(s), self._assumed(s))
+            self._specs[count] = Spec(self._claims(s), assumptions(s, "target", "sample_target"))
         return self._specs[count]
-
-    @staticmethod
-    def _assumed(structure: Structure) -> dict[Role, Term]:
-        if structure.loss != CATEGORICAL:
-            return {}
-        return targets_sum_to_one(structure.samples, structure.outputs, "target", "sample_target")
 
     def _claims(self, structure: Structure) -> dict[Role, Claim]:
         s = structure

@@ -5,51 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cellgrad.case.lines import walkthrough_lines
-from cellgrad.case.quantities import quantities
 from cellgrad.case.selection import checked_parameters
 from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.described.parts import StepShape
 from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.atlas import COPY, Atlas, Entry
+from cellgrad_proof.proof.atlas import COPY, Entry
 from cellgrad_proof.proof.block import Block, Claim, Equals, Spec, step_claims
 from cellgrad_proof.proof.declared import Network, Update
-from cellgrad_proof.proof.parts.part import CATEGORICAL, Part, targets_sum_to_one
+from cellgrad_proof.proof.parts.part import Part, assumptions
 from cellgrad_proof.proof.terms import Role, Term
 
 _PASSED = "a complete forward pass"
 
 
 class StepPart(Part):
-    """A training step.
+    """A training step."""
 
-    Args:
-        name: the part.
-        atlas: the workbook.
-        facts: what the Map says of it.
-        structure: the step.
-    """
-
-    def __init__(
-        self, name: str, atlas: Atlas, facts: dict[str, str], structure: Structure
-    ) -> None:
-        super().__init__(name, atlas, facts, quantities(structure))
-        self.s = structure
+    shape: StepShape
 
     def blocks(self) -> Iterator[Block]:
         """Yield one block of everything."""
-        claims = step_claims(self.s)
-        for role, term in Update(self.s, UpdateRule()).definitions():
+        s = self.shape.step
+        claims = step_claims(s)
+        for role, term in Update(s, UpdateRule()).definitions():
             claims[role] = Equals(term, "the declared update")
         if not self.name:
-            claims.update(_check(self.s))
-            claims.update(_results(self.s))
+            claims.update(_check(s))
+            claims.update(_results(s))
         claims.update(self._copies())
-        assumed = {}
-        if self.s.loss == CATEGORICAL:
-            assumed = targets_sum_to_one(self.s.samples, self.s.outputs, "target")
-        yield self.block(
-            Spec(claims, assumed), (place for place, _ in self.atlas.of_part(self.name)), self._role
-        )
+        places = (place for place, _ in self.atlas.of_part(self.name))
+        yield self.block(Spec(claims, assumptions(s, "target")), places, self._role)
 
     def _copies(self) -> Iterator[tuple[Role, Claim]]:
         """Yield the cells that repeat a number, beside the weights that it meets."""

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
+from cellgrad.described.parts import Part as DescribedPart
 from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import Atlas, Entry
 from cellgrad_proof.proof.block import Block, Claim, Equals, Spec, step_claims
-from cellgrad_proof.proof.parts.part import CATEGORICAL, Part, targets_sum_to_one
+from cellgrad_proof.proof.parts.part import Part, assumptions
 from cellgrad_proof.proof.terms import Role, Term
 from cellgrad_series.parts.sweep import SweepShape
 
 
 class SweepPart(Part):
-    """A sweep.
+    """A sweep."""
 
-    Args:
-        name: the part.
-        atlas: the workbook.
-        facts: what the Map says of it.
-        shape: what is moved.
-    """
+    shape: SweepShape
 
-    def __init__(self, name: str, atlas: Atlas, facts: dict[str, str], shape: SweepShape) -> None:
-        super().__init__(name, atlas, facts, shape.quantities())
-        self.shape = shape
-        self.two = len(shape.counts) > 1
+    def __init__(self, own: DescribedPart, atlas: Atlas) -> None:
+        super().__init__(own, atlas)
+        self.two = len(self.shape.counts) > 1
 
     def blocks(self) -> Iterator[Block]:
         """Yield a block a row, and the surface."""
-        rows: dict[int, list[Place]] = defaultdict(list)
-        for place, entry in self.atlas.of_part(self.name):
-            quantity = self.known.get((entry.name, entry.layer))
-            if quantity is not None and not quantity.given and quantity.per_row and entry.at:
-                rows[entry.at[0]].append(place)
+        rows, _ = self.cells_by_row()
         spec = self._spec()
         for row in range(self.shape.rows):
             yield self._row(row, rows.get(row, []), spec)
@@ -77,10 +67,7 @@ class SweepPart(Part):
             for n in range(len(swept)):
                 axis = terms.leaf(Role("axis", n))
                 claims[Role("swept", None, (n,))] = Equals(axis, "the value of this row")
-        assumed = {}
-        if s.loss == CATEGORICAL:
-            assumed = targets_sum_to_one(s.samples, s.outputs, "target")
-        return Spec(claims, assumed)
+        return Spec(claims, assumptions(s, "target"))
 
     def _surface(self) -> Iterator[Block]:
         if not self.two:
