@@ -94,7 +94,7 @@ def test_proving_never_loads_the_mlp_the_writer_or_an_engine(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert json.loads(done.stdout.replace("'", '"')) == [
-        "case", "errors", "files", "formula", "xlsx",
+        "case", "described", "errors", "files", "formula", "packages", "xlsx",
     ]  # fmt: skip
 
 
