@@ -10,6 +10,7 @@ from xml.sax.saxutils import unescape
 
 from cellgrad_coursework.model import Student
 from cellgrad_coursework.secret import write_secret
+from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.setting.assignment import parse_assignment
 from graded import ROOT
 
@@ -58,6 +59,14 @@ def of_network(nodes, activations, loss, samples, update, more, *, style="decima
         numbers=f"style = '{style}'",
         **parts,
     )
+
+
+def hand_out(folder, assignment, students=STUDENTS[:1], name="out", **more):
+    """Hand an assignment out in a folder below another, with the usual secret beside it."""
+    secret = folder / "ex.secret"
+    if not secret.exists():
+        kept_secret(folder)
+    return assign(assignment, students, folder / name, secret=secret, worksheet=False, **more)
 
 
 def kept_secret(folder, secret=SECRET):
@@ -186,3 +195,27 @@ def planted(data, name, change):
         if name not in old.namelist():
             new.writestr(name, change(""))
     return buffer.getvalue()
+
+
+# rosters, as a lecturer has them and as an LMS exports them
+
+OWN = "id,name,email,section,late\ns1,Ada,a@x.org,A,\ns2,Björn,b@x.org,B,10%\n"
+
+
+CANVAS = (
+    "Student,ID,SIS User ID,SIS Login ID,Section,Essay (12)\n"
+    "    Points Possible,,,,,10\n"
+    '"Lovelace, Ada",77,s1,ada,"A, morning",\n'
+    '"Ny, Björn",78,s2,bjorn,B,\n'
+    '"Student, Test",79,,x,B,\n'
+)
+
+
+MOODLE = (
+    "Identifier,Full name,Email address,Status,Grade,Maximum grade\n"
+    "Participant 4711,Ada Lovelace,a@x.org,No submission,,100\n"
+    "Participant 4712,Björn Ny,b@x.org,No submission,,100\n"
+)
+
+
+PEOPLE = "First name,Last name,ID number,Email address\nAda,Lovelace,s1,a@x.org\nBjörn,Ny,s2,b\n"

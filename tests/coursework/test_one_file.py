@@ -25,6 +25,7 @@ from assignments import (
     EXAMPLE,
     NETWORKS,
     SECRET,
+    hand_out,
     kept_secret,
     key_of,
     leaks,
@@ -98,9 +99,7 @@ def assignment():
 def handed_out(tmp_path_factory, assignment):
     """Return the folder of a small assignment for four students."""
     folder = tmp_path_factory.mktemp("one file")
-    assign(
-        assignment, STUDENTS, folder / "out", secret=kept_secret(folder), worksheet=False
-    )  # fmt: skip
+    hand_out(folder, assignment, STUDENTS)
     return folder / "out"
 
 
@@ -342,8 +341,7 @@ def test_every_engine_gives_the_numbers_of_the_arithmetic(tmp_path, engine_or_sk
     """For shares that sum to 1, and for signed numbers."""
     engine = engine_or_skip(engine)
     assignment = replace(of_network(*NETWORKS[4], style=style), one_file=True)
-    done = assign(assignment, STUDENTS, tmp_path / "o", secret=kept_secret(tmp_path),
-                  worksheet=False)  # fmt: skip
+    done = hand_out(tmp_path, assignment, STUDENTS, "o")
     with Typing(engine, the_file(tmp_path / "o"), done.manifest) as book:
         for text in IDS:
             book.type(text)
@@ -832,8 +830,7 @@ def test_a_simulated_student_types_their_id_as_a_text(handed_out, manifest):
 def test_a_rehearsal_of_the_example_is_as_intended(tmp_path):
     assignment = replace(read_assignment(EXAMPLE / "assignment.toml"), one_file=True)
     students = [Student(f"s{n:04}", f"N{n}") for n in range(12)]
-    done = assign(assignment, students, tmp_path / "o", secret=kept_secret(tmp_path),
-                  worksheet=False)  # fmt: skip
+    done = hand_out(tmp_path, assignment, students, "o")
     result = rehearse(done.manifest, tmp_path / "o", 60, settings=Settings(feedback=False, jobs=1))
     assert result.surprises == []
     assert result.as_intended

@@ -13,7 +13,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from assignments import NETWORKS, kept_secret, of_network
+from assignments import (
+    NETWORKS,
+    hand_out,
+    of_network,
+)
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.commands import rehearse as shown
@@ -41,7 +45,6 @@ from cellgrad_coursework.rehearsal.rehearse import (
 from cellgrad_coursework.rehearsal.students import KINDS, Classroom
 from cellgrad_coursework.rehearsal.work import Work
 from cellgrad_coursework.running.runner import Settings, grade_all
-from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.taking_in.intake import Intake
 from grading_oracle import differs
 from plain_submission import TOKEN
@@ -61,9 +64,7 @@ CONVENTIONS = (
 def handed_out(folder, network, blanks=""):
     """Return the folder of an assignment, and its manifest."""
     assignment = of_network(*network, blanks=blanks)
-    done = assign(
-        assignment, PEOPLE, folder / "out", secret=kept_secret(folder), worksheet=False
-    )  # fmt: skip
+    done = hand_out(folder, assignment, PEOPLE)
     return folder / "out", done.manifest
 
 
