@@ -1,4 +1,4 @@
-"""What goes back: the student's own workbook with everything they added, and pages."""
+"""The student's own workbook comes back with everything that they added."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import struct
 import subprocess
 import zipfile
 import zlib
-from dataclasses import replace
-from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
 import numpy as np
-import openpyxl
 import pytest
 from openpyxl.chart import BarChart, Reference
 from openpyxl.comments import Comment
@@ -24,47 +21,29 @@ from openpyxl.styles import Font, PatternFill
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import read_book
-from cellgrad.xlsx.editor import Parts, Patch, tags, utf8, with_attributes
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.model import (
     BLANK,
-    EMBEDDED_CONSTANT,
-    HARDCODED,
-    OK,
-    OK_ECF,
-    REVIEW,
     VERDICTS,
     WRONG,
 )
-from cellgrad_coursework.results.autograders import gradescope_results
 from cellgrad_coursework.results.feedback import places, workbook_bytes
 from cellgrad_coursework.results.marks import MORE
-from cellgrad_coursework.results.pages import class_page, student_page
-from cellgrad_coursework.results.summary import COLOURS, MARKS, MEANINGS, WORDS, summary
-from cellgrad_coursework.results.write import write_all
+from cellgrad_coursework.results.summary import COLOURS, MEANINGS, WORDS
 from cellgrad_coursework.setting.step_sheet import BLANK_MEANING, GIVEN_MEANING
-from graded import HOSTILE, grade, handout, manifest, mistaken, mixed, parts_of, roster, unreadable
+from graded import (
+    grade,
+    handout,
+    manifest,
+    mistaken,
+    mixed,
+    opened,
+    parts_of,
+    saved,
+    zipped,
+)
 
-PICTURE = '<script src="https://example.org/x.js"></script>'
 S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-
-
-def zipped(parts):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-def opened(data):
-    return openpyxl.load_workbook(io.BytesIO(data))
-
-
-def saved(book):
-    buffer = io.BytesIO()
-    book.save(buffer)
-    return buffer.getvalue()
 
 
 def png():
@@ -127,9 +106,6 @@ def with_chart_and_image():
 @pytest.fixture(scope="module")
 def marked():
     return workbook_bytes(manifest(), mixed(), handout())
-
-
-# the workbook
 
 
 def test_a_chart_and_an_image_come_back_byte_for_byte():
@@ -419,241 +395,6 @@ def test_libreoffice_shows_the_chart_the_image_and_the_feedback(tmp_path):
     assert text.count("<office:annotation ") == len(manifest().cells)
 
 
-# changes in place
-
-
-def test_a_change_in_place_keeps_every_other_byte():
-    data = b"""<?xml version='1.0'?><a x = '1>2' ><!-- <b> --><b s='3'/><b s="4">t</b ></a >"""
-    whole = tags(data, lambda name, _: name == "a")[0]
-    assert data[whole.start : whole.inner] == b"<a x = '1>2' >"
-    found = tags(data, lambda name, _: name == "b")
-    assert [tag.attributes["s"] for tag in found] == ["3", "4"]
-    patch = Patch(data)
-    patch.set(found[0], s="9")
-    patch.append(found[0], "<c/>")
-    assert b"<!-- <b> -->" in patch.done()
-    patch = Patch(data)
-    patch.set(found[1], s=None, q='"<&')
-    assert patch.done() == data.replace(b'<b s="4">', b'<b q="&quot;&lt;&amp;">')
-
-
-def test_parts_in_other_encodings_are_read():
-    text = "<?xml version='1.0' encoding='utf-16'?><a>ü</a>"
-    assert utf8(text.encode("utf-16")) == "<a>ü</a>".encode()
-    latin = "<?xml version='1.0' encoding='iso-8859-1'?><a>ü</a>".encode("latin-1")
-    assert utf8(latin) == "<a>ü</a>".encode()
-    with pytest.raises(WorkbookError):
-        utf8(b"<?xml version='1.0' encoding='no-such'?><a/>")
-    assert with_attributes(b"<a b='1' ab='2'/>", {"b": "3"}) == b"<a ab='2' b=\"3\"/>"
-
-
-def test_new_parts_take_names_that_are_free():
-    parts = Parts(handout())
-    assert parts.free("xl/worksheets/sheet{}.xml") == "xl/worksheets/sheet6.xml"
-    assert parts.free("XL/worksheets/SHEET{}.xml") == "XL/worksheets/SHEET6.xml"
-
-
-# in words
-
-
-def test_one_mistake_is_one_root_cause_with_its_consequences():
-    told = summary(mistaken())
-    assert told.sentence == "1 root cause, 24 consequences"
-    assert [c.first.cell.address for c in told.causes] == ["I10"]
-    assert len(told.causes[0].follows) == 24
-    assert told.causes[0].lost == 1
-
-
-def test_a_repeated_mistake_is_told_once_and_consequences_of_consequences_follow():
-    a, b, c, d = (cell.address for cell in manifest().cells[:4])
-    told = summary(
-        grade({
-            a: {"verdict": WRONG}, b: {"verdict": WRONG, "repeats": a, "points": 1.0},
-            c: {"verdict": OK_ECF, "cause": b}, d: {"verdict": OK_ECF, "cause": c},
-        })
-    )  # fmt: skip
-    assert told.sentence == "1 root cause, 2 consequences"
-    cause = told.causes[0]
-    assert [v.cell.address for v in cause.cells] == [a, b]
-    assert [v.cell.address for v in cause.follows] == [c, d]
-    assert cause.reach == "in 2 cells, charged once; 2 cells after it follow from it"
-
-
-def test_one_mistake_throughout_a_quantity_is_told_once_and_in_another_again():
-    bug = {"verdict": WRONG, "bug": "updated-output-weights"}
-    told = summary(grade({"I10": dict(bug), "J10": dict(bug), "I12": dict(bug)}))
-    assert [[v.cell.address for v in c.cells] for c in told.causes] == [["I12"], ["I10", "J10"]]
-    assert told.causes[1].lost == 2
-    assert "once" not in told.causes[1].reach
-
-
-def test_what_follows_from_an_open_question_is_no_consequence_of_a_mistake():
-    a, b, c, d = (cell.address for cell in manifest().cells[:4])
-    told = summary(
-        grade({
-            a: REVIEW, b: {"verdict": OK_ECF, "cause": a}, c: {"verdict": WRONG},
-            d: {"verdict": OK_ECF, "cause": c},
-        })
-    )  # fmt: skip
-    assert told.sentence == "1 root cause, 1 consequence, 1 cell to be looked at"
-    assert told.causes[0].reach == "1 cell after it follows from it"
-
-
-def test_causes_in_a_circle_end():
-    a, b = (cell.address for cell in manifest().cells[:2])
-    told = summary(grade({a: {"verdict": OK_ECF, "cause": b}, b: {"verdict": OK_ECF, "cause": a}}))
-    assert told.causes == []
-    assert told.consequences == 2
-
-
-def test_empty_cells_and_typed_numbers_are_told_together():
-    cells = [cell.address for cell in manifest().cells]
-    which = dict.fromkeys(cells[:5], BLANK) | dict.fromkeys(cells[5:8], HARDCODED)
-    told = summary(grade(which | {cells[9]: EMBEDDED_CONSTANT}))
-    assert told.sentence == "2 root causes, 5 empty cells"
-    assert [len(c.cells) for c in told.causes] == [5, 3, 1]
-
-
-def test_every_verdict_has_words_a_meaning_and_a_colour():
-    assert set(WORDS) == set(MEANINGS) == set(COLOURS) == set(VERDICTS)
-    assert summary(grade()).sentence == "Every cell is right"
-    assert summary(unreadable()).sentence.startswith("The file could not be read: ")
-
-
-# pages
-
-
-class Seen(HTMLParser):
-    """What a page holds."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.attributes, self.text = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-def hostile_page():
-    cells = manifest().cells
-    student = replace(roster(1)[0], name=HOSTILE, id=HOSTILE)
-    one = mixed(student=student, file=HOSTILE)
-    one.verdicts = [replace(v, formula=HOSTILE, message=f"{PICTURE}{HOSTILE}")
-                    for v in one.verdicts]  # fmt: skip
-    named = replace(manifest(), title=HOSTILE + PICTURE,
-                    cells=tuple(replace(c, label=HOSTILE) for c in cells))  # fmt: skip
-    return student_page(named, one)
-
-
-@pytest.mark.parametrize("text", ["student", "hostile", "unreadable", "class"])
-def test_a_page_is_whole_in_itself_and_runs_nothing(text, tmp_path):
-    pages = {
-        "student": lambda: student_page(manifest(), mistaken()),
-        "hostile": hostile_page,
-        "unreadable": lambda: student_page(manifest(), unreadable(HOSTILE)),
-        "class": lambda: hostile_class(tmp_path),
-    }
-    seen = Seen(pages[text]())
-    assert not {"script", "img", "link", "iframe", "object", "base", "form"} & set(seen.tags)
-    names = {name for name, _ in seen.attributes}
-    assert not {n for n in names if n.startswith("on")} | ({"src", "href", "action"} & names)
-    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in seen.attributes
-    assert "\x1b" not in "".join(seen.text)
-    assert "url(" not in "".join(seen.text)
-
-
-def hostile_class(folder):
-    student = replace(roster(1)[0], name=HOSTILE)
-    one = mixed(student=student, file=HOSTILE)
-    one.review, one.notes, one.copying = [PICTURE], [PICTURE], [PICTURE]
-    write_all(folder, replace(manifest(), title=PICTURE), [one, unreadable(PICTURE)], [student])
-    return (folder / "class.html").read_text("utf-8")
-
-
-def test_the_page_says_what_the_workbook_says():
-    text = " ".join("".join(Seen(student_page(manifest(), mistaken())).text).split())
-    entry = by_id()["updated-output-weights"]
-    for words in ("1 root cause, 24 consequences", "58 of 59 points", entry.title, entry.why,
-                  entry.fix, "=I23*O18*I14", "24 cells after it follow from it"):  # fmt: skip
-        assert words in text
-    for cell in manifest().cells:
-        assert f"{cell.address} " in text
-
-
-def test_lateness_is_said_on_the_page_and_in_the_workbook():
-    one = mistaken(student=roster(2)[1])
-    words = "58 points less 10 % (late)"
-    assert words in student_page(manifest(), one)
-    sheet = opened(workbook_bytes(manifest(), one, handout()))["Feedback"]
-    assert words in [cell.value for row in sheet.iter_rows() for cell in row]
-    assert "52.2 of 59 points" in [cell.value for row in sheet.iter_rows() for cell in row]
-
-
-def test_what_a_person_looks_at_costs_nothing_yet():
-    a, b, c = (cell.address for cell in manifest().cells[:3])
-    one = grade({a: REVIEW, b: {"verdict": REVIEW, "points": 0.5}, c: WRONG})
-    told = summary(one)
-    assert (told.open, [c.lost for c in told.causes], [c.open for c in told.causes]) == (
-        1.5, [0, 1], [1.5, 0],
-    )  # fmt: skip
-    text = " ".join("".join(Seen(student_page(manifest(), one)).text).split())
-    assert "To be looked at by a person (1.5 points open)" in text
-    assert "1.5 points open: a person will look at it, and the score may rise" in text
-    assert text.count("−") == 1  # the mistake's
-    texts = _texts(opened(workbook_bytes(manifest(), one, handout()))["Feedback"])
-    assert texts[texts.index("points") + 1] == "1.5 points open"
-    assert summary(grade({a: REVIEW})).open_words == "1 point open"
-    assert summary(grade()).open_words == ""
-
-
-def _texts(sheet):
-    return [str(cell.value) for row in sheet.iter_rows() for cell in row if cell.value is not None]
-
-
-def test_only_mistakes_have_numbers():
-    a, b, c, d = (cell.address for cell in manifest().cells[:8:2])
-    one = grade({a: BLANK, b: WRONG, c: REVIEW, d: HARDCODED})
-    told = summary(one)
-    assert told.sentence.startswith("2 root causes, ")
-    assert [number for number, _ in told.numbered] == [0, 1, 0, 2]
-    text = student_page(manifest(), one)
-    assert re.findall(r'<li class="([\w -]+)"(?: value="(\d)")?>', text) == [
-        ("blank apart", ""), ("wrong", "1"), ("review apart", ""), ("hardcoded", "2"),
-    ]  # fmt: skip
-    assert ".apart { list-style: none" in text
-    texts = _texts(opened(workbook_bytes(manifest(), one, handout()))["Feedback"])
-    heads = [text[:3] for text in texts if any(cause.title in text for cause in told.causes)]
-    labels = [cause.first.cell.label for cause in told.causes]
-    assert heads == [labels[0][:3], "1. ", labels[2][:3], "2. "]
-    output = gradescope_results(one)["output"]
-    assert f"\n1. {labels[1]}" in output
-    assert f"\n{labels[2]}" in output
-
-
-def test_no_two_verdicts_look_alike():
-    assert len(set(COLOURS.values())) == len(COLOURS)
-    signs = {MARKS[verdict] for verdict in VERDICTS if verdict not in (OK, OK_ECF)}
-    assert len(signs) == len(VERDICTS) - 2
-    text = class_page(manifest(), [])
-    fills = dict(re.findall(r"--c-([\w-]+): (#\w{6})", text.partition("@media")[0]))
-    used = dict(re.findall(r"\.s-([\w-]+) \{ fill: var\(--c-([\w-]+)\)", text))
-    assert set(used) == set(VERDICTS)
-    for verdict, name in used.items():
-        assert fills[name] == f"#{COLOURS[verdict].lower()}"
-
-
-def test_what_follows_is_not_called_right(tmp_path):
-    write_all(tmp_path, manifest(), [mistaken()], roster(1))
-    text = (tmp_path / "class.html").read_text("utf-8")
-    assert ">right or follows</th>" in text
-    assert ">right</th>" not in text
-
-
 LEGEND = {
     "B40": "colours", "B41": "given", "C41": GIVEN_MEANING, "B42": "forward", "C42": "forward pass",
     "B43": "error", "C43": "error", "B44": "blank", "C44": BLANK_MEANING["blank"],
@@ -720,71 +461,3 @@ def test_the_handouts_legend_gives_way_to_the_verdicts(kind, made, expected):
 def test_a_legend_that_is_not_the_handouts_stays(own):
     after = opened(workbook_bytes(manifest(), mixed(), with_legend("shared", **own)))["Step"]
     assert {at: after[at].value for at in LEGEND} == LEGEND | own
-
-
-def test_the_class_page_counts_mistakes_once_a_student(tmp_path):
-    students = roster(6)
-    grades = [mistaken(student=s, file=f"{s.id}.xlsx") for s in students[:4]]
-    grades += [mistaken(student=students[0], file="again.xlsx"), grade(student=students[4])]
-    grades[-2].superseded = "s000.xlsx"
-    write_all(tmp_path, manifest(), grades, students)
-    seen = Seen((tmp_path / "class.html").read_text("utf-8"))
-    text = " ".join(" ".join(seen.text).split())
-    title = by_id()["updated-output-weights"].title
-    assert f"4 {title} {manifest_label('I10')} (4)" in text
-    assert "1 student handed nothing in" in text
-    assert "which counts" in text
-
-
-def test_a_mistake_that_a_student_makes_twice_counts_once(tmp_path):
-    bug = {"verdict": WRONG, "bug": "updated-output-weights"}
-    write_all(tmp_path, manifest(), [grade({"I10": bug, "J10": bug})], roster(1))
-    seen = Seen((tmp_path / "class.html").read_text("utf-8"))
-    title = by_id()["updated-output-weights"].title
-    assert f"1 {title} " in " ".join(" ".join(seen.text).split())
-
-
-def manifest_label(address):
-    return next(c.label for c in manifest().cells if c.address == address)
-
-
-def test_a_class_without_a_submission_has_a_page():
-    assert "No submission could be graded" in class_page(manifest(), [])
-
-
-def printed_pages(text, tmp_path):
-    from browser import chromium  # noqa: PLC0415 (shared, and only for slow tests)
-
-    (tmp_path / "page.html").write_text(text, "utf-8")
-    subprocess.run(
-        [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
-         f"--user-data-dir={tmp_path / 'print'}", f"--print-to-pdf={tmp_path / 'page.pdf'}",
-         (tmp_path / "page.html").as_uri()],
-        capture_output=True, timeout=120, check=True,
-    )  # fmt: skip
-    data = (tmp_path / "page.pdf").read_bytes()
-    return len(re.findall(rb"/Type\s*/Page\b", data))
-
-
-@pytest.mark.slow
-def test_chromium_prints_the_students_page_on_one_sheet(tmp_path):
-    cells = [cell.address for cell in manifest().cells]
-    many = grade({at: {"verdict": WRONG, "bug": "updated-output-weights", "formula": "=1+" * 90}
-                  for at in cells})  # fmt: skip
-    assert printed_pages(student_page(manifest(), mistaken()), tmp_path) == 1
-    assert printed_pages(student_page(manifest(), many), tmp_path) == 1
-
-
-@pytest.mark.slow
-def test_chromium_shows_the_pages_without_a_complaint_or_a_request(tmp_path):
-    from test_audit_report import browsed  # noqa: PLC0415 (shared, and only for slow tests)
-
-    (tmp_path / "out").mkdir()
-    for name, text in (("student", hostile_page()), ("class", hostile_class(tmp_path / "out"))):
-        path = tmp_path / f"{name}.html"
-        path.write_text(text, "utf-8")
-        tree, said, asked = browsed(path, tmp_path)
-        assert said == []
-        assert asked == []
-        assert not tree.has("script")
-        assert tree.has("svg")

@@ -35,7 +35,7 @@ from cellgrad_coursework.model import (
     Student,
 )
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 CASE = ROOT / "reference" / "cases" / "series-3-4-1.json"
 HOSTILE = '=HYPERLINK("http://example.org";"x")<script>alert(1)</script>\x1b[31m'
 
@@ -190,3 +190,21 @@ def renamed(student, **fields):
 def row_of(address):
     """Return the row of an address."""
     return parse_a1(address)[0]
+
+
+def zipped(parts):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def opened(data):
+    return openpyxl.load_workbook(io.BytesIO(data))
+
+
+def saved(book):
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
