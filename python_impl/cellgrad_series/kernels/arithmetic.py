@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
@@ -20,39 +19,8 @@ from cellgrad_series.kernels.plan import Array
 _EXP_LIMIT = 709.782712893384  # the largest double whose exponential is finite
 
 
-class Arithmetic(Protocol):
-    """What a pass through a network needs beyond single operations."""
-
-    def exponential(self, x: Array) -> Array:
-        """Return EXP of every element; infinity where it overflows."""
-
-    def logarithm(self, x: Array) -> Array:
-        """Return LN of every element; minus infinity at 0."""
-
-    def tanh(self, x: Array) -> Array:
-        """Return TANH of every element."""
-
-    def pre_activation(self, incoming: Array, weights: Array, biases: Array | None) -> Array:
-        """Eq. 1 and 3, shape (samples, m)."""
-
-    def backpropagated(self, signal: Array, weights: Array) -> Array:
-        """Eq. 11, its sum: shape (samples, n)."""
-
-    def weight_gradient(self, signal: Array, incoming: Array) -> Array:
-        """Eq. 9, 12 and 19: shape (n, m)."""
-
-    def over_nodes(self, terms: Array) -> Array:
-        """Return the sums over the last axis."""
-
-    def over_samples(self, terms: Array) -> Array:
-        """Return the sums over the first axis."""
-
-    def total(self, terms: Array) -> float:
-        """Return the sum of a vector."""
-
-
 class Ordered:
-    """Sums from left to right, functions from ``math``: the same bits everywhere."""
+    """What a pass needs beyond single operations: sums from left to right, ``math``'s functions."""
 
     @staticmethod
     def exponential(x: Array) -> Array:
@@ -63,6 +31,10 @@ class Ordered:
     def logarithm(x: Array) -> Array:
         """Return LN of every element; minus infinity at 0."""
         return _each(lambda v: math.log(v) if v else -math.inf, x)
+
+    def times_logarithm(self, factor: Array, x: Array) -> Array:
+        """Return factor · LN x."""
+        return factor * self.logarithm(x)
 
     @staticmethod
     def tanh(x: Array) -> Array:
@@ -121,7 +93,7 @@ class Ordered:
         return total
 
 
-class Blas:
+class Blas(Ordered):
     """NumPy's own functions and matrix products: the order of sums is theirs."""
 
     @staticmethod

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellgrad_series.kernels.arithmetic import Arithmetic
+from cellgrad_series.kernels.arithmetic import Blas, Ordered
 from cellgrad_series.kernels.plan import Array, Plan, State
 
 
-def run(plan: Plan, state: State, count: int, arithmetic: Arithmetic) -> Array:
+def run(plan: Plan, state: State, count: int, arithmetic: Ordered) -> Array:
     """Make some updates.
 
     Args:
@@ -39,14 +39,31 @@ def run(plan: Plan, state: State, count: int, arithmetic: Arithmetic) -> Array:
     return errors
 
 
-def outputs(plan: Plan, parameters: Array, inputs: Array, arithmetic: Arithmetic) -> Array:
+class Vectorised:
+    """Training by NumPy's matrix products: fast for large batches, held to an error bound."""
+
+    name = "vectorised"
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def run(self, state: State, count: int) -> Array:
+        """Make some updates; return E before each of them, shape (count,).
+
+        Raises:
+            CaseError: the case gives no learning rate for one of them.
+        """
+        return run(self._plan, state, count, Blas())
+
+
+def outputs(plan: Plan, parameters: Array, inputs: Array, arithmetic: Ordered) -> Array:
     """Return the outputs of a forward pass, shape (samples, outputs)."""
     with np.errstate(all="ignore"):
         return _forward(plan, parameters, inputs, arithmetic)[1][-1]
 
 
 def _error_and_gradient(
-    plan: Plan, state: State, chosen: slice, arithmetic: Arithmetic
+    plan: Plan, state: State, chosen: slice, arithmetic: Ordered
 ) -> tuple[float, Array]:
     """Return E of a batch, and its gradient without the penalty's part."""
     parameters, targets = state.parameters, plan.targets[chosen]
@@ -59,7 +76,7 @@ def _error_and_gradient(
         into[:] = arithmetic.weight_gradient(signals[k], posts[k])
     for k, bias in enumerate(plan.biases_of(gradient) or ()):
         bias[:] = arithmetic.over_samples(signals[k])
-    each = _sample_errors(plan.structure.loss, output, targets, final_error, arithmetic)
+    each = sample_errors(plan.structure.loss, output, targets, final_error, arithmetic)
     error = arithmetic.total(each)
     if plan.mean:
         gradient /= size
@@ -71,7 +88,7 @@ def _error_and_gradient(
 
 
 def _forward(
-    plan: Plan, parameters: Array, inputs: Array, arithmetic: Arithmetic
+    plan: Plan, parameters: Array, inputs: Array, arithmetic: Ordered
 ) -> tuple[list[Array], list[Array]]:
     """Return every layer's pre-activations; the inputs and every layer's post-activations."""
     weights, biases = plan.weights_of(parameters), plan.biases_of(parameters)
@@ -84,7 +101,7 @@ def _forward(
     return pres, posts
 
 
-def _activation(name: str, z: Array, slope: float, arithmetic: Arithmetic) -> Array:
+def _activation(name: str, z: Array, slope: float, arithmetic: Ordered) -> Array:
     """Eq. 2, 4 and 17."""
     if name == "logistic":
         return 1 / (1 + arithmetic.exponential(-z))
@@ -117,7 +134,7 @@ def _signals(
     pres: list[Array],
     posts: list[Array],
     final_error: Array,
-    arithmetic: Arithmetic,
+    arithmetic: Ordered,
 ) -> list[Array]:
     """Eq. 8, 11, 18 and 20: S_ERROR, layer by layer, through the weights as they are."""
     names, weights = plan.structure.activations, plan.weights_of(parameters)
@@ -141,17 +158,17 @@ def _error_derivative(loss: str, final_error: Array) -> Array:
     return doubled / final_error.shape[1] if loss == "mean_squared_error" else doubled
 
 
-def _sample_errors(
-    loss: str, output: Array, target: Array, final_error: Array, arithmetic: Arithmetic
+def sample_errors(
+    loss: str, output: Array, target: Array, final_error: Array, arithmetic: Ordered
 ) -> Array:
     """Eq. 6, 18 and 20: E of each sample, shape (samples,)."""
     if loss == "binary_cross_entropy":
         terms = np.empty((len(output), 2 * output.shape[1]))  # two an output, in one sum
-        terms[:, 0::2] = target * arithmetic.logarithm(output)
-        terms[:, 1::2] = (1 - target) * arithmetic.logarithm(1 - output)
+        terms[:, 0::2] = arithmetic.times_logarithm(target, output)
+        terms[:, 1::2] = arithmetic.times_logarithm(1 - target, 1 - output)
         return -arithmetic.over_nodes(terms)
     if loss == "categorical_cross_entropy":
-        return -arithmetic.over_nodes(target * arithmetic.logarithm(output))
+        return -arithmetic.over_nodes(arithmetic.times_logarithm(target, output))
     if loss == "perceptron":
         return arithmetic.over_nodes(np.abs(final_error))
     total = arithmetic.over_nodes(final_error * final_error)

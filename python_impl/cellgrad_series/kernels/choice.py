@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from typing import Protocol
 
 from cellgrad.errors import CaseError, InputError
+from cellgrad_series.kernels.arrays import Vectorised
 from cellgrad_series.kernels.plain import Plain, seconds_an_update
 from cellgrad_series.kernels.plan import Array, Plan, State
-from cellgrad_series.kernels.vectorised import Vectorised
 
 KERNELS = ("auto", "compiled", "plain", "vectorised")
 """The words that ``Training`` takes."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -37,7 +37,18 @@ _LOSSES = (
 _HALF, _SQUARED, _MEAN, _BINARY, _CATEGORICAL, _PERCEPTRON = range(6)
 _OPTIMIZERS = ("sgd", "momentum", "rate_in_velocity", "adam")
 _SGD, _MOMENTUM, _RATE_IN_VELOCITY, _ADAM = range(4)
-_SLOPE, _DECAY, _MU, _BETA1, _BETA2, _EPSILON = range(6)
+_DECAY, _MU, _BETA1, _BETA2, _EPSILON = range(5)
+
+
+class _Net(NamedTuple):
+    """Where everything stands in the flat arrays, in a form that numba takes."""
+
+    nodes: Integers
+    activations: Integers
+    weight_starts: Integers
+    bias_starts: Integers
+    node_starts: Integers
+    slope: float
 
 
 def compiled(function: _Function) -> _Function:
@@ -82,18 +93,9 @@ def _derivative(name: int, z: float, a: float, slope: float) -> float:
 
 
 @compiled
-def _forward(
-    nodes: Integers,
-    activations: Integers,
-    weight_starts: Integers,
-    bias_starts: Integers,
-    node_starts: Integers,
-    parameters: Array,
-    slope: float,
-    z: Array,
-    a: Array,
-) -> None:
+def _forward(net: _Net, parameters: Array, z: Array, a: Array) -> None:
     """Eq. 1 to 4 and 17."""
+    nodes, activations, weight_starts, bias_starts, node_starts, slope = net
     for k in range(len(activations)):
         n, m, here = nodes[k], nodes[k + 1], node_starts[k + 1]
         incoming, pre, post = a[node_starts[k] :], z[here : here + m], a[here : here + m]
@@ -151,18 +153,9 @@ def _output_signal(loss: int, fe: float, outputs: int, derivative: float) -> flo
 
 
 @compiled
-def _backward(
-    nodes: Integers,
-    activations: Integers,
-    weight_starts: Integers,
-    node_starts: Integers,
-    parameters: Array,
-    slope: float,
-    z: Array,
-    a: Array,
-    d: Array,
-) -> None:
+def _backward(net: _Net, parameters: Array, z: Array, a: Array, d: Array) -> None:
     """Eq. 11, from the output's signals down, through the weights as they are."""
+    nodes, activations, weight_starts, _, node_starts, slope = net
     for k in range(len(activations) - 1, 0, -1):
         m, above = nodes[k + 1], d[node_starts[k + 1] :]
         for i in range(nodes[k]):
@@ -175,16 +168,9 @@ def _backward(
 
 
 @compiled
-def _add_gradient(
-    nodes: Integers,
-    weight_starts: Integers,
-    bias_starts: Integers,
-    node_starts: Integers,
-    a: Array,
-    d: Array,
-    gradient: Array,
-) -> None:
+def _add_gradient(net: _Net, a: Array, d: Array, gradient: Array) -> None:
     """Eq. 9, 12, 14 and 19: add one sample's gradient to its batch's."""
+    nodes, _, weight_starts, bias_starts, node_starts, _ = net
     for k in range(len(weight_starts)):
         n, m, here = nodes[k], nodes[k + 1], node_starts[k + 1]
         incoming, signal = a[node_starts[k] :], d[here : here + m]
@@ -236,12 +222,8 @@ def _move(
 
 @compiled
 def _run(
-    nodes: Integers,
-    activations: Integers,
+    net: _Net,
     loss: int,
-    weight_starts: Integers,
-    bias_starts: Integers,
-    node_starts: Integers,
     optimizer: int,
     decayed: int,
     moved: int,
@@ -259,7 +241,8 @@ def _run(
     rates: Array,
     errors: Array,
 ) -> None:
-    slope, decay = constants[_SLOPE], constants[_DECAY]
+    nodes, activations, _, _, node_starts, slope = net
+    decay = constants[_DECAY]
     z, a, d = np.empty(nodes.sum()), np.empty(nodes.sum()), np.empty(nodes.sum())
     gradient = np.empty(len(parameters))
     outputs, start = nodes[-1], node_starts[-1]
@@ -270,17 +253,15 @@ def _run(
         size = last - sample
         for s in range(sample, last):
             a[: nodes[0]] = inputs[s]
-            _forward(
-                nodes, activations, weight_starts, bias_starts, node_starts, parameters, slope, z, a
-            )
+            _forward(net, parameters, z, a)
             y, t = a[start:], targets[s]
             error += _error(loss, y, t)
             for o in range(outputs):
                 fe = t[o] - y[o] if upwards else y[o] - t[o]
                 derivative = _derivative(activations[-1], z[start + o], y[o], slope)
                 d[start + o] = _output_signal(loss, fe, outputs, derivative)
-            _backward(nodes, activations, weight_starts, node_starts, parameters, slope, z, a, d)
-            _add_gradient(nodes, weight_starts, bias_starts, node_starts, a, d, gradient)
+            _backward(net, parameters, z, a, d)
+            _add_gradient(net, a, d, gradient)
         if mean:
             error /= size
             for p in range(moved):
@@ -313,13 +294,17 @@ def run(plan: Plan, state: State, rates: Array) -> Array:
     """
     errors = np.empty(len(rates))
     structure, constants = plan.structure, plan.constants
-    _run(
+    net = _Net(
         _integers(plan.nodes),
         _integers([_ACTIVATIONS.index(name) for name in structure.activations]),
-        _LOSSES.index(structure.loss),
         _integers(plan.weight_starts),
         _integers(plan.bias_starts),
         _integers(np.cumsum([0, *plan.nodes[:-1]])),
+        plan.slope,
+    )
+    _run(
+        net,
+        _LOSSES.index(structure.loss),
         _OPTIMIZERS.index(plan.optimizer),
         plan.decayed,
         plan.moved,
@@ -328,7 +313,6 @@ def run(plan: Plan, state: State, rates: Array) -> Array:
         plan.upwards,
         np.array(
             [
-                plan.slope,
                 plan.decay,
                 constants.momentum,
                 constants.beta1,
