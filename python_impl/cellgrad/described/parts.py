@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
@@ -122,7 +122,7 @@ class Part:
         name: empty where the workbook is that of a single step.
         kind: such as ``step`` or ``run``.
         facts: its words in the Map.
-        shape: what it computes.
+        shape: what it computes, the ``Shape`` of its kind.
         origins: which of its quantities are taken from where.
         known: its quantities.
     """
@@ -130,7 +130,7 @@ class Part:
     name: str
     kind: str
     facts: Facts
-    shape: Shape
+    shape: Any
     origins: dict[Key, Origin] = field(default_factory=dict)
     known: dict[Key, Quantity] = field(init=False)
 

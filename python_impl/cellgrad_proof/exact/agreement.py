@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from flint import fmpq
 from mpmath.libmp import to_rational
 
+from cellgrad.described.workbook import describe
+from cellgrad.errors import CaseError
 from cellgrad.xlsx.addresses import Place, place_text
+from cellgrad.xlsx.map_sheet import SHEET
 from cellgrad_proof.exact import digits
 from cellgrad_proof.exact.certified import Certified
 from cellgrad_proof.exact.definition.complex_step import DIGITS, Real, working_precision
+from cellgrad_proof.exact.definition.holdings import Sheets, cells_of
 from cellgrad_proof.exact.definition.parts import quantities_of
-from cellgrad_proof.exact.definition.sheets import Sheets, cells_of
 
 WANTED = 45
 """In so many digits the routes must agree."""
@@ -51,9 +54,12 @@ def agreement(certified: Certified) -> Agreement:
     Raises:
         CaseError: the Map does not describe the workbook.
     """
-    sheets = Sheets(certified.scopes.map, certified.held)
+    described = describe(certified.book)
+    if described.unusable:
+        raise CaseError(described.unusable[1], file=certified.book.path, place=SHEET)
+    sheets = Sheets(described, certified.held)
     result = Agreement()
-    for part in sheets.facts:
+    for part in sheets.parts:
         with working_precision():
             defined = quantities_of(sheets, part)
         for claim in sheets.claims(part):

@@ -178,7 +178,7 @@ def certify(workbook: Path | Book, *, held: Held | None = None, chained: bool = 
                 continue
             enclosure, nearest = result
             found.cells[place] = CertifiedCell(
-                place, scopes.owner.get(place), enclosure, nearest, math.inf
+                place, scopes.claim_of(place), enclosure, nearest, math.inf
             )
     for place, cell in found.cells.items():
         cell.bound = found.bound(place)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from cellgrad.described.cells import Owners
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.map_sheet import Claim, MapSheet, read_map
@@ -33,24 +34,21 @@ class Scopes:
     """
 
     def __init__(self, book: Book, *, chained: bool = False) -> None:
-        self.map: MapSheet = read_map(book) or MapSheet()
-        self.chained = chained
-        self._claims: dict[str, list[Claim]] = {}
-        self._by_row = {
-            name for name, facts in self.map.parts.items() if facts.get("kind") in _BY_ROW
-        }
+        table = read_map(book) or MapSheet()
+        self.chained, self.claims, self.parts = chained, table.claims, table.parts
+        self._by_row = {name for name, facts in self.parts.items() if facts.get("kind") in _BY_ROW}
         self._known: dict[Place, Hashable] = {}
-        self.owner: dict[Place, Claim] = {}
-        for claim in self.map.claims:
-            area = claim.cells
-            for row in range(area.top, area.bottom + 1):
-                for column in range(area.left, area.right + 1):
-                    self.owner.setdefault((area.sheet, row, column), claim)
+        self._owner = Owners(table.claims)
+
+    def claim_of(self, place: Place) -> Claim | None:
+        """Return what the Map says of a cell."""
+        number = self._owner.get(place)
+        return None if number is None else self.claims[number]
 
     def of(self, place: Place) -> Hashable:
         """Return the computation of a cell; equal for cells of the same one."""
         if place not in self._known:
-            claim = self.owner.get(place)
+            claim = self.claim_of(place)
             if claim is None:
                 self._known[place] = WHOLE if self.chained else ""
             elif claim.kind in ("given", "answer"):

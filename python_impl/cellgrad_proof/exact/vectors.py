@@ -29,9 +29,10 @@ from cellgrad_proof.exact.agreement import WANTED, agreed_digits
 from cellgrad_proof.exact.certified import Certified, CertifiedCell, certify
 from cellgrad_proof.exact.definition.case_file import PART, CaseFile
 from cellgrad_proof.exact.definition.complex_step import DIGITS, working_precision
+from cellgrad_proof.exact.definition.network import Index
 from cellgrad_proof.exact.definition.parts import quantities_of
 from cellgrad_proof.exact.definition.rows import run_quantities
-from cellgrad_proof.exact.definition.update import Found, Index, Key
+from cellgrad_proof.exact.definition.update import Found, Key
 from cellgrad_proof.exact.enclosures import BITS
 from cellgrad_series.parts.run import START, RunShape
 
@@ -116,7 +117,7 @@ def final_parameters(case: Case, workbook: Path) -> dict[str, Any]:
         return _chain(case, book, CaseFile(case), RunShape.of(case).updates)
     certified = certify(book)
     for place, reason in certified.failed.items():
-        claim = certified.scopes.owner.get(place)
+        claim = certified.scopes.claim_of(place)
         if claim is not None and claim.kind == "step":  # a difference on Check may be exactly 0
             raise CertificationError(f"{claim.label}: {reason}", file=case.id)
     last = _new_parameters(_cells(certified, _part(certified)))
@@ -132,7 +133,7 @@ def _refuse_failures(case: Case, certified: Certified) -> None:
 
 def _part(certified: Certified) -> str:
     """Return the part of a workbook that holds the case's step or run."""
-    for name, facts in certified.scopes.map.parts.items():
+    for name, facts in certified.scopes.parts.items():
         if facts.get("kind") in ("step", "run"):
             return name
     return ""
@@ -188,7 +189,7 @@ def _start(held: CaseFile, shape: RunShape, row: int) -> dict[str, Any]:
         by_layer = []
         for k in [None] if lone else range(layers):
             first = held.values(PART, (START + name, k))
-            above = held.values(PART, (left, k)) if held.has(PART, left, k) else {}
+            above = held.values(PART, (left, k)) if held.holds(PART, (left, k)) else {}
             values = row_of({(left, k): above}, row - 1).get((left, k)) if row else None
             by_layer.append(nested(values or first, lambda value: value))
         found[name] = by_layer[0] if lone else by_layer

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cellgrad.case.facts import structure_facts
 from cellgrad.case.model import Case
+from cellgrad.described.parts import Part, Shape, StepShape
 from cellgrad_proof.exact.definition.holdings import Holdings
-from cellgrad_proof.exact.definition.update import Index, Key
+from cellgrad_proof.exact.definition.network import Index
+from cellgrad_proof.exact.definition.update import Key
 from cellgrad_series.parts.run import START, RunShape
 
 PART = ""
@@ -28,21 +29,22 @@ class CaseFile(Holdings):
     def __init__(self, case: Case, rows: Mapping[Key, Mapping[Index, float]] | None = None) -> None:
         self.case = case
         if case.is_step():
-            self.facts = {PART: {"kind": "step", **structure_facts(case.structure())}}
+            shape: Shape = StepShape(case.structure())
             self._numbers = self._step()
         else:
-            self.facts = {PART: {"kind": "run", **RunShape.of(case).facts()}}
+            shape = RunShape.of(case)
             self._numbers = {**self._run(), **(rows or {})}
+        self.parts = {PART: Part(PART, shape.kind, shape.facts(), shape)}
 
-    def values(self, part: str, key: Key) -> Mapping[Index, float]:
+    def own_values(self, part: str, key: Key) -> Mapping[Index, float]:
         """Return the numbers of a quantity; KeyError if there is none."""
         del part
         return self._numbers[key]
 
-    def has(self, part: str, name: str, layer: int | None = None) -> bool:
+    def holds(self, part: str, key: Key) -> bool:
         """Tell whether the case holds a quantity."""
         del part
-        return (name, layer) in self._numbers
+        return key in self._numbers
 
     def _step(self) -> dict[Key, Mapping[Index, float]]:
         return {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cellgrad.case.selection import checked_parameters
 from cellgrad_proof.exact.definition.complex_step import Real
-from cellgrad_proof.exact.definition.network import Parameters
-from cellgrad_proof.exact.definition.update import Found, Index, Update, forward_quantities
+from cellgrad_proof.exact.definition.network import Index, Parameters
+from cellgrad_proof.exact.definition.update import Found, Update, forward_quantities
 
 
 def check_quantities(update: Update, after: Parameters, epsilon: Real | None) -> Found:
@@ -28,19 +28,16 @@ def check_quantities(update: Update, after: Parameters, epsilon: Real | None) ->
     _enter_pass(found, update, after, 0)
     if epsilon is None:
         return found
-    for p, (name, k, index) in enumerate(checked_parameters(update.structure)):
-        value = _parameter(update.parameters, name, k, index)
+    for p, slot in enumerate(checked_parameters(update.structure)):
+        value = update.parameters.value(slot)
         errors = []
         for side, sign in enumerate((1, -1)):
             moved = update.parameters.copy()
-            if name == "weights":
-                moved.weights[k][index[0]][index[1]] = value + sign * epsilon
-            elif moved.biases is not None:
-                moved.biases[k][index[0]] = value + sign * epsilon
+            moved.put(slot, value + sign * epsilon)
             put("moved_value", (2 * p + side,), value + sign * epsilon)
             _enter_pass(found, update, moved, 1 + 2 * p + side)
             errors.append(update.error(moved))
-        slope = update.gradient[name, k, index]
+        slope = update.gradient[slot]
         quotient = (errors[0] - errors[1]) / (2 * epsilon)
         put("checked_value", (p,), value)
         put("checked_gradient", (p,), update.sign * slope)
@@ -49,13 +46,6 @@ def check_quantities(update: Update, after: Parameters, epsilon: Real | None) ->
         put("difference_quotient", (p,), quotient)
         put("quotient_gap", (p,), slope - quotient)
     return found
-
-
-def _parameter(parameters: Parameters, name: str, k: int, index: Index) -> Real:
-    if name == "weights":
-        return parameters.weights[k][index[0]][index[1]]
-    assert parameters.biases is not None  # noqa: S101 - for the type checker
-    return parameters.biases[k][index[0]]
 
 
 def _enter_pass(found: Found, update: Update, parameters: Parameters, number: int) -> None:

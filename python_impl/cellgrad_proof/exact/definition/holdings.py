@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from cellgrad.case.structure import Structure
+from cellgrad.described.parts import Part
+from cellgrad.described.workbook import Described
+from cellgrad.xlsx.addresses import Place
+from cellgrad.xlsx.map_sheet import Claim
+from cellgrad.xlsx.values import Value
 from cellgrad_proof.exact.definition.complex_step import Real, number
-from cellgrad_proof.exact.definition.network import Matrix, Parameters, Vector
-from cellgrad_proof.exact.definition.update import Constants, Index, Key, Sample
+from cellgrad_proof.exact.definition.network import Index, Matrix, Parameters, Vector
+from cellgrad_proof.exact.definition.update import Constants, Key, Sample
 
 
 class Holdings(ABC):
     """The parts of a workbook or of a case, with the numbers that they hold.
 
     Attributes:
-        facts: the words that describe each part.
+        parts: what each part computes, and what it takes from others.
         whole: whether there is but one part, a training step with its Check sheet.
     """
 
-    facts: Mapping[str, Mapping[str, str]]
+    parts: Mapping[str, Part]
     whole: bool
 
     @abstractmethod
-    def values(self, part: str, key: Key) -> Mapping[Index, float]:
-        """Return the numbers of a quantity; KeyError if there is none."""
+    def own_values(self, part: str, key: Key) -> Mapping[Index, float]:
+        """Return the numbers of a quantity that a part holds itself; KeyError if none."""
 
     @abstractmethod
+    def holds(self, part: str, key: Key) -> bool:
+        """Tell whether a part holds a quantity itself."""
+
+    def values(self, part: str, key: Key) -> Mapping[Index, float]:
+        """Return the numbers of a quantity, from where they are taken; KeyError if none."""
+        origin = self.parts[part].origins.get(key)
+        if origin is None:
+            return self.own_values(part, key)
+        values = self.values(origin.part, origin.key)
+        if origin.row is None:
+            return values
+        return {index[1:]: value for index, value in values.items() if index[0] == origin.row}
+
     def has(self, part: str, name: str, layer: int | None = None) -> bool:
-        """Tell whether a part holds a quantity."""
+        """Tell whether a part has a quantity, its own or another's."""
+        return (name, layer) in self.parts[part].origins or self.holds(part, (name, layer))
 
     def scalar(self, part: str, name: str, otherwise: float = 0.0) -> Real:
         """Return a number that stands once."""
@@ -38,17 +57,14 @@ class Holdings(ABC):
 
     def vector(self, part: str, key: Key, before: Index = ()) -> Vector:
         """Return the numbers of a quantity whose index begins with some numbers."""
-        values = self.values(part, key)
-        found: Vector = []
-        while (*before, len(found)) in values:
-            found.append(number(values[*before, len(found)]))
-        return found
+        return _vector(self.values(part, key), before)
 
     def matrix(self, part: str, key: Key, before: Index = ()) -> Matrix:
         """Return the same, row by row."""
+        values = self.values(part, key)
         found: Matrix = []
-        while (*before, len(found), 0) in self.values(part, key):
-            found.append(self.vector(part, key, (*before, len(found))))
+        while (*before, len(found), 0) in values:
+            found.append(_vector(values, (*before, len(found))))
         return found
 
     def parameters(
@@ -66,7 +82,7 @@ class Holdings(ABC):
         )
 
     def samples(self, part: str, prefix: str = "") -> list[Sample]:
-        """Return the samples that a part holds."""
+        """Return the samples of a part."""
         inputs = self.matrix(part, (f"{prefix}input", None))
         targets = self.matrix(part, (f"{prefix}target", None))
         return list(zip(inputs, targets, strict=True))
@@ -74,3 +90,55 @@ class Holdings(ABC):
     def constants(self, part: str) -> Constants:
         """Return the constants of a network."""
         return Constants(self.scalar(part, "leaky_slope", 0.0), self.scalar(part, "weight_decay"))
+
+
+def _vector(values: Mapping[Index, float], before: Index) -> Vector:
+    found: Vector = []
+    while (*before, len(found)) in values:
+        found.append(number(values[*before, len(found)]))
+    return found
+
+
+class Sheets(Holdings):
+    """The parts of a workbook.
+
+    Args:
+        described: what it says of itself.
+        held: what its cells hold.
+    """
+
+    def __init__(self, described: Described, held: Callable[[Place], Value]) -> None:
+        self.parts, self.whole, self._held = described.parts, described.single, held
+        self._claims: dict[str, dict[Key, list[Claim]]] = {name: {} for name in self.parts}
+        for claim in described.claims:
+            self._claims.setdefault(claim.part, {}).setdefault(claim.key, []).append(claim)
+        self._known: dict[tuple[str, Key], dict[Index, float]] = {}
+
+    def claims(self, part: str) -> Iterator[Claim]:
+        """Yield the claims of a part."""
+        for claims in self._claims[part].values():
+            yield from claims
+
+    def own_values(self, part: str, key: Key) -> Mapping[Index, float]:
+        """Return the numbers of a quantity; KeyError if no cell holds it."""
+        if (part, key) not in self._known:
+            found: dict[Index, float] = {}
+            for claim in self._claims[part][key]:
+                for index, place in cells_of(claim):
+                    value = self._held(place)
+                    if isinstance(value, float):
+                        found[index] = value
+            self._known[part, key] = found
+        return self._known[part, key]
+
+    def holds(self, part: str, key: Key) -> bool:
+        """Tell whether a part has cells of a quantity."""
+        return key in self._claims[part]
+
+
+def cells_of(claim: Claim) -> Iterator[tuple[Index, Place]]:
+    """Yield the cells of a claim with their indices."""
+    area = claim.cells
+    for r in range(area.height):
+        for c in range(area.width):
+            yield claim.rule.index(r, c), (area.sheet, area.top + r, area.left + c)

@@ -16,6 +16,11 @@ from cellgrad_proof.exact.definition.complex_step import Real
 Vector = list[Real]
 Matrix = list[Vector]
 
+Index = tuple[int, ...]
+
+Slot = tuple[str, int, Index]
+"""A parameter: ``weights`` or ``biases``, layer, index."""
+
 
 @dataclass(slots=True)
 class Parameters:
@@ -28,6 +33,22 @@ class Parameters:
         """Return parameters that can be changed without these."""
         biases = None if self.biases is None else [list(layer) for layer in self.biases]
         return Parameters([[list(row) for row in layer] for layer in self.weights], biases)
+
+    def value(self, slot: Slot) -> Real:
+        """Return one weight or bias."""
+        name, k, index = slot
+        if name == "weights":
+            return self.weights[k][index[0]][index[1]]
+        assert self.biases is not None  # noqa: S101 - for the type checker
+        return self.biases[k][index[0]]
+
+    def put(self, slot: Slot, value: Real) -> None:
+        """Change one weight or bias."""
+        name, k, index = slot
+        if name == "weights":
+            self.weights[k][index[0]][index[1]] = value
+        elif self.biases is not None:
+            self.biases[k][index[0]] = value
 
 
 @dataclass(slots=True)

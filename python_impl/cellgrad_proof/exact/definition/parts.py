@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
-from cellgrad.case.facts import structure_from
 from cellgrad.case.lines import walkthrough_lines
+from cellgrad.case.structure import Structure
 from cellgrad_proof.exact.definition import tables
 from cellgrad_proof.exact.definition.check import check_quantities
 from cellgrad_proof.exact.definition.complex_step import number
 from cellgrad_proof.exact.definition.holdings import Holdings
-from cellgrad_proof.exact.definition.network import Network, Parameters
-from cellgrad_proof.exact.definition.rows import run_quantities, samples_of
+from cellgrad_proof.exact.definition.network import Index, Network
+from cellgrad_proof.exact.definition.rows import run_quantities
 from cellgrad_proof.exact.definition.update import (
     Found,
-    Index,
     Key,
     Update,
     forward_quantities,
-    parameters_of,
+    parameter_quantities,
 )
-from cellgrad_series.parts.run import START, RunShape
+from cellgrad_series.parts.comparison import ComparisonShape
 from cellgrad_series.parts.sweep import SweepShape
 
 
@@ -32,12 +31,11 @@ def quantities_of(held: Holdings, part: str) -> Found:
         CaseError: the Map does not describe it.
         KeyError: a given is missing.
     """
-    kind = held.facts[part].get("kind", "step")
-    return _KINDS[kind](held, part)
+    return _KINDS[held.parts[part].kind](held, part)
 
 
 def _step(held: Holdings, part: str) -> Found:
-    structure = structure_from(held.facts[part])
+    structure: Structure = held.parts[part].shape.step
     update = Update(
         structure,
         held.parameters(part, structure),
@@ -56,7 +54,7 @@ def _step(held: Holdings, part: str) -> Found:
 
 
 def _sweep(held: Holdings, part: str) -> Found:
-    shape = SweepShape.from_facts(held.facts[part])
+    shape: SweepShape = held.parts[part].shape
     axes = [held.vector(part, ("axis", n)) for n in range(len(shape.counts))]
     # the doubles themselves: what is moved is copied, not computed
     fixed = held.parameters(part, shape.step)
@@ -64,11 +62,8 @@ def _sweep(held: Holdings, part: str) -> Found:
     found: Found = {}
     for row, values in enumerate(product(*axes)):
         parameters = fixed.copy()
-        for (name, layer, index), value in zip(shape.swept, values, strict=True):
-            if name == "weights":
-                parameters.weights[layer][index[0]][index[1]] = value
-            elif parameters.biases is not None:
-                parameters.biases[layer][index[0]] = value
+        for slot, value in zip(shape.swept, values, strict=True):
+            parameters.put(slot, value)
         update = Update(shape.step, parameters, samples, constants)
         computed = update.quantities() if shape.backward else update.forward_only()
         for key, inner in computed.items():
@@ -83,25 +78,19 @@ def _sweep(held: Holdings, part: str) -> Found:
 
 
 def _classified(held: Holdings, part: str) -> Found:
-    facts = held.facts[part]
-    structure = structure_from(facts)
-    parameters = _taken(held, part)
-    samples = samples_of(held, part)
+    structure: Structure = held.parts[part].shape.network
+    parameters, samples = held.parameters(part, structure), held.samples(part)
     network = Network(structure, held.constants(part).slope)
     sign = 1 if structure.error_sign == "output_minus_target" else -1
     passes = [network.forward(parameters, x) for x, _ in samples]
     found = forward_quantities(network, passes, [t for _, t in samples], sign)
-    for name, k, index in parameters_of(structure):
-        value = parameters.weights[k][index[0]][index[1]] if name == "weights" else 0
-        if name == "biases" and parameters.biases is not None:
-            value = parameters.biases[k][index[0]]
-        found.setdefault((name, k), {})[index] = value
+    found |= parameter_quantities(structure, parameters)
     for n, (x, t) in enumerate(samples):
         found.setdefault(("input", None), {}).update({(n, c): v for c, v in enumerate(x)})
         found.setdefault(("target", None), {}).update({(n, c): v for c, v in enumerate(t)})
     outputs = [passed.post[-1] for passed in passes]
     targets = [t for _, t in samples]
-    if facts["kind"] == "rule":
+    if held.parts[part].kind == "rule":
         return found | tables.rule(outputs, targets)
     limit = held.scalar(part, "limit", 0.5)
     found |= tables.classification(outputs, targets, limit)
@@ -113,37 +102,18 @@ def _classified(held: Holdings, part: str) -> Found:
     return found
 
 
-def _taken(held: Holdings, part: str) -> Parameters:
-    """Return a part's own parameters, or those of the run from which it takes them."""
-    facts = held.facts[part]
-    structure = structure_from(facts)
-    for word, prefix in (("weights of", "new_"), ("start of", START)):
-        run = facts.get(word, "")
-        if not run:
-            continue
-        shape = RunShape.from_facts(held.facts[run])
-        origin = held.facts[run].get("start of", "") or run
-        start = held.parameters(origin, shape.step, START)
-        if prefix == START:
-            return start
-        last = held.parameters(run, shape.step, prefix, (shape.updates - 1,))
-        if not shape.step.update_biases:
-            last.biases = start.biases
-        return last
-    return held.parameters(part, structure)
-
-
 def _comparison(held: Holdings, part: str) -> Found:
     found: dict[Index, object] = {}
-    for n, run in enumerate(held.facts[part]["runs"].split(";")):
-        errors = held.values(run.strip(), ("error", None))
+    shape: ComparisonShape = held.parts[part].shape
+    for n, run in enumerate(shape.runs):
+        errors = held.values(run, ("error", None))
         found |= {(row, n): number(value) for (row,), value in errors.items()}
     key: Key = ("error", None)
     return {key: found}
 
 
 def _function(held: Holdings, part: str) -> Found:
-    name = held.facts[part]["activation"]
+    name = held.parts[part].shape.activation
     x = held.vector(part, ("x", None))
     return tables.function(name, x, held.scalar(part, "epsilon"))
 

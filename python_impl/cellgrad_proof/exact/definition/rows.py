@@ -6,15 +6,14 @@ from collections.abc import Mapping
 
 from cellgrad_proof.exact.definition.complex_step import Real, number
 from cellgrad_proof.exact.definition.holdings import Holdings
-from cellgrad_proof.exact.definition.network import Network, Parameters
-from cellgrad_proof.exact.definition.run import Memory, Slot, optimised
+from cellgrad_proof.exact.definition.network import Index, Network, Parameters, Slot
+from cellgrad_proof.exact.definition.run import Memory, optimised
 from cellgrad_proof.exact.definition.update import (
     Found,
-    Index,
     Key,
-    Sample,
     Update,
     forward_quantities,
+    parameter_quantities,
     parameters_of,
 )
 from cellgrad_series.parts.run import EVALUATED, START, RunShape
@@ -25,25 +24,16 @@ class Rows:
 
     def __init__(self, held: Holdings, part: str) -> None:
         self.held, self.part = held, part
-        facts = held.facts[part]
-        self.shape = RunShape.from_facts(facts)
-        self.origin = facts.get("start of", "") or part
-        self.samples = samples_of(held, facts.get("data of", "") or part)
+        self.shape: RunShape = held.parts[part].shape
+        self.samples = held.samples(part, "sample_")
         self.unseen = held.samples(part, EVALUATED) if self.shape.evaluated else []
 
     def started(self) -> Found:
         """Return the parameters before the first update."""
-        parameters = self._start()
-        found: Found = {}
-        for name, k, index in parameters_of(self.shape.step):
-            value = parameters.weights[k][index[0]][index[1]] if name == "weights" else 0
-            if name == "biases" and parameters.biases is not None:
-                value = parameters.biases[k][index[0]]
-            found.setdefault((START + name, k), {})[index] = value
-        return found
+        return parameter_quantities(self.shape.step, self._start(), START)
 
     def _start(self) -> Parameters:
-        return self.held.parameters(self.origin, self.shape.step, START)
+        return self.held.parameters(self.part, self.shape.step, START)
 
     def row(self, row: int) -> Found:
         """Return the quantities of one update."""
@@ -111,16 +101,16 @@ class Carried(Holdings):
 
     def __init__(self, held: Holdings) -> None:
         self._held = held
-        self.facts, self.whole = held.facts, held.whole
+        self.parts, self.whole = held.parts, held.whole
         self._rows: dict[Key, dict[Index, Real]] = {}
 
-    def values(self, part: str, key: Key) -> Mapping[Index, Real]:
+    def own_values(self, part: str, key: Key) -> Mapping[Index, Real]:
         """Return the numbers of a quantity."""
-        return self._rows[key] if key in self._rows else self._held.values(part, key)
+        return self._rows[key] if key in self._rows else self._held.own_values(part, key)
 
-    def has(self, part: str, name: str, layer: int | None = None) -> bool:
+    def holds(self, part: str, key: Key) -> bool:
         """Tell whether there is such a quantity."""
-        return (name, layer) in self._rows or self._held.has(part, name, layer)
+        return key in self._rows or self._held.holds(part, key)
 
     def keep(self, row: int, found: Found) -> None:
         """Keep what a row came to, for the next to start from."""
@@ -151,11 +141,3 @@ def run_quantities(held: Holdings, part: str, *, chained: bool = False) -> Found
 
 
 _GIVEN = ("input", "target")
-
-
-def samples_of(held: Holdings, part: str) -> list[Sample]:
-    """Return the samples of a part, or of the part from which it takes them."""
-    while held.facts[part].get("data of", ""):
-        part = held.facts[part]["data of"]
-    prefix = "sample_" if held.has(part, "sample_input") else ""
-    return held.samples(part, prefix)

@@ -9,11 +9,8 @@ import mpmath
 
 from cellgrad.case.structure import UpdateRule
 from cellgrad_proof.exact.definition.complex_step import Real
-from cellgrad_proof.exact.definition.network import Parameters
-from cellgrad_proof.exact.definition.update import Found, Index, Update
-
-Slot = tuple[str, int, Index]
-"""``weights`` or ``biases``, layer, index."""
+from cellgrad_proof.exact.definition.network import Parameters, Slot
+from cellgrad_proof.exact.definition.update import Found, Update
 
 
 @dataclass(slots=True)
@@ -49,7 +46,7 @@ def optimised(
     after = update.parameters.copy()
     mover = _Adam(update, memory, given) if rule.optimizer == "adam" else None
     for slot, slope in update.gradient.items():
-        if slot[0] == "biases" and not update.structure.update_biases:
+        if not update.moves(slot):
             continue
         g = update.sign * slope
         if mover is not None:
@@ -59,7 +56,7 @@ def optimised(
             velocity = old + rate * g if rule.rate_in_velocity else old + g
             _enter(update.found, slot, "velocity", velocity)
             change = velocity if rule.rate_in_velocity else rate * velocity
-        _move(after, slot, -update.sign * change)
+        after.put(slot, after.value(slot) - update.sign * change)
     update.enter_new(after)
     return after
 
@@ -94,11 +91,3 @@ def _enter(found: Found, slot: Slot, name: str, value: Real) -> None:
     kind, k, index = slot
     full = name if kind == "weights" else f"bias_{name}"
     found.setdefault((full, k), {})[index] = value
-
-
-def _move(parameters: Parameters, slot: Slot, change: Real) -> None:
-    kind, k, index = slot
-    if kind == "weights":
-        parameters.weights[k][index[0]][index[1]] += change
-    elif parameters.biases is not None:
-        parameters.biases[k][index[0]] += change

@@ -5,8 +5,8 @@ from __future__ import annotations
 import mpmath
 
 from cellgrad_proof.exact.definition.complex_step import Real, derivative
-from cellgrad_proof.exact.definition.network import Matrix, Parameters, Vector, activation
-from cellgrad_proof.exact.definition.update import Found, Index
+from cellgrad_proof.exact.definition.network import Index, Matrix, Parameters, Vector, activation
+from cellgrad_proof.exact.definition.update import Found
 
 
 def column(values: Vector) -> dict[Index, Real]:

@@ -11,14 +11,15 @@ import mpmath
 from cellgrad.case.structure import Structure
 from cellgrad_proof.exact.definition.complex_step import Real, derivative
 from cellgrad_proof.exact.definition.network import (
+    Index,
     Network,
     Parameters,
     Pass,
+    Slot,
     Vector,
     activation,
 )
 
-Index = tuple[int, ...]
 Key = tuple[str, int | None]
 Found = dict[Key, dict[Index, Real]]
 """Values by quantity and index."""
@@ -57,7 +58,7 @@ class Update:
         self.network = Network(structure, constants.slope)
         self.sign = 1 if structure.error_sign == "output_minus_target" else -1
         self.passes = [self.network.forward(parameters, x) for x, _ in samples]
-        self.gradient: dict[tuple[str, int, Index], Real] = {}
+        self.gradient: dict[Slot, Real] = {}
         self.found: Found = {}
 
     # E
@@ -90,11 +91,10 @@ class Update:
         """Return every quantity up to the gradients."""
         self._forward()
         self._derivatives_of_samples()
-        for name, k, index in parameters_of(self.structure):
-            slope = self._by_parameter(name, k, index)
-            self.gradient[name, k, index] = slope
-            kind = "weight_gradient" if name == "weights" else "bias_gradient"
-            self._put(kind, k, index, self.sign * slope)
+        for slot in parameters_of(self.structure):
+            self.gradient[slot] = slope = self._by_parameter(slot)
+            kind = "weight_gradient" if slot[0] == "weights" else "bias_gradient"
+            self._put(kind, *slot[1:], self.sign * slope)
         return self.found
 
     def forward_only(self) -> Found:
@@ -105,22 +105,21 @@ class Update:
     def new_parameters(self, rate: Real) -> Parameters:
         """Return the parameters after plain descent (Eq. 10, 13, 15), and enter them."""
         after = self.parameters.copy()
-        for (name, k, index), slope in self.gradient.items():
-            if name == "weights":
-                i, j = index
-                after.weights[k][i][j] = self.parameters.weights[k][i][j] - rate * slope
-            elif self.structure.update_biases and after.biases is not None:
-                after.biases[k][index[0]] -= rate * slope
+        for slot, slope in self.gradient.items():
+            if self.moves(slot):
+                after.put(slot, self.parameters.value(slot) - rate * slope)
         self.enter_new(after)
         return after
 
     def enter_new(self, after: Parameters) -> None:
         """Enter parameters as the new ones."""
-        for name, k, index in parameters_of(self.structure):
-            if name == "weights":
-                self._put("new_weights", k, index, after.weights[k][index[0]][index[1]])
-            elif self.structure.update_biases and after.biases is not None:
-                self._put("new_biases", k, index, after.biases[k][index[0]])
+        for slot in parameters_of(self.structure):
+            if self.moves(slot):
+                self._put(f"new_{slot[0]}", *slot[1:], after.value(slot))
+
+    def moves(self, slot: Slot) -> bool:
+        """Tell whether an update changes a parameter: biases may stay as they are."""
+        return slot[0] == "weights" or self.structure.update_biases
 
     def _put(self, name: str, layer: int | None, index: Index, value: Real) -> None:
         self.found.setdefault((name, layer), {})[index] = value
@@ -171,16 +170,14 @@ class Update:
 
         return derivative(error, values[j])
 
-    def _by_parameter(self, name: str, k: int, index: Index) -> Real:
+    def _by_parameter(self, slot: Slot) -> Real:
         if self.structure.loss == "perceptron":
-            return self._perceptron(name, k, index)
+            return self._perceptron(slot)
+        k = slot[1]
         moved = self.parameters.copy()
 
         def error(value: Real) -> Real:
-            if name == "weights":
-                moved.weights[k][index[0]][index[1]] = value
-            elif moved.biases is not None:
-                moved.biases[k][index[0]] = value
+            moved.put(slot, value)
             # what lies before the parameter does not depend on it
             outputs = []
             for (x, _), passed in zip(self.samples, self.passes, strict=True):
@@ -188,13 +185,11 @@ class Update:
                 outputs.append(self.network.forward(moved, incoming, k).post[-1])
             return self._joined(outputs, moved)
 
-        if name == "weights":
-            return derivative(error, self.parameters.weights[k][index[0]][index[1]])
-        assert self.parameters.biases is not None  # noqa: S101 - for the type checker
-        return derivative(error, self.parameters.biases[k][index[0]])
+        return derivative(error, self.parameters.value(slot))
 
-    def _perceptron(self, name: str, k: int, index: Index) -> Real:
+    def _perceptron(self, slot: Slot) -> Real:
         """Return what the perceptron rule uses in place of a derivative (Eq. 20)."""
+        name, k, index = slot
         terms = [
             (passed.post[k][index[-1]] - t[index[-1]]) * (x[index[0]] if name == "weights" else 1)
             for (x, t), passed in zip(self.samples, self.passes, strict=True)
@@ -202,11 +197,8 @@ class Update:
         total = sum(terms)
         if self.structure.update == "batch_mean":
             total = total / len(terms)
-        if self.structure.decay and name == "weights":
-            total += self.constants.decay * self.parameters.weights[k][index[0]][index[1]]
-        elif self.structure.decay_biases and self.parameters.biases is not None:
-            total += self.constants.decay * self.parameters.biases[k][index[0]]
-        return total
+        decays = self.structure.decay if name == "weights" else self.structure.decay_biases
+        return total + self.constants.decay * self.parameters.value(slot) if decays else total
 
 
 def forward_quantities(
@@ -234,7 +226,15 @@ def forward_quantities(
     return found
 
 
-def parameters_of(structure: Structure) -> Iterable[tuple[str, int, Index]]:
+def parameter_quantities(structure: Structure, parameters: Parameters, prefix: str = "") -> Found:
+    """Return weights and biases as quantities whose names have a prefix."""
+    found: Found = {}
+    for slot in parameters_of(structure):
+        found.setdefault((prefix + slot[0], slot[1]), {})[slot[2]] = parameters.value(slot)
+    return found
+
+
+def parameters_of(structure: Structure) -> Iterable[Slot]:
     """Yield every weight and bias: name, layer, index."""
     for k in range(structure.layers):
         n, m = structure.nodes[k : k + 2]
