@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.map_sheet import Claim
-
-if TYPE_CHECKING:  # who proves a workbook loads no engine
-    from cellgrad.engines.interface import Values
 
 Numbers = NDArray[np.floating[Any]]
 _NOBODY = -1
@@ -37,15 +34,10 @@ class ClaimedCells:
         """Return the quantity's values where the cells show them; IndexError outside of it."""
         return np.broadcast_to(values[self.index], self.shape)
 
-    def gather(self, values: Numbers, held: Values) -> None:
-        """Put the cells' values where they belong in the quantity; NaN for what is no number."""
-        numbers: Numbers | None = held.array
-        if numbers is None:
-            numbers = np.array(
-                [[v if isinstance(v, float) else np.nan for v in row] for row in held.rows]
-            )
+    def gather(self, values: Numbers, held: Numbers) -> None:
+        """Put the cells' numbers, one for each of them, where they belong in the quantity."""
         index = tuple(np.broadcast_to(axis, self.shape) for axis in self.index)
-        values[index] = numbers if index else numbers[0, 0]
+        values[index] = held if index else held[0, 0]
 
 
 class Owners:
