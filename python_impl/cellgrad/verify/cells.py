@@ -66,7 +66,7 @@ class CellValues:
             if block.array is None:
                 self._refuse_others_than_numbers(cells, block)
             values = found.setdefault(claim.key, np.zeros(quantity.shape if quantity else ()))
-            cells.gather(values, block)
+            cells.gather(values, _numbers(block))
         return found
 
     def _refuse_others_than_numbers(self, cells: ClaimedCells, block: Values) -> None:
@@ -144,7 +144,7 @@ class PartCells(Mapping[Key, Array]):
             values = np.full(self._shapes[key], np.nan)
             for cells, block in self._cells:
                 if cells.claim.key == key:
-                    cells.gather(values, block)
+                    cells.gather(values, _numbers(block))
             self._gathered[key] = values
         return self._gathered[key]
 
@@ -153,6 +153,13 @@ class PartCells(Mapping[Key, Array]):
 
     def __len__(self) -> int:
         return len(self._shapes)
+
+
+def _numbers(block: Values) -> Array:
+    """Return the numbers of a block; NaN for what is none."""
+    if block.array is not None:
+        return block.array
+    return np.array([[v if isinstance(v, float) else np.nan for v in row] for row in block.rows])
 
 
 class _Exact:
