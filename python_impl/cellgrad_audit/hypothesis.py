@@ -66,7 +66,7 @@ def values_at(
         if slot.step:
             value = tables.get(shown(slot.step), {}).get(slot.key)
         elif slot.name == "epoch_errors":
-            value = _epoch_errors(case, record)
+            value = epoch_errors(case, record)
         elif slot.is_parameter:
             layers = record.weights if slot.name == "weights" else record.biases
             value = None if layers is None or slot.layer is None else layers[slot.layer]
@@ -114,7 +114,7 @@ class _Spans(Program):
         return fresh.reshape(values.shape)
 
 
-def _epoch_errors(case: Case, record: Record) -> Array | None:
+def epoch_errors(case: Case, record: Record) -> Array | None:
     """Return E summed over the updates of each epoch."""
     errors = [table["error", None] for table in record.steps]
     each = len(errors) // case.epochs

@@ -1,11 +1,12 @@
 """Formulas as trees: what a program calculates with, so that its steps can be written down.
 
-A tree can be written as a spreadsheet formula, with names, or with numbers put in; and it
-can be evaluated. Operators keep the order of evaluation.
+A tree can be written as a spreadsheet formula, with names, or with numbers put in; and it knows
+its value in double precision. Operators keep the order of evaluation.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, Protocol
@@ -17,6 +18,33 @@ from cellgrad_audit.bugs.arithmetic import Array, Doubles
 
 _SUM, _PRODUCT, _SIGN, _ATOM = range(1, 5)
 _PRECEDENCE = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
+
+_BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+}
+
+
+def _computed(sign: str, left: Expression, right: Expression) -> Any:
+    with np.errstate(all="ignore"):
+        return _BINARY[sign](left.value, right.value)
+
+
+def _of_doubles(name: str) -> Callable[[Any], Any]:
+    function: Callable[[NDArray[Any]], NDArray[Any]] = getattr(Doubles(), name)
+    return lambda value: function(np.array([value]))[0]
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "EXP": _of_doubles("exp"),
+    "LN": _of_doubles("log"),
+    "TANH": _of_doubles("tanh"),
+    "SQRT": _of_doubles("sqrt"),
+    "ABS": _of_doubles("absolute"),
+    "IF": lambda condition, yes, no: yes if condition > 0 else no,
+}
 
 LARGEST = 150
 """A formula of more references is cut in two: a cell holds 8,192 characters."""
@@ -33,13 +61,19 @@ class Home(Protocol):
 
 
 class Expression:
-    """A number, a reference, or an operation on expressions."""
+    """A number, a reference, or an operation on expressions.
 
-    __slots__ = ("home", "size")
+    Attributes:
+        value: in double precision, as ``bugs`` computes it.
+        size: how many references and numbers it holds.
+        home: where cells are made; None for a constant.
+    """
+
+    __slots__ = ("home", "size", "value")
     precedence = _ATOM
 
-    def __init__(self, size: int, home: Home | None) -> None:
-        self.size, self.home = size, home
+    def __init__(self, value: Any, size: int, home: Home | None) -> None:
+        self.value, self.size, self.home = np.float64(value), size, home
 
     def parts(self) -> tuple[Expression, ...]:
         """Return what it is made of."""
@@ -90,20 +124,19 @@ class Expression:
 class Number(Expression):
     """A constant."""
 
-    __slots__ = ("value",)
+    __slots__ = ()
 
-    def __init__(self, value: float) -> None:
-        super().__init__(1, None)
-        self.value = value
+    def __init__(self, value: Any) -> None:
+        super().__init__(value, 1, None)
 
 
 class Reference(Expression):
-    """A cell."""
+    """A cell, by whatever whoever writes the formula down knows it."""
 
     __slots__ = ("cell",)
 
-    def __init__(self, cell: Any, home: Home | None) -> None:
-        super().__init__(1, home)
+    def __init__(self, cell: Any, home: Home | None, value: float = math.nan) -> None:
+        super().__init__(value, 1, home)
         self.cell = cell
 
 
@@ -113,7 +146,9 @@ class Operation(Expression):
     __slots__ = ("left", "right", "sign")
 
     def __init__(self, sign: str, left: Expression, right: Expression) -> None:
-        super().__init__(left.size + right.size, left.home or right.home)
+        super().__init__(
+            _computed(sign, left, right), left.size + right.size, left.home or right.home
+        )
         self.sign, self.left, self.right = sign, left, right
 
     @property
@@ -133,7 +168,7 @@ class Negative(Expression):
     precedence = _SIGN
 
     def __init__(self, of: Expression) -> None:
-        super().__init__(of.size, of.home)
+        super().__init__(-of.value, of.size, of.home)
         self.of = of
 
     def parts(self) -> tuple[Expression, ...]:
@@ -148,7 +183,9 @@ class Call(Expression):
 
     def __init__(self, name: str, *arguments: Expression, decimals: int = 0) -> None:
         home = next((a.home for a in arguments if a.home is not None), None)
-        super().__init__(sum(a.size for a in arguments), home)
+        values = [argument.value for argument in arguments]
+        value = round(float(values[0]), decimals) if name == "ROUND" else _FUNCTIONS[name](*values)
+        super().__init__(value, sum(a.size for a in arguments), home)
         self.name, self.arguments, self.decimals = name, arguments, decimals
 
     def parts(self) -> tuple[Expression, ...]:
@@ -173,7 +210,7 @@ def _added(left: Expression, right: Expression) -> Expression:
 
 def _joined(sign: str, left: Expression, right: Expression) -> Expression:
     if isinstance(left, Number) and isinstance(right, Number):
-        return Number(float(_BINARY[sign](np.float64(left.value), np.float64(right.value))))
+        return Number(_computed(sign, left, right))
     whole = Operation(sign, left, right)
     if whole.size > LARGEST and whole.home is not None:
         return whole.home.aside(whole)
@@ -200,7 +237,7 @@ class Formulas:
         found = np.empty(array.shape, dtype=object)
         for index, value in np.ndenumerate(array):
             given = self.home.given(value)
-            found[index] = Number(float(value)) if given is None else given
+            found[index] = Number(value) if given is None else given
         return found
 
     def factor(self, value: float) -> Any:
@@ -271,8 +308,8 @@ def _rounded(value: Expression, decimals: int) -> Expression:
     A spreadsheet rounds ties away from 0. Numbers that are computed hit none, but for chance.
     """
     plainly = Call("ROUND", value, decimals=decimals)
-    given = getattr(value.cell, "value", None) if isinstance(value, Reference) else None
-    if given is None or (Fraction(given) * 10**decimals) % 1 != _HALF:
+    given = isinstance(value, Reference) and getattr(value.cell, "formula", "none") is None
+    if not given or (Fraction(float(value.value)) * 10**decimals) % 1 != _HALF:
         return plainly
     power = Number(10.0**decimals)
     scaled = value * power
@@ -317,7 +354,7 @@ def written(
 def _text(tree: Expression, name: Callable[[Any], str], signs: dict[str, str]) -> tuple[str, int]:
     """Return the text and how strongly it binds."""
     if isinstance(tree, Number):
-        return _signed(plain(tree.value).replace("-", signs[""]))
+        return _signed(plain(float(tree.value)).replace("-", signs[""]))
     if isinstance(tree, Reference):
         return _signed(name(tree.cell))
     if isinstance(tree, Negative):
@@ -352,57 +389,6 @@ def _signed(text: str) -> tuple[str, int]:
 def plain(value: float) -> str:
     """Return a constant as a formula writes it, with every bit."""
     return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-
-
-# evaluated
-
-
-_BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-}
-
-
-def evaluated(tree: Expression, value_of: Callable[[Any], np.float64]) -> np.float64:
-    """Return the value of a formula in double precision, as ``bugs`` computes it."""
-    if isinstance(tree, Number):
-        return np.float64(tree.value)
-    if isinstance(tree, Reference):
-        return value_of(tree.cell)
-    if isinstance(tree, Negative):
-        return np.float64(-evaluated(tree.of, value_of))
-    if isinstance(tree, Call):
-        return _called(tree, value_of)
-    if not isinstance(tree, Operation):
-        raise TypeError(f"{type(tree).__name__} is no formula")
-    left, right = (evaluated(part, value_of) for part in tree.parts())
-    return np.float64(_BINARY[tree.sign](left, right))
-
-
-def _called(call: Call, value_of: Callable[[Any], np.float64]) -> np.float64:
-    if call.name == "IF":
-        condition, yes, no = call.arguments
-        return evaluated(yes if evaluated(condition, value_of) > 0 else no, value_of)
-    inner = evaluated(call.arguments[0], value_of)
-    if call.name == "ROUND":
-        return np.float64(round(float(inner), call.decimals))
-    return _FUNCTIONS[call.name](inner)
-
-
-def _of_doubles(name: str) -> Callable[[np.float64], np.float64]:
-    function: Callable[[NDArray[Any]], NDArray[Any]] = getattr(Doubles(), name)
-    return lambda value: np.float64(function(np.array([value]))[0])
-
-
-_FUNCTIONS = {
-    "EXP": _of_doubles("exp"),
-    "LN": _of_doubles("log"),
-    "TANH": _of_doubles("tanh"),
-    "SQRT": _of_doubles("sqrt"),
-    "ABS": _of_doubles("absolute"),
-}
 
 
 def cells_in(tree: Expression) -> Iterator[Any]:

@@ -7,7 +7,7 @@ formulas of its own to become a sheet that computes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key, layer_letter, node_name, table
-from cellgrad_audit.answer import Slot
-from cellgrad_audit.bugs.arithmetic import Arithmetic, Array, total
+from cellgrad_audit.answer import PARAMETERS, Slot
+from cellgrad_audit.bugs.arithmetic import Arithmetic, Array
 from cellgrad_audit.bugs.program import Parameter, Program, Record
+from cellgrad_audit.hypothesis import epoch_errors, values_at
 from cellgrad_audit.report.expression import (
     Expression,
     Formulas,
     NotLiveError,
     Reference,
     cells_in,
-    evaluated,
     exponents,
     expression,
     written,
@@ -47,7 +47,6 @@ _MORE = 10_000
 GIVEN = -1
 """The number of the update that givens have: they stand before all."""
 
-_AFTER = {"weights": "new_weights", "biases": "new_biases"}
 _MEMORY = {"first": "first moment", "second": "second moment", "pile": "gradients so far"}
 
 
@@ -58,18 +57,14 @@ class LiveCell:
     Attributes:
         block: the quantity that it belongs to.
         index: its place there.
+        value: in double precision.
         formula: how it is computed; None for a given.
-        value: of a given.
     """
 
     block: Block
     index: Index
+    value: float
     formula: Expression | None = None
-    value: float = 0.0
-
-    def reference(self, home: Any) -> Reference:
-        """Return a formula that is this cell."""
-        return Reference(self, home)
 
     @property
     def name(self) -> str:
@@ -86,9 +81,6 @@ class LiveCell:
         """What it is called in every program that has it."""
         block = self.block
         return f"{block.update}:{block.key}:{block.nth}:{self.index}"
-
-
-Values = Mapping[LiveCell, float]
 
 
 @dataclass(eq=False, slots=True)
@@ -186,7 +178,7 @@ class Givens:
         block = Block(GIVEN, key, 0, label, "", sampled, np.empty(array.shape, dtype=object))
         found = np.empty(array.shape, dtype=object)
         for index, value in np.ndenumerate(array):
-            cell = LiveCell(block, index, value=float(value))
+            cell = LiveCell(block, index, float(value))
             block.cells[index] = cell
             given = _Given(float(value))
             given.cell = cell
@@ -210,10 +202,8 @@ class Givens:
         read = {
             cell.block
             for live in computations
-            for block in live.blocks
-            for one in block.every()
-            if one.formula is not None
-            for cell in cells_in(one.formula)
+            for _, formula in live.formula_cells()
+            for cell in cells_in(formula)
         }
         return [block for block in self.blocks if block in read]
 
@@ -274,14 +264,17 @@ class Live:
         arithmetic = cast("Arithmetic", Formulas(self))
         run = writing(self.case, arithmetic, keep=keep, last=None if self.whole else shown)
         self.record: Record = run.run()
-        self._tables = dict(zip(self.record.numbers, self.record.steps, strict=True))
-        self._epochs = self._epoch_errors() if self.whole else None
+        self._epochs: Any = None
+        if self.whole:
+            self.update, sums = 0, epoch_errors(case, self.record)
+            self._epochs = None if sums is None else self.put(("epoch_errors", None), sums)
+        self._at: dict[Slot, NDArray[Any] | None] = {}
 
     # the home of formulas
 
     def given(self, value: float) -> Expression | None:
         """Return a reference to a given number, None if it is a constant of the program's."""
-        return Reference(value.cell, self) if isinstance(value, _Given) else None
+        return Reference(value.cell, self, value) if isinstance(value, _Given) else None
 
     def aside(self, part: Expression) -> Expression:
         """Give a part of a long formula a cell of its own and return a reference to it."""
@@ -295,12 +288,13 @@ class Live:
         label, equation, per_sample = self._named(key, array.shape)
         block = Block(self.update, key, nth, label, equation, per_sample)
         block.cells = np.empty(array.shape, dtype=object)
-        found = np.empty(array.shape, dtype=object)
+        references = np.empty(array.shape, dtype=object)
         for index in np.ndindex(array.shape):
-            cell = LiveCell(block, index, expression(array[index]))
-            block.cells[index], found[index] = cell, cell.reference(self)
+            formula = expression(array[index])
+            cell = LiveCell(block, index, float(formula.value), formula)
+            block.cells[index], references[index] = cell, Reference(cell, self, formula.value)
         self.blocks.append(block)
-        return found if array.shape else found[()]
+        return references if array.shape else references[()]
 
     def _named(self, key: Key, shape: tuple[int, ...]) -> tuple[str, str, bool]:
         quantity = self._quantities.get(key)
@@ -320,41 +314,26 @@ class Live:
             return "E_sample", "", True
         return {"part": "part of a sum"}.get(name, name.replace("_", " ")), "", False
 
-    def _epoch_errors(self) -> Array | None:
-        errors = [step.get(("error", None)) for step in self.record.steps]
-        each = len(errors) // self.case.epochs
-        if not each or len(errors) % self.case.epochs or None in errors:
-            return None
-        self.update = 0
-        sums = [total(errors[i : i + each]) for i in range(0, len(errors), each)]  # type: ignore[arg-type]
-        array = np.empty(len(sums), dtype=object)
-        array[:] = sums
-        return cast("Array", self.put(("epoch_errors", None), array))
-
     # what became of it
 
     def at(self, slot: Slot) -> NDArray[Any] | None:
         """Return the cells that a target reports at a slot; None where there are none."""
-        found: Any = None
-        if slot.step:
-            step = self._tables.get(self.program.shown(slot.step), {})
-            found = step.get((_AFTER.get(slot.name, slot.name), slot.layer))
-        elif not self.whole:
+        if slot not in self._at:
+            self._at[slot] = self._cells_at(slot)
+        return self._at[slot]
+
+    def _cells_at(self, slot: Slot) -> NDArray[Any] | None:
+        if not slot.step and not self.whole:
             return None
-        elif slot.name == "epoch_errors":
-            found = self._epochs
-        elif slot.name in _AFTER:
-            layers = self.record.weights if slot.name == "weights" else self.record.biases
-            if layers is not None and slot.layer is not None:
-                found = layers[slot.layer]
-        else:
-            found = self.record.final.get((slot.name, slot.layer))
-        if found is None:
+        references = self._epochs
+        if slot.name != "epoch_errors" or slot.step:
+            reported = values_at([slot], self.case, self.record, self.program.shown)
+            references = reported.get(slot)
+        if references is None:
             return None
-        array = np.asarray(found, dtype=object)
-        cells = np.empty(array.shape, dtype=object)
-        for index in np.ndindex(array.shape):
-            cells[index] = cast("Reference", array[index]).cell
+        cells = np.empty(references.shape, dtype=object)
+        for index in np.ndindex(references.shape):
+            cells[index] = references[index].cell
         return cells
 
     def cell(self, slot: Slot, index: Index) -> LiveCell | None:
@@ -366,42 +345,20 @@ class Live:
             return None
         return cast("LiveCell", cells[index])
 
-    def values(self) -> dict[LiveCell, float]:
-        """Return the value of every cell, in double precision."""
-        found: dict[LiveCell, np.float64] = {}
-
-        def value_of(cell: LiveCell) -> np.float64:
-            return np.float64(cell.value) if cell.formula is None else found[cell]
-
-        with np.errstate(all="ignore"):
-            for block in self.blocks:
-                for cell in block.every():
-                    if cell.formula is not None:
-                        found[cell] = evaluated(cell.formula, value_of)
-        return {cell: float(value) for cell, value in found.items()}
-
-    def beyond(self, values: Values) -> set[LiveCell]:
-        """Return the cells whose EXP leaves the range of a double."""
-
-        def value_of(cell: LiveCell) -> np.float64:
-            return np.float64(cell.value if cell.formula is None else values[cell])
-
-        with np.errstate(all="ignore"):
-            return {
-                cell
-                for cell in values
-                if cell.formula is not None
-                and any(evaluated(x, value_of) > LARGEST_EXPONENT for x in exponents(cell.formula))
-            }
+    def formula_cells(self) -> Iterator[tuple[LiveCell, Expression]]:
+        """Yield every cell with its formula, in the order of the computation."""
+        for block in self.blocks:
+            for cell in block.every():
+                if cell.formula is not None:
+                    yield cell, cell.formula
 
     def formulas(self) -> dict[str, str]:
         """Return every formula by its cell's place, cells named by their places."""
-        return {
-            cell.place: written(cell.formula, lambda other: str(other.place))
-            for block in self.blocks
-            for cell in block.every()
-            if cell.formula is not None
-        }
+        return {cell.place: _by_places(formula) for cell, formula in self.formula_cells()}
+
+
+def _by_places(formula: Expression) -> str:
+    return written(formula, lambda other: str(other.place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,7 +397,7 @@ def live_pair(
     """
     givens = Givens(case)
     last = _updates_shown(case, slots)
-    final = any(not s.step and s.name not in (*_AFTER, "epoch_errors") for s in slots)
+    final = any(not s.step and s.name not in (*PARAMETERS, "epoch_errors") for s in slots)
     first = _within_range(Live(right, givens, last, final=final))
     if wrong is None:
         return Pair(givens, first, None, "", frozenset())
@@ -452,7 +409,8 @@ def live_pair(
 
 
 def _within_range(live: Live) -> Live:
-    if live.beyond(live.values()):
+    formulas = (formula for _, formula in live.formula_cells())
+    if any(x.value > LARGEST_EXPONENT for formula in formulas for x in exponents(formula)):
         raise NotLiveError(
             f"an exponent exceeds {LARGEST_EXPONENT:.0f}, where EXP is an error in a sheet"
         )
@@ -471,12 +429,9 @@ def _updates_shown(case: Case, slots: Sequence[Slot]) -> int:
 
 def _parted(right: Live, wrong: Live) -> Iterator[LiveCell]:
     ours = right.formulas()
-    for block in wrong.blocks:
-        for cell in block.every():
-            if cell.formula is None:
-                continue
-            if ours.get(cell.place) != written(cell.formula, lambda other: str(other.place)):
-                yield cell
+    for cell, formula in wrong.formula_cells():
+        if ours.get(cell.place) != _by_places(formula):
+            yield cell
 
 
 def path_of_mistake(pair: Pair, cell: LiveCell) -> list[LiveCell]:

@@ -25,7 +25,6 @@ from cellgrad_audit.report.live import (
     GIVEN,
     LiveCell,
     Pair,
-    Values,
     counterpart,
     live_pair,
     path_of_mistake,
@@ -269,14 +268,11 @@ class _Numbers:
             self.why_not = self.why_not or "it lies beyond what is written as formulas"
             return
         self.path = path_of_mistake(pair, end)
-        ours, theirs = pair.right.values(), {} if pair.wrong is None else pair.wrong.values()
         several = case.updates() > 1
         for one in _shortened(self.path):
-            self.steps.append(self._step(one, pair, ours, theirs, several=several))
+            self.steps.append(self._step(one, pair, several=several))
 
-    def _step(
-        self, one: LiveCell, pair: Pair, ours: Values, theirs: Values, *, several: bool
-    ) -> Step:
+    def _step(self, one: LiveCell, pair: Pair, *, several: bool) -> Step:
         right = one if pair.wrong is None else counterpart(pair.right, one)
         end = self.cell if one is self.path[-1] else None
         if end is not None and pair.wrong is not None:
@@ -287,8 +283,8 @@ class _Numbers:
             one.block.equation,
             one.block.update if several else 0,
             one in pair.parted,
-            empty if right is None else _formula(right, ours),
-            empty if pair.wrong is None else _formula(one, theirs),
+            empty if right is None else _formula(right),
+            empty if pair.wrong is None else _formula(one),
             "" if end is None else sentences.exact(end.found),
         )
 
@@ -315,14 +311,13 @@ def _shortened(path: Sequence[LiveCell]) -> list[LiveCell]:
     return [*path[: MOST_STEPS // 2], *path[-MOST_STEPS // 2 :]]
 
 
-def _formula(cell: LiveCell, values: Values) -> tuple[str, str, str]:
+def _formula(cell: LiveCell) -> tuple[str, str, str]:
     """Return a cell's formula with names and with numbers, and its value."""
-    value = cell.value if cell.formula is None else values[cell]
     if cell.formula is None:
-        return "given", "", sentences.exact(value)
+        return "given", "", sentences.exact(cell.value)
 
     def number(other: Any) -> str:
-        return _signed(short(other.value if other.formula is None else values[other], 6))
+        return _signed(short(other.value, 6))
 
     def name(other: Any) -> str:
         update = other.block.update
@@ -330,7 +325,7 @@ def _formula(cell: LiveCell, values: Values) -> tuple[str, str, str]:
         return f"{other.name} of update {update}" if earlier else str(other.name)
 
     names = written(cell.formula, name, PEOPLE)
-    return _cut(names), _cut(written(cell.formula, number, PEOPLE)), sentences.exact(value)
+    return _cut(names), _cut(written(cell.formula, number, PEOPLE)), sentences.exact(cell.value)
 
 
 def _signed(text: str) -> str:
