@@ -170,7 +170,6 @@ def test_a_right_sheet_agrees_in_every_case_and_every_formula_is_proved(tmp_path
     assert len(report.cells) == 28
     assert all(cell.asked == 6 for cell in report.cells)
     assert Counter(cell.grade for cell in report.proof.cells) == {"proved": 28}
-    assert report.as_json()["cells"] == []
 
 
 @pytest.mark.slow

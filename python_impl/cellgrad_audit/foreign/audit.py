@@ -1,20 +1,86 @@
-"""The audit of somebody else's workbook from beginning to end: compare, and prove."""
+"""The audit of somebody else's workbook: every mapped cell compared with the right step.
+
+Cells are compared with the workbook's own numbers and with drawn ones, and then proved.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellgrad_audit.foreign.comparison import CellOutcome, Comparison, compared
-from cellgrad_audit.foreign.target import DRAWS, WorkbookTarget
+import numpy as np
+
+from cellgrad.bounds.running import UNIT, Running, bounds_of, values_of
+from cellgrad.case.model import Case
+from cellgrad.case.quantities import Index, Key, person_label
+from cellgrad.engines.interface import Arithmetic
+from cellgrad.xlsx.addresses import place_text
+from cellgrad_audit.answer import Answer, Slot, Vector
+from cellgrad_audit.bugs.arithmetic import Array, RunningBounds
+from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.foreign.target import DRAWS, WorkbookTarget, key_of
 
 if TYPE_CHECKING:
-    from cellgrad_audit.answer import Answer
     from cellgrad_audit.foreign.proof import ForeignProof
 
 _MOST_LINES = 40
+_UNIT = UNIT["float64"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One number that is not what it should be.
+
+    Attributes:
+        case: the id of the case.
+        found: what the sheet gives.
+        right: what it should be.
+    """
+
+    case: str
+    found: float
+    right: float
+
+    @property
+    def size(self) -> float:
+        """How far apart the two are."""
+        return abs(self.found - self.right)
+
+
+@dataclass(slots=True)
+class CellOutcome:
+    """What became of one mapped cell.
+
+    Attributes:
+        place: its cell, such as ``Sheet1!B5``.
+        label: its name for people, such as ``gradient_ItoH[1,3]``.
+        equation: its number.
+        typed: whether a number stands there instead of a formula.
+        asked: in how many cases it was compared.
+        own: whether it differs with the file's own numbers.
+        differences: where it differs.
+    """
+
+    place: str
+    label: str
+    equation: str
+    typed: bool
+    asked: int = 0
+    own: bool = False
+    differences: list[Difference] = field(default_factory=list)
+
+    def line(self) -> str:
+        """Return on one line how far it is off at worst."""
+        worst = max(self.differences, key=lambda difference: difference.size)
+        numbered = f" ({self.equation})" if self.equation else ""
+        return (
+            f"{self.place}  {self.label}{numbered}: {worst.found:.9g} instead of"
+            f" {worst.right:.9g} in {worst.case.rpartition(': ')[2]}; wrong in"
+            f" {len(self.differences)} of {self.asked} cases"
+        )
 
 
 @dataclass(slots=True)
@@ -22,31 +88,29 @@ class ForeignReport:
     """What was found of a workbook.
 
     Attributes:
-        map: the map's file.
-        workbook: the workbook's file.
-        engine: who recalculated it, and its notes on engines that could not.
-        notes: why not an engine that comes before it; what else a reader must know.
-        answers: what the sheet gave for its own numbers and for each drawn set.
+        workbook: its file.
+        engine: who recalculated it.
+        notes: why not an engine that comes before it.
+        cases: in how many cases it was asked: its own numbers, and each drawn set.
         cells: every mapped computed cell, in the order of the flow.
         failures: cases in which the sheet gave no numbers.
         proof: what was proved; None where the packages for it are missing, or it was not asked.
     """
 
-    map: Path
     workbook: Path
     engine: str
     notes: list[str]
-    answers: list[Answer]
+    cases: int
     cells: list[CellOutcome]
-    failures: list[str] = field(default_factory=list)
+    failures: list[str]
     proof: ForeignProof | None = None
 
     @property
     def agrees(self) -> bool:
         """Whether every cell is a formula that was right in every case, and none refuted."""
-        compared_right = bool(self.cells) and all(cell.agrees for cell in self.cells)
         refuted = self.proof is not None and bool(self.proof.refuted)
-        return compared_right and not self.failures and not refuted
+        wrong = self.wrong or self.typed or self.failures or refuted
+        return bool(self.cells) and not wrong
 
     @property
     def wrong(self) -> list[CellOutcome]:
@@ -58,55 +122,26 @@ class ForeignReport:
         """The cells that hold a number instead of a formula."""
         return [cell for cell in self.cells if cell.typed]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
-        return {
-            "map": str(self.map),
-            "workbook": str(self.workbook),
-            "engine": self.engine,
-            "agrees": self.agrees,
-            "cases": len(self.answers),
-            "compared": len(self.cells),
-            "differ": len(self.wrong),
-            "differ_with_own_numbers": sum(cell.own for cell in self.cells),
-            "typed": [cell.place for cell in self.typed],
-            "failures": list(self.failures),
-            "notes": list(self.notes),
-            "cells": [cell.as_json() for cell in self.cells if not cell.agrees],
-            "proof": None if self.proof is None else self.proof.as_json(),
-        }
-
     def lines(self) -> list[str]:
         """Return it for people, line by line."""
-        wrong, own = self.wrong, [cell for cell in self.cells if cell.own]
-        found = [
+        wrong, own = self.wrong, sum(cell.own for cell in self.cells)
+        lines = [
             (
-                f"{self.workbook.name}: recalculated by {self.engine}, {len(self.answers)} cases:"
+                f"{self.workbook.name}: recalculated by {self.engine}, {self.cases} cases:"
                 " its own numbers, and drawn ones"
             ),
             (
                 f"compared {len(self.cells)} cells: {len(self.cells) - len(wrong)} right in every"
-                f" case, {len(wrong)} wrong ({len(own)} of them with the workbook's own numbers)"
+                f" case, {len(wrong)} wrong ({own} of them with the workbook's own numbers)"
             ),
         ]
-        found += [f"  note: {note}" for note in self.notes]
-        found += [f"  no answer: {failure}" for failure in self.failures]
-        found += [
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  no answer: {failure}" for failure in self.failures]
+        lines += [
             f"  {cell.place}  {cell.label}: a typed number, no formula" for cell in self.typed
         ]
-        for cell in wrong[:_MOST_LINES]:
-            worst = max(cell.differences, key=lambda d: abs(d.found - d.right))
-            times = f"{len(cell.differences)} of {cell.asked} cases"
-            numbered = f" ({cell.equation})" if cell.equation else ""
-            found.append(
-                f"  {cell.place}  {cell.label}{numbered}: {worst.found:.9g} instead of"
-                f" {worst.right:.9g} in {worst.case.rpartition(': ')[2]}; wrong in {times}"
-            )
-        if len(wrong) > _MOST_LINES:
-            found.append(f"  … and {len(wrong) - _MOST_LINES} more")
-        if self.proof is not None:
-            found += _proof_lines(self.proof)
-        return found
+        lines += _first([[f"  {cell.line()}"] for cell in wrong])
+        return lines if self.proof is None else [*lines, *_proof_lines(self.proof)]
 
 
 def _proof_lines(proof: ForeignProof) -> list[str]:
@@ -115,16 +150,16 @@ def _proof_lines(proof: ForeignProof) -> list[str]:
         for grade in ("proved", "identity-tested", "refuted", "not covered")
         if proof.count(grade)
     ]
-    found = [f"from the formulas themselves: {', '.join(counts) or 'nothing asked'}"]
-    found += [f"  note: {note}" for note in proof.notes]
-    shown = [cell for cell in proof.cells if cell.problem]
-    for cell in shown[:_MOST_LINES]:
-        found.append(f"  {cell.place}  {cell.label}: {cell.grade}: {cell.problem}")
-        if cell.expected:
-            found.append(f"    it holds {cell.formula}, it must be {cell.expected}")
-    if len(shown) > _MOST_LINES:
-        found.append(f"  … and {len(shown) - _MOST_LINES} more")
-    return found
+    lines = [f"from the formulas themselves: {', '.join(counts) or 'nothing asked'}"]
+    lines += [f"  note: {note}" for note in proof.notes]
+    return lines + _first([cell.lines() for cell in proof.cells if cell.problem])
+
+
+def _first(items: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of the first items, and how many more there are."""
+    lines = [line for item in items[:_MOST_LINES] for line in item]
+    more = len(items) - _MOST_LINES
+    return [*lines, f"  … and {more} more"] if more > 0 else lines
 
 
 def audit_workbook(
@@ -147,7 +182,7 @@ def audit_workbook(
 
 
 def report_of(
-    target: WorkbookTarget, answers: list[Answer], *, proof: bool | None = None
+    target: WorkbookTarget, answers: Sequence[Answer], *, proof: bool | None = None
 ) -> ForeignReport:
     """Return the report on a workbook that has answered its cases.
 
@@ -156,25 +191,82 @@ def report_of(
         answers: what it said of ``target.cases()``.
         proof: whether formulas are proved; None to do so where the packages are installed.
     """
-    found: Comparison = compared(target, answers)
+    outcomes: dict[tuple[Slot, Index], CellOutcome] = {}
+    failures = []
+    for answer in answers:
+        if answer.failure or answer.unsupported:
+            failures.append(answer.failure or f"{answer.case.id}: {answer.unsupported}")
+        else:
+            _compare(target, answer, outcomes)
     proved = None
-    if can_prove() if proof is None else proof:
+    if find_spec("sympy") is not None if proof is None else proof:
         from cellgrad_audit.foreign.proof import prove_foreign  # noqa: PLC0415 - an extra
 
-        wrong = {at for at, cell in found.cells.items() if cell.differences}
+        wrong = {number for number, cell in outcomes.items() if cell.differences}
         proved = prove_foreign(target.foreign, target.map, wrong)
     return ForeignReport(
-        target.map.path,
         target.map.workbook,
         target.calculation.engine,
         [f"not recalculated by {note}" for note in target.calculation.notes],
-        answers,
-        list(found.cells.values()),
-        found.failures,
+        len(answers),
+        list(outcomes.values()),
+        failures,
         proved,
     )
 
 
-def can_prove() -> bool:
-    """Tell whether the packages of the proof extra are installed."""
-    return find_spec("sympy") is not None
+def _compare(
+    target: WorkbookTarget, answer: Answer, outcomes: dict[tuple[Slot, Index], CellOutcome]
+) -> None:
+    """Compare the answer to one case."""
+    right = right_numbers(answer.case, target.calculation.arithmetic)
+    for slot, numbers in answer.numbers.items():
+        key = key_of(slot)
+        values, bounds = right[key]
+        places, quantity = dict(target.map.computed[key].cells()), target.map.quantities[key]
+        for index in np.ndindex(values.shape):
+            if (slot, index) not in outcomes:
+                outcomes[slot, index] = CellOutcome(
+                    place_text(places[index]),
+                    person_label(target.map.structure, quantity, index),
+                    quantity.equation,
+                    places[index] in target.typed,
+                )
+            outcome = outcomes[slot, index]
+            outcome.asked += 1
+            found, wanted = float(numbers.values[index]), float(values[index])
+            if not abs(found - wanted) <= float(bounds[index]):
+                outcome.differences.append(Difference(answer.case.id, found, wanted))
+                outcome.own |= answer.case.id == target.own.id
+
+
+def right_numbers(case: Case, arithmetic: Arithmetic) -> dict[Key, tuple[Vector, Vector]]:
+    """Return every quantity of a step, and how far a correct calculation may lie from it.
+
+    Both are calculated, and each may lie one bound from the exact value.
+
+    Args:
+        case: one step.
+        arithmetic: how the engine departs from IEEE double.
+    """
+    step = Program(case, _Bounds(arithmetic)).run().steps[0]
+    arrays = {key: np.asarray(value, dtype=object) for key, value in step.items()}
+    # an engine that sets small differences to 0 errs by so much more at every addition
+    wider = 2.0 + arithmetic.snap / _UNIT
+    return {key: (values_of(array), wider * bounds_of(array)) for key, array in arrays.items()}
+
+
+class _Bounds(RunningBounds):
+    """Bounds for an engine that may hold givens with an error of their own."""
+
+    def __init__(self, arithmetic: Arithmetic) -> None:
+        super().__init__("float64")
+        self._given = arithmetic.given_error
+
+    def numbers(self, values: Any) -> Array:
+        """Return given numbers as an array of objects."""
+        if not self._given:
+            return super().numbers(values)
+        array = np.array(values, dtype=np.float64)
+        runs = [Running(v, self._given * abs(v), _UNIT, abs(v)) for v in array.ravel().tolist()]
+        return self._array(runs, array.shape)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from cellgrad.xlsx.addresses import Place
+from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad_audit.foreign.following import (
     Formulas,
     Product,
@@ -20,14 +20,12 @@ from cellgrad_audit.foreign.following import (
     places_in,
     softmax_of,
 )
-from cellgrad_audit.foreign.placement import place_of
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.terms import Term
 
 Choose = Callable[[str, Sequence[str]], int]
 """Asks a question with several answers, the best first; returns the number of one."""
 
-_PAIR = 2
 _MOST_LAYERS = 20
 _ONE = Fraction(1)
 
@@ -52,13 +50,37 @@ class Node:
     activation: str = ""
     slope: float = 0.0
 
+    @property
+    def outgoing(self) -> list[Place]:
+        """The cells by which others may read it."""
+        return self.post or [self.key]
+
+    @property
+    def pairs(self) -> list[tuple[Place, ...]]:
+        """The products of two cells."""
+        return [cells for _, cells in self.products if len(cells) == 2]
+
+    @property
+    def reads(self) -> list[Place]:
+        """Every cell of the sum."""
+        return [cell for _, cells in self.products for cell in cells]
+
+
+Layer = list[list[Node]]
+"""The nodes of a weight layer, for each sample in order."""
+
+
+def _owners(nodes: Iterable[Node]) -> dict[Place, Node]:
+    """Return the node that stands behind each outgoing cell."""
+    return {place: node for node in nodes for place in node.outgoing}
+
 
 @dataclass(slots=True)
 class Forward:
     """A forward pass.
 
     Attributes:
-        layers: for each weight layer and sample its nodes in order.
+        layers: weight layer by weight layer.
         inputs: for each sample its input cells.
         weights: for each layer, by node of origin and of destination.
         biases: for each layer; None if there are none.
@@ -67,7 +89,7 @@ class Forward:
         targets: for each sample; empty if they were not found.
     """
 
-    layers: list[list[list[Node]]]
+    layers: list[Layer]
     inputs: list[list[Place]]
     weights: list[list[list[Place]]]
     biases: list[list[Place]] | None
@@ -126,11 +148,15 @@ class _Search:
         }
         self.incoming: dict[Place, Node] = {}
         """Cells that enter the next layer, and their nodes."""
+        self.input_cells: set[Place] | None = None
+        """The inputs of a network of one layer, once they are known."""
 
     def result(self) -> Forward:
         levels = self._levels()
-        groups = self._groups(levels)
-        forward = self._assembled(groups)
+        layers = (
+            self._layers(levels) if len(levels) > 1 else [self._alone(list(levels[0].values()))]
+        )
+        forward = self._assembled(layers)
         forward.targets = self._targets(forward)
         return forward
 
@@ -140,20 +166,15 @@ class _Search:
         levels: list[dict[Place, Node]] = []
         known: set[Place] = set()
         while len(levels) < _MOST_LAYERS:
-            found = self._level(first=not levels, known=known)
-            if not found:
+            level = self._level(first=not levels, known=known)
+            if not level:
                 break
-            levels.append(found)
-            known |= set(found)
-            self.incoming = {
-                place: node for node in found.values() for place in node.post or [node.key]
-            }
-            known |= set(self.incoming)
+            levels.append(level)
+            self.incoming = _owners(level.values())
+            known |= {*level, *self.incoming}
         if not levels:
             raise NotFoundError("no cell is a sum of products of typed numbers")
-        if self.wanted:
-            levels = levels[: len(self.wanted) - 1]
-        return levels
+        return levels[: len(self.wanted) - 1] if self.wanted else levels
 
     def _level(self, *, first: bool, known: set[Place]) -> dict[Place, Node]:
         found: dict[Place, Node] = {}
@@ -164,9 +185,9 @@ class _Search:
             if products:
                 found[place] = Node(place, place, products)
             elif products is None:
-                inner = self._fused(term, first=first)
-                if inner:
-                    found[place] = Node(place, None, inner[0], [place], inner[1], inner[2])
+                node = self._fused(place, term, first=first)
+                if node is not None:
+                    found[place] = node
         self._activate(found)
         active = {place: node for place, node in found.items() if node.activation}
         if active:
@@ -183,7 +204,7 @@ class _Search:
             return None
         pairs = 0
         for coefficient, cells in products:
-            if coefficient != _ONE or not 1 <= len(cells) <= _PAIR:
+            if coefficient != _ONE or not 1 <= len(cells) <= 2:
                 return []
             entering = [cell for cell in cells if cell in self.incoming]
             others = [cell for cell in cells if cell not in self.incoming]
@@ -191,11 +212,11 @@ class _Search:
                 return []
             if len(cells) == 1 and entering:
                 return []
-            pairs += len(cells) == _PAIR and (first or bool(entering))
+            pairs += len(cells) == 2 and (first or bool(entering))
         return products if pairs else []
 
-    def _fused(self, term: Term, *, first: bool) -> tuple[list[Product], str, float] | None:
-        """Return the sum inside an activation, where one cell holds both."""
+    def _fused(self, place: Place, term: Term, *, first: bool) -> Node | None:
+        """Return the node of a cell that holds both sum and activation."""
         inner = self._sums_in(term, first=first)
         if not inner or any(part != inner[0] for part in inner):
             return None
@@ -206,7 +227,9 @@ class _Search:
         alone = Formulas(self.f.foreign, {mark: terms.ZERO, ("", 0, 1): outer})
         name, slope = activation_of(alone, ("", 0, 1), mark)
         products = self._dot(inner[0], first=first)
-        return (products, name, slope) if name and name != "identity" and products else None
+        if not products or name in ("", "identity"):
+            return None
+        return Node(place, None, products, [place], name, slope)
 
     def _sums_in(self, term: Term, *, first: bool) -> list[Term]:
         """Return the largest sums of products inside a term."""
@@ -257,216 +280,183 @@ class _Search:
 
     # samples and nodes
 
-    def _groups(self, levels: list[dict[Place, Node]]) -> list[list[list[Node]]]:
-        """Return for each layer and sample its nodes in order."""
-        if len(levels) == 1:
-            return [self._alone(list(levels[0].values()))]
-        owner: list[dict[Place, Node]] = []
-        for level in levels:
-            table = {}
-            for node in level.values():
-                for place in node.post or [node.key]:
-                    table[place] = node
-            owner.append(table)
-        last = len(levels) - 1
-        # the samples of the last layer: nodes that read the same nodes
-        groups: list[list[list[Node]]] = [[] for _ in levels]
-        by_source: dict[frozenset[Place], list[Node]] = {}
-        for node in levels[last].values():
-            source = frozenset(
-                owner[last - 1][cell].key
-                for _, cells in node.products
-                for cell in cells
-                if cell in owner[last - 1]
-            )
-            by_source.setdefault(source, []).append(node)
-        chains = sorted(by_source.values(), key=lambda nodes: min(_at(n.key) for n in nodes))
-        for nodes in chains:
-            groups[last].append(sorted(nodes, key=lambda n: _at(n.key)))
-        for k in range(last, 0, -1):
-            for nodes in groups[k]:
-                ordered = dict.fromkeys(
-                    owner[k - 1][cell].key
-                    for _, cells in nodes[0].products
-                    for cell in cells
-                    if cell in owner[k - 1]
-                )
-                groups[k - 1].append([levels[k - 1][key] for key in ordered])
-        return groups
+    def _layers(self, levels: list[dict[Place, Node]]) -> list[Layer]:
+        """Return the nodes of each layer by sample: those of one sample read the same nodes."""
+        owners = [_owners(level.values()) for level in levels]
 
-    def _alone(self, nodes: list[Node]) -> list[list[Node]]:
+        def sources(node: Node, k: int) -> dict[Place, Node]:
+            below = [owners[k - 1][cell] for cell in node.reads if cell in owners[k - 1]]
+            return {source.key: source for source in below}
+
+        last = len(levels) - 1
+        samples: dict[frozenset[Place], list[Node]] = {}
+        for _, node in sorted(levels[last].items()):
+            samples.setdefault(frozenset(sources(node, last)), []).append(node)
+        layers = [list(samples.values())]
+        for k in range(last, 0, -1):
+            layers.insert(0, [list(sources(nodes[0], k).values()) for nodes in layers[0]])
+        return layers
+
+    def _alone(self, nodes: list[Node]) -> Layer:
         """Return the nodes of each sample of a network without hidden layers."""
-        sides: list[Counter[tuple[Place, ...]]] = [Counter(), Counter()]
-        for node in nodes:
-            pairs = [cells for _, cells in node.products if len(cells) == _PAIR]
-            for side in range(2):
-                sides[side][tuple(cells[side] for cells in pairs)] += 1
-        left, right = len(sides[0]), len(sides[1])
+        sides = [Counter(tuple(pair[side] for pair in node.pairs) for node in nodes)
+                 for side in range(2)]  # fmt: skip
+        left, right = map(len, sides)
         if left * right != len(nodes):
             raise NotFoundError(
                 f"{len(nodes)} sums of products, but they are no table of samples and nodes"
             )
-        samples_left = 0
         if self.wanted and left != right:
-            samples_left = 0 if right == self.wanted[-1] else 1
+            side = 0 if right == self.wanted[-1] else 1
         else:
-            first = next(iter(sides[0]))[0]
-            other = next(iter(sides[1]))[0]
-            options = [
-                f"inputs at {_name(first)}, weights at {_name(other)}",
-                f"inputs at {_name(other)}, weights at {_name(first)}",
-            ]
-            best = int(_label_says_weight(self.f, first) or _label_says_input(self.f, other))
-            order = [best, 1 - best]
-            chosen = self.choose("Which are the inputs?", [options[n] for n in order])
-            samples_left = order[chosen]
-        side = samples_left
+            side = self._ask_inputs(*(next(iter(cells))[0] for cells in sides))
         by_input: dict[tuple[Place, ...], list[Node]] = {}
-        for node in sorted(nodes, key=lambda n: _at(n.key)):
-            pairs = [cells for _, cells in node.products if len(cells) == _PAIR]
-            by_input.setdefault(tuple(cells[side] for cells in pairs), []).append(node)
-        self._input_cells = {cell for cells in by_input for cell in cells}
+        for node in sorted(nodes, key=lambda node: node.key):
+            by_input.setdefault(tuple(pair[side] for pair in node.pairs), []).append(node)
+        self.input_cells = {cell for cells in by_input for cell in cells}
         return list(by_input.values())
+
+    def _ask_inputs(self, first: Place, other: Place) -> int:
+        """Return which of two factors is the input: 0 or 1."""
+        options = [
+            f"inputs at {place_text(first)}, weights at {place_text(other)}",
+            f"inputs at {place_text(other)}, weights at {place_text(first)}",
+        ]
+        best = int(self._label_begins(first, _WEIGHT) or self._label_begins(other, _INPUT))
+        order = [best, 1 - best]
+        return order[self.choose("Which are the inputs?", [options[n] for n in order])]
+
+    def _label_begins(self, place: Place, beginnings: tuple[str, ...]) -> bool:
+        return label_near(self.f, place).startswith(beginnings)
 
     # inputs, weights, biases
 
-    def _assembled(self, groups: list[list[list[Node]]]) -> Forward:
-        sizes = [{len(nodes) for nodes in layer} for layer in groups]
-        if any(len(size) != 1 for size in sizes):
+    def _assembled(self, layers: list[Layer]) -> Forward:
+        if any(len({len(nodes) for nodes in layer}) != 1 for layer in layers):
             raise NotFoundError("samples have different numbers of nodes")
-        weights, biases, inputs = [], [], []
-        for k, layer in enumerate(groups):
-            if k == 0:
-                entering = [self._inputs(groups, s) for s in range(len(layer))]
-                if len({len(cells) for cells in entering}) > 1:
-                    raise NotFoundError("samples have different numbers of inputs")
-                entering, bias_rows = self._ones(entering, layer, groups)
-                inputs = entering
+        inputs = [self._inputs(layers[0], nodes) for nodes in layers[0]]
+        if len({len(cells) for cells in inputs}) > 1:
+            raise NotFoundError("samples have different numbers of inputs")
+        inputs, ones = self._ones(inputs, layers)
+        weights, biases = [], []
+        for k, layer in enumerate(layers):
+            if k:
+                entering = [[node.key for node in nodes] for nodes in layers[k - 1]]
+                aliases = [
+                    {cell: node.key for cell, node in _owners(nodes).items()}
+                    for nodes in layers[k - 1]
+                ]
             else:
-                entering = [[node.key for node in nodes] for nodes in groups[k - 1]]
-                bias_rows = [None] * len(layer)
-            table, bias = self._parameters(layer, entering, bias_rows, groups[k - 1] if k else None)
+                entering = inputs
+                aliases = [{cell: cell for cell in cells} for cells in inputs]
+            table, bias = self._parameters(layer, entering, aliases, set() if k else ones)
             weights.append(table)
             biases.append(bias)
         if any(biases) and not all(biases):
             raise NotFoundError("some layers have biases, others have none")
-        activations = [layer[0][0].activation or "identity" for layer in groups]
-        slope = next((n.slope for layer in groups for n in layer[0] if n.slope), 0.0)
-        return Forward(groups, inputs, weights, biases if all(biases) else None, activations, slope)
+        activations = [layer[0][0].activation or "identity" for layer in layers]
+        slope = next((node.slope for layer in layers for node in layer[0] if node.slope), 0.0)
+        return Forward(layers, inputs, weights, biases if all(biases) else None, activations, slope)
 
-    def _inputs(self, groups: list[list[list[Node]]], s: int) -> list[Place]:
+    def _inputs(self, layer: Layer, nodes: list[Node]) -> list[Place]:
         """Return the cells that enter the first layer in a sample, in order."""
-        nodes = groups[0][s]
-        pairs = [[cells for _, cells in node.products if len(cells) == _PAIR] for node in nodes]
-        given = getattr(self, "_input_cells", None)
+        pairs = nodes[0].pairs
+        given = self.input_cells
         if given is None and len(nodes) > 1:
-            common = set.intersection(*(set(_flat(p)) for p in pairs))
-            given = common
-        elif given is None and len(groups[0]) > 1:
-            shared = set.intersection(*(
-                {cell for _, cells in other[0].products for cell in cells} for other in groups[0]
-            ))  # fmt: skip
-            given = set(_flat(pairs[0])) - shared
+            given = _common(_flat(node.pairs) for node in nodes)
+        elif given is None and len(layer) > 1:
+            given = set(_flat(pairs)) - _common(other[0].reads for other in layer)
         elif given is None:
-            first, other = pairs[0][0]
-            options = [
-                f"inputs at {_name(first)}, weights at {_name(other)}",
-                f"inputs at {_name(other)}, weights at {_name(first)}",
-            ]
-            best = int(_label_says_weight(self.f, first) or _label_says_input(self.f, other))
-            order = [best, 1 - best]
-            side = order[self.choose("Which are the inputs?", [options[n] for n in order])]
-            given = {cells[side] for cells in pairs[0]}
-        found = []
-        for cells in pairs[0]:
+            first, other = pairs[0]
+            side = self._ask_inputs(first, other)
+            given = {cells[side] for cells in pairs}
+        inputs = []
+        for cells in pairs:
             inside = [cell for cell in cells if cell in given]
             if len(inside) != 1:
                 raise NotFoundError("inputs and weights of the first layer cannot be told apart")
-            found.append(inside[0])
-        return found
+            inputs.append(inside[0])
+        return inputs
 
     def _ones(
-        self, entering: list[list[Place]], layer: list[list[Node]], groups: list[list[list[Node]]]
-    ) -> tuple[list[list[Place]], list[Place | None]]:
-        """Tell an input that is always 1 from a bias."""
-        none: list[Place | None] = [None] * len(entering)
-        plain = any(len(cells) == 1 for _, cells in layer[0][0].products)
+        self, entering: list[list[Place]], layers: list[Layer]
+    ) -> tuple[list[list[Place]], set[Place]]:
+        """Tell an input that is always 1 from a bias; return the inputs, and what stands for 1."""
+        first = layers[0][0][0]
         count = len(entering[0])
         always = [
-            i for i in (count - 1, 0)
+            i
+            for i in (count - 1, 0)
             if count > 1 and all(self.f.number(cells[i]) == 1.0 for cells in entering)
-        ]  # fmt: skip
-        if plain or not always:
-            return entering, none
+        ]
+        if any(len(cells) == 1 for _, cells in first.products) or not always:
+            return entering, set()
         i = always[0]
-        biased = len(groups) > 1 and any(
-            len(cells) == 1 or not any(cell in self._posts(groups[0]) for cell in cells)
-            for _, cells in groups[1][0][0].products
-        )
         if self.wanted:
             is_bias = self.wanted[0] == count - 1
         else:
-            weight = self._other(layer[0][0], entering[0][i])
-            best = biased or _label_says_bias(self.f, weight)
+            one = entering[0][i]
+            weight = next((_other(pair, one) for pair in first.pairs if one in pair), one)
+            likely = self._is_biased(layers) or self._label_begins(weight, _BIAS)
             options = ["it stands for the bias", "it is an input like the others"]
-            order = [0, 1] if best else [1, 0]
-            question = f"{_name(entering[0][i])} is 1 in every sample:"
+            order = [0, 1] if likely else [1, 0]
+            question = f"{place_text(one)} is 1 in every sample:"
             is_bias = order[self.choose(question, [options[n] for n in order])] == 0
         if not is_bias:
-            return entering, none
-        ones: list[Place | None] = [cells[i] for cells in entering]
+            return entering, set()
+        ones = {cells[i] for cells in entering}
         return [cells[:i] + cells[i + 1 :] for cells in entering], ones
 
     @staticmethod
-    def _posts(layer: list[list[Node]]) -> set[Place]:
-        return {place for nodes in layer for node in nodes for place in node.post or [node.key]}
-
-    @staticmethod
-    def _other(node: Node, cell: Place) -> Place:
-        for _, cells in node.products:
-            if len(cells) == _PAIR and cell in cells:
-                return cells[1] if cells[0] == cell else cells[0]
-        return cell
+    def _is_biased(layers: list[Layer]) -> bool:
+        """Tell whether the second layer has biases."""
+        if len(layers) < 2:
+            return False
+        entering = _owners(node for nodes in layers[0] for node in nodes)
+        return any(
+            len(cells) == 1 or not any(cell in entering for cell in cells)
+            for _, cells in layers[1][0][0].products
+        )
 
     def _parameters(
         self,
-        layer: list[list[Node]],
+        layer: Layer,
         entering: list[list[Place]],
-        ones: list[Place | None],
-        below: list[list[Node]] | None,
+        aliases: list[dict[Place, Place]],
+        ones: set[Place],
     ) -> tuple[list[list[Place]], list[Place]]:
-        table: list[list[Place]] | None = None
-        bias: list[Place] | None = None
+        """Return the weights of a layer by origin and destination, and its biases.
+
+        Args:
+            layer: its nodes.
+            entering: for each sample what enters it, in order.
+            aliases: for each sample the cells that enter it, by the cells that formulas read.
+            ones: the inputs that stand for a 1.
+        """
+        found = []
         for s, nodes in enumerate(layer):
-            alias = {cell: cell for cell in entering[s]}
-            if below is not None:
-                alias = {place: node.key for node in below[s] for place in node.post or [node.key]}
-            columns, row = [], []
-            shared = set.intersection(*(
-                set(_flat([cells for _, cells in node.products])) for node in nodes
-            )) if len(nodes) > 1 else set()  # fmt: skip
+            columns, biases = [], []
+            shared = _common(node.reads for node in nodes) if len(nodes) > 1 else set()
             for node in nodes:
                 by_source: dict[Place, Place] = {}
                 for _, cells in node.products:
-                    source = [cell for cell in cells if cell in alias]
-                    if source and len(cells) == _PAIR:
-                        other = cells[1] if cells[0] == source[0] else cells[0]
-                        by_source[alias[source[0]]] = other
+                    source = next((cell for cell in cells if cell in aliases[s]), None)
+                    if source is not None and len(cells) == 2:
+                        by_source[aliases[s][source]] = _other(cells, source)
                         continue
-                    rest = [cell for cell in cells if cell != ones[s]]
-                    if len(rest) == _PAIR:
+                    rest = [cell for cell in cells if cell not in ones]
+                    if len(rest) == 2:
                         rest = self._without_one(rest, shared)
-                    row.append(rest[0])
+                    biases.append(rest[0])
                 if set(by_source) != set(entering[s]):
                     raise NotFoundError("nodes of one layer do not read the same cells")
                 columns.append([by_source[cell] for cell in entering[s]])
-            if len(row) not in (0, len(nodes)):
+            if len(biases) not in (0, len(nodes)):
                 raise NotFoundError("some nodes of a layer have biases, others have none")
-            now = [list(cells) for cells in zip(*columns, strict=True)]
-            if table is not None and (now != table or row != bias):
+            found.append(([list(cells) for cells in zip(*columns, strict=True)], biases))
+            if found[s] != found[0]:
                 raise NotFoundError("the samples do not share their weights")
-            table, bias = now, row
-        return table or [], bias or []
+        return found[0]
 
     def _without_one(self, cells: list[Place], shared: set[Place]) -> list[Place]:
         """Return a bias without the typed 1 that it is multiplied with."""
@@ -480,26 +470,28 @@ class _Search:
     # targets
 
     def _targets(self, forward: Forward) -> list[list[Place]]:
-        outputs: dict[Place, tuple[int, int]] = {}
-        for s, nodes in enumerate(forward.layers[-1]):
-            for o, node in enumerate(nodes):
-                for place in node.post or [node.key]:
-                    outputs[place] = (s, o)
-        used = set(_flat(forward.inputs)) | set(_flat(forward.biases or []))
+        """Return for each sample the typed cells that stand beside its outputs in formulas."""
+        outputs = {
+            place: (s, o)
+            for s, nodes in enumerate(forward.layers[-1])
+            for o, node in enumerate(nodes)
+            for place in node.outgoing
+        }
+        used = {*_flat(forward.inputs), *_flat(forward.biases or [])}
         used |= {cell for layer in forward.weights for cell in _flat(layer)}
-        found: dict[tuple[int, int], Counter[Place]] = {}
-        for part in (part for term in self.terms.values() for part in _parts(term)):
+        beside: dict[tuple[int, int], Counter[Place]] = {at: Counter() for at in outputs.values()}
+        for part in (part for term in self.terms.values() for part in terms.walk(term)):
             cells = set(places_in(part))
-            if len(cells) != _PAIR:
+            if len(cells) != 2:
                 continue
             out = [cell for cell in cells if cell in outputs]
             new = [cell for cell in cells if self.f.typed(cell) and cell not in used]
-            if len(out) == 1 and len(new) == 1:
-                found.setdefault(outputs[out[0]], Counter())[new[0]] += 1
-        if len(found) < forward.samples * forward.nodes[-1]:
+            if len(out) == len(new) == 1:
+                beside[outputs[out[0]]][new[0]] += 1
+        if not all(beside.values()):
             return []
         return [
-            [found[s, o].most_common(1)[0][0] for o in range(forward.nodes[-1])]
+            [beside[s, o].most_common(1)[0][0] for o in range(forward.nodes[-1])]
             for s in range(forward.samples)
         ]
 
@@ -526,14 +518,6 @@ def _first_copy(formulas: Formulas, node: Node) -> int:
     return len(node.post)
 
 
-def _parts(term: Term) -> Iterable[Term]:
-    stack = [term]
-    while stack:
-        top = stack.pop()
-        yield top
-        stack += terms.operands(top)
-
-
 def _replaced(term: Term, old: Term, new: Term) -> Term:
     if term == old:
         return new
@@ -553,12 +537,18 @@ def _flat(rows: Iterable[Iterable[Place]]) -> list[Place]:
     return [cell for row in rows for cell in row]
 
 
-def _at(place: Place) -> Place:
-    return place
+def _common(groups: Iterable[Iterable[Place]]) -> set[Place]:
+    return set.intersection(*map(set, groups))
 
 
-def _name(place: Place) -> str:
-    return place_of(place)
+def _other(pair: Sequence[Place], cell: Place) -> Place:
+    """Return the other one of two cells."""
+    return pair[1] if pair[0] == cell else pair[0]
+
+
+_WEIGHT = ("w", "θ", "theta")
+_INPUT = ("x", "in", "sample")
+_BIAS = ("b", "wb", "w0")
 
 
 def label_near(formulas: Formulas, place: Place) -> str:
@@ -570,15 +560,3 @@ def label_near(formulas: Formulas, place: Place) -> str:
             if isinstance(value, str) and any(c.isalpha() for c in value):
                 return value.strip().lower()
     return ""
-
-
-def _label_says_weight(formulas: Formulas, place: Place) -> bool:
-    return label_near(formulas, place).startswith(("w", "θ", "theta"))
-
-
-def _label_says_input(formulas: Formulas, place: Place) -> bool:
-    return label_near(formulas, place).startswith(("x", "in", "sample"))
-
-
-def _label_says_bias(formulas: Formulas, place: Place) -> bool:
-    return label_near(formulas, place).startswith(("b", "wb", "w0"))

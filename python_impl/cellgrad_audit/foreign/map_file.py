@@ -6,19 +6,25 @@ Source: reference/foreign-workbooks.md, reference/schema/workbook-map.schema.jso
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cellgrad.case.model import DEFAULT_LEAKY_SLOPE, Conventions
-from cellgrad.case.quantities import Key, Quantity, table
+from cellgrad.case.quantities import Index, Key, Quantity, table
 from cellgrad.case.structure import Structure
 from cellgrad.documents import check_schema, read_toml
+from cellgrad.engines.interface import Changes
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
-from cellgrad.xlsx.addresses import Place, Range, parse_reference
-from cellgrad_audit.foreign.placement import Placement, place_of, placement
+from cellgrad.xlsx.addresses import Place, Range, parse_reference, place_text, quoted
+from cellgrad.xlsx.book import read_book
+from cellgrad_audit.answer import Vector
 
 SCHEMA = "cellgrad-workbook-map/1"
 MAX_BYTES = 4 << 20
@@ -26,12 +32,81 @@ MAX_SAMPLES = 10_000
 MAX_CELLS = 50_000
 """Of all ranges together: foreign sheets are drawn, recalculated and proved cell by cell."""
 
-_MAX_SHOWN = 120
-_CONSTANTS = ("learning_rate", "leaky_slope", "weight_decay")
-_AFTER = {"weights": "new_weights", "biases": "new_biases"}
+CONSTANTS = ("learning_rate", "leaky_slope", "weight_decay")
+
+NEW = {"weights": "new_weights", "biases": "new_biases"}
 """What ``[computed]`` calls the parameters after the update, and its code name."""
 
-_PER_SAMPLE = 'samples = "columns"'
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The cells of one quantity.
+
+    Attributes:
+        shape: of the quantity, samples first where it has them.
+        pieces: ranges; read row by row, one after the other, they hold every number once.
+        axes: the order of the quantity's axes in which they are read.
+    """
+
+    shape: tuple[int, ...]
+    pieces: tuple[Range, ...]
+    axes: tuple[int, ...]
+
+    def cells(self) -> Iterator[tuple[Index, Place]]:
+        """Yield every index of the quantity and its cell, in the order of the sheet."""
+        sheet = (
+            (piece.sheet, row, column)
+            for piece in self.pieces
+            for row in range(piece.top, piece.bottom + 1)
+            for column in range(piece.left, piece.right + 1)
+        )
+        sizes = [range(self.shape[axis]) for axis in self.axes]
+        for numbers, place in zip(product(*sizes), sheet, strict=True):
+            # an order of two axes, or of one, is its own inverse
+            yield tuple(numbers[axis] for axis in self.axes), place
+
+    def gathered(self, blocks: Sequence[Vector]) -> Vector:
+        """Return the quantity from the numbers of its pieces."""
+        flat = np.concatenate([block.ravel() for block in blocks])
+        return flat.reshape([self.shape[axis] for axis in self.axes]).transpose(self.axes).copy()
+
+    def scattered(self, values: Vector) -> Changes:
+        """Return what to write into its pieces for the quantity to have these values."""
+        flat = iter(values.reshape(self.shape).transpose(self.axes).ravel().tolist())
+        return [
+            (piece, [[next(flat) for _ in range(piece.width)] for _ in range(piece.height)])
+            for piece in self.pieces
+        ]
+
+    def shared(self) -> dict[Index, Index]:
+        """Return for every number in a cell that holds an earlier one which that is."""
+        first: dict[Place, Index] = {}
+        owners = {index: first.setdefault(place, index) for index, place in self.cells()}
+        return {index: owner for index, owner in owners.items() if owner != index}
+
+
+Placements = Mapping[Key, Placement]
+
+
+def changes_for(given: Placements, numbers: Mapping[Key, Vector]) -> Changes:
+    """Return what to write for givens to have some values."""
+    return [change for key, where in given.items() for change in where.scattered(numbers[key])]
+
+
+def joined(
+    given: Placements, numbers: Mapping[Key, NDArray[np.floating[Any]]]
+) -> dict[Key, Vector]:
+    """Return drawn numbers of the givens, the same for those that share a cell.
+
+    Args:
+        given: where givens stand.
+        numbers: what was drawn.
+    """
+    result = {key: np.array(numbers[key], dtype=np.float64) for key in given}
+    for key, where in given.items():
+        for index, first in where.shared().items():
+            result[key][index] = result[key][first]
+    return result
 
 
 @dataclass(slots=True)
@@ -68,10 +143,16 @@ class WorkbookMap:
     @property
     def updates(self) -> bool:
         """Whether new weights or biases are among the results."""
-        return any(key[0] in _AFTER.values() for key in self.computed)
+        return any(key[0] in NEW.values() for key in self.computed)
+
+    def places(self) -> Iterator[Place]:
+        """Yield every mapped cell."""
+        for where in (*self.given.values(), *self.computed.values()):
+            for _, place in where.cells():
+                yield place
 
 
-def read_map(path: Path, sheets: Mapping[str, object] | None = None) -> WorkbookMap:
+def read_map(path: Path, sheets: Iterable[str] | None = None) -> WorkbookMap:
     """Read a map.
 
     Args:
@@ -82,12 +163,10 @@ def read_map(path: Path, sheets: Mapping[str, object] | None = None) -> Workbook
         InputError: no TOML, no map, or one whose parts do not fit.
     """
     try:
-        document = _load(read_limited(path, MAX_BYTES))
+        data = read_limited(path, MAX_BYTES)
         if sheets is None:
-            from cellgrad.xlsx.book import read_book  # noqa: PLC0415 - not always needed
-
-            sheets = read_book(_workbook(path, document)).sheets
-        return _Reader(path, document, list(sheets)).result()
+            sheets = read_book(_workbook(path, _load(data))).sheets
+        return parse_map(data, path, sheets)
     except InputError as error:
         raise error.within(path) from error
 
@@ -118,11 +197,6 @@ def workbook_of(path: Path) -> Path:
         raise error.within(path) from error
 
 
-def is_map(path: Path) -> bool:
-    """Tell by a file's beginning whether it may be a map."""
-    return path.suffix.lower() == ".toml"
-
-
 def _workbook(path: Path, document: dict[str, Any]) -> Path:
     return path.parent / str(document["workbook"])
 
@@ -135,25 +209,21 @@ def _load(data: bytes) -> dict[str, Any]:
 
 class _Reader:
     def __init__(self, path: Path, document: dict[str, Any], sheets: list[str]) -> None:
-        self.path, self.document, self.sheets = path, document, sheets
+        self.document, self.sheets = document, sheets
         self.network: dict[str, Any] = document["network"]
+        self.conventions = Conventions(**self.network.get("conventions", {}))
         self.taken: dict[Place, str] = {}
+        workbook, engine = _workbook(path, document), document.get("engine")
+        self.map = WorkbookMap(path, workbook, self._structure(), self.conventions, engine)
+        self.known = self.map.quantities
 
     def result(self) -> WorkbookMap:
-        structure = self._structure()
-        found = WorkbookMap(
-            self.path,
-            _workbook(self.path, self.document),
-            structure,
-            Conventions(**self.network.get("conventions", {})),
-            self.document.get("engine"),
-        )
-        self._constants(found)
+        self._constants()
         for section in ("given", "computed"):
             for name, entry in self.document[section].items():
-                self._quantity(found, section, name, entry)
-        self._check_complete(found)
-        return found
+                self._quantity(section, name, entry)
+        self._check_complete()
+        return self.map
 
     def _structure(self) -> Structure:
         samples = self._samples()
@@ -164,7 +234,6 @@ class _Reader:
                 place="network.update",
                 remedy='write update = "batch_sum" or "batch_mean"',
             )
-        conventions = self.network.get("conventions", {})
         try:
             return Structure(
                 nodes=tuple(self.network["nodes"]),
@@ -174,9 +243,9 @@ class _Reader:
                 samples=samples,
                 biases="biases" in self.document["given"],
                 decay=self.network.get("weight_decay", 0) != 0,
-                update_biases=conventions.get("update_biases", True),
-                error_sign=conventions.get("error_sign", "output_minus_target"),
-                decay_biases=conventions.get("decay_biases", False),
+                update_biases=self.conventions.update_biases,
+                error_sign=self.conventions.error_sign,
+                decay_biases=self.conventions.decay_biases,
             )
         except CaseError as error:
             place = error.place if error.place.startswith("network") else "network"
@@ -196,99 +265,92 @@ class _Reader:
             )
         return count // inputs
 
-    def _constants(self, found: WorkbookMap) -> None:
-        known = found.quantities
-        for name in _CONSTANTS:
-            entry = self.network.get(name)
-            if entry is None:
+    def _constants(self) -> None:
+        for name in CONSTANTS:
+            entry, key, place = self.network.get(name), (name, None), f"network.{name}"
+            if entry is None or (entry == 0 and key not in self.known):
                 continue
-            if (name, None) not in known:
-                if entry == 0:
-                    continue
+            if key not in self.known:
                 raise InputError(
-                    f"{name} has no effect in this network", place=f"network.{name}",
-                    remedy="leave it out",
-                )  # fmt: skip
-            if isinstance(entry, str):
-                pieces, _ = self._area(entry, f"network.{name}")
-                self._enter(
-                    found,
-                    "given",
-                    (name, None),
-                    placement((), pieces, flipped=False, flag="", key=f"network.{name}"),
-                    f"network.{name}",
+                    f"{name} has no effect in this network", place=place, remedy="leave it out"
                 )
+            if isinstance(entry, str):
+                pieces, _ = self._area(entry, place)
+                where = placement((), pieces, flipped=False, flag="", place=place)
+                self._enter("given", key, where, place)
             else:
-                number = _double(entry, f"network.{name}")
-                found.constants[name] = number
-        if "leaky_slope" not in found.constants and ("leaky_slope", None) not in found.given:
-            found.constants["leaky_slope"] = DEFAULT_LEAKY_SLOPE
+                self.map.constants[name] = _double(entry, place)
+        if "leaky_slope" not in self.map.constants and ("leaky_slope", None) not in self.map.given:
+            self.map.constants["leaky_slope"] = DEFAULT_LEAKY_SLOPE
 
-    def _quantity(self, found: WorkbookMap, section: str, name: str, entry: Any) -> None:
-        place, known = f"{section}.{name}", found.quantities
-        code = _AFTER.get(name, name) if section == "computed" else name
-        layered = any(key[0] == code and key[1] is not None for key in known)
-        if code not in {key[0] for key in known}:
-            raise InputError(
-                f"this network has no {name}", place=place,
-                remedy="leave it out, or correct [network]",
-            )  # fmt: skip
-        if not layered:
-            self._place(found, section, (code, None), entry, place)
+    def _quantity(self, section: str, name: str, entry: Any) -> None:
+        place = f"{section}.{name}"
+        code = NEW.get(name, name) if section == "computed" else name
+        layers = self.map.structure.layers
+        if (code, None) in self.known:
+            self._place(section, (code, None), entry, place)
             return
-        layers = found.structure.layers
+        if not any(key[0] == code for key in self.known):
+            raise InputError(
+                f"this network has no {name}",
+                place=place,
+                remedy="leave it out, or correct [network]",
+            )
         if len(entry) != layers:
             raise InputError(
-                f"{len(entry)} entries for {layers} weight layers", place=place,
+                f"{len(entry)} entries for {layers} weight layers",
+                place=place,
                 remedy='give one a layer, "" where the sheet does not show it',
-            )  # fmt: skip
+            )
         for k, item in enumerate(entry):
             if item == "" and section == "computed":
                 continue
             if item == "":
                 raise InputError(
-                    f"the {name} of every layer must be given", place=f"{place}[{k}]",
+                    f"the {name} of every layer must be given",
+                    place=f"{place}[{k}]",
                     remedy="name their range",
-                )  # fmt: skip
-            if (code, k) not in known:
+                )
+            if (code, k) not in self.known:
                 raise InputError(
-                    f"layer {k} of this network has no {name}", place=f"{place}[{k}]",
+                    f"layer {k} of this network has no {name}",
+                    place=f"{place}[{k}]",
                     remedy='write ""',
-                )  # fmt: skip
-            self._place(found, section, (code, k), item, f"{place}[{k}]")
+                )
+            self._place(section, (code, k), item, f"{place}[{k}]")
 
-    def _place(self, found: WorkbookMap, section: str, key: Key, entry: Any, place: str) -> None:
-        quantity = found.quantities[key]
+    def _place(self, section: str, key: Key, entry: Any, place: str) -> None:
+        quantity = self.known[key]
         pieces, options = self._area(entry, place)
         matrix = len(quantity.shape) == 2 and not quantity.per_sample
         for option, fits in (("transposed", matrix), ("samples", quantity.per_sample)):
             if option in options and not fits:
                 raise InputError(
-                    f"{option} says nothing of {key[0]}", place=f"{place}.{option}",
+                    f"{option} says nothing of {key[0]}",
+                    place=f"{place}.{option}",
                     remedy="leave it out",
-                )  # fmt: skip
+                )
         flipped = options.get("transposed", False) or options.get("samples") == "columns"
-        self._enter(found, section, key, placement(
-            quantity.shape, pieces, flipped=flipped, key=place,
-            flag=_PER_SAMPLE if quantity.per_sample and not flipped
-            else 'samples = "rows"' if quantity.per_sample
-            else f"transposed = {str(not flipped).lower()}",
-        ), place)  # fmt: skip
+        if quantity.per_sample:
+            flag = f'samples = "{"rows" if flipped else "columns"}"'
+        else:
+            flag = f"transposed = {str(not flipped).lower()}"
+        where = placement(quantity.shape, pieces, flipped=flipped, flag=flag, place=place)
+        self._enter(section, key, where, place)
 
-    def _enter(
-        self, found: WorkbookMap, section: str, key: Key, where: Placement, place: str
-    ) -> None:
+    def _enter(self, section: str, key: Key, where: Placement, place: str) -> None:
         for _, cell in where.cells():
             if cell in self.taken and not (key[0] == "biases" and self.taken[cell] == place):
                 raise InputError(
-                    f"{place_of(cell)} is claimed by {self.taken[cell]} already", place=place,
+                    f"{place_text(cell)} is claimed by {self.taken[cell]} already",
+                    place=place,
                     remedy="give every cell one meaning",
-                )  # fmt: skip
+                )
             self.taken[cell] = place
         if len(self.taken) > MAX_CELLS:
             raise InputError(f"names more than {MAX_CELLS:,} cells", place=place)
-        (found.given if section == "given" else found.computed)[key] = where
-        found.keys[section, key] = place
+        (self.map.given if section == "given" else self.map.computed)[key] = where
+        self.map.keys[section, key] = place
 
     def _area(self, entry: Any, place: str) -> tuple[list[Range], dict[str, Any]]:
         options = dict(entry) if isinstance(entry, dict) else {"cells": entry}
@@ -298,40 +360,77 @@ class _Reader:
 
     def _range(self, text: str, place: str) -> Range:
         default = self.document.get("sheet", self.sheets[0] if self.sheets else "")
-        full = text if "!" in text else f"{_quoted(default)}!{text}"
-        area = parse_reference(full)
+        area = parse_reference(text if "!" in text else f"{quoted(default)}!{text}")
         if area is None:
             raise InputError(
-                f"{text[:60]!r} is no range of cells", place=place,
+                f"{text[:60]!r} is no range of cells",
+                place=place,
                 remedy="write it like B5:E8, or 'Sheet 2'!B5:E8",
-            )  # fmt: skip
+            )
         names = {name.casefold(): name for name in self.sheets}
         if area.sheet.casefold() not in names:
             raise InputError(
-                f"the workbook has no sheet {area.sheet[:40]!r}", place=place,
+                f"the workbook has no sheet {area.sheet[:40]!r}",
+                place=place,
                 remedy=f"it has {', '.join(self.sheets)[:80]}",
-            )  # fmt: skip
+            )
         if area.height * area.width > MAX_CELLS:
             raise InputError(f"{text[:60]} holds more than {MAX_CELLS:,} cells", place=place)
         return area._replace(sheet=names[area.sheet.casefold()])
 
-    def _check_complete(self, found: WorkbookMap) -> None:
-        rate = ("learning_rate", None)
-        known = "learning_rate" in found.constants or rate in found.given
-        if found.updates and not known:
+    def _check_complete(self) -> None:
+        stated = "learning_rate" in self.map.constants or ("learning_rate", None) in self.map.given
+        if self.map.updates and not stated:
             raise InputError(
-                "new weights are mapped, but no learning rate", place="network.learning_rate",
+                "new weights are mapped, but no learning rate",
+                place="network.learning_rate",
                 remedy="give a number, or the cell where it stands",
-            )  # fmt: skip
-        if not found.computed:
+            )
+        if not self.map.computed:
             raise InputError(
-                "names no computed cell", place="computed",
+                "names no computed cell",
+                place="computed",
                 remedy="name at least one range, such as weight_gradient",
-            )  # fmt: skip
+            )
 
 
-def _quoted(sheet: str) -> str:
-    return "'" + sheet.replace("'", "''") + "'"
+def placement(
+    shape: tuple[int, ...], pieces: Sequence[Range], *, flipped: bool, flag: str, place: str
+) -> Placement:
+    """Return where a quantity stands, after a check that it fits.
+
+    Args:
+        shape: of the quantity.
+        pieces: its ranges.
+        flipped: whether the sheet has rows and columns the other way round.
+        flag: what says so in a map, for messages.
+        place: where in the map, for messages.
+
+    Raises:
+        InputError: the ranges do not hold so many cells, or not in this form.
+    """
+    axes = (1, 0) if flipped and len(shape) == 2 else tuple(range(len(shape)))
+    wanted = math.prod(shape)
+    count = sum(piece.height * piece.width for piece in pieces)
+    if count != wanted:
+        sizes = " × ".join(map(str, shape))
+        raise InputError(
+            f"{' + '.join(piece.address for piece in pieces)[:100]} holds {count} cells,"
+            f" {f'a quantity of shape {sizes}' if shape else 'a single number'} takes {wanted}",
+            place=place,
+            remedy="correct the range, or [network] nodes",
+        )
+    if len(pieces) == 1 and len(shape) == 2 and 1 not in shape:
+        rows, columns = (shape[axis] for axis in axes)
+        area = pieces[0]
+        if (area.height, area.width) != (rows, columns):
+            lying = (area.height, area.width) == (columns, rows)
+            raise InputError(
+                f"{area.address} is {area.height} × {area.width}, not {rows} × {columns}",
+                place=place,
+                remedy=f"say {flag}" if lying else "correct the range",
+            )
+    return Placement(shape, tuple(pieces), axes)
 
 
 def _double(value: float, place: str) -> float:
@@ -342,11 +441,3 @@ def _double(value: float, place: str) -> float:
     if not math.isfinite(number):
         raise InputError("is no number of a double", place=place, remedy="give a finite number")
     return number
-
-
-def places(found: WorkbookMap) -> Iterator[tuple[str, Key, tuple[int, ...], Place]]:
-    """Yield every mapped cell: section, key, index, place."""
-    for section, table_ in (("given", found.given), ("computed", found.computed)):
-        for key, where in table_.items():
-            for index, place in where.cells():
-                yield section, key, index, place

@@ -23,10 +23,9 @@ from cellgrad.engines.apart import ApartEngine, possible
 from cellgrad.engines.interface import Arithmetic, Changes, Engine, OpenWorkbook, seconds_allowed
 from cellgrad.errors import EngineError, InputError, WorkbookError
 from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Place, Range
+from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Place, Range, place_text
 from cellgrad.xlsx.cells import Cell
 from cellgrad.xlsx.values import CellError, Value
-from cellgrad_audit.foreign.placement import place_of
 from cellgrad_audit.foreign.sheets import Foreign, term_at
 from cellgrad_audit.foreign.term_values import value_of
 from cellgrad_proof.proof import terms
@@ -221,9 +220,9 @@ def _lack(needed: list[Place], values: dict[Place, Value]) -> str:
     for place in needed:
         value = values[place]
         if value is None:
-            return f"leaves {place_of(place)} empty"
+            return f"leaves {place_text(place)} empty"
         if isinstance(value, CellError) and value.code in _LACKING:
-            return f"{place_of(place)} reads {value.code}"
+            return f"{place_text(place)} reads {value.code}"
     return ""
 
 
@@ -268,9 +267,9 @@ class _Arrays:
             ours = math.nan if term is None else value_of(term, number)
             if math.isnan(ours):
                 if engine in _EMBEDDED:
-                    return f"the array formula in {place_of(place)} cannot be checked there"
+                    return f"the array formula in {place_text(place)} cannot be checked there"
             elif not math.isclose(found, ours, rel_tol=_CLOSE, abs_tol=_CLOSE):
-                return f"the array formula in {place_of(place)} reads {found:.6g}, not {ours:.6g}"
+                return f"the array formula in {place_text(place)} reads {found:.6g}, not {ours:.6g}"
         return ""
 
 
@@ -278,7 +277,7 @@ def _error_in(needed: list[Place], values: dict[Place, Value]) -> str:
     for place in needed:
         value = values[place]
         if isinstance(value, CellError) and value.code not in _RESULTS:
-            return f"{place_of(place)} reads {value}"
+            return f"{place_text(place)} reads {value}"
     return ""
 
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import islice, product
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from cellgrad.case.model import Case, Network, Optimizer, Sample
+from cellgrad.case.givens import givens_of, with_givens
+from cellgrad.case.model import Case, Network, Optimizer
 from cellgrad.case.quantities import Index, Key
 from cellgrad.errors import CaseError, CellgradError, WorkbookError
 from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
-from cellgrad.xlsx.addresses import Place
+from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.formula import find_cycle
-from cellgrad.xlsx.values import Block, Value
+from cellgrad.xlsx.values import Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
-from cellgrad_audit.foreign.map_file import WorkbookMap, places, read_map, workbook_of
-from cellgrad_audit.foreign.placement import Placement, joined, place_of
+from cellgrad_audit.foreign.map_file import (
+    NEW,
+    Placement,
+    WorkbookMap,
+    changes_for,
+    joined,
+    read_map,
+    workbook_of,
+)
 from cellgrad_audit.foreign.recalculation import Calculation, calculate
 from cellgrad_audit.foreign.sheets import Foreign, read_foreign
 
@@ -31,37 +39,18 @@ DRAWS = 5
 
 _MOST_DRAWS = 40
 
-_AFTER = {"new_weights": "weights", "new_biases": "biases"}
-_OWN = "own numbers"
+_BEFORE = {new: name for name, new in NEW.items()}
 
 
 def slot_of(key: Key) -> Slot:
     """Return where a mapped quantity stands in the run: step 1, new parameters at its end."""
     name, layer = key
-    return Slot(0, _AFTER[name], layer) if name in _AFTER else Slot(1, name, layer)
+    return Slot(0, _BEFORE[name], layer) if name in _BEFORE else Slot(1, name, layer)
 
 
 def key_of(slot: Slot) -> Key:
     """Return the key of the quantity that stands at a slot."""
-    after = {before: name for name, before in _AFTER.items()}
-    return (after.get(slot.name, slot.name) if slot.step == 0 else slot.name), slot.layer
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A cell that is mapped as computed, but holds a typed number.
-
-    Attributes:
-        slot: what it should hold.
-        index: which of its numbers.
-        place: where.
-        value: what stands there.
-    """
-
-    slot: Slot
-    index: Index
-    place: str
-    value: float
+    return slot.key if slot.step == 0 else (slot.name, slot.layer)
 
 
 class WorkbookTarget:
@@ -78,6 +67,7 @@ class WorkbookTarget:
         map: where everything stands.
         foreign: the workbook's cells and formulas.
         typed: cells that should be formulas and are numbers.
+        own: the file's own numbers as a case.
 
     Raises:
         InputError: the map or the workbook cannot be used.
@@ -93,26 +83,26 @@ class WorkbookTarget:
         self.name = str(workbook)
         self._count = count
         self._refuse_circle()
-        self.typed = list(self._typed())
-        wanted = [place for _, _, _, place in places(self.map)]
+        self.typed = set(self._typed())
+        wanted = self.map.places()
         self.calculation: Calculation = calculate(self.foreign, wanted, engine or self.map.engine)
         try:
-            self._own = self._own_case()
+            self.own = self._own_case()
         except BaseException:
             self.calculation.close()
             raise
-        self._written: Case | None = self._own
+        self._written: Case | None = self.own
 
     # what it can be asked
 
     def cases(self) -> list[Case]:
         """Return the file's own numbers as a case, then the drawn ones."""
-        return [self._own, *self._drawn()]
+        return [self.own, *self._drawn()]
 
     def place(self, slot: Slot, index: Index) -> str:
         """Return the cell where a number stands, such as ``Sheet1!B5``; empty for none."""
         cell = self._cell(slot, index)
-        return "" if cell is None else place_of(cell)
+        return "" if cell is None else place_text(cell)
 
     def formula(self, slot: Slot, index: Index) -> str:
         """Return what stands in a number's cell, with its equals sign; a number as text."""
@@ -164,56 +154,53 @@ class WorkbookTarget:
         except RecursionError:
             cycle = None
         if cycle:
-            chain = " → ".join(place_of(place) for place in cycle[:4])
+            chain = " → ".join(place_text(place) for place in cycle[:4])
             raise WorkbookError(
                 f"a circular reference: {chain}", file=self.foreign.book.path,
                 remedy="a training step runs one way; break the circle",
             )  # fmt: skip
 
-    def _typed(self) -> Iterator[Typed]:
-        for section, key, index, place in places(self.map):
-            if section != "computed" or self.foreign.formula(place) is not None:
-                continue
-            value = self.foreign.value(place)
-            if not isinstance(value, float):
-                raise WorkbookError(
-                    f"{self.map.keys[section, key]} should be computed there, but {_what(value)}",
-                    file=self.foreign.book.path, place=place_of(place),
-                    remedy=f"correct the range in {self.map.path.name}",
-                )  # fmt: skip
-            yield Typed(slot_of(key), index, place_of(place), value)
-
-    def _blocks(self, table: Mapping[Key, Placement]) -> dict[Key, list[Block]]:
-        areas = [piece for where in table.values() for piece in where.pieces]
-        blocks = iter(self.calculation.read(areas))
-        return {
-            key: list(itertools.islice(blocks, len(where.pieces))) for key, where in table.items()
-        }
+    def _typed(self) -> Iterator[Place]:
+        for key, where in self.map.computed.items():
+            for _, place in where.cells():
+                if self.foreign.formula(place) is not None:
+                    continue
+                value = self.foreign.value(place)
+                if not isinstance(value, float):
+                    raise WorkbookError(
+                        f"{self.map.keys['computed', key]} should be computed there,"
+                        f" but {_what(value)}",
+                        file=self.foreign.book.path,
+                        place=place_text(place),
+                        remedy=f"correct the range in {self.map.path.name}",
+                    )
+                yield place
 
     def _numbers(self, table: Mapping[Key, Placement], says: str) -> dict[Key, Vector]:
-        found = {}
-        for key, blocks in self._blocks(table).items():
-            where = table[key]
-            for piece, block in zip(where.pieces, blocks, strict=True):
-                for r, row in enumerate(block):
-                    for c, value in enumerate(row):
-                        if isinstance(value, float) and math.isfinite(value):
-                            continue
-                        raise WorkbookError(
-                            f"{says} should hold a number, but {_what(value)}",
-                            file=self.foreign.book.path,
-                            place=place_of((piece.sheet, piece.top + r, piece.left + c)),
-                            remedy="correct the cell, or the range in the map",
-                        )
-            found[key] = where.gathered([np.array(block, dtype=np.float64) for block in blocks])
-        return found
+        areas = [piece for where in table.values() for piece in where.pieces]
+        blocks = self.calculation.read(areas)
+        for area, block in zip(areas, blocks, strict=True):
+            for r, c in product(range(area.height), range(area.width)):
+                value = block[r][c]
+                if not (isinstance(value, float) and math.isfinite(value)):
+                    raise WorkbookError(
+                        f"{says} should hold a number, but {_what(value)}",
+                        file=self.foreign.book.path,
+                        place=place_text((area.sheet, area.top + r, area.left + c)),
+                        remedy="correct the cell, or the range in the map",
+                    )
+        arrays = (np.array(block, dtype=np.float64) for block in blocks)
+        return {
+            key: where.gathered(list(islice(arrays, len(where.pieces))))
+            for key, where in table.items()
+        }
 
     def _results(self) -> dict[Slot, Numbers]:
-        found = self._numbers(self.map.computed, "a computed cell")
-        order = {key: n for n, key in enumerate(self.map.quantities)}
+        values = self._numbers(self.map.computed, "a computed cell")
         return {
-            slot_of(key): Numbers(found[key], np.zeros_like(found[key]))
-            for key in sorted(found, key=lambda key: order[key])
+            slot_of(key): Numbers(values[key], np.zeros_like(values[key]))
+            for key in self.map.quantities
+            if key in values
         }
 
     # cases
@@ -224,58 +211,47 @@ class WorkbookTarget:
         if problem:
             raise WorkbookError(
                 problem, file=self.foreign.book.path,
-                place=place_of(next(self.map.given["target", None].cells())[1]),
+                place=place_text(next(self.map.given["target", None].cells())[1]),
                 remedy="change the targets, or the map's loss",
             )  # fmt: skip
-        return self._case(givens, _OWN, "the workbook's own numbers")
+        return self._case(givens, "own numbers", "the workbook's own numbers")
 
     def _drawn(self) -> Iterator[Case]:
         structure = self.map.structure
         source = draws(structure)
         if not kinked(structure):
-            found = list(itertools.islice(source, self._count))
+            sets = list(islice(source, self._count))
         else:
-            found = list(itertools.islice(source, self._count + SPECIAL)) if self._count else []
+            sets = list(islice(source, self._count + SPECIAL)) if self._count else []
             # a forgotten derivative shows only where its node is asleep
-            while found and len(found) < _MOST_DRAWS and not _both_sides(found[1:]):
-                found.append(next(source))
-            found = [*found[1:], *found[:1]]  # every weight 0 shows least: that one comes last
-        for n, drawn in enumerate(found, start=1):
-            yield self._case(
-                joined(self.map.given, drawn.givens), f"draw {n}", f"drawn numbers, set {n}"
-            )
+            while sets and len(sets) < _MOST_DRAWS and not _both_sides(sets[1:]):
+                sets.append(next(source))
+            sets = [*sets[1:], *sets[:1]]  # every weight 0 shows least: that one comes last
+        for n, drawn in enumerate(sets, start=1):
+            givens = joined(self.map.given, drawn.givens)
+            yield self._case(givens, f"draw {n}", f"drawn numbers, set {n}")
 
     def _case(self, givens: Mapping[Key, Vector], name: str, title: str) -> Case:
-        structure, conventions = self.map.structure, self.map.conventions
-
-        def constant(what: str, otherwise: float) -> float:
-            if what in self.map.constants:
-                return self.map.constants[what]
-            if (what, None) in self.map.given:
-                return float(givens[what, None])
-            return otherwise
-
+        structure, constants = self.map.structure, self.map.constants
         network = Network(
-            nodes=structure.nodes,
-            activations=structure.activations,
-            weights=tuple(_rows(givens["weights", k]) for k in range(structure.layers)),
-            biases=tuple(
-                tuple(givens["biases", k].tolist()) for k in range(structure.layers)
-            ) if structure.biases else None,
-            leaky_slope=constant("leaky_slope", 0.0),
-        )  # fmt: skip
-        samples = zip(_rows(givens["input", None]), _rows(givens["target", None]), strict=True)
-        return Case(
+            structure.nodes,
+            structure.activations,
+            weights=(),
+            biases=() if structure.biases else None,
+            leaky_slope=constants.get("leaky_slope", 0.0),
+        )
+        case = Case(
             id=f"{self.foreign.book.path.stem}: {name}",
             title=title,
             network=network,
             loss=structure.loss,
-            samples=tuple(Sample(*sample) for sample in samples),
+            samples=(),
             update=structure.update,
-            learning_rate=constant("learning_rate", 1.0),
-            optimizer=Optimizer(weight_decay=constant("weight_decay", 0.0)),
-            conventions=replace(conventions),
+            learning_rate=constants.get("learning_rate", 1.0),
+            optimizer=Optimizer(weight_decay=constants.get("weight_decay", 0.0)),
+            conventions=self.map.conventions,
         )
+        return with_givens(case, givens)
 
     def _unsupported(self, case: Case) -> str:
         """Return why the sheet cannot hold a case, or nothing."""
@@ -300,28 +276,10 @@ class WorkbookTarget:
         return ""
 
     def _write(self, case: Case) -> None:
-        if case is self._written:
-            return
-        self._written = None
-        network = case.network
-        values: dict[Key, Vector] = {
-            ("input", None): np.array([sample.input for sample in case.samples]),
-            ("target", None): np.array([sample.target for sample in case.samples]),
-            ("learning_rate", None): np.array(case.step_learning_rate()),
-            ("leaky_slope", None): np.array(network.leaky_slope),
-            ("weight_decay", None): np.array(case.optimizer.weight_decay),
-        }
-        for k, weights in enumerate(network.weights):
-            values["weights", k] = np.array(weights)
-        for k, biases in enumerate(network.biases or ()):
-            values["biases", k] = np.array(biases)
-        changes = [
-            change
-            for key, where in self.map.given.items()
-            for change in where.scattered(values[key])
-        ]
-        self.calculation.update(changes)
-        self._written = case
+        if case is not self._written:
+            self._written = None
+            self.calculation.update(changes_for(self.map.given, givens_of(case)))
+            self._written = case
 
 
 def _both_sides(found: Sequence[Drawn]) -> bool:
@@ -331,10 +289,6 @@ def _both_sides(found: Sequence[Drawn]) -> bool:
         if not (above.any(axis=0) & ~above.all(axis=0)).all():
             return False
     return True
-
-
-def _rows(array: Vector) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in array.tolist())
 
 
 def _what(value: Value) -> str:

@@ -14,7 +14,7 @@ from functools import cache
 
 from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.block import Derivative
+from cellgrad_proof.proof.block import Claim, Derivative
 from cellgrad_proof.proof.terms import ONE, ZERO, Adjoint, Leaf, Role, Term
 
 
@@ -98,12 +98,16 @@ class Adjoints:
 
     Args:
         formulas: what stands in the cells; none reads itself, directly or through others.
-        claimed: the cells that are claimed to be derivatives.
+        claims: what is claimed of cells; those that must be derivatives name them.
     """
 
-    def __init__(self, formulas: Mapping[Role, Term], claimed: Mapping[Role, Derivative]) -> None:
+    def __init__(self, formulas: Mapping[Role, Term], claims: Mapping[Role, Claim]) -> None:
         self.formulas = formulas
-        self.cells = {(claim.of, claim.by): (role, claim.sign) for role, claim in claimed.items()}
+        self.cells = {
+            (claim.of, claim.by): (role, claim.sign)
+            for role, claim in claims.items()
+            if isinstance(claim, Derivative)
+        }
         self.readers: dict[Role, list[Role]] = defaultdict(list)
         for role, term in formulas.items():
             for read in dict.fromkeys(terms.leaves(term)):

@@ -8,7 +8,7 @@ from itertools import product
 
 from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.block import Block, Derivative, Equals
+from cellgrad_proof.proof.block import Block, Equals
 from cellgrad_proof.proof.derivatives import Adjoints
 from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
 from cellgrad_proof.proof.exact import Exact
@@ -86,12 +86,7 @@ class Prover:
 class _Decision:
     def __init__(self, block: Block, *, exact: bool) -> None:
         self.block, self.exact = block, exact
-        derivatives = {
-            role: claim
-            for role, claim in block.spec.claims.items()
-            if isinstance(claim, Derivative)
-        }
-        self.adjoints = Adjoints(block.formulas, derivatives)
+        self.adjoints = Adjoints(block.formulas, block.spec.claims)
         self._meanings: dict[Role, Term] = {}
 
     def result(self) -> BlockResult:

@@ -140,13 +140,18 @@ def leaves(term: Term) -> Iterator[Leaf]:
             stack += operands(top)
 
 
+def walk(term: Term) -> Iterator[Term]:
+    """Yield a term and every term in it."""
+    stack = [term]
+    while stack:
+        top = stack.pop()
+        yield top
+        stack += operands(top)
+
+
 def size(term: Term) -> int:
     """Return how many nodes a term has."""
-    count, stack = 0, [term]
-    while stack:
-        count += 1
-        stack += operands(stack.pop())
-    return count
+    return sum(1 for _ in walk(term))
 
 
 Source = Callable[[Leaf], Leaf]
