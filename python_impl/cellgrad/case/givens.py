@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.model import Case, Matrix, Sample
+from cellgrad.case.model import Case, Conventions, Matrix, Network, Optimizer, Sample
 from cellgrad.case.quantities import Key
+from cellgrad.case.structure import Structure
 
 Array = NDArray[np.float64]
 
@@ -26,6 +27,41 @@ def givens_of(case: Case) -> dict[Key, Array]:
         **{("weights", k): np.array(layer) for k, layer in enumerate(network.weights)},
         **{("biases", k): np.array(layer) for k, layer in enumerate(network.biases or ())},
     }
+
+
+def case_of(
+    structure: Structure,
+    givens: Mapping[Key, Array],
+    *,
+    learning_rate: float = 1.0,
+    leaky_slope: float = 0.0,
+    weight_decay: float = 0.0,
+) -> Case:
+    """Return the case of one step; constants are as told, unless they are among the givens."""
+    network = Network(
+        structure.nodes,
+        structure.activations,
+        weights=(),
+        biases=() if structure.biases else None,
+        leaky_slope=leaky_slope,
+    )
+    conventions = Conventions(
+        update_biases=structure.update_biases,
+        error_sign=structure.error_sign,
+        decay_biases=structure.decay_biases,
+    )
+    case = Case(
+        id="",
+        title="",
+        network=network,
+        loss=structure.loss,
+        samples=(),
+        update=structure.update,
+        learning_rate=learning_rate,
+        optimizer=Optimizer(weight_decay=weight_decay),
+        conventions=conventions,
+    )
+    return with_givens(case, givens)
 
 
 def with_givens(case: Case, givens: Mapping[Key, Array]) -> Case:

@@ -198,3 +198,14 @@ def softmax_of(formulas: Formulas, place: Place, roots: list[Place]) -> Place | 
         fitting = {root for root, x in z.items() if abs(found - math.exp(x) / total) <= _CLOSE}
         best = fitting if best is None else best & fitting
     return best.pop() if best and len(best) == 1 else None
+
+
+def label_near(formulas: Formulas, place: Place) -> str:
+    """Return the text that stands nearest above or left of a cell, lower case."""
+    sheet, row, column = place
+    for distance in range(1, 8):
+        for at in ((row - distance, column), (row, column - distance)):
+            value = formulas.foreign.value((sheet, *at)) if min(at) > 0 else None
+            if isinstance(value, str) and any(c.isalpha() for c in value):
+                return value.strip().lower()
+    return ""

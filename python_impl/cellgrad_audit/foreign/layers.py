@@ -17,6 +17,7 @@ from cellgrad_audit.foreign.following import (
     Formulas,
     Product,
     activation_of,
+    label_near,
     places_in,
     softmax_of,
 )
@@ -28,6 +29,9 @@ Choose = Callable[[str, Sequence[str]], int]
 
 _MOST_LAYERS = 20
 _ONE = Fraction(1)
+
+_WEIGHT, _INPUT, _BIAS = ("w", "θ", "theta"), ("x", "in", "sample"), ("b", "wb", "w0")
+"""How labels of such cells begin, lower case."""
 
 
 @dataclass(slots=True)
@@ -221,7 +225,7 @@ class _Search:
         if not inner or any(part != inner[0] for part in inner):
             return None
         mark: Place = ("", 0, 0)
-        outer = _replaced(term, inner[0], terms.leaf(terms.elsewhere(mark)))
+        outer = terms.replaced(term, inner[0], terms.leaf(terms.elsewhere(mark)))
         if set(places_in(outer)) != {mark}:
             return None
         alone = Formulas(self.f.foreign, {mark: terms.ZERO, ("", 0, 1): outer})
@@ -518,21 +522,6 @@ def _first_copy(formulas: Formulas, node: Node) -> int:
     return len(node.post)
 
 
-def _replaced(term: Term, old: Term, new: Term) -> Term:
-    if term == old:
-        return new
-    kind = term[0]
-    if kind in ("sum", "product", "all"):
-        return (kind, tuple(_replaced(part, old, new) for part in term[1]))
-    if kind == "call":
-        return (kind, term[1], tuple(_replaced(part, old, new) for part in term[2]))
-    if kind == "compare":
-        return (kind, term[1], *(_replaced(part, old, new) for part in term[2:]))
-    if kind in ("quotient", "if"):
-        return (kind, *(_replaced(part, old, new) for part in term[1:]))
-    return term
-
-
 def _flat(rows: Iterable[Iterable[Place]]) -> list[Place]:
     return [cell for row in rows for cell in row]
 
@@ -544,19 +533,3 @@ def _common(groups: Iterable[Iterable[Place]]) -> set[Place]:
 def _other(pair: Sequence[Place], cell: Place) -> Place:
     """Return the other one of two cells."""
     return pair[1] if pair[0] == cell else pair[0]
-
-
-_WEIGHT = ("w", "θ", "theta")
-_INPUT = ("x", "in", "sample")
-_BIAS = ("b", "wb", "w0")
-
-
-def label_near(formulas: Formulas, place: Place) -> str:
-    """Return the text that stands nearest above or left of a cell, lower case."""
-    sheet, row, column = place
-    for distance in range(1, 8):
-        for at in ((row - distance, column), (row, column - distance)):
-            value = formulas.foreign.value((sheet, *at)) if min(at) > 0 else None
-            if isinstance(value, str) and any(c.isalpha() for c in value):
-                return value.strip().lower()
-    return ""

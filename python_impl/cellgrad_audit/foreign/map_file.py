@@ -85,6 +85,21 @@ class Placement:
         return {index: owner for index, owner in owners.items() if owner != index}
 
 
+def placement_of(shape: tuple[int, ...], cells: Mapping[Index, Place]) -> Placement:
+    """Return the placement of a quantity whose cells are known: a rectangle if they are one."""
+    (sheet, top, left), last = cells[(0,) * len(shape)], cells[tuple(n - 1 for n in shape)]
+    area = Range(sheet, top, left, *last[1:])
+    whole = last[0] == sheet and area.height > 0 and area.height * area.width == len(cells)
+    straight = tuple(range(len(shape)))
+    for axes in (straight, (1, 0)) if len(shape) == 2 else (straight,):
+        where = Placement(shape, (area,), axes)
+        wide = len(shape) != 2 or 1 in shape or area.width == shape[axes[1]]
+        if whole and wide and dict(where.cells()) == cells:
+            return where
+    singles = (cells[index] for index in np.ndindex(shape))
+    return Placement(shape, tuple(Range(*cell, *cell[1:]) for cell in singles), straight)
+
+
 Placements = Mapping[Key, Placement]
 
 
@@ -117,7 +132,6 @@ class WorkbookMap:
         path: the map's file.
         workbook: the workbook's file.
         structure: network, loss and update.
-        conventions: what is declared.
         engine: who is to recalculate; None for the first engine that can.
         constants: learning rate, leaky slope and weight decay, where they are numbers.
         given: where givens stand, by key; a constant that stands in a cell is among them.
@@ -128,7 +142,6 @@ class WorkbookMap:
     path: Path
     workbook: Path
     structure: Structure
-    conventions: Conventions
     engine: str | None = None
     constants: dict[str, float] = field(default_factory=dict)
     given: dict[Key, Placement] = field(default_factory=dict)
@@ -211,10 +224,9 @@ class _Reader:
     def __init__(self, path: Path, document: dict[str, Any], sheets: list[str]) -> None:
         self.document, self.sheets = document, sheets
         self.network: dict[str, Any] = document["network"]
-        self.conventions = Conventions(**self.network.get("conventions", {}))
         self.taken: dict[Place, str] = {}
         workbook, engine = _workbook(path, document), document.get("engine")
-        self.map = WorkbookMap(path, workbook, self._structure(), self.conventions, engine)
+        self.map = WorkbookMap(path, workbook, self._structure(), engine)
         self.known = self.map.quantities
 
     def result(self) -> WorkbookMap:
@@ -234,6 +246,7 @@ class _Reader:
                 place="network.update",
                 remedy='write update = "batch_sum" or "batch_mean"',
             )
+        conventions = Conventions(**self.network.get("conventions", {}))
         try:
             return Structure(
                 nodes=tuple(self.network["nodes"]),
@@ -243,9 +256,9 @@ class _Reader:
                 samples=samples,
                 biases="biases" in self.document["given"],
                 decay=self.network.get("weight_decay", 0) != 0,
-                update_biases=self.conventions.update_biases,
-                error_sign=self.conventions.error_sign,
-                decay_biases=self.conventions.decay_biases,
+                update_biases=conventions.update_biases,
+                error_sign=conventions.error_sign,
+                decay_biases=conventions.decay_biases,
             )
         except CaseError as error:
             place = error.place if error.place.startswith("network") else "network"

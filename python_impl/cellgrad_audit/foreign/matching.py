@@ -18,8 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from cellgrad.case.givens import with_givens
-from cellgrad.case.model import Case, Conventions, Network
+from cellgrad.case.givens import case_of
 from cellgrad.case.quantities import Index, Key, table
 from cellgrad.case.structure import Structure
 from cellgrad.case.vocabulary import OUTPUTS_OF, SQUARED_LOSSES
@@ -32,7 +31,7 @@ from cellgrad_audit.bugs.entry import MISTAKE
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.foreign.following import Formulas, places_in
 from cellgrad_audit.foreign.layers import Forward
-from cellgrad_audit.foreign.map_file import NEW, Placement, changes_for, joined
+from cellgrad_audit.foreign.map_file import NEW, Placement, changes_for, joined, placement_of
 from cellgrad_audit.foreign.recalculation import calculate
 
 T = TypeVar("T")
@@ -87,21 +86,6 @@ class Matched:
     rate: Place | float | None
     others: list[Structure]
     computed: dict[Key, Placed] = field(default_factory=dict)
-
-
-def placement_of(shape: tuple[int, ...], cells: Mapping[Index, Place]) -> Placement:
-    """Return the placement of a quantity whose cells are known: a rectangle if they are one."""
-    (sheet, top, left), last = cells[(0,) * len(shape)], cells[tuple(n - 1 for n in shape)]
-    area = Range(sheet, top, left, *last[1:])
-    whole = last[0] == sheet and area.height > 0 and area.height * area.width == len(cells)
-    straight = tuple(range(len(shape)))
-    for axes in (straight, (1, 0)) if len(shape) == 2 else (straight,):
-        where = Placement(shape, (area,), axes)
-        wide = len(shape) != 2 or 1 in shape or area.width == shape[axes[1]]
-        if whole and wide and dict(where.cells()) == cells:
-            return where
-    singles = (cells[index] for index in np.ndindex(shape))
-    return Placement(shape, tuple(Range(*cell, *cell[1:]) for cell in singles), straight)
 
 
 def structures(forward: Forward) -> list[Structure]:
@@ -222,26 +206,6 @@ class Matcher:
             if not any(math.isnan(value) for value in values[:_AWAKE])
         )
 
-    def _cases(self, structure: Structure, rate: float) -> Iterator[Case]:
-        network = Network(
-            structure.nodes,
-            structure.activations,
-            weights=(),
-            biases=() if structure.biases else None,
-            leaky_slope=self.forward.slope,
-        )
-        case = Case(
-            id="",
-            title="",
-            network=network,
-            loss=structure.loss,
-            samples=(),
-            update=structure.update,
-            learning_rate=1.0 if math.isnan(rate) else rate,
-            conventions=Conventions(error_sign=structure.error_sign),
-        )
-        return (with_givens(case, givens) for givens in self.draws)
-
     def _numbers(
         self,
         structure: Structure,
@@ -252,7 +216,13 @@ class Matcher:
         """Return every quantity in the first draws, or in all."""
         known = table(structure)
         numbers: dict[Key, list[Vector]] = {}
-        for case in islice(self._cases(structure, rate), draws):
+        for givens in self.draws[:draws]:
+            case = case_of(
+                structure,
+                givens,
+                learning_rate=1.0 if math.isnan(rate) else rate,
+                leaky_slope=self.forward.slope,
+            )
             with np.errstate(all="ignore"):
                 steps = program(case).run().steps
             if not steps:

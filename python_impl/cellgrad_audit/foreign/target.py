@@ -12,8 +12,8 @@ from typing import Self
 
 import numpy as np
 
-from cellgrad.case.givens import givens_of, with_givens
-from cellgrad.case.model import Case, Network, Optimizer
+from cellgrad.case.givens import case_of, givens_of
+from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key
 from cellgrad.errors import CaseError, CellgradError, WorkbookError
 from cellgrad.verify.expected import targets_problem
@@ -232,26 +232,8 @@ class WorkbookTarget:
             yield self._case(givens, f"draw {n}", f"drawn numbers, set {n}")
 
     def _case(self, givens: Mapping[Key, Vector], name: str, title: str) -> Case:
-        structure, constants = self.map.structure, self.map.constants
-        network = Network(
-            structure.nodes,
-            structure.activations,
-            weights=(),
-            biases=() if structure.biases else None,
-            leaky_slope=constants.get("leaky_slope", 0.0),
-        )
-        case = Case(
-            id=f"{self.foreign.book.path.stem}: {name}",
-            title=title,
-            network=network,
-            loss=structure.loss,
-            samples=(),
-            update=structure.update,
-            learning_rate=constants.get("learning_rate", 1.0),
-            optimizer=Optimizer(weight_decay=constants.get("weight_decay", 0.0)),
-            conventions=self.map.conventions,
-        )
-        return with_givens(case, givens)
+        case = case_of(self.map.structure, givens, **self.map.constants)
+        return replace(case, id=f"{self.foreign.book.path.stem}: {name}", title=title)
 
     def _unsupported(self, case: Case) -> str:
         """Return why the sheet cannot hold a case, or nothing."""

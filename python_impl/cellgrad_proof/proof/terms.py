@@ -129,6 +129,21 @@ def operands(term: Term) -> tuple[Term, ...]:
     return ()
 
 
+def replaced(term: Term, old: Term, new: Term) -> Term:
+    """Return a term with another one in place of one of its parts, wherever that stands."""
+    if term == old:
+        return new
+    parts = tuple(replaced(part, old, new) for part in operands(term))
+    kind = term[0]
+    if kind in ("sum", "product", "all"):
+        return (kind, parts)
+    if kind == "call":
+        return (kind, term[1], parts)
+    if kind == "compare":
+        return (kind, term[1], *parts)
+    return (kind, *parts) if parts else term
+
+
 def leaves(term: Term) -> Iterator[Leaf]:
     """Yield every leaf of a term, as often as it stands there."""
     stack = [term]
