@@ -6,6 +6,7 @@ import hashlib
 
 from cellgrad.errors import InputError
 from cellgrad.formula.tree import FormulaError
+from cellgrad.xlsx.package import Package
 from cellgrad_coursework.grading.grade import AssignmentKey, Graded, grade_workbook
 from cellgrad_coursework.grading.submission import Submission
 from cellgrad_coursework.grading.world import StudentBook
@@ -41,13 +42,18 @@ class Grader:
         Raises:
             MemoryError: whoever gave the limit decides.
         """
-        claim = claim or Claim()
+        return self.grade_and_open(data, file, claim or Claim())[0]
+
+    def grade_and_open(self, data: bytes, file: str, claim: Claim) -> tuple[Grade, Package | None]:
+        """Return the same, and the opened file if it was safe to open."""
+        package: Package | None = None
         named = self._owners.named(claim)
         identity, graded = Identity(named.student if named else None), Graded()
         try:
             checked = self._checked(data, file)
+            package = checked.contents.package
             book, problem = self._opened(checked)
-            identity = self._owners.identify(claim, checked.contents.package, book)
+            identity = self._owners.identify(claim, package, book)
             problem = identity.problem or problem
             if problem != OTHER_ASSIGNMENT:
                 identity.last.review += checked.reasons
@@ -71,7 +77,7 @@ class Grader:
             grade.copying += remarks.copying
         grade.evidence = identity.evidence | graded.evidence
         grade.take_off_lateness()
-        return grade
+        return grade, package
 
     def _checked(self, data: bytes, file: str) -> Checked:
         """Return a file that is safe to read."""

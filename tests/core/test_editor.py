@@ -7,6 +7,7 @@ import pytest
 from cellgrad import shipped
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.editor import Parts, Patch, tags, utf8, with_attributes
+from cellgrad.xlsx.package import open_package
 
 
 def test_a_change_in_place_keeps_every_other_byte():
@@ -36,6 +37,6 @@ def test_parts_in_other_encodings_are_read():
 
 def test_new_parts_take_names_that_are_free():
     book = shipped.folder("spreadsheets") / "training-step-3-4-1.xlsx"
-    parts = Parts(book.read_bytes())
+    parts = Parts(open_package(book))
     assert parts.free("xl/worksheets/sheet{}.xml") == "xl/worksheets/sheet6.xml"
     assert parts.free("XL/worksheets/SHEET{}.xml") == "XL/worksheets/SHEET6.xml"

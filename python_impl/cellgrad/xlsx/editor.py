@@ -226,14 +226,10 @@ class Relation:
 
 
 class Parts:
-    """A workbook file whose parts are replaced one by one; the others keep their bytes.
+    """A workbook file whose parts are replaced one by one; the others keep their bytes."""
 
-    Raises:
-        WorkbookError: the file is no workbook, or is not safe to read.
-    """
-
-    def __init__(self, data: bytes, file: object = None) -> None:
-        self._package = Package(data, file)
+    def __init__(self, package: Package) -> None:
+        self._package = package
         self._changed: dict[str, bytes] = {}
         self._added: dict[str, bytes] = {}
 

@@ -12,6 +12,7 @@ from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import parse_reference
 from cellgrad.xlsx.editor import OFFICE, Parts, Patch, escaped, prefix_of, tags, unescaped
+from cellgrad.xlsx.package import Package
 from cellgrad_coursework.model import CellVerdict, Grade, GradedCell, Manifest
 from cellgrad_coursework.results.feedback_sheet import Place, feedback_sheet
 from cellgrad_coursework.results.marks import Marked, SharedTexts, mark_sheet, unselect
@@ -24,7 +25,7 @@ _STYLES = "application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xm
 _NOTE = 600
 
 
-def workbook_bytes(manifest: Manifest, grade: Grade, submitted: bytes) -> bytes:
+def workbook_bytes(manifest: Manifest, grade: Grade, submitted: bytes | Package) -> bytes:
     """Return a copy of a submitted workbook with a colour, the points and a word on each cell.
 
     A sheet ``Feedback`` comes first: the score, the root causes, then every cell. The student's
@@ -33,12 +34,14 @@ def workbook_bytes(manifest: Manifest, grade: Grade, submitted: bytes) -> bytes:
     Args:
         manifest: the assignment.
         grade: of this submission.
-        submitted: the file.
+        submitted: the file, or what was read of it.
 
     Raises:
         WorkbookError: the file cannot be read.
     """
-    parts = Parts(submitted, grade.file)
+    if isinstance(submitted, bytes):
+        submitted = Package(submitted, grade.file)
+    parts = Parts(submitted)
     try:
         return _marked(parts, manifest, grade)
     except WorkbookError as error:

@@ -87,11 +87,11 @@ class Judge:
             named: whose it is by its name, as a claim in a word.
             data: the file.
         """
-        grade = self._grader.grade(data, name, Claim.parse(named))
+        grade, package = self._grader.grade_and_open(data, name, Claim.parse(named))
         workbook = page = b""
         if self._write is not None and not grade.problem:
             try:
-                workbook = self._write.workbook_bytes(self._manifest, grade, data)
+                workbook = self._write.workbook_bytes(self._manifest, grade, package)
                 page = self._pages.student_page(self._manifest, grade).encode("utf-8", "replace")
             except MemoryError:
                 raise
