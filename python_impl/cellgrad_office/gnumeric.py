@@ -13,7 +13,6 @@ Environment: ``CELLGRAD_ENGINE_TIMEOUT`` (seconds for each conversion).
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import shutil
@@ -21,26 +20,25 @@ import signal
 import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from xml.etree import ElementTree as ET
 
 from cellgrad.engines.interface import (
     Arithmetic,
     Block,
     CellError,
     Changes,
+    CheckedWorkbook,
     Engine,
     OpenWorkbook,
-    Value,
-    check_shapes,
-    no_such_sheet,
+    failures_of,
     seconds_allowed,
 )
 from cellgrad.errors import EngineError, EngineMissingError
-from cellgrad.xlsx.addresses import a1, parse_a1
+from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Contents
+from cellgrad.xlsx.cells import Cell, SheetCells
+from cellgrad.xlsx.editor import Parts, Patch, SheetTags, escaped
 from cellgrad.xlsx.package import LENIENT, Package, open_package
 from cellgrad.xlsx.sheet import SheetReader
 
@@ -51,11 +49,6 @@ if TYPE_CHECKING:
 
 CONVERT_SECONDS: Final = 120.0
 """How long one conversion may take."""
-
-_MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_SPACE: Final = "{http://www.w3.org/XML/1998/namespace}space"
-
-Cells = dict[tuple[int, int], Value]
 
 
 class GnumericEngine(Engine):
@@ -103,23 +96,12 @@ class GnumericEngine(Engine):
             EngineError: the file was refused, or Gnumeric failed or took too long.
             WorkbookError: the file is no workbook, or is not safe to read.
         """
-        with _naming(path):
+        with failures_of("Gnumeric", path, "load"):
             return _Workbook(path, self._convert)
 
     def close(self) -> None:
         """Remove the copies."""
         self._folder.cleanup()
-
-
-class _naming(contextlib.AbstractContextManager[None]):  # noqa: N801 (read as a statement)
-    """Name the workbook in complaints that do not yet name a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, EngineError) and not error.file:
-            raise error.within(self.path) from error
 
 
 class _Converter:
@@ -204,82 +186,45 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-class _Workbook(OpenWorkbook):
+class _Workbook(CheckedWorkbook):
     def __init__(self, path: Path, converter: _Converter) -> None:
-        self._path, self._converter = path, converter
-        package = open_package(path)
-        self._parts = {name: package.read(name) for name in package.names}
-        self._paths = Contents(package).sheets
-        self._editors: dict[str, _SheetEditor] = {}
-        self._values: dict[str, Cells] = {}
+        contents = Contents(open_package(path))
+        super().__init__("Gnumeric", path, contents.sheets)
+        self._parts, self._paths = Parts(contents.package), contents.sheets
+        self._converter = converter
+        self._changes: dict[str, _Changes] = {}
         self._recalculate()
 
     def _recalculate(self) -> None:
-        changed = {self._paths[sheet]: editor.xml() for sheet, editor in self._editors.items()}
-        result = self._converter.convert(_zip(self._parts | changed))
-        self._values = _values(result, self._path)
+        for sheet, changes in self._changes.items():
+            self._parts.write(self._paths[sheet], changes.made())
+        self._results = _read_results(
+            self._converter.convert(self._parts.packed(level=1)), self.path
+        )
 
-    def read(self, ranges: Sequence[Range]) -> list[Block]:
-        """Return the present values of each range, in the order asked for.
+    def _read(self, ranges: Sequence[Range]) -> list[Block]:
+        return [self._results[area.sheet].block(area) for area in ranges]
 
-        Raises:
-            EngineError: there is no such sheet.
-        """
-        return [self._block(area) for area in ranges]
-
-    def _block(self, area: Range) -> Block:
-        self._check_sheet(area, self._values)
-        values = self._values[area.sheet]
-        columns = range(area.left, area.right + 1)
-        return [
-            [values.get((row, column)) for column in columns]
-            for row in range(area.top, area.bottom + 1)
-        ]
-
-    def _check_sheet(self, area: Range, known: dict[str, Cells] | dict[str, str]) -> None:
-        if area.sheet not in known:
-            raise no_such_sheet("Gnumeric", self._path, area.sheet, list(known))
-
-    def update(self, changes: Changes) -> None:
-        """Overwrite cells with constants, in a copy, and recalculate everything.
-
-        Raises:
-            EngineError: there is no such sheet, the values do not fill their range,
-                or Gnumeric failed or took too long.
-        """
-        check_shapes(changes)
-        with _naming(self._path):
-            for area, rows in changes:
-                self._check_sheet(area, self._paths)
-                editor = self._editor(area.sheet)
-                for number, row in enumerate(rows, area.top):
-                    for column, constant in enumerate(row, area.left):
-                        editor.set(number, column, constant)
-            self._recalculate()
-
-    def _editor(self, sheet: str) -> _SheetEditor:
-        if sheet not in self._editors:
-            self._editors[sheet] = _SheetEditor(self._parts[self._paths[sheet]])
-        return self._editors[sheet]
+    def _update(self, changes: Changes) -> None:
+        for area, rows in changes:
+            if area.sheet not in self._changes:
+                own = self._parts.read(self._paths[area.sheet])
+                self._changes[area.sheet] = _Changes(own)
+            for number, row in enumerate(rows, area.top):
+                for column, constant in enumerate(row, area.left):
+                    self._changes[area.sheet].set(number, column, constant)
+        self._recalculate()
 
 
-def _zip(parts: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in parts.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-def _values(data: bytes, path: Path) -> dict[str, Cells]:
+def _read_results(data: bytes, path: Path) -> dict[str, SheetCells]:
     """Read the values that Gnumeric wrote; a number that no double holds reads ``#NUM!``."""
     contents = Contents(Package(data, path, LENIENT))
-    values: dict[str, Cells] = {}
+    results = {}
     for name, part in contents.sheets.items():
         sheet = _ResultReader(contents.package, name, contents).read(part)
-        too_large = dict.fromkeys(sheet.problems, CellError("#NUM!"))
-        values[name] = {**sheet.values, **too_large}
-    return values
+        sheet.values.update(dict.fromkeys(sheet.problems, CellError("#NUM!")))
+        results[name] = sheet
+    return results
 
 
 class _ResultReader(SheetReader):
@@ -291,23 +236,17 @@ class _ResultReader(SheetReader):
         super()._end_cell()
 
 
-class _SheetEditor:
-    """Sets constants in the XML of one sheet."""
+class _Changes:
+    """Constants to be set in one sheet."""
 
     def __init__(self, data: bytes) -> None:
-        # Checked for document types by Package, when the workbook was opened.
-        self._root = ET.fromstring(data)  # noqa: S314
-        self._rows: dict[int, ET.Element] = {}
-        self._cells: dict[tuple[int, int], ET.Element] = {}
-        row = 0
-        for node in self._root.iter(f"{_MAIN}row"):
-            row = int(node.get("r", row + 1))
-            self._rows[row] = node
-            column = 0
-            for cell in node:
-                address = cell.get("r")
-                column = parse_a1(address)[1] if address else column + 1
-                self._cells[row, column] = cell
+        self._data, self._tags = data, SheetTags(data, "f")
+        self._sharing = {
+            id(tag.parent)
+            for tag in self._tags.found
+            if tag.name == "f" and tag.attributes.get("ref")
+        }
+        self._constants: dict[Cell, float | str | None] = {}
 
     def set(self, row: int, column: int, constant: float | str | None) -> None:
         """Overwrite one cell.
@@ -315,41 +254,33 @@ class _SheetEditor:
         Raises:
             EngineError: other cells take their formula from this one.
         """
-        cell = self._cells.get((row, column))
-        if cell is None:
-            if constant is None:
-                return
-            cell = self._add(row, column)
-        formula = cell.find(f"{_MAIN}f")
-        if formula is not None and formula.get("ref"):
+        cell = self._tags.cells.get((row, column))
+        if cell is not None and id(cell) in self._sharing:
             raise EngineError(
                 "other cells share the formula of this one, so that it cannot be overwritten",
                 place=a1(row, column),
                 remedy="use another engine",
             )
-        for part in list(cell):
-            cell.remove(part)
-        cell.attrib.pop("t", None)
-        if isinstance(constant, str):
-            cell.set("t", "inlineStr")
-            text = ET.SubElement(ET.SubElement(cell, f"{_MAIN}is"), f"{_MAIN}t")
-            text.set(_SPACE, "preserve")
-            text.text = constant
-        elif constant is not None:
-            ET.SubElement(cell, f"{_MAIN}v").text = repr(float(constant))
+        self._constants[row, column] = constant
 
-    def _add(self, row: int, column: int) -> ET.Element:
-        # Gnumeric goes by addresses, not by order, so the end will do.
-        if row not in self._rows:
-            data = self._root.find(f"{_MAIN}sheetData")
-            if data is None:
-                raise EngineError("a sheet without data cannot be written to")
-            self._rows[row] = ET.SubElement(data, f"{_MAIN}row", {"r": str(row)})
-        cell = ET.SubElement(self._rows[row], f"{_MAIN}c", {"r": a1(row, column)})
-        self._cells[row, column] = cell
-        return cell
-
-    def xml(self) -> bytes:
-        """Return the sheet's XML as it is now."""
-        result: bytes = ET.tostring(self._root, encoding="utf-8", xml_declaration=True)
-        return result
+    def made(self) -> bytes:
+        """Return the sheet with all constants in it."""
+        patch, sheet, p = Patch(self._data), self._tags, self._tags.prefix
+        missing: dict[int, dict[int, str]] = {}
+        for (row, column), constant in sorted(self._constants.items()):
+            kind, inside = None, ""
+            if isinstance(constant, str):
+                text = f'<{p}t xml:space="preserve">{escaped(constant)}</{p}t>'
+                kind, inside = "inlineStr", f"<{p}is>{text}</{p}is>"
+            elif constant is not None:
+                inside = f"<{p}v>{float(constant)!r}</{p}v>"
+            cell = sheet.cells.get((row, column))
+            if cell is not None:
+                sheet.fill(patch, cell, kind, inside)
+            elif constant is not None:
+                own = f' t="{kind}"' if kind else ""
+                xml = f'<{p}c r="{a1(row, column)}"{own}>{inside}</{p}c>'
+                missing.setdefault(row, {})[column] = xml
+        for row, new in missing.items():
+            sheet.add_cells(patch, row, new)
+        return patch.done()

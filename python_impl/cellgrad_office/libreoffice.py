@@ -35,11 +35,10 @@ from cellgrad.engines.interface import (
     Block,
     CellError,
     Changes,
+    CheckedWorkbook,
     Engine,
     OpenWorkbook,
     Value,
-    check_shapes,
-    no_such_sheet,
     seconds_allowed,
 )
 from cellgrad.errors import EngineError, EngineMissingError
@@ -129,24 +128,23 @@ class LibreOfficeEngine(Engine):
                 f"the file could not be copied for LibreOffice ({error.strerror or error})",
                 file=path,
             ) from error
-        request = _Request(self._office, path, self._seconds)
-        sheets = request("open", book=book, path=str(copy))
-        return _Workbook(request, book, copy, sheets)
+        return _Workbook(self._office, self._seconds, path, book, copy)
 
     def close(self) -> None:
         """End LibreOffice; nothing of it stays behind."""
         self._office.end()
 
 
-class _Request:
-    """Asks on behalf of one workbook, whose name stands in every complaint."""
+class _Workbook(CheckedWorkbook):
+    def __init__(self, office: _Office, seconds: float, path: Path, book: int, copy: Path) -> None:
+        self._office, self._seconds, self._book, self._copy = office, seconds, book, copy
+        self.path = path
+        super().__init__("LibreOffice", path, self._ask("open", path=str(copy)))
 
-    def __init__(self, office: _Office, path: Path, seconds: float) -> None:
-        self.office, self.path, self.seconds = office, path, seconds
-
-    def __call__(self, action: str, **request: object) -> Any:
+    def _ask(self, action: str, **request: object) -> Any:
+        request = {"do": action, "book": self._book, **request}
         try:
-            return self.office.ask({"do": action, **request}, self.seconds)
+            return self._office.ask(request, self._seconds)
         except _RefusedError as error:
             raise EngineError(
                 f"LibreOffice could not {action} the workbook ({error})",
@@ -156,43 +154,19 @@ class _Request:
         except EngineError as error:
             raise error.within(self.path) from error
 
-
-class _Workbook(OpenWorkbook):
-    def __init__(self, request: _Request, book: int, copy: Path, sheets: list[str]) -> None:
-        self._ask, self._book, self._copy, self._sheets = request, book, copy, sheets
-
-    def read(self, ranges: Sequence[Range]) -> list[Block]:
-        """Return the present values of each range, in the order asked for.
-
-        Raises:
-            EngineError: there is no such sheet, or LibreOffice crashed or took too long.
-        """
-        self._check_sheets(ranges)
-        blocks = self._ask("read", book=self._book, ranges=[list(area) for area in ranges])
+    def _read(self, ranges: Sequence[Range]) -> list[Block]:
+        blocks = self._ask("read", ranges=[list(area) for area in ranges])
         return [[[_value(cell) for cell in row] for row in block] for block in blocks]
 
-    def update(self, changes: Changes) -> None:
-        """Overwrite cells with constants and recalculate everything.
-
-        Raises:
-            EngineError: there is no such sheet, the values do not fill their range,
-                or LibreOffice crashed or took too long.
-        """
-        check_shapes(changes)
-        self._check_sheets([area for area, _ in changes])
+    def _update(self, changes: Changes) -> None:
         payload = [[list(area), [list(row) for row in rows]] for area, rows in changes]
-        self._ask("update", book=self._book, changes=payload)
-
-    def _check_sheets(self, ranges: Sequence[Range]) -> None:
-        for area in ranges:
-            if area.sheet not in self._sheets:
-                raise no_such_sheet("LibreOffice", self._ask.path, area.sheet, self._sheets)
+        self._ask("update", changes=payload)
 
     def close(self) -> None:
         """Let go of the copy."""
-        if self._ask.office.alive:
+        if self._office.alive:
             with contextlib.suppress(EngineError):
-                self._ask("close", book=self._book)
+                self._ask("close")
         self._copy.unlink(missing_ok=True)
 
 

@@ -20,18 +20,19 @@ from cellgrad.engines.interface import (
     Block,
     CellError,
     Changes,
+    CheckedWorkbook,
     Engine,
     OpenWorkbook,
     Value,
     Values,
     as_values,
-    check_shapes,
     failures_of,
-    no_such_sheet,
 )
 from cellgrad.errors import EngineError
 from cellgrad.xlsx.addresses import Range
-from cellgrad.xlsx.book import read_book
+from cellgrad.xlsx.book import Contents, read_sheet
+from cellgrad.xlsx.editor import Parts, with_results
+from cellgrad.xlsx.package import open_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -84,13 +85,25 @@ def store_values(data: bytes) -> bytes:
 
 
 def _store_by_patching(data: bytes) -> bytes:
-    from cellgrad.engines.patching import patch_values  # noqa: PLC0415 (rarely needed)
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "workbook.xlsx"
         path.write_bytes(data)
+        contents = Contents(open_package(path))
+        parts = Parts(contents.package)
         with FormualizerEngine().open(path) as workbook:
-            return patch_values(data, read_book(path), workbook.read)
+            for sheet, part in contents.sheets.items():
+                formulas = read_sheet(contents, sheet).formulas
+                if not formulas:
+                    continue
+                bottom, right = (max(numbers) for numbers in zip(*formulas, strict=True))
+                [block] = workbook.read([Range(sheet, 1, 1, bottom, right)])
+                xml, count = with_results(parts.read(part).decode(), block)
+                if count != len(formulas):
+                    raise EngineError(
+                        f"{len(formulas) - count} formula cells of {sheet} cannot be given a value"
+                    )
+                parts.write(part, xml.encode())
+    return parts.packed(level=9)
 
 
 @lru_cache(maxsize=1)
@@ -140,24 +153,20 @@ class FormualizerEngine(Engine):
         return _Workbook(path, workbook, self._library.RangeAddress)
 
 
-class _Workbook(OpenWorkbook):
+class _Workbook(CheckedWorkbook):
     def __init__(
         self,
         path: Path,
         workbook: formualizer.Workbook,
         address: type[formualizer.RangeAddress],
     ) -> None:
-        self._path, self._workbook, self._address = path, workbook, address
-        self._sheets = {name: workbook.sheet(name) for name in workbook.sheet_names}
+        super().__init__("formualizer", path, workbook.sheet_names)
+        self._workbook, self._address = workbook, address
+        # get_values, and sheet() too, would quietly make a missing sheet.
+        self._sheets = {name: workbook.sheet(name) for name in self.sheets}
 
-    def read(self, ranges: Sequence[Range]) -> list[Block]:
-        """Return the present values of each range, in the order asked for.
-
-        Raises:
-            EngineError: the engine failed, or there is no such sheet.
-        """
-        with failures_of("formualizer", self._path, "read"):
-            return [self._block(area) for area in ranges]
+    def _read(self, ranges: Sequence[Range]) -> list[Block]:
+        return [[[_value(cell) for cell in row] for row in self._rows(area)] for area in ranges]
 
     def read_values(self, ranges: Sequence[Range]) -> list[Values]:
         """Return the same as ``read``, numbers as arrays.
@@ -165,7 +174,8 @@ class _Workbook(OpenWorkbook):
         Raises:
             EngineError: the engine failed, or there is no such sheet.
         """
-        with failures_of("formualizer", self._path, "read"):
+        self.check_sheets(ranges)
+        with failures_of("formualizer", self.path, "read"):
             return [self._values(area) for area in ranges]
 
     def _values(self, area: Range) -> Values:
@@ -175,32 +185,14 @@ class _Workbook(OpenWorkbook):
             return Values(np.fromiter(cells, np.float64, len(cells)).reshape(len(rows), -1))
         return as_values([[_value(cell) for cell in row] for row in rows])
 
-    def _block(self, area: Range) -> Block:
-        return [[_value(cell) for cell in row] for row in self._rows(area)]
-
     def _rows(self, area: Range) -> list[list[Any]]:
-        # get_values, and sheet() too, would quietly make a missing sheet.
-        rows: list[list[Any]] = self._known(area.sheet).get_values(self._address(*area))
+        rows: list[list[Any]] = self._sheets[area.sheet].get_values(self._address(*area))
         return rows
 
-    def _known(self, name: str) -> formualizer.Sheet:
-        if name not in self._sheets:
-            raise no_such_sheet("formualizer", self._path, name, list(self._sheets))
-        return self._sheets[name]
-
-    def update(self, changes: Changes) -> None:
-        """Overwrite cells with constants and recalculate everything.
-
-        Raises:
-            EngineError: the engine failed, there is no such sheet, or the values
-                do not fill their range.
-        """
-        check_shapes(changes)
-        with failures_of("formualizer", self._path, "update"):
-            for area, rows in _rectangles(changes):
-                self._known(area.sheet)
-                self._workbook.set_values_batch(area.sheet, area.top, area.left, rows)
-            self._workbook.evaluate_all()
+    def _update(self, changes: Changes) -> None:
+        for area, rows in _rectangles(changes):
+            self._workbook.set_values_batch(area.sheet, area.top, area.left, rows)
+        self._workbook.evaluate_all()
 
 
 def _value(cell: object) -> Value:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -93,35 +93,11 @@ def as_values(block: Block) -> Values:
     return Values(None, block)
 
 
-class OpenWorkbook(ABC):
-    """One workbook, loaded in an engine. Use it as a context manager."""
+class _Closed(ABC):  # noqa: B024 - some hold nothing
+    """Something that is let go of at the end of a ``with`` statement."""
 
-    @abstractmethod
-    def read(self, ranges: Sequence[Range]) -> list[Block]:
-        """Return the present values of each range, in the order asked for.
-
-        Raises:
-            EngineError: the engine failed or took too long.
-        """
-
-    def read_values(self, ranges: Sequence[Range]) -> list[Values]:
-        """Return the same as ``read``, numbers as arrays.
-
-        Raises:
-            EngineError: the engine failed or took too long.
-        """
-        return [as_values(block) for block in self.read(ranges)]
-
-    @abstractmethod
-    def update(self, changes: Changes) -> None:
-        """Overwrite cells with constants (None empties a cell) and recalculate everything.
-
-        Raises:
-            EngineError: the engine failed or took too long.
-        """
-
-    def close(self) -> None:  # noqa: B027 (some engines hold nothing)
-        """Let go of the workbook; the file on disk is never changed."""
+    def close(self) -> None:  # noqa: B027
+        """Let go of whatever is held: processes, folders, copies of files."""
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +111,90 @@ class OpenWorkbook(ABC):
         self.close()
 
 
-class Engine(ABC):
+class OpenWorkbook(_Closed):
+    """One workbook, loaded in an engine; the file on disk is never changed."""
+
+    @abstractmethod
+    def read(self, ranges: Sequence[Range]) -> list[Block]:
+        """Return the present values of each range, in the order asked for.
+
+        Raises:
+            EngineError: there is no such sheet, or the engine failed or took too long.
+        """
+
+    def read_values(self, ranges: Sequence[Range]) -> list[Values]:
+        """Return the same as ``read``, numbers as arrays.
+
+        Raises:
+            EngineError: as ``read``.
+        """
+        return [as_values(block) for block in self.read(ranges)]
+
+    @abstractmethod
+    def update(self, changes: Changes) -> None:
+        """Overwrite cells with constants (None empties a cell) and recalculate everything.
+
+        Raises:
+            EngineError: there is no such sheet, the values do not fill their range, or the
+                engine failed or took too long.
+        """
+
+
+class CheckedWorkbook(OpenWorkbook):
+    """A workbook that is asked only for what it has; whatever fails, its file is named.
+
+    Args:
+        engine: what messages call the engine.
+        path: the file.
+        sheets: the names of its sheets.
+    """
+
+    def __init__(self, engine: str, path: Path, sheets: Iterable[str]) -> None:
+        self.engine, self.path, self.sheets = engine, path, list(sheets)
+
+    def read(self, ranges: Sequence[Range]) -> list[Block]:
+        """Return the present values of each range, in the order asked for.
+
+        Raises:
+            EngineError: there is no such sheet, or the engine failed or took too long.
+        """
+        self.check_sheets(ranges)
+        with failures_of(self.engine, self.path, "read"):
+            return self._read(ranges)
+
+    def update(self, changes: Changes) -> None:
+        """Overwrite cells with constants (None empties a cell) and recalculate everything.
+
+        Raises:
+            EngineError: there is no such sheet, the values do not fill their range, or the
+                engine failed or took too long.
+        """
+        _check_shapes(changes)
+        self.check_sheets([area for area, _ in changes])
+        with failures_of(self.engine, self.path, "update"):
+            self._update(changes)
+
+    def check_sheets(self, ranges: Iterable[Range]) -> None:
+        """Refuse ranges on sheets that the workbook lacks.
+
+        Raises:
+            EngineError: there is no such sheet.
+        """
+        for area in ranges:
+            if area.sheet not in self.sheets:
+                raise EngineError(
+                    f"{self.engine} found no sheet {area.sheet!r}",
+                    file=self.path, remedy=f"it has {', '.join(self.sheets)}",
+                )  # fmt: skip
+
+    @abstractmethod
+    def _read(self, ranges: Sequence[Range]) -> list[Block]: ...
+
+    @abstractmethod
+    def _update(self, changes: Changes) -> None: ...
+
+
+class Engine(_Closed):
     """A spreadsheet engine. Use it as a context manager: leaving it ends the application."""
 
     name: str
@@ -158,24 +217,10 @@ class Engine(ABC):
             EngineError: the file was refused, or the engine failed or took too long.
         """
 
-    def close(self) -> None:  # noqa: B027 (some engines hold nothing)
-        """End the application, if one was started; nothing of it stays behind."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 @contextmanager
 def failures_of(engine: str, path: object, doing: str) -> Iterator[None]:
-    """Turn whatever an embedded engine throws into one EngineError.
+    """Turn whatever an embedded engine throws into one EngineError, and name the file in it.
 
     Engines written in Rust throw a great variety of types; a panic of theirs is
     not even an Exception, and would end the program with a traceback.
@@ -185,6 +230,8 @@ def failures_of(engine: str, path: object, doing: str) -> Iterator[None]:
     """
     try:
         yield
+    except InputError as error:
+        raise error.within(path) from error.__cause__
     except (CellgradError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
@@ -195,24 +242,13 @@ def failures_of(engine: str, path: object, doing: str) -> Iterator[None]:
         ) from error
 
 
-def check_shapes(changes: Changes) -> None:
-    """Refuse values that do not fill their range exactly.
-
-    Raises:
-        EngineError: a block is wider, narrower, taller or shorter than its range.
-    """
+def _check_shapes(changes: Changes) -> None:
+    """Refuse values that do not fill their range exactly."""
     for area, rows in changes:
         if len(rows) != area.height or any(len(row) != area.width for row in rows):
             raise EngineError(
                 f"the values do not fill {area.height} × {area.width} cells", place=str(area)
             )
-
-
-def no_such_sheet(engine: str, path: object, sheet: str, known: Sequence[str]) -> EngineError:
-    """Describe a range on a sheet that the workbook lacks."""
-    return EngineError(
-        f"{engine} found no sheet {sheet!r}", file=path, remedy=f"it has {', '.join(known)}"
-    )
 
 
 def seconds_allowed(usual: float) -> float:

@@ -16,12 +16,11 @@ from cellgrad.engines.interface import (
     Block,
     CellError,
     Changes,
+    CheckedWorkbook,
     Engine,
     OpenWorkbook,
     Value,
-    check_shapes,
     failures_of,
-    no_such_sheet,
 )
 from cellgrad.errors import EngineError
 
@@ -91,22 +90,16 @@ def _empty_them(model: Any, sheets: list[str], path: Path) -> None:
             model.clear_cell_contents(sheet, row, column)
 
 
-class _Workbook(OpenWorkbook):
+class _Workbook(CheckedWorkbook):
     def __init__(self, path: Path, model: Any, sheets: list[str], error_type: object) -> None:
-        self._path, self._model, self._sheets = path, model, sheets
-        self._error_type = error_type
+        super().__init__("ironcalc", path, sheets)
+        self._model, self._error_type = model, error_type
 
-    def read(self, ranges: Sequence[Range]) -> list[Block]:
-        """Return the present values of each range, in the order asked for.
-
-        Raises:
-            EngineError: the engine failed, or there is no such sheet.
-        """
-        with failures_of("ironcalc", self._path, "read"):
-            return [self._block(area) for area in ranges]
+    def _read(self, ranges: Sequence[Range]) -> list[Block]:
+        return [self._block(area) for area in ranges]
 
     def _block(self, area: Range) -> Block:
-        sheet = self._index(area.sheet)
+        sheet = self.sheets.index(area.sheet)
         columns = range(area.left, area.right + 1)
         return [
             [self._value(sheet, row, column) for column in columns]
@@ -125,26 +118,13 @@ class _Workbook(OpenWorkbook):
             return value
         raise EngineError(f"ironcalc returned {type(value).__name__}, which no cell can hold")
 
-    def _index(self, sheet: str) -> int:
-        if sheet not in self._sheets:
-            raise no_such_sheet("ironcalc", self._path, sheet, self._sheets)
-        return self._sheets.index(sheet)
-
-    def update(self, changes: Changes) -> None:
-        """Overwrite cells with constants and recalculate everything.
-
-        Raises:
-            EngineError: the engine failed, there is no such sheet, or the values
-                do not fill their range.
-        """
-        check_shapes(changes)
-        with failures_of("ironcalc", self._path, "update"):
-            for area, rows in changes:
-                sheet = self._index(area.sheet)
-                for number, row in enumerate(rows, area.top):
-                    for column, constant in enumerate(row, area.left):
-                        self._write(sheet, number, column, constant)
-            self._model.evaluate()
+    def _update(self, changes: Changes) -> None:
+        for area, rows in changes:
+            sheet = self.sheets.index(area.sheet)
+            for number, row in enumerate(rows, area.top):
+                for column, constant in enumerate(row, area.left):
+                    self._write(sheet, number, column, constant)
+        self._model.evaluate()
 
     def _write(self, sheet: int, row: int, column: int, constant: float | str | None) -> None:
         if constant is None:

@@ -7,13 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cellgrad.engines.interface import (
-    Block,
-    Changes,
-    Engine,
-    OpenWorkbook,
-    no_such_sheet,
-)
+from cellgrad.engines.interface import Block, Changes, CheckedWorkbook, Engine, OpenWorkbook
 from cellgrad.errors import EngineError
 from cellgrad.xlsx.book import read_book
 
@@ -48,32 +42,16 @@ class SavedEngine(Engine):
         return _Workbook(read_book(path))
 
 
-class _Workbook(OpenWorkbook):
+class _Workbook(CheckedWorkbook):
     def __init__(self, book: Book) -> None:
+        super().__init__("the reader", book.path, book.sheets)
         self._book = book
 
-    def read(self, ranges: Sequence[Range]) -> list[Block]:
-        """Return the stored values of each range, in the order asked for.
+    def _read(self, ranges: Sequence[Range]) -> list[Block]:
+        return [self._book.sheets[area.sheet].block(area) for area in ranges]
 
-        Raises:
-            EngineError: there is no such sheet.
-        """
-        return [self._block(area) for area in ranges]
-
-    def _block(self, area: Range) -> Block:
-        sheets = self._book.sheets
-        if area.sheet not in sheets:
-            raise no_such_sheet("the reader", self._book.path, area.sheet, list(sheets))
-        return sheets[area.sheet].block(area)
-
-    def update(self, changes: Changes) -> None:
-        """Refuse: stored values do not follow a change.
-
-        Raises:
-            EngineError: always.
-        """
+    def _update(self, changes: Changes) -> None:
         raise EngineError(
             f"'saved' cannot recalculate {len(changes)} changed ranges",
-            file=self._book.path,
             remedy="use another engine",
         )

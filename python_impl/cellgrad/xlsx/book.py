@@ -55,16 +55,23 @@ def read_book(path: Path) -> Book:
     Raises:
         WorkbookError: no workbook, damaged, or not safe to read.
     """
-    package = open_package(path)
-    contents = Contents(package)
-    sheets = {}
-    for name, part in contents.sheets.items():
-        cells = read_plain(package, name, part, contents)
-        if cells is None:
-            cells = SheetReader(package, name, contents).read(part)
-        sheets[name] = _spelled_out(package, name, cells)
+    contents = Contents(open_package(path))
+    sheets = {name: read_sheet(contents, name) for name in contents.sheets}
     names = {name.name: name.text for name in contents.names if not name.local}
     return Book(path, sheets, names)
+
+
+def read_sheet(contents: Contents, name: str) -> SheetCells:
+    """Read the cells of one sheet; shared and array formulas are spelled out.
+
+    Raises:
+        WorkbookError: it is damaged, or not safe to read.
+    """
+    package, part = contents.package, contents.sheets[name]
+    cells = read_plain(package, name, part, contents)
+    if cells is None:
+        cells = SheetReader(package, name, contents).read(part)
+    return _spelled_out(package, name, cells)
 
 
 class Relation(NamedTuple):

@@ -7,6 +7,7 @@ and only what is changed on purpose changes.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import posixpath
 import re
@@ -14,10 +15,14 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
+from xml.sax import saxutils
 
 from cellgrad.errors import WorkbookError
 from cellgrad.files import zip_entry
+from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.xlsx.cells import Cell
 from cellgrad.xlsx.package import Package
+from cellgrad.xlsx.values import Block, CellError, Value
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -210,6 +215,108 @@ def cell_text(text: str) -> str:
     return escaped(_ESCAPE.sub("_x005F_", text))
 
 
+class SheetTags:
+    """The tags of a sheet, by row and column.
+
+    Args:
+        data: the sheet, in UTF-8.
+        names: elements that are looked for besides rows, cells and what stands at the top.
+
+    Attributes:
+        found: all of them, in their order.
+        top: what stands directly in the sheet, by name.
+        prefix: of their names, with its colon.
+        rows, cells: where they are.
+
+    Raises:
+        WorkbookError: it is not well-formed.
+    """
+
+    def __init__(self, data: bytes, *names: str) -> None:
+        self.found = tags(data, lambda name, depth: depth <= 1 or name in ("row", "c", *names))
+        self.root = self.found[0]
+        self.prefix = prefix_of(data, self.root)
+        self.top = {tag.name: tag for tag in self.found if tag.depth == 1}
+        self.rows: dict[int, Tag] = {}
+        self.cells: dict[Cell, Tag] = {}
+        row = column = 0
+        for tag in self.found:
+            if tag.name == "row":
+                row, column = whole_number(tag.attributes.get("r"), row + 1), 0
+                self.rows.setdefault(row, tag)
+            elif tag.name == "c" and tag.parent is not None and tag.parent.name == "row":
+                column += 1
+                with contextlib.suppress(ValueError):
+                    column = parse_a1(tag.attributes.get("r", ""))[1]
+                self.cells.setdefault((row, column), tag)
+
+    def add_cells(self, patch: Patch, row: int, new: Mapping[int, str]) -> None:
+        """Add cells that are missing in a row, by column, as XML."""
+        p, own = self.prefix, self.rows.get(row)
+        if own is None:
+            after = next((self.rows[r] for r in sorted(self.rows) if r > row), None)
+            whole = f'<{p}row r="{row}">{"".join(new.values())}</{p}row>'
+            if after is None:
+                patch.append(self.top["sheetData"], whole)
+            else:
+                patch.insert(after.start, whole)
+        elif own.empty:
+            patch.append(own, "".join(new.values()))
+        else:
+            if "spans" in own.attributes:
+                patch.set(own, spans=None)  # it says which columns the row uses
+            there = sorted(column for other, column in self.cells if other == row)
+            for column, xml in new.items():
+                later = next((other for other in there if other > column), None)
+                patch.insert(own.close if later is None else self.cells[row, later].start, xml)
+
+    def fill(self, patch: Patch, cell: Tag, kind: str | None, inside: str) -> None:
+        """Put a content into a cell instead of its own; its style stays."""
+        first = with_attributes(patch.data[cell.start : cell.inner], {"t": kind})
+        if cell.empty:
+            first = first[: -len(b"/>")] + b">"
+        patch.replace(cell.start, cell.end, first + f"{inside}</{self.prefix}c>".encode())
+
+
+def whole_number(text: str | None, other: int = 0) -> int:
+    """Return a whole number as a file writes it, or another where it writes none."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() else other
+
+
+_CALCULATED = re.compile(
+    r'<c r="(?P<at>[A-Z]{1,3}[0-9]+)"(?P<style> s="[0-9]+")?>'
+    r"<f>(?P<formula>[^<]*)</f>(?:<v ?/>|<v></v>)</c>"
+)
+
+
+def with_results(sheet: str, block: Block) -> tuple[str, int]:
+    """Return a sheet of our own writer with values beside its formulas, and how many got one.
+
+    Args:
+        sheet: its XML.
+        block: the values of its cells, from A1 on.
+    """
+
+    def with_value(match: re.Match[str]) -> str:
+        row, column = parse_a1(match["at"])
+        kind, text = _stored(block[row - 1][column - 1])
+        head = f'<c r="{match["at"]}"{match["style"] or ""}{kind}><f>{match["formula"]}</f>'
+        return f"{head}<v>{text}</v></c>"
+
+    return _CALCULATED.subn(with_value, sheet)
+
+
+def _stored(value: Value) -> tuple[str, str]:
+    """Return a value's type attribute and its text."""
+    if isinstance(value, bool):
+        return ' t="b"', str(int(value))
+    if isinstance(value, float):
+        return "", repr(value)
+    if isinstance(value, CellError):
+        return ' t="e"', saxutils.escape(value.code)
+    return ' t="str"', saxutils.escape(value or "")
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """What a part refers to.
@@ -309,7 +416,7 @@ class Parts:
         )
         self.write("[Content_Types].xml", patch.done())
 
-    def packed(self) -> bytes:
+    def packed(self, level: int = 6) -> bytes:
         """Return the file: the same bytes for the same parts."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as new:
@@ -318,9 +425,9 @@ class Parts:
                     data = self._changed.get(entry.filename)
                     data = self._package.read(entry.filename) if data is None else data
                     own = zip_entry(entry.filename, entry.date_time)
-                    new.writestr(own, data, compresslevel=6)
+                    new.writestr(own, data, compresslevel=level)
             for name, data in self._added.items():
-                new.writestr(zip_entry(name), data, compresslevel=6)
+                new.writestr(zip_entry(name), data, compresslevel=level)
         return buffer.getvalue()
 
 

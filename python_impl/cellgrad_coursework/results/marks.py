@@ -7,23 +7,24 @@ student may have put anything in its place.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cellgrad.workbook.style import KIND_COLOURS
-from cellgrad.xlsx.addresses import Range, a1, parse_a1
+from cellgrad.xlsx.addresses import Range, a1
 from cellgrad.xlsx.editor import (
     MAIN,
     OFFICE,
     Parts,
     Patch,
+    SheetTags,
     Tag,
     cell_text,
     prefix_of,
     tags,
     unescaped,
+    whole_number,
 )
 from cellgrad_coursework.results.styles import Styles
 from cellgrad_coursework.results.summary import MEANINGS, WORDS
@@ -104,13 +105,9 @@ def mark_sheet(
         WorkbookError: the sheet is damaged.
     """
     data = parts.read(part)
-    found = tags(
-        data,
-        lambda name, depth: depth <= 1 or name in ("row", "c", "col", "sheetView", "cfRule"),
-    )
-    sheet = _Sheet(data, found)
+    sheet = _Sheet(data, "col", "sheetView", "cfRule")
     patch = Patch(data)
-    for tag in found:
+    for tag in sheet.found:
         if tag.name == "sheetView" and "tabSelected" in tag.attributes:
             patch.set(tag, tabSelected=None)
     sheet.colour(patch, styles, cells)
@@ -132,26 +129,8 @@ def unselect(parts: Parts, part: str) -> None:
     parts.write(part, patch.done())
 
 
-class _Sheet:
-    """A sheet's tags, by row and column."""
-
-    def __init__(self, data: bytes, found: list[Tag]) -> None:
-        self.found = found
-        self.prefix = prefix_of(data, found[0])
-        self.root = found[0]
-        self.top = {t.name: t for t in found if t.depth == 1}
-        self.rows: dict[int, Tag] = {}
-        self.cells: dict[tuple[int, int], Tag] = {}
-        row = column = 0
-        for tag in found:
-            if tag.name == "row":
-                row, column = _whole(tag.attributes.get("r"), row + 1), 0
-                self.rows.setdefault(row, tag)
-            elif tag.name == "c" and tag.parent is not None and tag.parent.name == "row":
-                column += 1
-                with contextlib.suppress(ValueError):
-                    column = parse_a1(tag.attributes.get("r", ""))[1]
-                self.cells.setdefault((row, column), tag)
+class _Sheet(SheetTags):
+    """A sheet on which cells are coloured."""
 
     def colour(self, patch: Patch, styles: Styles, cells: Cells) -> None:
         """Give cells a style like their own, in another colour; add those that are missing."""
@@ -161,43 +140,25 @@ class _Sheet:
             if tag is None:
                 missing.setdefault(row, []).append(column)
                 continue
-            style = styles.coloured(_whole(tag.attributes.get("s"), 0), marked.verdict)
+            style = styles.coloured(whole_number(tag.attributes.get("s"), 0), marked.verdict)
             patch.set(tag, s=str(style))
         for row, columns in missing.items():
-            self._add_cells(patch, styles, cells, row, columns)
+            new = {
+                column: f'<{self.prefix}c r="{a1(row, column)}" s="{style}"/>'
+                for column in columns
+                for style in [self._style_of(styles, column, cells[row, column].verdict)]
+            }
+            self.add_cells(patch, row, new)
 
-    def _add_cells(
-        self, patch: Patch, styles: Styles, cells: Cells, row: int, columns: list[int]
-    ) -> None:
-        p, own = self.prefix, self.rows.get(row)
-        new = {
-            column: f'<{p}c r="{a1(row, column)}" '
-            f's="{styles.coloured(self._style_of_column(column), cells[row, column].verdict)}"/>'
-            for column in columns
-        }
-        if own is None:
-            after = next((self.rows[r] for r in sorted(self.rows) if r > row), None)
-            whole = f'<{p}row r="{row}">{"".join(new.values())}</{p}row>'
-            if after is None:
-                patch.append(self.top["sheetData"], whole)
-            else:
-                patch.insert(after.start, whole)
-        elif own.empty:
-            patch.append(own, "".join(new.values()))
-        else:
-            if "spans" in own.attributes:
-                patch.set(own, spans=None)  # it says which columns the row uses
-            there = sorted(column for other, column in self.cells if other == row)
-            for column, xml in new.items():
-                later = next((other for other in there if other > column), None)
-                patch.insert(own.close if later is None else self.cells[row, later].start, xml)
+    def _style_of(self, styles: Styles, column: int, verdict: str) -> int:
+        return styles.coloured(self._style_of_column(column), verdict)
 
     def _style_of_column(self, column: int) -> int:
         for tag in self.found:
             if tag.name == "col":
                 a = tag.attributes
-                if _whole(a.get("min"), 0) <= column <= _whole(a.get("max"), 0):
-                    return _whole(a.get("style"), 0)
+                if whole_number(a.get("min"), 0) <= column <= whole_number(a.get("max"), 0):
+                    return whole_number(a.get("style"), 0)
         return 0
 
     def uncover(self, patch: Patch, styles: Styles, cells: Cells) -> None:
@@ -326,12 +287,7 @@ def _hides(rule: Tag, styles: Styles) -> bool:
     """Tell whether a conditional format paints over the colour of a cell."""
     if rule.attributes.get("type") == "colorScale":
         return True
-    return _whole(rule.attributes.get("dxfId"), -1) in styles.painting
-
-
-def _whole(text: str | None, other: int = 0) -> int:
-    """Return a whole number as a file writes it, or another where it writes none."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() else other
+    return whole_number(rule.attributes.get("dxfId"), -1) in styles.painting
 
 
 # the legend
@@ -362,7 +318,7 @@ class SharedTexts:
             return ""
         if kind == "str":
             return unescaped(value[1])
-        place = _whole(unescaped(value[1]), len(self._texts))
+        place = whole_number(unescaped(value[1]), len(self._texts))
         return self._texts[place] if place < len(self._texts) else ""
 
 
@@ -393,7 +349,7 @@ def explain_colours(
     while said.get((row + 1, column)) in _OURS and (row + 1, column - 1) in said:
         row += 1
         rows.append(row)
-    plain = _whole(cells[first[0], column - 1].attributes.get("s"))
+    plain = whole_number(cells[first[0], column - 1].attributes.get("s"))
     lines: list[tuple[str, str]] = [(verdict, _meaning(verdict)) for verdict in verdicts]
     if len(lines) > len(rows):
         lines = [*lines[: len(rows) - 1], ("", MORE)]
@@ -401,7 +357,7 @@ def explain_colours(
         verdict, meaning = lines[place] if place < len(lines) else ("", "")
         key, words = cells[row, column - 1], cells[row, column]
         box = styles.coloured(plain, verdict) if verdict else 0
-        looks = (box, _whole(words.attributes.get("s")))
+        looks = (box, whole_number(words.attributes.get("s")))
         for tag, style, text in ((key, looks[0], WORDS.get(verdict, "")),
                                  (words, looks[1], meaning)):  # fmt: skip
             at = a1(row, column - 1 if tag is key else column)
