@@ -17,11 +17,9 @@ from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
-from cellgrad_series.parts.comparison import ComparisonShape
-from cellgrad_series.parts.function import FunctionShape
 from cellgrad_series.parts.run import RunShape
 from cellgrad_series.parts.sweep import SweepShape
-from cellgrad_series.parts.table import TableShape
+from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
 from cellgrad_series.plan import Chart, Part, Plan, Reference, Series
 from cellgrad_series.plan_of_case import class_constants
 

@@ -7,7 +7,9 @@ layer that the input feeds).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from cellgrad.case.structure import Structure
 
@@ -91,73 +93,49 @@ def _between(structure: Structure, k: int) -> str:
     return f"{layer_letter(structure, k)}to{layer_letter(structure, k + 1)}"
 
 
-def _givens(structure: Structure) -> list[Quantity]:
-    n, samples = structure.nodes, structure.samples
-    found = [
-        Quantity("input", None, "input", "input", "", (samples, n[0]), given=True, per_sample=True),
-        Quantity(
-            "target", None, "target", "target", "", (samples, n[-1]), given=True, per_sample=True
-        ),
-        Quantity("learning_rate", None, "LR", "learning_rate", "", (), given=True),
-    ]
-    if structure.leaky:
-        found.append(Quantity("leaky_slope", None, "slope", "leaky_slope", "", (), given=True))
-    if structure.decay:
-        found.append(Quantity("weight_decay", None, "λ", "weight_decay", "", (), given=True))
-    for k in range(structure.layers):
-        name = f"weight_{_between(structure, k)}"
-        found.append(Quantity("weights", k, name, name, "", (n[k], n[k + 1]), given=True))
-        if structure.biases:
-            name = f"bias_{layer_letter(structure, k + 1)}"
-            found.append(Quantity("biases", k, name, name, "", (n[k + 1],), given=True))
-    return found
+def given(
+    name: str, label: str, shape: tuple[int, ...] = (), layer: int | None = None, **more: Any
+) -> Quantity:
+    """Return a quantity that a person sets; a layer's is defined by its label, others by name."""
+    defined_name = name if layer is None else label
+    return Quantity(name, layer, label, defined_name, "", shape, given=True, **more)
 
 
-def _forward(structure: Structure) -> list[Quantity]:
-    found = []
-    samples = structure.samples
-    for k in range(structure.layers):
-        letter, m = layer_letter(structure, k + 1), structure.nodes[k + 1]
-        output = k == structure.layers - 1
+def _of_nodes(
+    s: Structure, name: str, k: int | None, label: str, equation: str, defined_name: str = ""
+) -> Quantity:
+    """Return what every node of a layer, or of the output, has for each sample."""
+    shape = (s.samples, s.outputs if k is None else s.nodes[k + 1])
+    return Quantity(name, k, label, defined_name or label, equation, shape, per_sample=True)
+
+
+def _givens(s: Structure) -> Iterator[Quantity]:
+    n = s.nodes
+    yield given("input", "input", (s.samples, n[0]), per_sample=True)
+    yield given("target", "target", (s.samples, n[-1]), per_sample=True)
+    yield given("learning_rate", "LR")
+    if s.leaky:
+        yield given("leaky_slope", "slope")
+    if s.decay:
+        yield given("weight_decay", "λ")
+    for k in range(s.layers):
+        yield given("weights", f"weight_{_between(s, k)}", (n[k], n[k + 1]), k)
+        if s.biases:
+            yield given("biases", f"bias_{layer_letter(s, k + 1)}", (n[k + 1],), k)
+
+
+def _forward(s: Structure) -> Iterator[Quantity]:
+    for k in range(s.layers):
+        letter, output = layer_letter(s, k + 1), k == s.layers - 1
         pre, post = f"S_preA_{letter}", f"S_postA_{letter}"
-        found.append(
-            Quantity(
-                "pre_activation",
-                k,
-                pre,
-                pre,
-                "Eq. 3" if output else "Eq. 1",
-                (samples, m),
-                per_sample=True,
-            )
-        )
-        softmax = structure.activations[k] == "softmax"
+        yield _of_nodes(s, "pre_activation", k, pre, "Eq. 3" if output else "Eq. 1")
+        softmax = s.activations[k] == "softmax"
         if softmax:
-            found += [
-                Quantity(
-                    "exponential",
-                    k,
-                    f"EXP({pre})",
-                    f"EXP_{pre}",
-                    "Eq. 17",
-                    (samples, m),
-                    per_sample=True,
-                ),
-                Quantity(
-                    "exponential_sum",
-                    k,
-                    "Σ EXP",
-                    f"SUM_EXP_{letter}",
-                    "Eq. 17",
-                    (samples,),
-                    per_sample=True,
-                ),
-            ]
+            yield _of_nodes(s, "exponential", k, f"EXP({pre})", "Eq. 17", f"EXP_{pre}")
+            total, shape = f"SUM_EXP_{letter}", (s.samples,)
+            yield Quantity("exponential_sum", k, "Σ EXP", total, "Eq. 17", shape, per_sample=True)
         number = "Eq. 17" if softmax else "Eq. 4" if output else "Eq. 2"
-        found.append(
-            Quantity("post_activation", k, post, post, number, (samples, m), per_sample=True)
-        )
-    return found
+        yield _of_nodes(s, "post_activation", k, post, number)
 
 
 def error_equation(structure: Structure) -> str:
@@ -167,96 +145,36 @@ def error_equation(structure: Structure) -> str:
     return "Eq. 18" if structure.cancels else "Eq. 6"
 
 
-def _error(structure: Structure) -> list[Quantity]:
-    samples, number = structure.samples, error_equation(structure)
-    found = [
-        Quantity(
-            "final_error", None, "FE", "FE", "Eq. 5", (samples, structure.outputs), per_sample=True
-        )
-    ]
-    if samples > 1:
-        found.append(
-            Quantity(
-                "sample_error", None, "E_sample", "E_sample", number, (samples,), per_sample=True
-            )
-        )
+def _error(s: Structure) -> Iterator[Quantity]:
+    number = error_equation(s)
+    yield _of_nodes(s, "final_error", None, "FE", "Eq. 5")
+    if s.samples > 1:
+        label, shape = "E_sample", (s.samples,)
+        yield Quantity("sample_error", None, label, label, number, shape, per_sample=True)
         number = "Eq. 19"
-    if structure.decay:
-        found.append(Quantity("penalty", None, "P", "penalty", "Eq. 16", ()))
-    found.append(Quantity("error", None, "E", "E", number, ()))
-    return found
+    if s.decay:
+        yield Quantity("penalty", None, "P", "penalty", "Eq. 16", ())
+    yield Quantity("error", None, "E", "E", number, ())
 
 
-def _backward(structure: Structure) -> list[Quantity]:
-    found = []
-    samples = structure.samples
-    for k in reversed(range(structure.layers)):
-        letter, m = layer_letter(structure, k + 1), structure.nodes[k + 1]
-        output = k == structure.layers - 1
-        shape = (samples, m)
-        if not (output and structure.cancels):
-            found.append(
-                Quantity(
-                    "activation_derivative",
-                    k,
-                    f"fA′(S_preA_{letter})",
-                    f"fA_deriv_{letter}",
-                    "Eq. 7",
-                    shape,
-                    per_sample=True,
-                )
-            )
+def _backward(s: Structure) -> Iterator[Quantity]:
+    for k in reversed(range(s.layers)):
+        letter, m, output = layer_letter(s, k + 1), s.nodes[k + 1], k == s.layers - 1
+        if not (output and s.cancels):
+            label = f"fA′(S_preA_{letter})"
+            yield _of_nodes(s, "activation_derivative", k, label, "Eq. 7", f"fA_deriv_{letter}")
             if output:
-                found.append(
-                    Quantity(
-                        "error_derivative",
-                        None,
-                        f"∂E/∂S_postA_{letter}",
-                        f"dE_dS_postA_{letter}",
-                        "Eq. 8",
-                        shape,
-                        per_sample=True,
-                    )
-                )
+                label, name = f"∂E/∂S_postA_{letter}", f"dE_dS_postA_{letter}"
+                yield _of_nodes(s, "error_derivative", None, label, "Eq. 8", name)
             else:
-                found.append(
-                    Quantity(
-                        "backpropagated_error",
-                        k,
-                        "Σ S_ERROR·weight",
-                        f"S_ERROR_x_weight_{letter}",
-                        "Eq. 11",
-                        shape,
-                        per_sample=True,
-                    )
-                )
-        signal = f"S_ERROR_{letter}"
-        found.append(
-            Quantity(
-                "error_signal",
-                k,
-                signal,
-                signal,
-                signal_equation(structure, k),
-                shape,
-                per_sample=True,
-            )
-        )
-        gradient = f"gradient_{_between(structure, k)}"
-        found.append(
-            Quantity(
-                "weight_gradient",
-                k,
-                gradient,
-                gradient,
-                "Eq. 9" if output else "Eq. 12",
-                (structure.nodes[k], m),
-            )
-        )
-        if structure.biases:
-            gradient = f"gradient_bias_{letter}"
-            found.append(Quantity("bias_gradient", k, gradient, gradient, "Eq. 14", (m,)))
-    return found
+                label, name = "Σ S_ERROR·weight", f"S_ERROR_x_weight_{letter}"
+                yield _of_nodes(s, "backpropagated_error", k, label, "Eq. 11", name)
+        yield _of_nodes(s, "error_signal", k, f"S_ERROR_{letter}", signal_equation(s, k))
+        label, number = f"gradient_{_between(s, k)}", "Eq. 9" if output else "Eq. 12"
+        yield Quantity("weight_gradient", k, label, label, number, (s.nodes[k], m))
+        if s.biases:
+            label = f"gradient_bias_{letter}"
+            yield Quantity("bias_gradient", k, label, label, "Eq. 14", (m,))
 
 
 def signal_equation(structure: Structure, layer: int) -> str:
@@ -268,16 +186,13 @@ def signal_equation(structure: Structure, layer: int) -> str:
     return "Eq. 18" if structure.cancels else "Eq. 8"
 
 
-def _update(structure: Structure) -> list[Quantity]:
-    found = []
-    for k in reversed(range(structure.layers)):
-        name = f"new_weight_{_between(structure, k)}"
-        number = "Eq. 10" if k == structure.layers - 1 else "Eq. 13"
-        found.append(Quantity("new_weights", k, name, name, number, structure.nodes[k : k + 2]))
-        if structure.biases and structure.update_biases:
-            name = f"new_bias_{layer_letter(structure, k + 1)}"
-            found.append(Quantity("new_biases", k, name, name, "Eq. 15", (structure.nodes[k + 1],)))
-    return found
+def _update(s: Structure) -> Iterator[Quantity]:
+    for k in reversed(range(s.layers)):
+        label, number = f"new_weight_{_between(s, k)}", "Eq. 10" if k == s.layers - 1 else "Eq. 13"
+        yield Quantity("new_weights", k, label, label, number, s.nodes[k : k + 2])
+        if s.biases and s.update_biases:
+            label = f"new_bias_{layer_letter(s, k + 1)}"
+            yield Quantity("new_biases", k, label, label, "Eq. 15", (s.nodes[k + 1],))
 
 
 def person_label(structure: Structure, quantity: Quantity, index: Index) -> str:

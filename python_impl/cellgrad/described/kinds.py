@@ -41,9 +41,9 @@ KINDS = {
     "validation": _of_series("classification", "Classification"),
     "rule": _of_series("classification", "Rule", "Classification"),
     "sweep": _of_series("sweep", "Sweep"),
-    "function": _of_series("function", "Function"),
-    "comparison": _of_series("comparison", "Comparison"),
-    "table": _of_series("table", "Table"),
+    "function": _of_series("tables", "Function"),
+    "comparison": _of_series("tables", "Comparison"),
+    "table": _of_series("tables", "Table"),
 }
 
 

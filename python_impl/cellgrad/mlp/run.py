@@ -7,7 +7,7 @@ state of its own; ``training_run`` makes them one after another.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import count
 
 import numpy as np
@@ -17,7 +17,7 @@ from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad.mlp import equations as eq
 from cellgrad.mlp import optimizers as opt
 from cellgrad.mlp.activations import Array
-from cellgrad.mlp.step import Step, step_from
+from cellgrad.mlp.step import Results, Step, by_key, step_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,14 @@ class Update:
     corrected_second_moment: list[Array] | None = None
     bias_corrected_first_moment: list[Array] | None = None
     bias_corrected_second_moment: list[Array] | None = None
+
+    def results(self) -> Results:
+        """Return every computed quantity, what the optimiser remembers included."""
+        remembered = [one.name for one in fields(State) if one.name not in ("weights", "biases")]
+        corrected = [one.name for one in fields(self) if one.name not in ("step", "after")]
+        last = self.step.structure.layers - 1
+        own = by_key(self.after, remembered, last) | by_key(self, corrected, last)
+        return self.step.results() | own
 
 
 def update_from(

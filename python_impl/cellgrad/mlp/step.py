@@ -35,7 +35,7 @@ _BACKWARD = (
 )
 
 
-def _by_key(result: object, names: Iterable[str], last: int) -> Results:
+def by_key(result: object, names: Iterable[str], last: int) -> Results:
     """Return the fields of a result that have a value; only the last layer has exponentials."""
     found: Results = {}
     for name in names:
@@ -66,7 +66,7 @@ class Forward:
 
     def results(self) -> Results:
         """Return every quantity of the pass by name and layer."""
-        return _by_key(self, [one.name for one in fields(self)], len(self.pre_activation) - 1)
+        return by_key(self, [one.name for one in fields(self)], len(self.pre_activation) - 1)
 
 
 @dataclass(slots=True)
@@ -98,12 +98,12 @@ class Step:
 
     def results(self) -> Results:
         """Return every computed quantity by name and layer."""
-        return self.forward.results() | _by_key(self, _BACKWARD, self.structure.layers - 1)
+        return self.forward.results() | by_key(self, _BACKWARD, self.structure.layers - 1)
 
     def givens(self) -> Results:
         """Return what the step was given by name and layer."""
         names = ("learning_rate", "leaky_slope", "weight_decay", "weights", "biases")
-        own = _by_key(self, names, self.structure.layers - 1)
+        own = by_key(self, names, self.structure.layers - 1)
         return {("input", None): self.inputs, ("target", None): self.targets, **own}
 
     @property

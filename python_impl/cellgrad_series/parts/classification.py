@@ -12,8 +12,7 @@ from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Origin, Part, Shape
 from cellgrad.errors import CaseError
-from cellgrad_series.parts.links import refuse_other_network, sample_origins
-from cellgrad_series.parts.run import START, run_above
+from cellgrad_series.parts.run import START, refuse_other_network, run_above, sample_origins
 
 FORWARD = ("pre_activation", "exponential", "exponential_sum", "post_activation")
 LIMIT = 0.5

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import ACTIVATION, Key, Quantity, layer_letter, quantities
+from cellgrad.case.quantities import ACTIVATION, Key, Quantity, given, quantities
 from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad.described.parts import Origin, Part, Shape
 from cellgrad.errors import CaseError
-from cellgrad_series.parts.links import refuse_other_network, sample_origins
 
 START = "start_"
 """Before the name of a quantity: its value before the first update."""
@@ -173,66 +172,42 @@ class RunShape(Shape):
         """Return every quantity of the run, in the order in which they are computed."""
         return [*self._givens(), *self._rows(), *self._evaluation()]
 
-    def _givens(self) -> list[Quantity]:
+    def _givens(self) -> Iterator[Quantity]:
         s = self.step
-        found = [
-            _samples("sample_input", "input", self.data, s.nodes[0]),
-            _samples("sample_target", "target", self.data, s.outputs),
-        ]
-        if self.evaluated:
-            found += [
-                _samples(f"{EVALUATED}input", "validation input", self.evaluated, s.nodes[0]),
-                _samples(f"{EVALUATED}target", "validation target", self.evaluated, s.outputs),
-            ]
-        rates = (self.updates,) if self.scheduled else ()
-        per_row = "update" if self.scheduled else ""
-        found.append(
-            Quantity(
-                "learning_rate", None, "LR", "learning_rate", "", rates, given=True, per_row=per_row
-            )
-        )
+        for prefix, label, count in (
+            ("sample_", "", self.data),
+            (EVALUATED, "validation ", self.evaluated),
+        ):
+            if count:
+                for name, width in (("input", s.nodes[0]), ("target", s.outputs)):
+                    yield given(prefix + name, label + name, (count, width), per_row="sample")
+        if self.scheduled:
+            yield given("learning_rate", "LR", (self.updates,), per_row="update")
+        else:
+            yield given("learning_rate", "LR")
         for name, label in self._constants():
-            found.append(Quantity(name, None, label, name, "", (), given=True))
-        for quantity in quantities(s):
-            if quantity.given and quantity.name in ("weights", "biases"):
-                label = f"start {quantity.label}"
-                found.append(
-                    Quantity(
-                        START + quantity.name,
-                        quantity.layer,
-                        label,
-                        f"start_{quantity.defined_name}",
-                        "",
-                        quantity.shape,
-                        given=True,
-                    )
-                )
-        for quantity in self._remembered():
-            found.append(
-                replace(
-                    quantity,
-                    name=START + quantity.name,
-                    label=f"start {quantity.label}",
-                    defined_name=f"start_{quantity.defined_name}",
-                    equation="",
-                    shape=quantity.shape[1:],
-                    given=True,
-                    per_row="",
-                )
+            yield given(name, label)
+        parameters = [q for q in quantities(s) if q.name in ("weights", "biases")]
+        remembered = [replace(q, shape=q.shape[1:], per_row="") for q in self._remembered()]
+        for quantity in (*parameters, *remembered):
+            yield replace(
+                quantity,
+                name=START + quantity.name,
+                label=f"start {quantity.label}",
+                defined_name=f"start_{quantity.defined_name}",
+                equation="",
+                given=True,
             )
-        return found
 
-    def _constants(self) -> list[tuple[str, str]]:
-        found = []
+    def _constants(self) -> Iterator[tuple[str, str]]:
         if self.step.leaky:
-            found.append(("leaky_slope", "slope"))
+            yield "leaky_slope", "slope"
         if self.step.decay:
-            found.append(("weight_decay", "λ"))
+            yield "weight_decay", "λ"
         if self.rule.momentum:
-            found.append(("momentum", "μ"))
+            yield "momentum", "μ"
         if self.rule.optimizer == "adam":
-            found += [("beta1", "β1"), ("beta2", "β2"), ("adam_epsilon", "ε")]
-        return found
+            yield from (("beta1", "β1"), ("beta2", "β2"), ("adam_epsilon", "ε"))
 
     def _rows(self) -> list[Quantity]:
         """A step's quantities, with an axis of updates in front; the rule's before the update."""
@@ -291,39 +266,30 @@ class RunShape(Shape):
         return found
 
     def _per_parameter(self, name: str, sign: str, equation: str) -> list[Quantity]:
-        found = []
-        s = self.step
-        plain = {"m̂": "m_hat", "ŝ": "s_hat"}.get(sign, sign)
-        for k in reversed(range(s.layers)):
-            shape: tuple[int, ...] = (s.nodes[k + 1],)
-            if name.startswith("bias"):
-                what = f"bias_{layer_letter(s, k + 1)}"
-            else:
-                between = f"{layer_letter(s, k)}to{layer_letter(s, k + 1)}"
-                what, shape = f"weight_{between}", s.nodes[k : k + 2]
-            found.append(
-                Quantity(
-                    name,
-                    k,
-                    f"{sign}_{what}",
-                    f"{plain}_{what}",
-                    equation,
-                    (self.updates, *shape),
-                    per_row="update",
-                )
+        s, plain = self.step, {"m̂": "m_hat", "ŝ": "s_hat"}.get(sign, sign)
+        kind = "biases" if name.startswith("bias") else "weights"
+        return [
+            replace(
+                quantity,
+                name=name,
+                label=f"{sign}_{quantity.label}",
+                defined_name=f"{plain}_{quantity.defined_name}",
+                equation=equation,
+                shape=(self.updates, *quantity.shape),
+                given=False,
+                per_row="update",
             )
-        return found
+            for quantity in reversed(quantities(s))
+            if quantity.name == kind
+        ]
 
-    def _evaluation(self) -> list[Quantity]:
+    def _evaluation(self) -> Iterator[Quantity]:
         """The forward pass of the validation samples with the new weights."""
         if not self.evaluated:
-            return []
-        found = []
+            return
         for quantity in quantities(self.evaluation()):
-            if quantity.name not in _FORWARD:
-                continue
-            found.append(
-                replace(
+            if quantity.name in _FORWARD:
+                yield replace(
                     quantity,
                     name=EVALUATED + quantity.name,
                     label=f"validation {quantity.label}",
@@ -331,23 +297,10 @@ class RunShape(Shape):
                     shape=(self.updates, self.evaluated, *quantity.shape[1:]),
                     per_row="update",
                 )
-            )
-        found.append(
-            Quantity(
-                f"{EVALUATED}error",
-                None,
-                "validation E",
-                "validation_E",
-                "Eq. 19",
-                (self.updates,),
-                per_row="update",
-            )
+        name, shape = f"{EVALUATED}error", (self.updates,)
+        yield Quantity(
+            name, None, "validation E", "validation_E", "Eq. 19", shape, per_row="update"
         )
-        return found
-
-
-def _samples(name: str, label: str, count: int, width: int) -> Quantity:
-    return Quantity(name, None, label, name, "", (count, width), given=True, per_row="sample")
 
 
 def run_above(name: str, above: Mapping[str, Part]) -> RunShape:
@@ -356,3 +309,42 @@ def run_above(name: str, above: Mapping[str, Part]) -> RunShape:
     if part is None or not isinstance(part.shape, RunShape):
         raise CaseError(f"{name!r} is no run that stands above")
     return part.shape
+
+
+# links between parts
+
+Shapes = tuple[tuple[int, ...], tuple[int, ...]]
+"""Of inputs and targets: samples first."""
+
+
+def sample_origins(
+    facts: Mapping[str, str], above: Mapping[str, Part], own: tuple[Key, Key], wanted: Shapes
+) -> dict[Key, Origin]:
+    """Return where a part's samples stand, if its words name the part that holds them.
+
+    Args:
+        facts: the words of the part.
+        above: the parts that stand above it.
+        own: what the part calls inputs and targets.
+        wanted: their shapes.
+
+    Raises:
+        CaseError: that part has no samples, or others.
+    """
+    name = facts.get("data of", "")
+    if not name:
+        return {}
+    part = above.get(name)
+    keys = part.shape.sample_keys() if part else None
+    if part is None or keys is None:
+        raise CaseError(f"{name!r} is no part with samples that stands above")
+    found = [part.origins[key] if part.borrows(key) else Origin(name, key) for key in keys]
+    if tuple(part.known[key].shape for key in keys) != wanted:
+        raise CaseError(f"the samples of {found[0].part!r} do not fit")
+    return dict(zip(own, found, strict=True))
+
+
+def refuse_other_network(name: str, one: Structure, other: Structure) -> None:
+    """Refuse weights of a network that has other nodes."""
+    if (one.nodes, one.biases) != (other.nodes, other.biases):
+        raise CaseError(f"{name!r} is another network")

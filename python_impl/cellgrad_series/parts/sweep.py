@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
-from cellgrad.case.quantities import FORWARD, Key, Quantity, quantities, table
+from cellgrad.case.quantities import FORWARD, Key, Quantity, given, quantities, table
 from cellgrad.case.selection import Parameter
 from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Shape
@@ -112,18 +112,8 @@ class SweepShape(Shape):
         known = table(self.step)
         labels = [known[name, layer].label for name, layer, _ in self.swept]
         for n, count in enumerate(self.counts):
-            found.append(
-                Quantity(
-                    "axis",
-                    n,
-                    f"{labels[n]} values",
-                    f"values_{n + 1}",
-                    "",
-                    (count,),
-                    given=True,
-                    per_row="row",
-                )
-            )
+            axis = given("axis", f"{labels[n]} values", (count,), n, per_row="row")
+            found.append(replace(axis, defined_name=f"values_{n + 1}"))
         if len(self.counts) > 1:
             shape = (self.rows, len(self.counts))
             found.append(Quantity("swept", None, "moved", "moved", "", shape, per_row="row"))

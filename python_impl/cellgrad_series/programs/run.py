@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.mlp.activations import Array
-from cellgrad.mlp.run import Constants, State, Update, update_from, updates
+from cellgrad.mlp.run import Constants, State, update_from, updates
 from cellgrad.mlp.step import forward
 from cellgrad.verify import random_numbers as at_random
 from cellgrad.verify.expected import targets_problem
@@ -70,7 +70,7 @@ class RunProgram(Program):
                 rate[rows] if rate.ndim else rate,
                 self._constants(inputs),
             )
-            computed = {**update_numbers(update), ("input", None): x, ("target", None): t}
+            computed = {**update.results(), ("input", None): x, ("target", None): t}
             for key, values in computed.items():
                 if key in found:
                     self._place(found[key], self.known[key], rows, count, values)
@@ -272,34 +272,3 @@ class RunProgram(Program):
 
 def _largest(arrays: list[Array]) -> float:
     return max(float(np.abs(array).max()) for array in arrays)
-
-
-_REMEMBERED = (
-    "velocity",
-    "bias_velocity",
-    "first_moment",
-    "second_moment",
-    "bias_first_moment",
-    "bias_second_moment",
-    "beta1_power",
-    "beta2_power",
-)
-_CORRECTED = (
-    "corrected_first_moment",
-    "corrected_second_moment",
-    "bias_corrected_first_moment",
-    "bias_corrected_second_moment",
-)
-
-
-def update_numbers(update: Update) -> Numbers:
-    """Return every quantity of an update by name and layer."""
-    found = update.step.results()
-    for holder, names in ((update.after, _REMEMBERED), (update, _CORRECTED)):
-        for name in names:
-            value = getattr(holder, name)
-            if isinstance(value, list):
-                found |= {(name, k): array for k, array in enumerate(value)}
-            elif value is not None:
-                found[name, None] = value
-    return found

@@ -11,9 +11,7 @@ from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Shape
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.formulas import added
-from cellgrad_series.parts.comparison import ComparisonShape
-from cellgrad_series.parts.function import FunctionShape
-from cellgrad_series.parts.table import TableShape
+from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
 from cellgrad_series.plan import Part
 from cellgrad_series.sheets.rows import Block, Rows
 

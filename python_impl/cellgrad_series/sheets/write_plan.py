@@ -20,11 +20,9 @@ from cellgrad.workbook.step_sheet import StepSheet
 from cellgrad.xlsx import map_sheet
 from cellgrad.xlsx.addresses import Range
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
-from cellgrad_series.parts.comparison import ComparisonShape
-from cellgrad_series.parts.function import FunctionShape
 from cellgrad_series.parts.run import EVALUATED, RunShape
 from cellgrad_series.parts.sweep import SweepShape
-from cellgrad_series.parts.table import TableShape
+from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
 from cellgrad_series.plan import Part, Plan, Reference
 from cellgrad_series.read_plan import charted
 from cellgrad_series.sheets.charts import SHEET as CHARTS

@@ -12,9 +12,7 @@ from cellgrad_proof.proof.block import Block, Claim, Derivative, Equals, Spec
 from cellgrad_proof.proof.declared import activation
 from cellgrad_proof.proof.parts.part import Part
 from cellgrad_proof.proof.terms import ONE, ZERO, Role, Term
-from cellgrad_series.parts.comparison import ComparisonShape
-from cellgrad_series.parts.function import FunctionShape
-from cellgrad_series.parts.table import TableShape
+from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
 
 
 class RowsPart(Part):
