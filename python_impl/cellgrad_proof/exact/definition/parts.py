@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
+from cellgrad_series.parts.comparison import ComparisonShape
+
 from cellgrad.case.lines import walkthrough_lines
 from cellgrad.case.structure import Structure
 from cellgrad_proof.exact.definition import tables
@@ -20,7 +22,6 @@ from cellgrad_proof.exact.definition.update import (
     forward_quantities,
     parameter_quantities,
 )
-from cellgrad_series.parts.comparison import ComparisonShape
 from cellgrad_series.parts.sweep import SweepShape
 
 
