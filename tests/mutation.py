@@ -24,11 +24,84 @@ from cellgrad.described.workbook import Described
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.engines.interface import failures_of
 from cellgrad.errors import WorkbookError
+from cellgrad.formula import tree as typed
+from cellgrad.formula.parse import parse as parse_formula
+from cellgrad.formula.references import range_of
 from cellgrad.verify.result import Report
 from cellgrad.verify.verifier import DRAWS, Verifier
 from cellgrad.xlsx.addresses import Place, Range, a1
 from cellgrad.xlsx.book import Book, SheetCells, read_book
-from cellgrad.xlsx.formula import Node, parse, references, tree_of
+
+# trees of single operations, which is what mutants change
+
+Node = tuple
+"""``("number", x)``, ``("text", s)``, ``("cells", Range)``, ``("op", sign, left, right)``,
+``("sign", sign, operand)``, ``("call", name, args)``."""
+
+
+def parse(formula: str, sheet: str) -> Node:
+    """Return a formula that stands on a sheet, its chains taken apart into operations."""
+    return _apart(parse_formula(formula), sheet)
+
+
+def _apart(node: typed.Node, sheet: str) -> Node:
+    match node:
+        case typed.Number(value):
+            return ("number", value)
+        case typed.Text(value):
+            return ("text", value)
+        case typed.Cell() | typed.Area():
+            return ("cells", range_of(node, (sheet, 0, 0)))
+        case typed.Signed(sign, operand):
+            return ("sign", sign, _apart(operand, sheet))
+        case typed.Call(name, args):
+            return ("call", name, tuple(_apart(arg, sheet) for arg in args))
+        case typed.Chain(first, links):
+            left = _apart(first, sheet)
+            for sign, right in links:
+                left = ("op", sign, left, _apart(right, sheet))
+            return left
+    raise typed.FormulaError(f"{node} stands in no formula of ours")
+
+
+def together(node: Node) -> typed.Node:
+    """Return the same as a tree of the package's."""
+    kind = node[0]
+    if kind == "number":
+        return typed.Number(node[1])
+    if kind == "text":
+        return typed.Text(node[1])
+    if kind == "cells":
+        sheet, *sides = node[1]
+        top, left, bottom, right = (typed.Axis(False, side) for side in sides)
+        if (top, left) == (bottom, right):
+            return typed.Cell(sheet, top, left)
+        return typed.Area(sheet, top, left, bottom, right)
+    if kind == "sign":
+        return typed.Signed(node[1], together(node[2]))
+    if kind == "call":
+        return typed.Call(node[1], tuple(together(arg) for arg in node[2]))
+    link, first = typed.Link(node[1], together(node[3])), together(node[2])
+    if isinstance(first, typed.Chain) and _RANK[first.links[0].sign] == _RANK[node[1]]:
+        return typed.Chain(first.first, (*first.links, link))
+    return typed.Chain(first, (link,))
+
+
+def tree_of(book: Book, sheet: str, formula: str) -> Node:
+    """Return the tree of a formula of a workbook, parsed once."""
+    key = (sheet, formula)
+    if key not in book.trees:
+        book.trees[key] = parse(formula, sheet)
+    return book.trees[key]
+
+
+def references(node: Node) -> Iterator[Range]:
+    """Yield every range that a formula reads."""
+    if node[0] == "cells":
+        yield node[1]
+    for part in node[2] if node[0] == "call" else node[2:]:
+        yield from references(part)
+
 
 # trees to texts
 
@@ -173,7 +246,7 @@ def mutants_of(
         renewed: for the cell of every old weight or bias its new one, and back.
     """
     sheet = place[0]
-    tree = parse(formula, sheet, book.names)
+    tree = parse(formula, sheet)
     own = render(tree, sheet)
     found = [(name, render(changed, sheet)) for name, changed in
              _at_each_node(tree, lambda node: _changes_of(node, renewed))]  # fmt: skip
@@ -374,7 +447,7 @@ class Algebra:
         return self._bits[mutant]
 
     def _tree(self, mutant: Mutant) -> Node:
-        return parse(mutant.formula, mutant.place[0], self.book.names)
+        return parse(mutant.formula, mutant.place[0])
 
     def depth(self, place: Place) -> int:
         """Return how many formula cells a cell reads, directly and through others."""

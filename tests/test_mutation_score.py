@@ -16,12 +16,11 @@ from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import WorkbookError
 from cellgrad.verify.many import verify_workbook
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
-from cellgrad.xlsx.formula import references
 from cellgrad_proof.proof.workbook import prove_workbook
 from hostile import ROOT, parts_of, with_cell, zipped
 from mutants.bench import CAUGHT, EQUAL, Bench
 from mutants.changes import OPERATORS, OWN, changes
-from mutation import render
+from mutation import references, render
 from mutation_score import REPORT, as_json, markdown, shipped
 
 BY_HAND = ROOT / "spreadsheets" / "more" / "by-hand-logistic-2-2-1.xlsx"

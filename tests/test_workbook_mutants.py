@@ -17,7 +17,6 @@ import pytest
 from cellgrad.described.workbook import describe
 from cellgrad.engines.formualizer import store_values
 from cellgrad.xlsx.addresses import a1, parse_a1
-from cellgrad.xlsx.formula import parse
 from cellgrad.xlsx.map_sheet import SHEET as MAP
 from hostile import (
     ROOT,
@@ -30,7 +29,7 @@ from hostile import (
     with_text,
     zipped,
 )
-from mutation import OPERATORS, Algebra, Bench, Mutant, mutants_of, render
+from mutation import OPERATORS, Algebra, Bench, Mutant, mutants_of, parse, render
 
 BY_HAND = ROOT / "spreadsheets" / "more" / "by-hand-logistic-2-2-1.xlsx"
 DEFAULT = ROOT / "spreadsheets" / "training-step-3-4-1.xlsx"

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from cellgrad.described.workbook import describe
+from cellgrad.formula.references import names_of, precedents
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, Range, a1
 from cellgrad.xlsx.book import read_book
-from cellgrad.xlsx.formula import Node, precedents, references, tree_of
 from cellgrad_proof.proof.atlas import Atlas
 from cellgrad_proof.proof.block import Block
 from cellgrad_proof.proof.parts import create_part
@@ -28,7 +28,7 @@ from cellgrad_proof.proof.terms import ELSEWHERE, ONE, ZERO, Role, Term, number
 from cellgrad_proof.proof.translate import term_of
 from mutants.changes import CONSTANT, OWN, Change, changes, choices_of
 from mutants.judge import MISSED, REFUTED, TESTED, Judge
-from mutation import render
+from mutation import Node, references, render, together, tree_of
 
 CAUGHT, EQUAL = "caught", "equal"
 
@@ -236,7 +236,7 @@ class Bench:
         if place not in self._reads:
             sheet = self.book.sheets.get(place[0])
             known = sheet is not None and place[1:] in sheet.formulas
-            self._reads[place] = precedents(self.book, place[0], place[1:]) if known else []
+            self._reads[place] = precedents(self.book, place) if known else []
         return self._reads[place]
 
     def _level(self, place: Place) -> int:
@@ -305,7 +305,7 @@ class Bench:
     def term(self, cell: Cell, tree: Node) -> Term | None:
         """Return a formula as the block of a cell reads it; None where prove cannot use it."""
         try:
-            return term_of(tree, cell.resolve)
+            return term_of(together(tree), cell.place[0], names_of(self.book), cell.resolve)
         except (FormulaError, RecursionError):
             return None
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range
-from cellgrad.xlsx.formula import Node
-from mutation import _at_each_node, _operations
+from mutation import Node, _at_each_node, _operations
 
 SLIPPED, CUT = "$ slipped", "range cut"
 ROW, COLUMN = "row shifted", "column shifted"

@@ -21,10 +21,13 @@ class Algebra(Generic[T]):
     Attributes:
         functions: the names of the functions that formulas may use.
         most_cells: the largest rectangle that is read or made.
+        most_links: so many operators of one precedence in a row at most; sums excepted, which
+            are of any number of terms.
     """
 
     functions: frozenset[str] = frozenset()
     most_cells = 20_000
+    most_links = 8_192
 
     def cell(self, place: Place) -> T:
         """Return what a cell holds."""

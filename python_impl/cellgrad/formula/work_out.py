@@ -213,6 +213,8 @@ class WorkOut(Generic[T]):
     def _chain(self, node: Chain) -> T | Grid[T]:
         if node.links[0].sign in ("+", "-"):
             return self._sum(node)
+        if len(node.links) > self.algebra.most_links:
+            raise FormulaError("the formula is nested too deeply")
         value = self.operand(node.first)
         for sign, operand in node.links:
             value = self.each(self._operation(sign), value, self.operand(operand))

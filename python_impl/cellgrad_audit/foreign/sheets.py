@@ -7,12 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellgrad.errors import WorkbookError
-from cellgrad.formula.tree import FormulaError
+from cellgrad.formula.references import (
+    formulas_in,
+    names_of,
+    places_in,
+    ranges_read,
+    tree_of,
+)
+from cellgrad.formula.tree import Call, FormulaError, Node, nodes
+from cellgrad.formula.work_out import WorkOut
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.formula import Node, tree_of
 from cellgrad.xlsx.values import Value
-from cellgrad_audit.foreign.array_terms import ArrayReader
+from cellgrad_audit.foreign.array_terms import ForeignTerms
 from cellgrad_proof.proof.terms import Term
 
 MAX_FORMULAS = 20_000
@@ -57,10 +64,7 @@ class Foreign:
         formula = self.formula(place)
         if formula is None:
             raise FormulaError("no formula stands there")
-        try:
-            return tree_of(self.book, place[0], formula.replace("_xlfn.", ""))
-        except RecursionError as error:
-            raise FormulaError("is nested too deeply") from error
+        return tree_of(self.book, formula)
 
     def blank(self, place: Place) -> bool:
         """Tell whether a cell is empty or holds a text: SUM and MAX pass it over."""
@@ -78,7 +82,11 @@ class Foreign:
         Raises:
             FormulaError: it cannot be told.
         """
-        return list(_ranges(self.tree(place)))
+        tree = self.tree(place)
+        for node in nodes(tree):
+            if isinstance(node, Call) and node.name in _DYNAMIC:
+                raise FormulaError(f"{node.name} reads what it does not name")
+        return list(ranges_read(tree, place[0], names_of(self.book)))
 
     def cone(self, results: Iterable[Place]) -> set[Place] | None:
         """Return every formula cell that some cells depend on, themselves included.
@@ -94,53 +102,21 @@ class Foreign:
                 continue
             found.add(place)
             if place in self.anchors:
-                stack += _cells(self.anchors[place])
+                stack += places_in(self.anchors[place])
             try:
                 areas = self.reads(place)
             except FormulaError:
                 return None
             for area in areas:
-                sheet = self.book.sheets.get(area.sheet)
-                if sheet is None:
-                    continue
-                if area.height * area.width > len(sheet.formulas):
-                    inside = [at for at in sheet.formulas if area.contains(*at)]
-                else:
-                    inside = [at[1:] for at in _cells(area) if at[1:] in sheet.formulas]
+                inside = formulas_in(self.book, area)
                 visits += len(inside)
                 if visits > MOST_READ:
                     raise WorkbookError(
                         f"the mapped cells read more than {MOST_READ:,} others",
                         file=self.book.path, remedy="keep only the sheets of the training step",
                     )  # fmt: skip
-                stack += [(area.sheet, *at) for at in inside]
+                stack += inside
         return found
-
-
-def _ranges(node: Node) -> Iterator[Range]:
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if top[0] == "cells":
-            yield top[1]
-        elif top[0] == "op":
-            stack += top[2:]
-        elif top[0] == "sign":
-            if top[1] == "#":
-                raise FormulaError("reads what another formula spills")
-            stack.append(top[2])
-        elif top[0] == "call":
-            if top[1] in _DYNAMIC:
-                raise FormulaError(f"{top[1]} reads what it does not name")
-            stack += top[2]
-
-
-def _cells(area: Range) -> list[Place]:
-    return [
-        (area.sheet, row, column)
-        for row in range(area.top, area.bottom + 1)
-        for column in range(area.left, area.right + 1)
-    ]
 
 
 def read_foreign(path: Path) -> Foreign:
@@ -159,7 +135,7 @@ def read_foreign(path: Path) -> Foreign:
     found = Foreign(book)
     for sheet in book.sheets.values():
         for area in sheet.arrays.values():
-            found.anchors.update((place, area) for place in _cells(area))
+            found.anchors.update((place, area) for place in places_in(area))
     return found
 
 
@@ -182,9 +158,11 @@ def term_at(foreign: Foreign, place: Place, resolve: Callable[[Place], Term]) ->
             raise FormulaError("the formulas read more cells than are handled")
         return resolve(at)
 
-    reader = ArrayReader(counted, foreign.blank, whole=area is not None)
-    row, column = (place[1] - area.top, place[2] - area.left) if area else (0, 0)
-    try:
-        return reader.at(foreign.tree(place), row, column)
-    except RecursionError as error:
-        raise FormulaError("is nested too deeply") from error
+    index = None if area is None else (place[1] - area.top, place[2] - area.left)
+    work_out = WorkOut(
+        ForeignTerms(counted, foreign.blank),
+        (place[0], 0, 0),
+        names_of(foreign.book),
+        ranges="refused" if area is None else "whole",
+    )
+    return work_out.element(foreign.tree(place), index)

@@ -16,10 +16,10 @@ from cellgrad.case.givens import case_of, givens_of
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key
 from cellgrad.errors import CaseError, CellgradError, WorkbookError
+from cellgrad.formula.references import find_cycle
 from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
 from cellgrad.xlsx.addresses import Place, place_text
-from cellgrad.xlsx.formula import find_cycle
 from cellgrad.xlsx.values import Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
 from cellgrad_audit.foreign.map_file import (

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from flint import fmpq
 
+from cellgrad.formula.algebra import Algebra
+from cellgrad.formula.references import names_of, tree_of
 from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.addresses import Place, Range
+from cellgrad.formula.work_out import WorkOut
+from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.book import Book
-from cellgrad.xlsx.formula import Node, tree_of
 from cellgrad.xlsx.values import Value
 from cellgrad_proof.exact import enclosures
-from cellgrad_proof.exact.enclosures import FUNCTIONS, OPERATORS, Arithmetic, Number
+from cellgrad_proof.exact.enclosures import Arithmetic, Number
 from cellgrad_proof.exact.scopes import Scopes
 
 ANSWERS: dict[str, Callable[[int], bool]] = {
@@ -45,6 +47,100 @@ class _NeededError(Exception):
         self.place = place
 
 
+class Enclosures(Algebra[Result]):
+    """Enclosures, and texts.
+
+    Args:
+        cell: what a cell holds.
+    """
+
+    functions = frozenset(
+        ("IF", "AND", "SUM", "SUMPRODUCT", "MAX", "ROUND", "EXP", "LN", "TANH", "SQRT", "ABS")
+    )
+    most_cells = 2_000_000
+
+    def __init__(self, cell: Callable[[Place], Result]) -> None:
+        self._cell, self._arithmetic = cell, Arithmetic()
+
+    def cell(self, place: Place) -> Result:
+        """Return what a cell holds."""
+        return self._cell(place)
+
+    def counts(self, place: Place) -> bool:
+        """Tell whether a cell holds a number: SUM and MAX pass texts over."""
+        return not isinstance(self._cell(place), str)
+
+    def number(self, value: float) -> Result:
+        """Return a constant, exactly."""
+        return enclosures.exactly(value)
+
+    def text(self, value: str) -> Result:
+        """Return a text as it is."""
+        return value
+
+    def negative(self, value: Result) -> Result:
+        """Return −value."""
+        return self._arithmetic.call("negative", _number(value))
+
+    def sum(self, terms: Sequence[tuple[int, Result]]) -> Result:
+        """Add from left to right."""
+        total = _number(terms[0][1])
+        for sign, term in terms[1:]:
+            total = self._arithmetic.operate("-" if sign < 0 else "+", total, _number(term))
+        return total
+
+    def product(self, factors: Sequence[Result]) -> Result:
+        """Multiply from left to right."""
+        product = _number(factors[0])
+        for factor in factors[1:]:
+            product = self._arithmetic.operate("*", product, _number(factor))
+        return product
+
+    def quotient(self, over: Result, under: Result) -> Result:
+        """Divide; a ZeroDivisionError says that there is no value."""
+        return self._arithmetic.operate("/", _number(over), _number(under))
+
+    def join(self, left: Result, right: Result) -> Result:
+        """Return a text, whose characters do not matter."""
+        del left, right
+        return SOME_TEXT
+
+    def compare(self, sign: str, left: Result, right: Result) -> Result:
+        """Compare two numbers, or whether two texts are the same."""
+        if isinstance(left, str) or isinstance(right, str):
+            left, right = ("" if side is _EMPTY else side for side in (left, right))
+            if SOME_TEXT in (left, right) or sign not in ("=", "<>"):
+                raise CellFailedError("a comparison of texts")
+            return fmpq(int((left == right) == (sign == "=")))
+        return fmpq(int(ANSWERS[sign](self._arithmetic.compare(left, right))))
+
+    def decide(self, condition: Result) -> bool:
+        """An IF goes the way that its condition says."""
+        return enclosures.sign(_number(condition)) != 0
+
+    def every(self, conditions: Sequence[Result]) -> Result:
+        """Return 1 if no condition is 0."""
+        return fmpq(int(all(self.decide(condition) for condition in conditions)))
+
+    def round(self, value: Result, digits: Result) -> Result:
+        """Return ROUND to a whole number of decimals."""
+        decimals = _number(digits)
+        if not (isinstance(decimals, fmpq) and decimals.q == 1):
+            raise FormulaError("ROUND to a number of decimals that is not whole")
+        return enclosures.rounded(_number(value), int(decimals.p))
+
+    def largest(self, values: Sequence[Result]) -> Result:
+        """Return the largest value, or an enclosure of it where they overlap."""
+        largest = _number(values[0])
+        for value in values[1:]:
+            largest = enclosures.larger(_number(value), largest)
+        return largest
+
+    def function(self, name: str, value: Result) -> Result:
+        """Return a function of one number."""
+        return self._arithmetic.call(name, _number(value))
+
+
 class Evaluation:
     """The exact values of a workbook's cells, at one precision.
 
@@ -59,7 +155,7 @@ class Evaluation:
         self, book: Book, scopes: Scopes, held: Callable[[Place], Value], bits: int
     ) -> None:
         self.book, self.scopes, self.held, self.bits = book, scopes, held, bits
-        self._arithmetic = Arithmetic()
+        self._enclosures, self._named = Enclosures(self._cell), names_of(book)
         self._known: dict[Place, Result] = {}
         self._failed: dict[Place, CellFailedError] = {}
         self._at: Place = ("", 0, 0)
@@ -87,7 +183,8 @@ class Evaluation:
         formula = self.book.sheets[top[0]].formulas[top[1:]]
         self._at = top
         try:
-            self._known[top] = self._value(tree_of(self.book, top[0], formula))
+            work_out = WorkOut(self._enclosures, (top[0], 0, 0), self._named)
+            self._known[top] = work_out.one(tree_of(self.book, formula))
         except _NeededError as needed:
             if needed.place in stack:
                 self._failed[needed.place] = CellFailedError("a circular reference")
@@ -96,7 +193,7 @@ class Evaluation:
             self._failed[top] = error
         except ZeroDivisionError:
             self._failed[top] = CellFailedError("a division by 0")
-        except (FormulaError, ValueError, RecursionError) as error:
+        except (FormulaError, ValueError) as error:
             self._failed[top] = CellFailedError(str(error) or type(error).__name__)
 
     def _cell(self, place: Place) -> Result:
@@ -112,110 +209,6 @@ class Evaluation:
             return self._known[place]
         return _plain(self.held(place))
 
-    def _cells(self, node: Node) -> list[Result]:
-        if node[0] != "cells":
-            return [self._value(node)]
-        area: Range = node[1]
-        return [
-            self._cell((area.sheet, row, column))
-            for row in range(area.top, area.bottom + 1)
-            for column in range(area.left, area.right + 1)
-        ]
-
-    def _value(self, node: Node) -> Result:
-        kind = node[0]
-        if kind == "number":
-            return enclosures.exactly(node[1])
-        if kind == "text":
-            return str(node[1])
-        if kind == "cells":
-            area: Range = node[1]
-            if area.height * area.width != 1:
-                raise FormulaError("a range where one cell is meant")
-            return self._cell((area.sheet, area.top, area.left))
-        if kind == "sign":
-            return self._signed(node)
-        if kind == "op":
-            return self._operation(node)
-        return self._call(node[1], node[2])
-
-    def _number(self, node: Node) -> Number:
-        value = self._value(node)
-        if isinstance(value, str):
-            raise CellFailedError("a text where a number is meant")
-        return value
-
-    def _signed(self, node: Node) -> Number:
-        inner = self._number(node[2])
-        if node[1] not in ("-", "+"):
-            raise FormulaError(f"{node[1]!r} is outside the function set")
-        return self._arithmetic.call("negative", inner) if node[1] == "-" else inner
-
-    def _operation(self, node: Node) -> Result:
-        sign = node[1]
-        if sign in OPERATORS:
-            # from left to right without recursion: a sum can be long
-            chain: list[tuple[str, Node]] = []
-            while node[0] == "op" and node[1] in OPERATORS:
-                chain.append((node[1], node[3]))
-                node = node[2]
-            value = self._number(node)
-            for operator, right in reversed(chain):
-                value = self._arithmetic.operate(operator, value, self._number(right))
-            return value
-        if sign == "&":
-            self._value(node[2])
-            self._value(node[3])
-            return SOME_TEXT
-        if sign in ANSWERS:
-            return fmpq(int(self._compared(sign, self._value(node[2]), self._value(node[3]))))
-        raise FormulaError(f"{sign!r} is outside the function set")
-
-    def _compared(self, sign: str, left: Result, right: Result) -> bool:
-        if isinstance(left, str) or isinstance(right, str):
-            left, right = ("" if side is _EMPTY else side for side in (left, right))
-            if SOME_TEXT in (left, right) or sign not in ("=", "<>"):
-                raise CellFailedError("a comparison of texts")
-            return (left == right) == (sign == "=")
-        return ANSWERS[sign](self._arithmetic.compare(left, right))
-
-    def _call(self, name: str, args: tuple[Node, ...]) -> Result:
-        if name == "IF":
-            chosen = enclosures.sign(self._number(args[0])) != 0
-            return self._value(args[1] if chosen else args[2])
-        if name == "ROUND":
-            decimals = self._number(args[1])
-            if not (isinstance(decimals, fmpq) and decimals.q == 1):
-                raise FormulaError("ROUND to a number of decimals that is not whole")
-            return enclosures.rounded(self._number(args[0]), int(decimals.p))
-        if name in FUNCTIONS and len(args) == 1:
-            return self._arithmetic.call(name, self._number(args[0]))
-        return self._gathered(name, args)
-
-    def _gathered(self, name: str, args: tuple[Node, ...]) -> Number:
-        """Return a function of any number of arguments."""
-        if name == "AND":
-            return fmpq(int(all(enclosures.sign(self._number(arg)) for arg in args)))
-        if name == "SUMPRODUCT":
-            columns = [_all_numbers(self._cells(arg)) for arg in args]
-            return self._total([self._product(factors) for factors in zip(*columns, strict=True)])
-        if name not in ("SUM", "MAX"):
-            raise FormulaError(f"{name} is outside the function set")
-        values = [cell for arg in args for cell in _numeric(self._cells(arg))]
-        return self._total(values) if name == "SUM" else _largest(values)
-
-    def _total(self, values: list[Number]) -> Number:
-        total: Number = fmpq(0)
-        for value in values:
-            total = self._arithmetic.operate("+", total, value)
-        return total
-
-    def _product(self, factors: tuple[Number, ...]) -> Number:
-        product: Number = fmpq(1)
-        for factor in factors:
-            product = self._arithmetic.operate("*", product, factor)
-        return product
-
 
 def _plain(value: Value) -> Result:
     """Return what a cell holds as a formula reads it; an empty cell is 0."""
@@ -228,19 +221,7 @@ def _plain(value: Value) -> Result:
     raise CellFailedError(f"reads the error {value}")
 
 
-def _numeric(values: list[Result]) -> list[Number]:
-    return [value for value in values if not isinstance(value, str)]
-
-
-def _all_numbers(values: list[Result]) -> list[Number]:
-    found = _numeric(values)
-    if len(found) != len(values):
+def _number(value: Result) -> Number:
+    if isinstance(value, str):
         raise CellFailedError("a text where a number is meant")
-    return found
-
-
-def _largest(values: list[Number]) -> Number:
-    largest = values[0]
-    for value in values[1:]:
-        largest = enclosures.larger(value, largest)
-    return largest
+    return value

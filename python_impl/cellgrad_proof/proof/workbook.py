@@ -8,10 +8,10 @@ from pathlib import Path
 
 from cellgrad.described.workbook import describe
 from cellgrad.errors import CaseError
+from cellgrad.formula.references import find_cycle, places_in, ranges_read_by
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, a1, place_text
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.formula import find_cycle, references, tree_of
 from cellgrad.xlsx.map_sheet import SHEET
 from cellgrad_proof.proof.atlas import Atlas
 from cellgrad_proof.proof.block import Block, Derivative, Equals
@@ -158,14 +158,12 @@ class _Proof:
         if formula is None or place in seen:
             return False
         seen.add(place)
-        for area in references(tree_of(self.atlas.book, place[0], formula)):
+        for area in ranges_read_by(self.atlas.book, place):
             if area.height * area.width > _MOST_READ:
                 return True
-            for row in range(area.top, area.bottom + 1):
-                for column in range(area.left, area.right + 1):
-                    read = (area.sheet, row, column)
-                    if read in self.atlas.cells or self._reads_claimed(read, seen):
-                        return True
+            for read in places_in(area):
+                if read in self.atlas.cells or self._reads_claimed(read, seen):
+                    return True
         return False
 
     # blocks

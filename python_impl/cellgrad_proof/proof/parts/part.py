@@ -10,14 +10,14 @@ from typing import Any
 
 from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Part as DescribedPart
+from cellgrad.formula.references import names_of, tree_of
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place
-from cellgrad.xlsx.formula import tree_of
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import Atlas, Entry
 from cellgrad_proof.proof.block import Block, Equals, Spec
 from cellgrad_proof.proof.terms import Role, Term
-from cellgrad_proof.proof.translate import term_of
+from cellgrad_proof.proof.translate import Resolve, term_of
 
 RoleOf = Callable[[Place, Entry], Role | None]
 """Gives the role of a claimed cell in a block, or None if it has none there."""
@@ -64,8 +64,7 @@ class Part(ABC):
                 block.unread[role] = "holds a number where a formula is claimed"
                 continue
             try:
-                tree = tree_of(self.atlas.book, place[0], formula)
-                block.formulas[role] = term_of(tree, resolve)
+                block.formulas[role] = self._term(place[0], formula, resolve)
             except FormulaError as error:
                 block.unread[role] = str(error)
             except RecursionError:
@@ -89,8 +88,12 @@ class Part(ABC):
         formula = self.atlas.formula(place)
         if formula is None or place in inside or len(inside) > _MOST_HELPERS:
             return terms.leaf(terms.elsewhere(place))
-        tree = tree_of(self.atlas.book, place[0], formula)
-        return term_of(tree, partial(self._resolved, role_of, known, (*inside, place)))
+        resolve = partial(self._resolved, role_of, known, (*inside, place))
+        return self._term(place[0], formula, resolve)
+
+    def _term(self, sheet: str, formula: str, resolve: Resolve) -> Term:
+        book = self.atlas.book
+        return term_of(tree_of(book, formula), sheet, names_of(book), resolve)
 
     def copies(self, wanted: dict[Place, tuple[Place | None, str]]) -> Iterator[Block]:
         """Yield a block of cells that must be copies of others.
