@@ -10,13 +10,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from cellgrad import __version__
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key, layer_letter, node_name
 from cellgrad.case.structure import Structure
 from cellgrad.errors import printable
+from cellgrad.report.page import page_template
 from cellgrad_audit.bugs.entry import Seen
 from cellgrad_audit.probes import features
 from cellgrad_audit.report import sentences
@@ -385,14 +386,6 @@ def _web(seen: Seen) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     tools: dict[str, Callable[..., Any]] = {
         "exact": sentences.exact,
         "short": short,
@@ -410,6 +403,5 @@ def _template() -> Template:
         "share": _share,
         "web": _web,
     }
-    environment.filters.update(tools)
-    environment.globals["status_words"] = sentences.STATUS
-    return environment.get_template("audit.html.jinja")
+    folder = Path(__file__).parent / "templates"
+    return page_template(folder, "audit.html.jinja", tools, {"status_words": sentences.STATUS})

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from cellgrad.errors import printable
+from cellgrad.report.page import page_template
 from cellgrad_coursework.model import (
     OK,
     OK_ECF,
@@ -50,17 +51,9 @@ _WIDTH, _HEIGHT, _FOOT, _HEAD = 520.0, 150.0, 20.0, 18.0
 @cache
 def _template(name: str) -> Template:
     """Return a template of a page; what it shows is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(number=plain_number, exact=exact, counted=counted, clean=_clean)
-    environment.globals.update(words=WORDS, marks=MARKS, meanings=MEANINGS)
-    return environment.get_template(name)
+    filters = {"number": plain_number, "exact": exact, "counted": counted, "clean": _clean}
+    words = {"words": WORDS, "marks": MARKS, "meanings": MEANINGS}
+    return page_template(Path(__file__).parent / "templates", name, filters, words)
 
 
 def _clean(text: str) -> str:
