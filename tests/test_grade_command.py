@@ -30,8 +30,8 @@ from cellgrad.xlsx.package import Package
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.commands.grade import grade_command
 from cellgrad_coursework.commands.rehearse import rehearse_command
-from cellgrad_coursework.grading.given_numbers import given_number
-from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Names, tokens_in
+from cellgrad_coursework.grading.key import given_number
+from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Names, hint_of, natural, tokens_in
 from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,
@@ -48,16 +48,16 @@ from cellgrad_coursework.results.write import file_name
 from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.running import pool
 from cellgrad_coursework.running.child import BROKE, TOO_LONG, TOO_MUCH
-from cellgrad_coursework.running.judge import Judge, Limits
+from cellgrad_coursework.running.judge import Codec, Judge, Limits, head_of
 from cellgrad_coursework.running.results_folder import check_results, claim_results
 from cellgrad_coursework.running.returned import Returned, ReturnNames
 from cellgrad_coursework.running.runner import Settings, grade_all
-from cellgrad_coursework.running.store import Codec, Store, head_of
+from cellgrad_coursework.running.store import Store
 from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.setting.assignment import read_assignment
 from cellgrad_coursework.setting.folder import write_example
 from cellgrad_coursework.taking_in.copying import Copying
-from cellgrad_coursework.taking_in.intake import Intake, hint_of, natural
+from cellgrad_coursework.taking_in.intake import Intake
 from hostile import ROOT, environment
 from hostile_submissions import SHAPES
 

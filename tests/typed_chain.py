@@ -3,7 +3,7 @@
 import re
 
 from cellgrad.xlsx.addresses import a1, parse_a1
-from cellgrad_coursework.grading.given_numbers import given_number
+from cellgrad_coursework.grading.key import given_number
 from grading_oracle import computed
 from plain_submission import REFERENCE, TOKEN
 

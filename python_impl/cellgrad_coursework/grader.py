@@ -10,9 +10,8 @@ from cellgrad.xlsx.package import Package
 from cellgrad_coursework.grading.grade import AssignmentKey, Graded, grade_workbook
 from cellgrad_coursework.grading.submission import Submission
 from cellgrad_coursework.grading.world import StudentBook
-from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Claim, Identity, Owners
+from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Claim, Identity, Owners, hint_of
 from cellgrad_coursework.model import Grade, Manifest, Student
-from cellgrad_coursework.taking_in.intake import hint_of
 from cellgrad_coursework.taking_in.precheck import Checked, check
 
 

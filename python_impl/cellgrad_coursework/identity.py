@@ -26,11 +26,10 @@ from cellgrad_coursework.grading.changes import changed_givens, shown_givens
 from cellgrad_coursework.grading.key import Key, Values
 from cellgrad_coursework.grading.submission import Entry
 from cellgrad_coursework.grading.world import StudentBook
-from cellgrad_coursework.model import VALUE, Handout, Manifest, Remarks, Student
+from cellgrad_coursework.model import VALUE, Grade, Handout, Manifest, Remarks, Student
 from cellgrad_coursework.moodle_worksheet import moodle_number
 from cellgrad_coursework.secret import TOKEN, token_from
 from cellgrad_coursework.setting.givens import with_givens
-from cellgrad_coursework.taking_in.intake import Hint, hint_of
 
 OTHER_ASSIGNMENT = "made out for another assignment (or with another secret)"
 """Why a workbook is not graded whose token, and whose numbers, are none of this assignment's."""
@@ -38,6 +37,12 @@ OTHER_ASSIGNMENT = "made out for another assignment (or with another secret)"
 _LETTERS = re.compile(r"[^\W_]+")
 _AGAIN = re.compile(r"(?:[-_ ]*(?:\(\d+\)|copy|kopie|copie|v?\d{1,2}|final|new))+$", re.IGNORECASE)
 _CANVAS_IDS = ("id", "canvas id", "canvas user id")
+
+_MOODLE = re.compile(r"(?P<name>.+?)_(?P<user>\d+)_assignsubmission_file_?(?P<rest>.*)", re.DOTALL)
+_CANVAS = re.compile(
+    r"(?P<name>[^_]+)(?P<late>_LATE)?_(?P<user>\d+)_(?P<order>\d+)_(?P<rest>.+)", re.DOTALL
+)
+_DIGITS = re.compile(r"(\d+)")
 
 _TOKEN = re.compile(TOKEN.pattern.encode())
 _PLACES = ("xl/workbook.xml", "docprops/custom.xml", "xl/sharedstrings.xml", "xl/worksheets/")
@@ -52,6 +57,58 @@ _WHOLE = 1e15
 
 
 # by its name
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a platform's naming says of a submission.
+
+    Attributes:
+        platform: ``moodle``, ``canvas`` or empty.
+        name: the student's name, as the platform writes it.
+        user: the platform's number of the student.
+        order: the platform's number of the submission; later ones are larger.
+        late: whether the platform calls it late.
+        file: the name that the student gave the file.
+    """
+
+    platform: str = ""
+    name: str = ""
+    user: str = ""
+    order: int = 0
+    late: bool = False
+    file: str = ""
+
+
+def hint_of(name: str) -> Hint:
+    """Return what a downloaded file's name says: Moodle's or Canvas's naming, or neither.
+
+    The outermost part that is named as Moodle names it counts: what lies within it the
+    student named, in whatever form.
+    """
+    parts = PurePosixPath(name).parts
+    for part in parts:
+        moodle = _MOODLE.fullmatch(part)
+        if moodle:
+            return Hint("moodle", moodle["name"].strip(), moodle["user"],
+                        file=moodle["rest"] or parts[-1])  # fmt: skip
+    for place, part in enumerate(parts, 1):
+        canvas = _CANVAS.fullmatch(part)
+        is_zip = place < len(parts) and part.lower().endswith(
+            ".zip"
+        )  # what is in it, the student named
+        if canvas and (is_zip or place == len(parts)):
+            rest = parts[-1] if is_zip else canvas["rest"]
+            return Hint("canvas", canvas["name"], canvas["user"], int(canvas["order"][:18]),
+                        bool(canvas["late"]), rest)  # fmt: skip
+    return Hint(file=parts[-1] if parts else name)
+
+
+def natural(text: str) -> tuple[tuple[int, str], ...]:
+    """Return a key that puts ``file-2`` before ``file-10`` and ``file`` before both."""
+    stem, _, ending = text.rpartition(".")
+    parts = [*_DIGITS.split(stem), f".{ending}"]
+    return tuple((int(part[:18]), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,6 +513,41 @@ def _hash(givens: Values | None) -> str:
     """Return a short hash of givens, the same after a program has rounded them to 15 digits."""
     text = ",".join(f"{value:.10g}" for value in givens.tolist()) if givens is not None else ""
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+# of several files
+
+
+def standing_of(hint: Hint, claim: Claim, evidence: dict[str, Any]) -> int:
+    """Return how well a file's name and its contents agree on whose it is.
+
+    Where they do not, it never takes the place of a file of this student where they do:
+    with a name or a token anybody could replace another's work.
+    """
+    others = "givens_of" in evidence and (not claim.certain or evidence["givens_of"])
+    if "workbook_of" in evidence or others:
+        return 0
+    return 2 if claim.certain or not hint.platform else 1
+
+
+def say_who_handed_in(grade: Grade, claim: Claim, *, by_several: bool) -> None:
+    """Say who handed a file in, where that may not be whose it seems to be.
+
+    Args:
+        grade: of the file.
+        claim: whose it is by its name.
+        by_several: whether files of this student were handed in by several people.
+    """
+    hint, student = hint_of(grade.file), grade.student
+    if student is None:
+        return
+    hand = f"handed in by {hint.name} ({hint.platform} {hint.user})" if hint.platform else ""
+    if hand and by_several:
+        grade.review.append(f"{hand}, and other files of {student.id} by somebody else")
+    if "givens_of" in grade.evidence and not claim.certain:
+        lines = grade.copying if grade.evidence["givens_of"] else grade.review
+        by = hand or "its name does not say who handed it in"
+        lines.append(f"its numbers are not those of {student.id}; {by}")
 
 
 # who came late to the course

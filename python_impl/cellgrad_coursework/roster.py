@@ -29,12 +29,18 @@ _FILE_NAME = 80
 _ID = ("id", "student id", "studentid", "student number", "student no", "matriculation number",
        "matrikelnummer", "user id", "userid", "username", "user name", "login",
        "anmeldename")  # fmt: skip
-_NAME = ("name", "full name", "student name", "student", "vollständiger name", "nom complet")
 _FIRST = ("first name", "firstname", "given name", "vorname", "prénom")
 _LAST = ("last name", "lastname", "surname", "family name", "nachname", "nom")
-_EMAIL = ("email", "e-mail", "email address", "e-mail address", "e-mail-adresse", "mail")
-_SECTION = ("section", "group", "groups", "class", "gruppe", "gruppen")
-_LATE = ("late", "late penalty", "late deduction", "deduction")
+_COLUMNS = {
+    "name": ("name", "full name", "student name", "student", "vollständiger name", "nom complet"),
+    "first": _FIRST,
+    "last": _LAST,
+    "email": ("email", "e-mail", "email address", "e-mail address", "e-mail-adresse", "mail"),
+    "section": ("section", "group", "groups", "class", "gruppe", "gruppen"),
+    "late": ("late", "late penalty", "late deduction", "deduction"),
+    "excused": ("excused",),
+}
+"""What is read beside ids, and the headings of its column."""
 
 _CANVAS_IDS = ("sis user id", "sis login id", "id")
 IDENTIFIERS = ("identifier", "identifiant", "identificador", "identificativo", "identifikatzailea")
@@ -47,7 +53,6 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{w}{n}" for w in ("com", "lpt") for
 _PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)\s*%")
 _SHARE = re.compile(r"\d(?:[.,]\d{1,9})?")
 
-_EXCUSED = "excused"
 YES = {"ex", "yes", "y", "true", "1", "x", "excused"}
 _NO = {"", "no", "n", "false", "0", "-"}
 _ZEROS = re.compile(r"0{2,}")
@@ -266,34 +271,42 @@ def _plain(header: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
+    """Which column holds what, counted from 0.
+
+    Attributes:
+        headers: of all columns.
+        ids: the columns that may hold ids, the best first.
+        places: of what is read beside ids, by its name in ``_COLUMNS``.
+        canvas: whether it is an export of Canvas.
+    """
+
     headers: list[str]
     ids: list[int]
-    name: int | None
-    first: int | None
-    last: int | None
-    email: int | None
-    section: int | None
-    late: int | None
-    excused: int | None
+    places: dict[str, int]
     canvas: bool
+
+    def text(self, name: str, cells: Sequence[str]) -> str:
+        """Return what a row has of something; empty for nothing."""
+        return _at(cells, self.places.get(name))
 
 
 def _columns(head: Row) -> _Columns:
     where, cells = head
     headers = [_clean(cell) for cell in cells[:MAX_COLUMNS]]
     plain = [_plain(header) for header in headers]
-
-    def place(names: Sequence[str]) -> int | None:
-        return next((plain.index(name) for name in names if name in plain), None)
-
+    places = {
+        name: next(plain.index(heading) for heading in headings if heading in plain)
+        for name, headings in _COLUMNS.items()
+        if not set(plain).isdisjoint(headings)
+    }
     canvas = "student" in plain and ("sis user id" in plain or "sis login id" in plain)
     moodle = not canvas and any(name in plain for name in ("id number", *IDENTIFIERS))
     wanted = _CANVAS_IDS if canvas else (*_MOODLE_IDS, *_ID) if moodle else _ID
     if not canvas and "id" in plain:
         wanted = ("id", *wanted)
     ids = [plain.index(name) for name in dict.fromkeys(wanted) if name in plain]
-    if not ids and place(_FIRST) is not None and place(_EMAIL) is not None:
-        ids = [i for i in (place(_EMAIL),) if i is not None]  # Moodle's list of participants
+    if not ids and {"first", "email"} <= places.keys():
+        ids = [places["email"]]  # Moodle's list of participants
     if not ids:
         shown = ", ".join(repr(header) for header in headers[:6] if header)
         raise InputError(
@@ -301,10 +314,7 @@ def _columns(head: Row) -> _Columns:
             place=where,
             remedy="let the first row name the columns: id, name, email, section, late",
         )
-    return _Columns(
-        headers, ids, place(_NAME), place(_FIRST), place(_LAST), place(_EMAIL), place(_SECTION),
-        place(_LATE), place((_EXCUSED,)), canvas,
-    )  # fmt: skip
+    return _Columns(headers, ids, places, canvas)
 
 
 def _students(rows: Sequence[Row], notes: list[str]) -> Iterable[Student]:
@@ -338,7 +348,7 @@ def _no_student(columns: _Columns, row: Row) -> str:
     """Tell why a row of a Canvas export is no student's; empty where it is one's."""
     if "points possible" in _at(row[1], 0).casefold():
         return "it says Points Possible"
-    is_test = _at(row[1], columns.name).casefold() == "student, test"
+    is_test = columns.text("name", row[1]).casefold() == "student, test"
     return "it is the test student" if is_test else ""
 
 
@@ -374,16 +384,14 @@ def _student(columns: _Columns, id_column: int, where: str, cells: Sequence[str]
         raise InputError(
             f"an id of {len(found)} characters", place=where, remedy=f"at most {MAX_ID}"
         )
-    name = _at(cells, columns.name)
-    if not name:
-        name = f"{_at(cells, columns.first)} {_at(cells, columns.last)}".strip()
-    _check_excused(_at(cells, columns.excused), where)
+    first_last = f"{columns.text('first', cells)} {columns.text('last', cells)}".strip()
+    _check_excused(columns.text("excused", cells), where)
     return Student(
         id=found,
-        name=name,
-        email=_at(cells, columns.email),
-        section=_at(cells, columns.section),
-        late=_late(_at(cells, columns.late), where),
+        name=columns.text("name", cells) or first_last,
+        email=columns.text("email", cells),
+        section=columns.text("section", cells),
+        late=_late(columns.text("late", cells), where),
         other=tuple((header, _at(cells, n)) for n, header in enumerate(columns.headers) if header),
     )
 

@@ -22,11 +22,12 @@ from cellgrad_coursework.formulas.limits import Budget
 from cellgrad_coursework.formulas.tree import Node
 from cellgrad_coursework.formulas.values import Area, Value
 from cellgrad_coursework.grading.draws import COUNT, Givens, draw_givens
-from cellgrad_coursework.grading.given_numbers import given_number
 from cellgrad_coursework.model import GivenCell, GradedCell, Manifest
-from cellgrad_coursework.tolerance import ABSOLUTE, RELATIVE
 
 Values = NDArray[np.float64]
+
+ABSOLUTE, RELATIVE = 1e-12, 1e-9
+"""Within ABSOLUTE + RELATIVE · max(|a|, |b|) two values are the same but for rounding."""
 
 Over = Callable[[int, Values], Values]
 """What the right formula of a slot makes of given values of all slots."""
@@ -303,3 +304,26 @@ def equal(a: Values, b: Values) -> NDArray[np.bool_]:
     size = np.maximum(np.abs(a), np.abs(b))
     good: NDArray[np.bool_] = (np.abs(a - b) <= ABSOLUTE + RELATIVE * size) & (size < np.inf)
     return good
+
+
+def given_number(case: Case, given: GivenCell) -> float:
+    """Return what a given is in a case.
+
+    Raises:
+        KeyError: the case has no such given.
+    """
+    name, k, index = given.quantity, given.layer, given.index
+    if name in ("input", "target"):
+        sample = case.samples[index[0]]
+        return float((sample.input if name == "input" else sample.target)[index[1]])
+    if name == "weights":
+        return float(case.network.weights[k or 0][index[0]][index[1]])
+    if name == "biases":
+        return float((case.network.biases or ())[k or 0][index[0]])
+    return float(
+        {
+            "learning_rate": case.step_learning_rate(),
+            "leaky_slope": case.network.leaky_slope,
+            "weight_decay": case.optimizer.weight_decay,
+        }[name]
+    )

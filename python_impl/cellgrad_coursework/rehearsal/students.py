@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cellgrad.xlsx.addresses import parse_a1
-from cellgrad_coursework.grading.given_numbers import given_number
-from cellgrad_coursework.grading.key import equal
+from cellgrad_coursework.grading.key import equal, given_number
 from cellgrad_coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,

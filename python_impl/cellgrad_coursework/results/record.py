@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cellgrad_coursework.identity import OTHER_ASSIGNMENT
+from cellgrad_coursework.identity import OTHER_ASSIGNMENT, hint_of
 from cellgrad_coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
@@ -21,7 +21,6 @@ from cellgrad_coursework.model import (
 from cellgrad_coursework.moodle_worksheet import moodle_number
 from cellgrad_coursework.results.summary import summary
 from cellgrad_coursework.roster import YES
-from cellgrad_coursework.taking_in.intake import hint_of
 
 GRADED, UNREADABLE, MISSING, EXCUSED = "graded", "unreadable", "missing", "excused"
 OTHER = "other assignment"

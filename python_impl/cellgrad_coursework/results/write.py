@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from cellgrad.errors import InputError
 from cellgrad.files import make_folder, write_atomically, zip_entry
+from cellgrad_coursework.identity import hint_of
 from cellgrad_coursework.model import Grade, Manifest, Student
 from cellgrad_coursework.results import cells, gradebooks
 from cellgrad_coursework.results.autograders import gradescope_results, prairielearn_results
@@ -30,7 +31,6 @@ from cellgrad_coursework.results.record import (
 )
 from cellgrad_coursework.results.summary import plain_number
 from cellgrad_coursework.roster import safe_name
-from cellgrad_coursework.taking_in.intake import hint_of
 
 SCHEMA = "cellgrad-gradebook/1"
 FORMATS = ("tidy", "canvas", "moodle", "gradescope", "prairielearn")

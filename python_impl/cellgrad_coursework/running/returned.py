@@ -13,18 +13,23 @@ has changed, such as a student's lateness, however often a run was killed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
+import threading
 import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
 from cellgrad.files import write_atomically
-from cellgrad_coursework.running.store import FOLDER, Journal
+from cellgrad_coursework.running.store import FOLDER, Journal, unwritable
 
 NAME = "feedback.txt"
+FEEDBACK = "feedback"
+"""The folder of what goes back."""
+
 ENDING, PAGE = ".xlsx", ".html"
 
 MAX_PART = 255
@@ -201,3 +206,79 @@ class Returned:
 
 def _text(workbook: str, page: str, made: str) -> bytes:
     return json.dumps([workbook, page, made], ensure_ascii=True).encode()
+
+
+class Feedback:
+    """The feedback of a run: written under the names of the download.
+
+    Args:
+        output: the folder that is written to.
+        names: of the submissions that may get feedback.
+    """
+
+    def __init__(self, output: Path, names: Iterable[str]) -> None:
+        self.folder = output / FEEDBACK
+        self._names, self._list = ReturnNames(names), Returned(output, self.folder)
+        self.close = self._list.close
+
+    def files(self, name: str) -> tuple[str, str]:
+        """Return the paths of the workbook and the page on a submission, with ``/``."""
+        return self._names.workbook(name), self._names.page(name)
+
+    def is_there(self, name: str, made: str) -> bool:
+        """Tell whether the feedback on a submission is there, and made of this."""
+        files = self.files(name)
+        if self._list.made(files[0]) != made:
+            return False
+        return all(os.path.isfile(self.folder / file) for file in files)  # noqa: PTH113 - it never raises
+
+    def write(self, name: str, made: str, *contents: bytes) -> str:
+        """Write a workbook and a page; return why the disk takes them under no such name.
+
+        Raises:
+            InputError: nothing can be written there.
+        """
+        files = self.files(name)
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        try:
+            self._list.note(*files, "")
+            for file, data in zip(files, contents, strict=True):
+                _write(self.folder / file, data)
+            self._list.note(*files, made)
+        except _NameRefusedError as error:
+            return f"its feedback could not be written: {error}"
+        return ""
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Remove the feedback on all other submissions."""
+        self._list.keep({self.files(name)[0] for name in names})
+
+
+class _NameRefusedError(Exception):
+    """A file cannot be written because of what it is called, or of what lies in its place."""
+
+
+_OF_THE_NAME = {
+    errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EINVAL,
+    errno.EILSEQ, errno.ELOOP, errno.ENOTEMPTY,
+}  # fmt: skip
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write beside the target, then rename; a lost file is written again by the next run."""
+    beside = path.with_name(f".{path.name[:40]}.{threading.get_ident()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(data)
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        if error.errno in _OF_THE_NAME:
+            raise _NameRefusedError(error.strerror or str(error)) from error
+        raise unwritable(path, error) from error
+    except ValueError as error:  # a name in no encoding
+        raise _NameRefusedError("this disk does not know its characters") from error

@@ -8,11 +8,9 @@ often it was killed.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import re
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -21,25 +19,25 @@ from typing import Any
 
 from cellgrad.errors import InputError
 from cellgrad_coursework.grader import failed
-from cellgrad_coursework.identity import Claim, Names, enrolled
+from cellgrad_coursework.identity import (
+    Claim,
+    Names,
+    enrolled,
+    hint_of,
+    natural,
+    say_who_handed_in,
+    standing_of,
+)
 from cellgrad_coursework.model import Grade, Manifest, Student
 from cellgrad_coursework.results.write import write_feedback_zip
 from cellgrad_coursework.running.child import Assignment
-from cellgrad_coursework.running.judge import GRADER, Judged, Limits
+from cellgrad_coursework.running.judge import GRADER, Codec, Judged, Limits, head_of
 from cellgrad_coursework.running.pool import Task, judge_all
-from cellgrad_coursework.running.returned import Returned, ReturnNames
-from cellgrad_coursework.running.store import (
-    Codec,
-    Store,
-    digest_of,
-    head_of,
-    key_of,
-    unwritable,
-)
+from cellgrad_coursework.running.returned import FEEDBACK, Feedback
+from cellgrad_coursework.running.store import Store, digest_of, key_of
 from cellgrad_coursework.taking_in.copying import Copying
 from cellgrad_coursework.taking_in.intake import Intake, Submission
 
-FEEDBACK = "feedback"
 _BEGUN = re.compile(
     r"\.(?:gradebook|cells|review|class|canvas|moodle|feedback)\.\w+\.(?:\w{8}|\d+\.part)", re.ASCII
 )
@@ -129,14 +127,14 @@ class _Run:
         self.manifest, self.intake, self.output, self.settings = manifest, intake, output, settings
         names = Names(roster.values())
         self._claims = {one.name: names.claim(one.name) for one in intake.submissions}
-        returned = (one.name for one in intake.submissions if settings.feedback and not one.problem)
-        self._return = ReturnNames(returned)
         self._not_returned: dict[str, str] = {}
-        self._hands: dict[str, str] = {}
-        self._several_hands: set[str] = set()
+        self._hands: dict[str, set[str]] = {}
+        """Of each student: who handed their files in, as the platform says."""
+
         self.store = Store(output, manifest)
         self._digest = digest_of(manifest)
-        self._returned = Returned(output, output / FEEDBACK) if settings.feedback else None
+        names_of = (one.name for one in intake.submissions if not one.problem)
+        self._feedback = Feedback(output, names_of) if settings.feedback else None
         _tidy(output)
         self._codec = Codec(manifest, students)
         self._keys: dict[str, str] = {}
@@ -162,8 +160,8 @@ class _Run:
     def close(self) -> None:
         """Let others write."""
         self.store.close()
-        if self._returned is not None:
-            self._returned.close()
+        if self._feedback is not None:
+            self._feedback.close()
 
     def _tasks(self) -> Iterator[Task]:
         """Read the files one at a time; yield those that have no result yet."""
@@ -186,18 +184,18 @@ class _Run:
         """Tell whether a result is there, and its feedback under this very name."""
         if not self.store.has(key, feedback=self.settings.feedback):
             return False
-        if self._returned is None:
-            return True
-        head = head_of(self.store.read(key))
-        return bool(head["problem"]) or self._is_returned(submission.name, key, head)
+        return self._feedback is None or self._is_returned(submission.name, key) is not False
 
-    def _is_returned(self, name: str, key: str, head: dict[str, Any]) -> bool:
-        """Tell whether the feedback on a submission is there, and says what is so today."""
-        workbook = self._return.workbook(name)
-        if self._returned is None or self._returned.made(workbook) != self._made(key, head):
-            return False
-        files = (self.output / FEEDBACK / file for file in (workbook, self._return.page(name)))
-        return all(os.path.isfile(file) for file in files)  # noqa: PTH113 - it never raises
+    def _is_returned(self, name: str, key: str) -> bool | None:
+        """Tell whether the feedback on a submission is there, and says what is so today.
+
+        Returns:
+            None where there is to be none.
+        """
+        head = head_of(self.store.read(key))
+        if head["problem"] or self._feedback is None:
+            return None
+        return self._feedback.is_there(name, self._made(key, head))
 
     def _made(self, key: str, head: dict[str, Any]) -> str:
         """Return a hash of what feedback is made of: the result, and what the roster says."""
@@ -212,47 +210,27 @@ class _Run:
             student = self._roster.get(Claim.parse(task.named).student)
             grade = failed(self.manifest, task.name, student, task.data, judged)
             judged = Judged(self._codec.encode(grade))
-        if judged.page:
-            self._give_back(task, judged)
+        if judged.page and self._feedback is not None:
+            made = self._made(task.key, head_of(judged.grade))
+            problem = self._feedback.write(task.name, made, judged.workbook, judged.page)
+            if problem:  # what the disk does not take costs nobody else theirs
+                self._not_returned[task.name] = problem
         self.store.add(task.key, judged.grade, feedback=self.settings.feedback)
         self._step()
 
-    def _give_back(self, task: Task, judged: Judged) -> None:
-        """Write feedback; what the disk does not take under this name costs nobody else theirs."""
-        if self._returned is None:
-            return
-        name = task.name
-        workbook, page = self._return.workbook(name), self._return.page(name)
-        try:
-            (self.output / FEEDBACK).mkdir(exist_ok=True)
-        except OSError as error:
-            raise unwritable(self.output / FEEDBACK, error) from error
-        try:
-            self._returned.note(workbook, page, "")
-            _write(self.output / FEEDBACK / workbook, judged.workbook)
-            _write(self.output / FEEDBACK / page, judged.page)
-            self._returned.note(workbook, page, self._made(task.key, head_of(judged.grade)))
-        except _NameRefusedError as error:
-            self._not_returned[name] = f"its feedback could not be written: {error}"
-
     def _hand_back(self) -> None:
         """Remove the feedback that no submission has any more, and pack what goes to Moodle."""
-        if self._returned is None:
+        if self._feedback is None:
             return
-        names, packed = [], []
-        for name, key in self._keys.items():
-            head = head_of(self.store.read(key))
-            if not head["problem"] and self._is_returned(name, key, head):
-                names.append(name)
-                if "workbook_of" not in head["evidence"]:  # a person looks at those first
-                    packed.append(name)
-        self._returned.keep({self._return.workbook(name) for name in names})
-        files = [
+        names = [name for name, key in self._keys.items() if self._is_returned(name, key)]
+        self._feedback.keep(names)
+        packed = [
             file
-            for name in packed
-            for file in (self._return.workbook(name), self._return.page(name))
+            for name in names
+            if "workbook_of" not in self._head(name)[2]  # a person looks at those first
+            for file in self._feedback.files(name)
         ]
-        write_feedback_zip(self.output, self.output / FEEDBACK, files)
+        write_feedback_zip(self.output, self._feedback.folder, packed)
 
     def _step(self) -> None:
         self._done += 1
@@ -264,66 +242,38 @@ class _Run:
         copying = Copying()
         latest: dict[str, tuple[tuple[object, ...], str]] = {}
         for submission in self.intake.submissions:
-            student, problem, evidence = self._head(submission)
+            name = submission.name
+            student, problem, evidence = self._head(name)
             if student is None:
                 continue
+            hint = hint_of(name)
             if not problem:
-                copying.add(submission.name, student, evidence)
-                self._note_hand(submission, student)
-            order = (not problem, self._standing(submission, evidence), *submission.later)
+                copying.add(name, student, evidence)
+                if hint.platform:
+                    self._hands.setdefault(student, set()).add(f"{hint.platform} {hint.user}")
+            standing = standing_of(hint, self._claims[name], evidence)
+            order = (not problem, standing, hint.order, submission.when, natural(name))
             if student not in latest or order > latest[student][0]:
-                latest[student] = order, submission.name
+                latest[student] = order, name
         if copying.needs_keys:
             for submission in self.intake.submissions:
                 copying.add_key(self._grade(submission))
-        found = copying.found()
+        shared = copying.found()
         for submission in self.intake.submissions:
             grade = self._grade(submission)
-            grade.copying += found.get(grade.file, [])
+            grade.copying += shared.get(grade.file, [])
             if grade.student is not None:
                 counting = latest[grade.student.id][1]
                 grade.superseded = "" if counting == grade.file else counting
-                self._say_whose(grade, submission)
+                several = len(self._hands.get(grade.student.id, ())) > 1
+                say_who_handed_in(grade, self._claims[grade.file], by_several=several)
             yield grade
 
-    def _standing(self, submission: Submission, evidence: dict[str, Any]) -> int:
-        """Return how well a file's name and its contents agree on whose it is.
-
-        Where they do not, it never takes the place of a file of this student where they do:
-        with a name or a token anybody could replace another's work.
-        """
-        told = self._claims[submission.name].certain
-        others = "givens_of" in evidence and (not told or evidence["givens_of"])
-        if "workbook_of" in evidence or others:
-            return 0
-        return 2 if told or not submission.hint.platform else 1
-
-    def _note_hand(self, submission: Submission, student: str) -> None:
-        """Remember whose files were handed in by several people, as the platform says."""
-        hint = submission.hint
-        if hint.platform:
-            hand = f"{hint.platform} {hint.user}"
-            if self._hands.setdefault(student, hand) != hand:
-                self._several_hands.add(student)
-
-    def _say_whose(self, grade: Grade, submission: Submission) -> None:
-        """Say who handed a file in, where that may not be whose it seems to be."""
-        hint, student = submission.hint, grade.student
-        if student is None:
-            return
-        hand = f"handed in by {hint.name} ({hint.platform} {hint.user})" if hint.platform else ""
-        if hand and student.id in self._several_hands:
-            grade.review.append(f"{hand}, and other files of {student.id} by somebody else")
-        if "givens_of" in grade.evidence and not self._claims[submission.name].certain:
-            lines = grade.copying if grade.evidence["givens_of"] else grade.review
-            by = hand or "its name does not say who handed it in"
-            lines.append(f"its numbers are not those of {student.id}; {by}")
-
-    def _head(self, submission: Submission) -> tuple[str | None, bool, dict[str, Any]]:
+    def _head(self, name: str) -> tuple[str | None, bool, dict[str, Any]]:
         """Return whose a file is, whether it has a problem, and what is compared of it."""
-        if submission.name not in self._keys:
-            return self._claims[submission.name].student or None, True, {}
-        head = head_of(self.store.read(self._keys[submission.name]))
+        if name not in self._keys:
+            return self._claims[name].student or None, True, {}
+        head = head_of(self.store.read(self._keys[name]))
         return head["student"], head["problem"], head["evidence"]
 
     def _grade(self, submission: Submission) -> Grade:
@@ -349,30 +299,3 @@ def _tidy(output: Path) -> None:
     for path in (*begun, *(output / FEEDBACK).rglob(".*.part")):
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-class _NameRefusedError(Exception):
-    """A file cannot be written because of what it is called, or of what lies in its place."""
-
-
-_OF_THE_NAME = {
-    errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EINVAL,
-    errno.EILSEQ, errno.ELOOP, errno.ENOTEMPTY,
-}  # fmt: skip
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write beside the target, then rename; a lost file is written again by the next run."""
-    beside = path.with_name(f".{path.name[:40]}.{threading.get_ident()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(data)
-        beside.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        if error.errno in _OF_THE_NAME:
-            raise _NameRefusedError(error.strerror or str(error)) from error
-        raise unwritable(path, error) from error
-    except ValueError as error:  # a name in no encoding
-        raise _NameRefusedError("this disk does not know its characters") from error

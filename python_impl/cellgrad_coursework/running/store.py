@@ -15,82 +15,16 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from cellgrad import __version__
 from cellgrad.case.write import case_document
 from cellgrad.errors import InputError
-from cellgrad_coursework.model import CellVerdict, Grade, GradedCell, Manifest, Student
+from cellgrad_coursework.model import Manifest
 
 FOLDER = ".cellgrad"
 _CHECKSUM = 9
 """Bytes of a checksum and the tab behind it."""
-
-_VERDICT = [entry.name for entry in fields(CellVerdict) if entry.name != "cell"]
-_GRADE = [entry.name for entry in fields(Grade) if entry.name not in ("verdicts", "student")]
-_DEFAULT = {entry.name: entry.default for entry in fields(CellVerdict)}
-
-
-class Codec:
-    """Grades of one assignment as JSON, and back.
-
-    Args:
-        manifest: the assignment.
-        students: the roster, where it is newer than the assignment's.
-    """
-
-    def __init__(self, manifest: Manifest, students: tuple[Student, ...] = ()) -> None:
-        self._cells: tuple[GradedCell, ...] = manifest.cells
-        self._places = {(cell.sheet, cell.address): n for n, cell in enumerate(manifest.cells)}
-        self._students = {
-            student.id: student
-            for student in (*(one.student for one in manifest.handouts.values()), *students)
-        }
-
-    def encode(self, grade: Grade) -> bytes:
-        """Return a grade as JSON: what is compared, a tab, and the rest."""
-        verdicts = [
-            [self._places[v.cell.sheet, v.cell.address],
-             {name: value for name in _VERDICT if (value := getattr(v, name)) != _DEFAULT[name]}]
-            for v in grade.verdicts
-        ]  # fmt: skip
-        document = {name: getattr(grade, name) for name in _GRADE}
-        document["student"] = grade.student.id if grade.student else None
-        document["verdicts"] = verdicts
-        head = {"student": document["student"], "problem": bool(grade.problem)}
-        head["evidence"] = document.pop("evidence")
-        return b"\t".join(_json(part) for part in (head, document))
-
-    def decode(self, data: bytes) -> Grade:
-        """Return the grade of a line.
-
-        Raises:
-            ValueError: it is none of this assignment.
-        """
-        head, _, rest = data.partition(b"\t")
-        try:
-            document: dict[str, Any] = json.loads(rest)
-            document["evidence"] = json.loads(head)["evidence"]
-            verdicts = [
-                CellVerdict(self._cells[place], **said) for place, said in document["verdicts"]
-            ]
-            student = document["student"]
-            document["student"] = None if student is None else self._students[student]
-            return Grade(**{**document, "verdicts": verdicts})
-        except (KeyError, IndexError, TypeError) as error:
-            raise ValueError("no grade of this assignment") from error
-
-
-def head_of(data: bytes) -> dict[str, Any]:
-    """Return ``student`` (an id or None), ``problem`` and ``evidence`` of an encoded grade."""
-    head: dict[str, Any] = json.loads(data.partition(b"\t")[0])
-    return head
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
 
 def key_of(sha256: str, named: str) -> str:

@@ -22,11 +22,11 @@ from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id, variants
 from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE, Variant
 from cellgrad_audit.bugs.program import Program
+from cellgrad_coursework.grading.key import ABSOLUTE, RELATIVE
 from cellgrad_coursework.model import VALUE
 from cellgrad_coursework.secret import Stream
 from cellgrad_coursework.setting.assignment import Assignment
 from cellgrad_coursework.setting.givens import drawn, unfit
-from cellgrad_coursework.tolerance import ABSOLUTE, RELATIVE
 
 Values = NDArray[np.float64]
 

@@ -33,33 +33,7 @@ _COPIED = 1 << 20
 
 _IGNORED = {"thumbs.db", "desktop.ini", "icon\r"}
 _LOCK = re.compile(r"~\$|\.(?!\.?$)")
-_MOODLE = re.compile(r"(?P<name>.+?)_(?P<user>\d+)_assignsubmission_file_?(?P<rest>.*)", re.DOTALL)
 _ONLINE_TEXT = "_assignsubmission_onlinetext"
-_CANVAS = re.compile(
-    r"(?P<name>[^_]+)(?P<late>_LATE)?_(?P<user>\d+)_(?P<order>\d+)_(?P<rest>.+)", re.DOTALL
-)
-_DIGITS = re.compile(r"(\d+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """What a platform's naming says of a submission.
-
-    Attributes:
-        platform: ``moodle``, ``canvas`` or empty.
-        name: the student's name, as the platform writes it.
-        user: the platform's number of the student.
-        order: the platform's number of the submission; later ones are larger.
-        late: whether the platform calls it late.
-        file: the name that the student gave the file.
-    """
-
-    platform: str = ""
-    name: str = ""
-    user: str = ""
-    order: int = 0
-    late: bool = False
-    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,45 +64,6 @@ class Submission:
     when: float = 0.0
     problem: str = ""
     where: Path | zipfile.ZipInfo | Inside | None = field(default=None, compare=False)
-
-    @property
-    def hint(self) -> Hint:
-        """What the name says."""
-        return hint_of(self.name)
-
-    @property
-    def later(self) -> tuple[int, float, tuple[tuple[int, str], ...]]:
-        """By which the submissions of one student are ordered, the last one last."""
-        return self.hint.order, self.when, natural(self.name)
-
-
-def natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Return a key that puts ``file-2`` before ``file-10`` and ``file`` before both."""
-    stem, _, ending = text.rpartition(".")
-    parts = [*_DIGITS.split(stem), f".{ending}"]
-    return tuple((int(part[:18]), "") if part.isdecimal() else (-1, part) for part in parts)
-
-
-def hint_of(name: str) -> Hint:
-    """Return what a downloaded file's name says: Moodle's or Canvas's naming, or neither.
-
-    The outermost part that is named as Moodle names it counts: what lies within it the
-    student named, in whatever form.
-    """
-    parts = PurePosixPath(name).parts
-    for part in parts:
-        moodle = _MOODLE.fullmatch(part)
-        if moodle:
-            return Hint("moodle", moodle["name"].strip(), moodle["user"],
-                        file=moodle["rest"] or parts[-1])  # fmt: skip
-    for place, part in enumerate(parts, 1):
-        canvas = _CANVAS.fullmatch(part)
-        is_zip = place < len(parts) and _is_zip(part)  # what is in it, the student named
-        if canvas and (is_zip or place == len(parts)):
-            rest = parts[-1] if is_zip else canvas["rest"]
-            return Hint("canvas", canvas["name"], canvas["user"], int(canvas["order"][:18]),
-                        bool(canvas["late"]), rest)  # fmt: skip
-    return Hint(file=parts[-1] if parts else name)
 
 
 class Intake:
