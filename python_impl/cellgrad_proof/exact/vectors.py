@@ -27,11 +27,11 @@ from cellgrad.xlsx.map_sheet import Claim
 from cellgrad_proof.exact import digits
 from cellgrad_proof.exact.agreement import WANTED, agreed_digits
 from cellgrad_proof.exact.certified import Certified, CertifiedCell, certify
-from cellgrad_proof.exact.definition.case_file import PART, CaseFile
 from cellgrad_proof.exact.definition.complex_step import DIGITS, working_precision
+from cellgrad_proof.exact.definition.holdings import PART, CaseFile
 from cellgrad_proof.exact.definition.network import Index
 from cellgrad_proof.exact.definition.parts import quantities_of
-from cellgrad_proof.exact.definition.rows import run_quantities
+from cellgrad_proof.exact.definition.run import run_quantities
 from cellgrad_proof.exact.definition.update import Found, Key
 from cellgrad_proof.exact.enclosures import BITS
 from cellgrad_series.parts.run import START, RunShape

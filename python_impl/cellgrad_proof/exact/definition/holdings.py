@@ -5,8 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 
+import numpy as np
+
+from cellgrad.case.givens import givens_of
+from cellgrad.case.model import Case
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import Part
+from cellgrad.described.parts import Part, Shape, StepShape
 from cellgrad.described.workbook import Described
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
@@ -14,6 +18,7 @@ from cellgrad.xlsx.values import Value
 from cellgrad_proof.exact.definition.complex_step import Real, number
 from cellgrad_proof.exact.definition.network import Index, Matrix, Parameters, Vector
 from cellgrad_proof.exact.definition.update import Constants, Key, Sample
+from cellgrad_series.parts.run import START, RunShape
 
 
 class Holdings(ABC):
@@ -142,3 +147,66 @@ def cells_of(claim: Claim) -> Iterator[tuple[Index, Place]]:
     for r in range(area.height):
         for c in range(area.width):
             yield claim.rule.index(r, c), (area.sheet, area.top + r, area.left + c)
+
+
+PART = ""
+"""The name of the one part."""
+
+
+class CaseFile(Holdings):
+    """A case: a single step, or a run.
+
+    Args:
+        case: read from its file.
+        rows: of a run, what each row leaves to the next, by quantity: the doubles that the
+            next row starts from.
+    """
+
+    whole = False
+
+    def __init__(self, case: Case, rows: Mapping[Key, Mapping[Index, float]] | None = None) -> None:
+        self._numbers: dict[Key, Mapping[Index, float]] = {
+            key: {index: float(value) for index, value in np.ndenumerate(array)}
+            for key, array in givens_of(case).items()
+        }
+        optimizer = case.optimizer
+        for name, value in (
+            ("momentum", optimizer.momentum),
+            ("beta1", optimizer.beta1),
+            ("beta2", optimizer.beta2),
+            ("adam_epsilon", optimizer.epsilon),
+        ):
+            self._numbers[name, None] = {(): value}
+        shape: Shape = StepShape(case.structure()) if case.is_step() else self._run(case)
+        self._numbers |= rows or {}
+        self.parts = {PART: Part(PART, shape.kind, shape.facts(), shape)}
+
+    def own_values(self, part: str, key: Key) -> Mapping[Index, float]:
+        """Return the numbers of a quantity; KeyError if there is none."""
+        del part
+        return self._numbers[key]
+
+    def holds(self, part: str, key: Key) -> bool:
+        """Tell whether the case holds a quantity."""
+        del part
+        return key in self._numbers
+
+    def _run(self, case: Case) -> RunShape:
+        """Name the givens as a run does, and enter what an optimiser remembers at first."""
+        shape = RunShape.of(case)
+        for name, layer in list(self._numbers):
+            if name in _OF_A_RUN:
+                self._numbers[_OF_A_RUN[name] + name, layer] = self._numbers.pop((name, layer))
+        if isinstance(case.learning_rate, tuple):
+            rates = enumerate(case.learning_rate)
+            self._numbers["learning_rate", None] = {(n,): rate for n, rate in rates}
+        for quantity in shape.quantities():
+            remembered = quantity.given and quantity.name.startswith(START)
+            if remembered and quantity.key not in self._numbers:
+                first = 1.0 if quantity.name.endswith("_power") else 0.0
+                self._numbers[quantity.key] = dict.fromkeys(np.ndindex(quantity.shape), first)
+        return shape
+
+
+_OF_A_RUN = {"input": "sample_", "target": "sample_", "weights": START, "biases": START}
+"""What a run's givens are called, by the name in a single step."""

@@ -86,6 +86,7 @@ class Network:
 
     def __init__(self, structure: Structure, slope: Real) -> None:
         self.structure, self.slope = structure, slope
+        self.sign = 1 if structure.error_sign == "output_minus_target" else -1
 
     def incoming_sum(self, parameters: Parameters, k: int, incoming: Vector) -> Vector:
         """Return the pre-activations of the nodes that weight layer k leads to (Eq. 1, 3)."""

@@ -8,19 +8,22 @@ from itertools import product
 from cellgrad_series.parts.comparison import ComparisonShape
 
 from cellgrad.case.lines import walkthrough_lines
+from cellgrad.case.selection import checked_parameters
 from cellgrad.case.structure import Structure
 from cellgrad_proof.exact.definition import tables
-from cellgrad_proof.exact.definition.check import check_quantities
-from cellgrad_proof.exact.definition.complex_step import number
+from cellgrad_proof.exact.definition.complex_step import Real, number
 from cellgrad_proof.exact.definition.holdings import Holdings
-from cellgrad_proof.exact.definition.network import Index, Network
-from cellgrad_proof.exact.definition.rows import run_quantities
+from cellgrad_proof.exact.definition.network import Index, Network, Parameters
+from cellgrad_proof.exact.definition.run import run_quantities
 from cellgrad_proof.exact.definition.update import (
     Found,
     Key,
     Update,
+    add_row,
+    evaluated,
     forward_quantities,
     parameter_quantities,
+    sample_quantities,
 )
 from cellgrad_series.parts.sweep import SweepShape
 
@@ -48,10 +51,59 @@ def _step(held: Holdings, part: str) -> Found:
     if not held.whole:
         return found
     epsilon = held.scalar(part, "epsilon") if held.has(part, "epsilon") else None
-    found |= check_quantities(update, after, epsilon)
+    found |= _check(update, after, epsilon)
     lines = enumerate(walkthrough_lines(structure))
     found["result", None] = {(n,): found[line.quantity.key][line.index] for n, line in lines}
     return found
+
+
+def _check(update: Update, after: Parameters, epsilon: Real | None) -> Found:
+    """Return every number of the Check sheet: E with a parameter moved, and after the step.
+
+    Args:
+        update: with its quantities computed.
+        after: the parameters after it.
+        epsilon: by how much a parameter is moved; None where nothing is differentiated.
+    """
+    found: Found = {}
+
+    def put(name: str, index: Index, value: Real) -> None:
+        found.setdefault((name, None), {})[index] = value
+
+    before, later = update.error(update.parameters), update.error(after)
+    put("error_before", (), before)
+    put("error_after", (), later)
+    put("error_change", (), later - before)
+    _enter_pass(found, update, after, 0)
+    if epsilon is None:
+        return found
+    for p, slot in enumerate(checked_parameters(update.structure)):
+        value = update.parameters.value(slot)
+        errors = []
+        for side, sign in enumerate((1, -1)):
+            moved = update.parameters.copy()
+            moved.put(slot, value + sign * epsilon)
+            put("moved_value", (2 * p + side,), value + sign * epsilon)
+            _enter_pass(found, update, moved, 1 + 2 * p + side)
+            errors.append(update.error(moved))
+        slope = update.gradient[slot]
+        quotient = (errors[0] - errors[1]) / (2 * epsilon)
+        put("checked_value", (p,), value)
+        put("checked_gradient", (p,), update.sign * slope)
+        put("error_plus", (p,), errors[0])
+        put("error_minus", (p,), errors[1])
+        put("difference_quotient", (p,), quotient)
+        put("quotient_gap", (p,), slope - quotient)
+    return found
+
+
+def _enter_pass(found: Found, update: Update, parameters: Parameters, number: int) -> None:
+    """Enter a complete forward pass with other parameters."""
+    passes = [update.network.forward(parameters, x) for x, _ in update.samples]
+    quantities = forward_quantities(update.network, passes, update.samples)
+    quantities["error", None] = {(): update.error(parameters)}
+    quantities["penalty", None] = {(): update.penalty(parameters)}
+    add_row(found, number, quantities, "pass_")
 
 
 def _sweep(held: Holdings, part: str) -> Found:
@@ -67,11 +119,8 @@ def _sweep(held: Holdings, part: str) -> Found:
             parameters.put(slot, value)
         update = Update(shape.step, parameters, samples, constants)
         computed = update.quantities() if shape.backward else update.forward_only()
-        for key, inner in computed.items():
-            kept = found.setdefault(key, {})
-            kept.update({(row, *index): value for index, value in inner.items()})
-        kept = found.setdefault(("swept", None), {})
-        kept.update({(row, n): value for n, value in enumerate(values)})
+        computed["swept", None] = tables.column(list(values))
+        add_row(found, row, computed)
         if len(axes) > 1:
             at: Index = divmod(row, shape.counts[1])
             found.setdefault(("surface", None), {})[at] = computed["error", None][()]
@@ -82,21 +131,14 @@ def _classified(held: Holdings, part: str) -> Found:
     structure: Structure = held.parts[part].shape.network
     parameters, samples = held.parameters(part, structure), held.samples(part)
     network = Network(structure, held.constants(part).slope)
-    sign = 1 if structure.error_sign == "output_minus_target" else -1
-    passes = [network.forward(parameters, x) for x, _ in samples]
-    found = forward_quantities(network, passes, [t for _, t in samples], sign)
-    found |= parameter_quantities(structure, parameters)
-    for n, (x, t) in enumerate(samples):
-        found.setdefault(("input", None), {}).update({(n, c): v for c, v in enumerate(x)})
-        found.setdefault(("target", None), {}).update({(n, c): v for c, v in enumerate(t)})
-    outputs = [passed.post[-1] for passed in passes]
+    found = evaluated(network, parameters, samples)
+    found |= parameter_quantities(structure, parameters) | sample_quantities(samples)
+    outputs = [network.forward(parameters, x).post[-1] for x, _ in samples]
     targets = [t for _, t in samples]
     if held.parts[part].kind == "rule":
         return found | tables.rule(outputs, targets)
     limit = held.scalar(part, "limit", 0.5)
     found |= tables.classification(outputs, targets, limit)
-    errors = found["sample_error", None].values()
-    found["error", None] = {(): sum(errors) / len(samples)}
     if held.has(part, "boundary_x"):
         line = held.vector(part, ("boundary_x", None))
         found["boundary_y", None] = tables.boundary(parameters, line)

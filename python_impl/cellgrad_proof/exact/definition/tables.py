@@ -6,17 +6,12 @@ import mpmath
 
 from cellgrad_proof.exact.definition.complex_step import Real, derivative
 from cellgrad_proof.exact.definition.network import Index, Matrix, Parameters, Vector, activation
-from cellgrad_proof.exact.definition.update import Found
+from cellgrad_proof.exact.definition.update import Found, grid
 
 
 def column(values: Vector) -> dict[Index, Real]:
     """Return a list by index."""
     return {(n,): value for n, value in enumerate(values)}
-
-
-def grid(values: Matrix) -> dict[Index, Real]:
-    """Return a list of lists by index."""
-    return {(n, c): value for n, row in enumerate(values) for c, value in enumerate(row)}
 
 
 def rule(outputs: Matrix, targets: Matrix) -> Found:

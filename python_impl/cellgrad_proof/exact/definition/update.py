@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -56,7 +56,7 @@ class Update:
         self.structure, self.parameters, self.samples = structure, parameters, samples
         self.constants = constants
         self.network = Network(structure, constants.slope)
-        self.sign = 1 if structure.error_sign == "output_minus_target" else -1
+        self.sign = self.network.sign
         self.passes = [self.network.forward(parameters, x) for x, _ in samples]
         self.gradient: dict[Slot, Real] = {}
         self.found: Found = {}
@@ -125,10 +125,7 @@ class Update:
         self.found.setdefault((name, layer), {})[index] = value
 
     def _forward(self) -> None:
-        for key, values in forward_quantities(
-            self.network, self.passes, [t for _, t in self.samples], self.sign
-        ).items():
-            self.found[key] = values
+        self.found |= forward_quantities(self.network, self.passes, self.samples)
         self._put("error", None, (), self._joined([p.post[-1] for p in self.passes],
                                                   self.parameters))  # fmt: skip
         if self.structure.decay:
@@ -201,9 +198,7 @@ class Update:
         return total + self.constants.decay * self.parameters.value(slot) if decays else total
 
 
-def forward_quantities(
-    network: Network, passes: list[Pass], targets: list[Vector], sign: int
-) -> Found:
+def forward_quantities(network: Network, passes: list[Pass], samples: list[Sample]) -> Found:
     """Return the quantities of forward passes, with a sample axis in front."""
     found: Found = {}
 
@@ -211,7 +206,7 @@ def forward_quantities(
         found.setdefault((name, layer), {})[index] = value
 
     last = network.structure.layers - 1
-    for n, (passed, target) in enumerate(zip(passes, targets, strict=True)):
+    for n, (passed, (_, target)) in enumerate(zip(passes, samples, strict=True)):
         for k, (pre, post) in enumerate(zip(passed.pre, passed.post, strict=True)):
             for j, (z, a) in enumerate(zip(pre, post, strict=True)):
                 put("pre_activation", k, (n, j), z)
@@ -221,7 +216,7 @@ def forward_quantities(
         if passed.exponential:
             put("exponential_sum", last, (n,), sum(passed.exponential))
         for j, (y, t) in enumerate(zip(passed.post[-1], target, strict=True)):
-            put("final_error", None, (n, j), sign * (y - t))
+            put("final_error", None, (n, j), network.sign * (y - t))
         put("sample_error", None, (n,), network.error(passed.post[-1], target))
     return found
 
@@ -244,3 +239,29 @@ def parameters_of(structure: Structure) -> Iterable[Slot]:
         if structure.biases:
             for j in range(m):
                 yield "biases", k, (j,)
+
+
+def sample_quantities(samples: list[Sample]) -> Found:
+    """Return inputs and targets as quantities."""
+    inputs, targets = ([sample[side] for sample in samples] for side in range(2))
+    return {("input", None): grid(inputs), ("target", None): grid(targets)}
+
+
+def grid(rows: Sequence[Sequence[Real]]) -> dict[Index, Real]:
+    """Return a list of lists by index."""
+    return {(n, c): value for n, row in enumerate(rows) for c, value in enumerate(row)}
+
+
+def evaluated(network: Network, parameters: Parameters, samples: list[Sample]) -> Found:
+    """Return the quantities of samples on which nothing is updated, and their mean E."""
+    passes = [network.forward(parameters, x) for x, _ in samples]
+    found = forward_quantities(network, passes, samples)
+    found["error", None] = {(): sum(found["sample_error", None].values()) / len(samples)}
+    return found
+
+
+def add_row(table: Found, row: int, quantities: Found, prefix: str = "") -> None:
+    """Enter quantities as one row of a table, an axis of rows in front."""
+    for (name, layer), values in quantities.items():
+        kept = table.setdefault((prefix + name, layer), {})
+        kept.update({(row, *index): value for index, value in values.items()})
