@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import pytest
 
+from browser import Tree, browsed, chromium
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.model import (
     BLANK,
@@ -39,22 +39,6 @@ from graded import (
 PICTURE = '<script src="https://example.org/x.js"></script>'
 
 
-class Seen(HTMLParser):
-    """What a page holds."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.attributes, self.text = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
 def hostile_page():
     cells = manifest().cells
     student = replace(roster(1)[0], name=HOSTILE, id=HOSTILE)
@@ -74,13 +58,16 @@ def test_a_page_is_whole_in_itself_and_runs_nothing(text, tmp_path):
         "unreadable": lambda: student_page(manifest(), unreadable(HOSTILE)),
         "class": lambda: hostile_class(tmp_path),
     }
-    seen = Seen(pages[text]())
-    assert not {"script", "img", "link", "iframe", "object", "base", "form"} & set(seen.tags)
-    names = {name for name, _ in seen.attributes}
+    page = pages[text]()
+    seen = Tree(page)
+    tags = {tag for tag, _ in seen.elements}
+    assert not {"script", "img", "link", "iframe", "object", "base", "form"} & tags
+    names = {name for _, attributes in seen.elements for name in attributes}
     assert not {n for n in names if n.startswith("on")} | ({"src", "href", "action"} & names)
-    assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in seen.attributes
+    assert seen.has("meta", content="default-src 'none'; style-src 'unsafe-inline'")
+    assert not seen.errors
     assert "\x1b" not in "".join(seen.text)
-    assert "url(" not in "".join(seen.text)
+    assert "url(" not in page
 
 
 def hostile_class(folder):
@@ -92,7 +79,7 @@ def hostile_class(folder):
 
 
 def test_the_page_says_what_the_workbook_says():
-    text = " ".join("".join(Seen(student_page(manifest(), mistaken())).text).split())
+    text = " ".join("".join(Tree(student_page(manifest(), mistaken())).text).split())
     entry = by_id()["updated-output-weights"]
     for words in ("1 root cause, 24 consequences", "58 of 59 points", entry.title, entry.why,
                   entry.fix, "=I23*O18*I14", "24 cells after it follow from it"):  # fmt: skip
@@ -117,7 +104,7 @@ def test_what_a_person_looks_at_costs_nothing_yet():
     assert (told.open, [c.lost for c in told.causes], [c.open for c in told.causes]) == (
         1.5, [0, 1], [1.5, 0],
     )  # fmt: skip
-    text = " ".join("".join(Seen(student_page(manifest(), one)).text).split())
+    text = " ".join("".join(Tree(student_page(manifest(), one)).text).split())
     assert "To be looked at by a person (1.5 points open)" in text
     assert "1.5 points open: a person will look at it, and the score may rise" in text
     assert text.count("−") == 1  # the mistake's
@@ -177,7 +164,7 @@ def test_the_class_page_counts_mistakes_once_a_student(tmp_path):
     grades += [mistaken(student=students[0], file="again.xlsx"), grade(student=students[4])]
     grades[-2].superseded = "s000.xlsx"
     write_all(tmp_path, manifest(), grades, students)
-    seen = Seen((tmp_path / "class.html").read_text("utf-8"))
+    seen = Tree((tmp_path / "class.html").read_text("utf-8"))
     text = " ".join(" ".join(seen.text).split())
     title = by_id()["updated-output-weights"].title
     assert f"4 {title} {manifest_label('I10')} (4)" in text
@@ -188,7 +175,7 @@ def test_the_class_page_counts_mistakes_once_a_student(tmp_path):
 def test_a_mistake_that_a_student_makes_twice_counts_once(tmp_path):
     bug = {"verdict": WRONG, "bug": "updated-output-weights"}
     write_all(tmp_path, manifest(), [grade({"I10": bug, "J10": bug})], roster(1))
-    seen = Seen((tmp_path / "class.html").read_text("utf-8"))
+    seen = Tree((tmp_path / "class.html").read_text("utf-8"))
     title = by_id()["updated-output-weights"].title
     assert f"1 {title} " in " ".join(" ".join(seen.text).split())
 
@@ -202,7 +189,6 @@ def test_a_class_without_a_submission_has_a_page():
 
 
 def printed_pages(text, tmp_path):
-    from browser import chromium  # noqa: PLC0415 (shared, and only for slow tests)
 
     (tmp_path / "page.html").write_text(text, "utf-8")
     subprocess.run(
@@ -226,7 +212,6 @@ def test_chromium_prints_the_students_page_on_one_sheet(tmp_path):
 
 @pytest.mark.slow
 def test_chromium_shows_the_pages_without_a_complaint_or_a_request(tmp_path):
-    from test_audit_report import browsed  # noqa: PLC0415 (shared, and only for slow tests)
 
     (tmp_path / "out").mkdir()
     for name, text in (("student", hostile_page()), ("class", hostile_class(tmp_path / "out"))):
