@@ -42,8 +42,7 @@ from cellgrad_audit.probes import probes
 from cellgrad_proof.engine_table import markdown
 from cellgrad_proof.engine_table import measure as measure_engines
 from cellgrad_proof.exact.vectors import as_text, document
-from cellgrad_series.experiment import experiments, path_of, read_settings
-from cellgrad_series.train.experiment import run_experiment
+from cellgrad_series.train.experiment import experiments, path_of, read_settings, run_experiment
 
 TOP = Path(__file__).resolve().parent.parent
 README = TOP / "README.md"

@@ -1,10 +1,13 @@
 """Cases drawn at random: any permitted pair of activation and loss, small numbers."""
 
+import json
+import random
 from itertools import pairwise
 
 from hypothesis import strategies as st
 
 from cellgrad.case import vocabulary
+from cellgrad.case.read import parse_case
 from cellgrad.mlp import training_step
 
 PERMITTED = [
@@ -65,3 +68,100 @@ def step_of(case, **changes):
         leaky_slope=network["leaky_slope"], weight_decay=case["optimizer"]["weight_decay"],
         **case["conventions"], **changes,
     )  # fmt: skip
+
+
+def as_case(document, **changes):
+    """Return a hypothesis case of one update as a case file's bytes would be read."""
+    optimizer = {"name": "sgd", "momentum": 0.0, **document["optimizer"]}
+    changes = {"title": "A drawn case", "optimizer": optimizer, **changes}
+    return parsed({"epochs": 1, **document}, **changes)
+
+
+def big_case(nodes, activation="logistic", samples=1):
+    rng = random.Random(7)
+    layers = list(pairwise(nodes))
+    return parse_case(
+        json.dumps(
+            {
+                "schema": "cellgrad-case/1",
+                "id": "big",
+                "title": "A larger network",
+                "network": {
+                    "nodes": nodes,
+                    "activations": [activation] * len(layers),
+                    "weights": [
+                        [[rng.randint(-64, 64) / 256 for _ in range(m)] for _ in range(n)]
+                        for n, m in layers
+                    ],
+                    "biases": None,
+                },
+                "loss": "half_squared_error",
+                "update": "online" if samples == 1 else "batch_mean",
+                "epochs": 1,
+                "learning_rate": 0.5,
+                "optimizer": {"name": "sgd", "momentum": 0, "weight_decay": 0},
+                "samples": [
+                    {
+                        "input": [rng.randint(-64, 64) / 64 for _ in range(nodes[0])],
+                        "target": [0.25] * nodes[-1],
+                    }
+                    for _ in range(samples)
+                ],
+                "source": {"title": "drawn"},
+            }
+        ).encode()
+    )
+
+
+@st.composite
+def run_cases(draw):
+    """Draw a case with several updates, every rule and convention among them."""
+    document = draw(cases())
+    count = draw(st.integers(1, 5))
+    first = document["samples"][0]
+    number = st.integers(-64, 64).map(lambda n: n / 32)
+    samples = [
+        {"input": [draw(number) for _ in first["input"]], "target": first["target"]}
+        for _ in range(count)
+    ]
+    optimizer = {"name": "sgd", "momentum": 0.0, **document["optimizer"]}
+    kind = draw(st.sampled_from(["plain", "momentum", "adam"]))
+    if kind == "momentum":
+        optimizer["momentum"] = draw(st.sampled_from([0.5, 0.875]))
+    if kind == "adam":
+        optimizer = {
+            "name": "adam",
+            "weight_decay": optimizer["weight_decay"],
+            "beta1": 0.75,
+            "beta2": 0.9375,
+            "epsilon": 0.0078125,
+        }
+    update = draw(st.sampled_from(vocabulary.UPDATES))
+    epochs = draw(st.integers(1, 3))
+    document |= {"samples": samples, "optimizer": optimizer, "update": update, "epochs": epochs}
+    size = count
+    if update != "online" and draw(st.booleans()):
+        document["batch_size"] = size = draw(st.integers(1, count))
+    updates = epochs * (count if update == "online" else -(-count // size))
+    if draw(st.booleans()):
+        document["learning_rate"] = [draw(st.integers(1, 16)) / 32 for _ in range(updates)]
+    document["conventions"] = {
+        "error_sign": draw(st.sampled_from(vocabulary.ERROR_SIGNS)),
+        "update_biases": draw(st.booleans()),
+        "decay_biases": draw(st.booleans()),
+        "rate_in_velocity": draw(st.booleans()),
+    }
+    if draw(st.booleans()):
+        document["validation"] = samples[:2]
+    return document
+
+
+def parsed(document, **changes):
+    network = dict(document["network"])
+    if "leaky_relu" not in network["activations"]:
+        network.pop("leaky_slope", None)
+    full = {
+        "schema": "cellgrad-case/1", "id": "drawn", "title": "A drawn run",
+        **document, "network": network, "source": {"title": "drawn at random"}, **changes,
+    }  # fmt: skip
+    return parse_case(json.dumps(full).encode())

@@ -60,7 +60,7 @@ def _written(source: Case | Plan) -> bytes:
     needs = "a workbook with a row an update, or of several parts, needs"
     plan = source
     if isinstance(source, Case):
-        plan = load("cellgrad_series.plan_of_case:plan_of_case", needs)(source)
+        plan = load("cellgrad_series.plan:plan_of_case", needs)(source)
     data: bytes = load("cellgrad_series.sheets.write_plan:write_plan", needs)(plan)
     return data
 

@@ -20,8 +20,7 @@ from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.parts.run import RunShape
 from cellgrad_series.parts.sweep import SweepShape
 from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
-from cellgrad_series.plan import Chart, Part, Plan, Reference, Series
-from cellgrad_series.plan_of_case import class_constants
+from cellgrad_series.plan import Chart, Part, Plan, Reference, Series, class_constants
 
 MAX_BYTES = 4 << 20
 _EPSILON = 0.001
@@ -244,7 +243,7 @@ class _Reader:
         )
 
     def _table(self, item: Document) -> Part:
-        from cellgrad_series.experiment import read_experiment  # noqa: PLC0415 - rarely needed
+        from cellgrad_series.train.experiment import read_experiment  # noqa: PLC0415 - rarely needed
 
         experiment = read_experiment(item["data"])
         rows = experiment.accuracies

@@ -20,8 +20,7 @@ from cellgrad.errors import WorkbookError
 from cellgrad.formula.references import place_of, places_in, range_of, tree_of
 from cellgrad.formula.tree import Call, Cell, Chain, Number, Signed
 from cellgrad.xlsx.book import Book, SheetCells, read_book
-from drawn_cases import cases
-from test_workbooks import as_case
+from drawn_cases import as_case, cases
 
 TOP = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ from cellgrad.build import build
 from cellgrad.described.workbook import describe
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
-from test_workbooks import big_case
+from drawn_cases import big_case
 
 TOP = Path(__file__).parents[2]
 WORKBOOKS = sorted((TOP / "spreadsheets").rglob("*.xlsx"))

@@ -8,7 +8,7 @@ from cellgrad.workbook import write_workbook
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Book, SheetCells, read_book
 from cellgrad.xlsx.map_sheet import read_map
-from cellgrad_series.plan_of_case import plan_of_case
+from cellgrad_series.plan import plan_of_case
 from cellgrad_series.sheets.write_plan import write_plan
 
 ROOT = Path(__file__).parent.parent.parent

@@ -29,7 +29,7 @@ from cellgrad_proof.exact.agreement import agreement
 from cellgrad_proof.exact.certified import UNDECIDED, certify
 from cellgrad_proof.exact.definition import network, update
 from cellgrad_proof.exact.vectors import CertificationError, document
-from test_workbooks import big_case
+from drawn_cases import big_case
 
 TOP = Path(__file__).parent.parent.parent
 FOLDER = TOP / "reference" / "certified"

@@ -33,11 +33,9 @@ from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import read_book
 from cellgrad_proof.proof import derivatives, terms
 from cellgrad_proof.proof.workbook import prove_book, prove_workbook
-from drawn_cases import PERMITTED, cases
+from drawn_cases import PERMITTED, as_case, big_case, cases, parsed, run_cases
 from hostile import parts_of, with_formula, zipped
 from mutation import Algebra, mutants_of
-from test_runs import parsed, run_cases
-from test_workbooks import as_case, big_case
 
 # every shipped workbook, by both grades
 

@@ -10,7 +10,6 @@ A second implementation, apart from ``cellgrad.mlp``: nothing that verifies uses
     >>> errors = training.run_epoch()  # doctest: +SKIP
 """
 
-from cellgrad_series.kernels.choice import KERNELS, compiled_available
-from cellgrad_series.kernels.training import Training
+from cellgrad_series.kernels.training import KERNELS, Training, compiled_available
 
 __all__ = ["KERNELS", "Training", "compiled_available"]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cellgrad_series.kernels import arrays, straight
-from cellgrad_series.kernels.arithmetic import Ordered
+from cellgrad_series.kernels.arrays import Ordered
 from cellgrad_series.kernels.plan import Array, Plan, State
 
 _MOST_WRITTEN_OUT = 5_000

@@ -13,8 +13,7 @@ from cellgrad.workbook.formulas import WRITTEN_OUT, Formulas, added
 from cellgrad.xlsx.addresses import a1
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.plan import Part
-from cellgrad_series.sheets.parameters_block import Link, ParametersBlock
-from cellgrad_series.sheets.rows import Rows, kind_of
+from cellgrad_series.sheets.rows import Link, ParametersBlock, Rows, kind_of
 
 SampleLink = Callable[[str, int, int], str]
 """Gives the address of ``input`` or ``target`` of a sample, by sample and node."""

@@ -11,8 +11,7 @@ from cellgrad.workbook.formulas import Formulas
 from cellgrad.xlsx.addresses import a1
 from cellgrad_series.parts.sweep import SweepShape
 from cellgrad_series.plan import Part
-from cellgrad_series.sheets.parameters_block import ParametersBlock
-from cellgrad_series.sheets.rows import Rows
+from cellgrad_series.sheets.rows import ParametersBlock, Rows
 from cellgrad_series.sheets.run_sheet import Samples
 
 _TOP = 4

@@ -29,9 +29,8 @@ from cellgrad_series.sheets.charts import SHEET as CHARTS
 from cellgrad_series.sheets.charts import write_charts
 from cellgrad_series.sheets.classification_sheet import ClassificationSheet, SampleLink
 from cellgrad_series.sheets.draw_chart import draw
-from cellgrad_series.sheets.parameters_block import Link
 from cellgrad_series.sheets.plan_guide import write_plan_guide
-from cellgrad_series.sheets.rows import Rows
+from cellgrad_series.sheets.rows import Link, Rows
 from cellgrad_series.sheets.run_sheet import START_ROW, RunSheet, Samples
 from cellgrad_series.sheets.sweep_sheet import SweepSheet
 from cellgrad_series.sheets.tables import (

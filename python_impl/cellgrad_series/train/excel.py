@@ -12,9 +12,8 @@ from cellgrad.case.model import Case, Sample
 from cellgrad.case.vocabulary import CROSS_ENTROPIES
 from cellgrad.errors import InputError
 from cellgrad.xlsx.book import read_book
-from cellgrad_series.train.columns import Chosen, choose, same
 from cellgrad_series.train.settings import HIDDEN_NODES, series_case
-from cellgrad_series.train.sheet import Table, counted, find_table
+from cellgrad_series.train.table import Chosen, Table, choose, counted, find_table, same
 
 _SUM_TOLERANCE = 1e-12
 

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.errors import InputError
-from cellgrad_series.train.classes import THRESHOLD, classes_of
 from cellgrad_series.train.report import accuracy_text, error_text
-from cellgrad_series.train.run import Result, Score
+from cellgrad_series.train.run import THRESHOLD, Result, Score, classes_of
 
 Floats = NDArray[np.float64]
 

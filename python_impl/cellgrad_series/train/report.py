@@ -12,9 +12,8 @@ from rich.text import Text
 
 from cellgrad.case.model import Case
 from cellgrad.errors import printable
-from cellgrad_series.train.classes import Accuracy
-from cellgrad_series.train.run import Result, Score
-from cellgrad_series.train.sheet import counted
+from cellgrad_series.train.run import Accuracy, Result, Score
+from cellgrad_series.train.table import counted
 
 SHOWN_EPOCHS = 12
 SHOWN_CLASSES = 8

@@ -1,4 +1,11 @@
-"""A training run: every update, the errors on the way, and the network at the end."""
+"""A training run: every update, the errors on the way, and how the network does at the end.
+
+One output: class 1 where it is above 0.5, as in the series; exactly 0.5 is class 0.
+Several outputs: the class of the largest one, the first of them where two are equal.
+The rule is applied to targets that are classes (0 or 1; with several outputs a
+single 1) and to no others: what a target such as 0.3 calls right is not ours to say.
+Of E, where an output has reached 0 or 1 exactly, a term 0 · LN(0) counts as 0, its limit.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +19,129 @@ from numpy.typing import NDArray
 
 from cellgrad.case.model import Case, Sample
 from cellgrad_series.kernels import Training
-from cellgrad_series.train.classes import Accuracy, accuracy
-from cellgrad_series.train.losses import penalty, sample_errors
-from cellgrad_series.train.record import Sums
+from cellgrad_series.kernels.arrays import Ordered
+from cellgrad_series.kernels.arrays import sample_errors as errors_by
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.intp]
+
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How often the class was right.
+
+    Attributes:
+        right: samples whose predicted class is the target's.
+        of: all samples.
+        confusion: counts, a row a target class, a column a predicted class.
+    """
+
+    right: int
+    of: int
+    confusion: list[list[int]]
+
+
+def are_classes(targets: Floats) -> bool:
+    """Tell whether targets, (samples, outputs), stand for classes."""
+    binary = bool(np.all((targets == 0) | (targets == 1)))
+    return binary and (targets.shape[1] == 1 or bool(np.all(targets.sum(axis=1) == 1)))
+
+
+def classes_of(values: Floats) -> Integers:
+    """Return the class of each row of outputs or targets, (samples, outputs) → (samples,)."""
+    if values.shape[1] == 1:
+        return (values[:, 0] > THRESHOLD).astype(np.intp)
+    return np.asarray(np.argmax(values, axis=1), dtype=np.intp)
+
+
+def accuracy(outputs: Floats, targets: Floats) -> Accuracy | None:
+    """Count the right classes; None where the targets are no classes.
+
+    Args:
+        outputs: (samples, outputs).
+        targets: the same shape.
+    """
+    if not are_classes(targets):
+        return None
+    classes = max(targets.shape[1], 2)
+    confusion = np.zeros((classes, classes), dtype=np.intp)
+    np.add.at(confusion, (classes_of(targets), classes_of(outputs)), 1)
+    return Accuracy(int(np.trace(confusion)), len(targets), confusion.tolist())
+
+
+class _Limits(Ordered):
+    def times_logarithm(self, factor: Floats, x: Floats) -> Floats:
+        """Return factor · LN x, and 0 where the factor is 0."""
+        return np.where(factor == 0, 0.0, super().times_logarithm(factor, x))
+
+
+def sample_errors(loss: str, outputs: Floats, targets: Floats) -> Floats:
+    """Return E of each sample, without the penalty of weight decay.
+
+    Args:
+        loss: a name of the case format.
+        outputs: (samples, outputs).
+        targets: the same shape.
+
+    Returns:
+        (samples,); infinite where an output is infinitely wrong.
+    """
+    with np.errstate(all="ignore"):
+        return errors_by(loss, outputs, targets, outputs - targets, _Limits())
+
+
+def penalty(parameters: Sequence[Floats], weight_decay: float) -> float:
+    """Return P = ½ · λ · Σ w² over the parameters that decay (Eq. 16)."""
+    flat = np.concatenate([array.ravel() for array in parameters])
+    return (0.5 * weight_decay) * Ordered.total(flat * flat)
+
+
+class Sums:
+    """Sums of E over consecutive stretches of updates, each correctly rounded.
+
+    A correctly rounded sum does not depend on the order of its terms, nor on the
+    portions in which they come.
+
+    Args:
+        length: updates a stretch; the last one may be shorter.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+        self.sums: list[float] = []
+        self._pending: list[Floats] = []
+        self._waiting = 0
+        self._last = 0
+
+    def add(self, errors: Floats) -> None:
+        """Take the errors of the next updates, (updates,): finite, and small enough to add up."""
+        self._pending.append(errors)
+        self._waiting += len(errors)
+        if self._waiting < self.length:
+            return
+        errors = np.concatenate(self._pending)
+        whole = len(errors) // self.length * self.length
+        self.sums += [math.fsum(row) for row in errors[:whole].reshape(-1, self.length).tolist()]
+        self._pending = [errors[whole:]]
+        self._waiting = len(errors) - whole
+
+    def finish(self) -> None:
+        """Close the last stretch, if one is open."""
+        if self._waiting:
+            self.sums.append(math.fsum(np.concatenate(self._pending).tolist()))
+            self._last, self._waiting, self._pending = self._waiting, 0, []
+
+    def stretches(self) -> list[tuple[int, int, float]]:
+        """Return (first update, last update, mean of E) of each stretch, counted from 1."""
+        found = []
+        for n, total in enumerate(self.sums):
+            short = self._last if n == len(self.sums) - 1 else 0
+            count = short or self.length
+            found.append((n * self.length + 1, n * self.length + count, total / count))
+        return found
+
 
 BLOCKS = 10
 MOST_POINTS = 100_000

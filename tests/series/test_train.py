@@ -22,10 +22,8 @@ from rich.cells import cell_len
 
 import plain_step
 from cellgrad.case.read import parse_case
-from cellgrad_series.train.losses import sample_errors
-from cellgrad_series.train.record import Sums
 from cellgrad_series.train.report import _shown_epochs
-from cellgrad_series.train.run import train
+from cellgrad_series.train.run import Sums, sample_errors, train
 from hostile import CASES, ROOT, SMALL_CASE, cellgrad, is_refusal
 
 PUBLISHED = CASES / "training" / "brownlee-2-2-2-training.json"
@@ -334,8 +332,8 @@ def test_many_classes_are_summed_up(command, written):
      (1, 3, "33.3 %")],
 )  # fmt: skip
 def test_a_rounded_share_is_never_complete_nor_nothing(right, of, text):
-    from cellgrad_series.train.classes import Accuracy  # noqa: PLC0415
     from cellgrad_series.train.report import accuracy_text  # noqa: PLC0415
+    from cellgrad_series.train.run import Accuracy  # noqa: PLC0415
 
     assert f"({text})" in accuracy_text(Accuracy(right, of, []))
 

@@ -15,9 +15,8 @@ import openpyxl
 import pytest
 
 from cellgrad.xlsx.book import read_book
-from cellgrad_series.train.columns import choose
 from cellgrad_series.train.excel import Selection, with_samples
-from cellgrad_series.train.sheet import find_table, looks_like_a_number
+from cellgrad_series.train.table import choose, find_table, looks_like_a_number
 from hostile import CASES, SMALL, cellgrad, is_refusal
 
 HEADED = [["x1", "x2", "x3", "output"], [0.5, 0.25, -1, 1], [-2, 0, 1.5, 0], [1, 1, 1, 1]]

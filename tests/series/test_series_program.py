@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-CASE = Path(__file__).parent.parent / "reference" / "cases" / "series-3-4-1-5000.json"
+CASE = Path(__file__).parents[2] / "reference" / "cases" / "series-3-4-1-5000.json"
 
 
 def series_program(case):

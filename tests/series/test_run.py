@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 import plain_training
 from cellgrad.build import build, read_source
-from cellgrad.case import vocabulary
 from cellgrad.case.quantities import quantities
 from cellgrad.case.read import parse_case, read_case
 from cellgrad.described.workbook import describe
@@ -28,10 +27,10 @@ from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
 from cellgrad_series.parts.run import RunShape
 from cellgrad_series.read_plan import read_plan
-from drawn_cases import cases
+from drawn_cases import parsed, run_cases
 from hostile import is_refusal
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parents[2]
 BOOKS = sorted((TOP / "reference" / "books").glob("*.toml"))
 SERIES = TOP / "spreadsheets" / "series"
 CASES = TOP / "reference" / "cases"
@@ -47,60 +46,6 @@ RUNS = [
 
 # a workbook is built for every draw: to shrink one that fails would take minutes
 UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
-
-
-@st.composite
-def run_cases(draw):
-    """Draw a case with several updates, every rule and convention among them."""
-    document = draw(cases())
-    count = draw(st.integers(1, 5))
-    first = document["samples"][0]
-    number = st.integers(-64, 64).map(lambda n: n / 32)
-    samples = [
-        {"input": [draw(number) for _ in first["input"]], "target": first["target"]}
-        for _ in range(count)
-    ]
-    optimizer = {"name": "sgd", "momentum": 0.0, **document["optimizer"]}
-    kind = draw(st.sampled_from(["plain", "momentum", "adam"]))
-    if kind == "momentum":
-        optimizer["momentum"] = draw(st.sampled_from([0.5, 0.875]))
-    if kind == "adam":
-        optimizer = {
-            "name": "adam",
-            "weight_decay": optimizer["weight_decay"],
-            "beta1": 0.75,
-            "beta2": 0.9375,
-            "epsilon": 0.0078125,
-        }
-    update = draw(st.sampled_from(vocabulary.UPDATES))
-    epochs = draw(st.integers(1, 3))
-    document |= {"samples": samples, "optimizer": optimizer, "update": update, "epochs": epochs}
-    size = count
-    if update != "online" and draw(st.booleans()):
-        document["batch_size"] = size = draw(st.integers(1, count))
-    updates = epochs * (count if update == "online" else -(-count // size))
-    if draw(st.booleans()):
-        document["learning_rate"] = [draw(st.integers(1, 16)) / 32 for _ in range(updates)]
-    document["conventions"] = {
-        "error_sign": draw(st.sampled_from(vocabulary.ERROR_SIGNS)),
-        "update_biases": draw(st.booleans()),
-        "decay_biases": draw(st.booleans()),
-        "rate_in_velocity": draw(st.booleans()),
-    }
-    if draw(st.booleans()):
-        document["validation"] = samples[:2]
-    return document
-
-
-def parsed(document, **changes):
-    network = dict(document["network"])
-    if "leaky_relu" not in network["activations"]:
-        network.pop("leaky_slope", None)
-    full = {
-        "schema": "cellgrad-case/1", "id": "drawn", "title": "A drawn run",
-        **document, "network": network, "source": {"title": "drawn at random"}, **changes,
-    }  # fmt: skip
-    return parse_case(json.dumps(full).encode())
 
 
 def verified(path, engine=None, **options):

@@ -3,11 +3,9 @@
 import io
 import json
 import math
-import random
 import re
 import tomllib
 import zipfile
-from itertools import pairwise
 from pathlib import Path
 
 import openpyxl
@@ -26,9 +24,9 @@ from cellgrad.workbook import write_workbook
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.description import Book
 from cellgrad.xlsx.book import read_book
-from drawn_cases import cases
+from drawn_cases import as_case, big_case, cases
 
-TOP = Path(__file__).parent.parent
+TOP = Path(__file__).parents[2]
 WORKBOOKS = sorted((TOP / "spreadsheets").rglob("*.xlsx"))
 SERIES = [path for path in WORKBOOKS if path.parent.name == "series"]
 STEPS = [path for path in WORKBOOKS if path not in SERIES]
@@ -43,20 +41,6 @@ OPERATORS = {"+", "-", "*", "/", "&", "=", "<>", "<", ">", "<=", ">="}
 
 def name_of(path):
     return path.stem
-
-
-def as_case(document, **changes):
-    """Return a hypothesis case as a case file's bytes."""
-    network = dict(document["network"])
-    if "leaky_relu" not in network["activations"]:
-        network.pop("leaky_slope")
-    full = {
-        "schema": "cellgrad-case/1", "id": "drawn", "title": "A drawn case", "epochs": 1,
-        **document, "network": network,
-        "optimizer": {"name": "sgd", "momentum": 0.0, **document["optimizer"]},
-        "source": {"title": "drawn at random"}, **changes,
-    }  # fmt: skip
-    return parse_case(json.dumps(full).encode())
 
 
 @pytest.mark.parametrize(
@@ -214,42 +198,6 @@ def test_any_case_becomes_a_workbook_that_verifies(document, tmp_path, engine_or
 @given(document=cases())
 def test_any_of_many_cases_becomes_a_workbook_that_verifies(document, tmp_path, engine_or_skip):
     verifies(document, tmp_path / "drawn.xlsx", engine_or_skip("formualizer"))
-
-
-def big_case(nodes, activation="logistic", samples=1):
-    rng = random.Random(7)
-    layers = list(pairwise(nodes))
-    return parse_case(
-        json.dumps(
-            {
-                "schema": "cellgrad-case/1",
-                "id": "big",
-                "title": "A larger network",
-                "network": {
-                    "nodes": nodes,
-                    "activations": [activation] * len(layers),
-                    "weights": [
-                        [[rng.randint(-64, 64) / 256 for _ in range(m)] for _ in range(n)]
-                        for n, m in layers
-                    ],
-                    "biases": None,
-                },
-                "loss": "half_squared_error",
-                "update": "online" if samples == 1 else "batch_mean",
-                "epochs": 1,
-                "learning_rate": 0.5,
-                "optimizer": {"name": "sgd", "momentum": 0, "weight_decay": 0},
-                "samples": [
-                    {
-                        "input": [rng.randint(-64, 64) / 64 for _ in range(nodes[0])],
-                        "target": [0.25] * nodes[-1],
-                    }
-                    for _ in range(samples)
-                ],
-                "source": {"title": "drawn"},
-            }
-        ).encode()
-    )
 
 
 @pytest.mark.slow

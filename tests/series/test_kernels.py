@@ -21,7 +21,7 @@ from cellgrad.case.read import parse_case, read_case
 from cellgrad.errors import CaseError, InputError, ShapeError
 from cellgrad.mlp import training_step
 from cellgrad_series.kernels import KERNELS, Training, arrays, compiled_available, plain, straight
-from cellgrad_series.kernels.arithmetic import Ordered
+from cellgrad_series.kernels.arrays import Ordered
 from cellgrad_series.kernels.plan import OPTIMIZERS, first_state, plan_of
 
 HIDDEN = ("logistic", "tanh", "relu", "leaky_relu", "identity")
@@ -481,7 +481,7 @@ def test_kernels_and_inputs_that_do_not_exist_are_refused(monkeypatch):
     assert not compiled_available()
     with pytest.raises(InputError, match=r"pip install 'cellgrad\[fast\]'"):
         Training(case, "compiled")
-    monkeypatch.setattr("cellgrad_series.kernels.choice.compiled_available", lambda: True)
+    monkeypatch.setattr("cellgrad_series.kernels.training.compiled_available", lambda: True)
     assert Training(dataclasses.replace(case, epochs=10**9)).kernel == "plain"
 
 
@@ -497,7 +497,7 @@ def test_auto_compiles_long_runs_and_gives_up_bits_for_large_batches_only(monkey
     assert Training(dataclasses.replace(large, update="online")).kernel == "plain"
     wide = wide_case((300, 400, 5), 4, update="batch_sum", batch_size=2)
     assert Training(wide).kernel == "plain"
-    monkeypatch.setattr("cellgrad_series.kernels.choice.find_spec", lambda _: None)
+    monkeypatch.setattr("cellgrad_series.kernels.training.find_spec", lambda _: None)
     assert not compiled_available()
     assert Training(dataclasses.replace(case, epochs=10**9)).kernel == "plain"
 
