@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cellgrad.case.model import Case, Sample, Vector
+from cellgrad.case.quantities import Index, Key
 from cellgrad.described.parts import Shape
+from cellgrad.errors import CaseError
 from cellgrad_series.parts.classification import LIMIT, ClassificationShape
 from cellgrad_series.parts.run import RunShape
+from cellgrad_series.parts.sweep import SweepShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +228,55 @@ def class_constants(case: Case) -> dict[str, float]:
     if "leaky_relu" in case.network.activations:
         found["leaky_slope"] = case.network.leaky_slope
     return found
+
+
+def check_charts(plan: Plan) -> None:
+    """Refuse a chart of something that no part computes.
+
+    Raises:
+        CaseError: a part or quantity is missing, or an index lies outside it.
+    """
+    for n, chart in enumerate(plan.charts):
+        references = [one.y for one in chart.series] + [one.x for one in chart.series if one.x]
+        for reference in [*references, *([chart.x] if chart.x else [])]:
+            place = f"charts[{n}]"
+            try:
+                part = plan.part(reference.part)
+            except KeyError as error:
+                raise CaseError(f"there is no part {reference.part!r}", place=place) from error
+            known = {quantity.key: quantity for quantity in part.shape.quantities()}
+            key, index = charted(part, reference)
+            if key not in known:
+                raise CaseError(f"{reference.part!r} has no {reference.quantity!r}", place=place)
+            shape = known[key].shape
+            whole = chart.kind == "surface"
+            rest = shape[1:] if not whole else ()
+            fits = len(rest) == len(index) and all(
+                i < size for i, size in zip(index, rest, strict=True)
+            )
+            rows = reference.rows or (0, 0)
+            if not fits or not rows[0] <= rows[1] < shape[0]:
+                raise CaseError(
+                    f"{reference.quantity!r} of {reference.part!r} takes {len(rest)} numbers as "
+                    f"index, inside {list(shape)}",
+                    place=place,
+                )
+
+
+def charted(part: Part, reference: Reference) -> tuple[Key, Index]:
+    """Return the quantity that a chart's reference means, and the index after its rows.
+
+    ``weights`` of a run are those that each update starts from: the new ones of the row above.
+    ``swept`` of a sweep over one parameter are its values.
+    """
+    key, index = (reference.quantity, reference.layer), reference.index
+    if isinstance(part.shape, RunShape):
+        if reference.quantity in ("weights", "biases"):
+            key = (f"new_{reference.quantity}", reference.layer)
+        known = {quantity.key: quantity for quantity in part.shape.quantities()}.get(key)
+        if known and known.per_sample and len(index) == len(known.shape) - 2:
+            index = (0, *index)  # of a batch, the first sample unless it is said
+    one = isinstance(part.shape, SweepShape) and len(part.shape.counts) == 1
+    if one and key == ("swept", None):
+        key, index = ("axis", 0), ()
+    return key, index

@@ -23,8 +23,7 @@ from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.parts.run import EVALUATED, RunShape
 from cellgrad_series.parts.sweep import SweepShape
 from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
-from cellgrad_series.plan import Part, Plan, Reference
-from cellgrad_series.read_plan import charted
+from cellgrad_series.plan import Part, Plan, Reference, charted
 from cellgrad_series.sheets.charts import SHEET as CHARTS
 from cellgrad_series.sheets.charts import write_charts
 from cellgrad_series.sheets.classification_sheet import ClassificationSheet, SampleLink

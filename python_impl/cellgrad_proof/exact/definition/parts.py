@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
-from cellgrad_series.parts.comparison import ComparisonShape
-
 from cellgrad.case.lines import walkthrough_lines
 from cellgrad.case.selection import checked_parameters
 from cellgrad.case.structure import Structure
@@ -26,6 +24,7 @@ from cellgrad_proof.exact.definition.update import (
     sample_quantities,
 )
 from cellgrad_series.parts.sweep import SweepShape
+from cellgrad_series.parts.tables import ComparisonShape
 
 
 def quantities_of(held: Holdings, part: str) -> Found:
