@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from cellgrad.case.givens import with_givens
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import table
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_audit.bugs.entry import CONVENTION
 from cellgrad_audit.bugs.program import Program
-from cellgrad_coursework.grading.draws import Givens, case_with
+from cellgrad_coursework.grading.draws import Givens
 from cellgrad_coursework.grading.key import Key, Over, Standard, Values, bits_of, equal
 from cellgrad_coursework.grading.naming import carried_values, number_at
 
@@ -58,10 +59,9 @@ class Convention:
     ) -> None:
         self.key, self.forms = key, tuple(forms)
         self.ids = tuple(name for name, _ in forms)
-        self.values = np.stack(
-            [self._column(case_with(case, givens), values[:, n]) for n, givens in enumerate(drawn)],
-            axis=1,
-        )
+        cases = [with_givens(case, givens) for givens in drawn]
+        columns = [self._column(drawn_case, values[:, n]) for n, drawn_case in enumerate(cases)]
+        self.values = np.stack(columns, axis=1)
         self.changed: frozenset[int] = frozenset()
         self.concerned: frozenset[int] = frozenset()
         if not self._decided(case, drawn):
@@ -144,7 +144,7 @@ class Convention:
         """Tell whether the handout has decided against it: it computes something by the key."""
         asked = {(cell.quantity, cell.layer) for cell in self.key.manifest.cells}
         for givens in drawn[:4]:
-            given = case_with(case, givens)
+            given = with_givens(case, givens)
             here, there = Program(given).run().steps[0], self._run(given)
             for name, array in here.items():
                 if name in asked or name not in there or name not in table(case.structure()):

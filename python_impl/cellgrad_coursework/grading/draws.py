@@ -8,14 +8,12 @@ like a right one. Nodes with a kink are seen on both sides of it.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import numpy as np
 
-from cellgrad.case.model import Case, Network, Sample
+from cellgrad.case.givens import Array
 from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.structure import Structure
-from cellgrad.mlp.activations import Array
 from cellgrad.verify.expected import step_of
 from cellgrad.verify.random_numbers import array, number, targets
 
@@ -101,13 +99,14 @@ def _drawn(
 
 def _numbers(quantity: Quantity, structure: Structure, rng: random.Random, shrink: float) -> Array:
     if quantity.name == "target":
-        return targets(rng, structure.loss, structure.samples, structure.outputs)
+        drawn = targets(rng, structure.loss, structure.samples, structure.outputs)
+        return np.asarray(drawn, np.float64)
     if quantity.name == "learning_rate":
         return np.array(number(rng, 0.125, 2.0))
     if quantity.name in ("leaky_slope", "weight_decay"):
         return np.array(number(rng, 0.0625, 0.5))
     reach = 2.0 if quantity.name == "weights" else 1.0
-    found = array(rng, quantity.shape, reach)
+    found = np.asarray(array(rng, quantity.shape, reach), np.float64)
     if quantity.name == "weights" and shrink < 1.0:
         found = np.round(found * shrink * 2**20) / 2**20  # few digits all the same
     return found
@@ -138,32 +137,3 @@ def _view(structure: Structure, givens: Givens, *, lenient: bool) -> Array | Non
     side = np.concatenate(sides)
     flowing = np.concatenate([signal.ravel() != 0 for signal in step.error_signal])
     return np.concatenate((side, np.outer(side, flowing).ravel())).astype(np.int64)
-
-
-def case_with(case: Case, givens: Givens) -> Case:
-    """Return a case with other givens."""
-    layers = range(len(case.network.nodes) - 1)
-    network: Network = replace(
-        case.network,
-        weights=tuple(
-            tuple(tuple(float(x) for x in row) for row in givens["weights", k]) for k in layers
-        ),
-    )
-    if case.network.biases is not None:
-        network = replace(
-            network,
-            biases=tuple(tuple(float(x) for x in givens["biases", k]) for k in layers),
-        )
-    if ("leaky_slope", None) in givens:
-        network = replace(network, leaky_slope=float(givens["leaky_slope", None]))
-    optimizer = case.optimizer
-    if ("weight_decay", None) in givens:
-        optimizer = replace(optimizer, weight_decay=float(givens["weight_decay", None]))
-    samples = tuple(
-        Sample(tuple(map(float, x)), tuple(map(float, t)))
-        for x, t in zip(givens["input", None], givens["target", None], strict=True)
-    )
-    return replace(
-        case, network=network, optimizer=optimizer, samples=samples,
-        learning_rate=float(givens["learning_rate", None]),
-    )  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cellgrad.case.givens import givens_of
 from cellgrad.case.model import Case
 from cellgrad.errors import InputError
 from cellgrad.formula.tree import FormulaError
@@ -224,7 +225,8 @@ class Key:
 
     def given_values(self, case: Case) -> Values:
         """Return the givens of a case, shape (givens,)."""
-        return np.array([given_number(case, given) for given in self.manifest.givens])
+        givens = givens_of(case)
+        return np.array([_of(givens, given) for given in self.manifest.givens])
 
     def drawn(self, case: Case, count: int = COUNT) -> tuple[list[Givens], Values]:
         """Return the draws of this manifest, and the same by slot, shape (givens, draws)."""
@@ -307,23 +309,5 @@ def equal(a: Values, b: Values) -> NDArray[np.bool_]:
 
 
 def given_number(case: Case, given: GivenCell) -> float:
-    """Return what a given is in a case.
-
-    Raises:
-        KeyError: the case has no such given.
-    """
-    name, k, index = given.quantity, given.layer, given.index
-    if name in ("input", "target"):
-        sample = case.samples[index[0]]
-        return float((sample.input if name == "input" else sample.target)[index[1]])
-    if name == "weights":
-        return float(case.network.weights[k or 0][index[0]][index[1]])
-    if name == "biases":
-        return float((case.network.biases or ())[k or 0][index[0]])
-    return float(
-        {
-            "learning_rate": case.step_learning_rate(),
-            "leaky_slope": case.network.leaky_slope,
-            "weight_decay": case.optimizer.weight_decay,
-        }[name]
-    )
+    """Return what a cell of the givens holds in a case."""
+    return _of(givens_of(case), given)

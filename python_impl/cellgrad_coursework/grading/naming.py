@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from cellgrad.case.givens import with_givens
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key as QuantityKey
 from cellgrad_audit.bugs.arithmetic import Array
 from cellgrad_audit.bugs.catalogue import by_id, variants
 from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE, Variant
 from cellgrad_audit.bugs.program import Program
-from cellgrad_coursework.grading.draws import Givens, case_with
+from cellgrad_coursework.grading.draws import Givens
 from cellgrad_coursework.grading.key import Key, Values, equal
 
 DRAWS = 6
@@ -106,7 +107,7 @@ class Mistakes:
         """What each variant computes, by slot, where that is not right."""
         self._marks: set[tuple[object, ...]] = set()
         self._draws = telling(values[:, : len(drawn)])
-        cases = [case_with(case, drawn[n]) for n in self._draws]
+        cases = [with_givens(case, drawn[n]) for n in self._draws]
         rights = [Program(each).run().steps[0] for each in cases]
         kinds = {MISTAKE, CONVENTION}
         for variant in variants():

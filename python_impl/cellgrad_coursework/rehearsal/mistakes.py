@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cellgrad.case.givens import with_givens
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key as QuantityKey
 from cellgrad.case.quantities import quantities
@@ -32,7 +33,7 @@ from cellgrad_audit.report import expression as formula_of
 from cellgrad_audit.report.expression import Expression, NotLiveError, Reference, written
 from cellgrad_audit.report.expression import Formulas as FormulaArithmetic
 from cellgrad_coursework.grading.conventions import Accepted, Convention
-from cellgrad_coursework.grading.draws import Givens, case_with
+from cellgrad_coursework.grading.draws import Givens
 from cellgrad_coursework.grading.key import equal
 from cellgrad_coursework.grading.naming import local_values
 from cellgrad_coursework.model import Manifest
@@ -282,7 +283,7 @@ def _marked(manifest: Manifest, case: Case) -> tuple[Case, dict[float, str]]:
             marks[key] = np.array(0.0)
         marks[key][given.index] = _FIRST + n + 0.5
         addresses[_FIRST + n + 0.5] = given.address
-    return case_with(case, marks), addresses
+    return with_givens(case, marks), addresses
 
 
 def _right(manifest: Manifest, case: Case, spelling: _Spelling) -> dict[QuantityKey, Symbols]:
