@@ -221,7 +221,7 @@ def _read_results(data: bytes, path: Path) -> dict[str, SheetCells]:
     contents = Contents(Package(data, path, LENIENT))
     results = {}
     for name, part in contents.sheets.items():
-        sheet = _ResultReader(contents.package, name, contents).read(part)
+        sheet = _ResultReader(contents.package, name, contents.texts).read(part)
         sheet.values.update(dict.fromkeys(sheet.problems, CellError("#NUM!")))
         results[name] = sheet
     return results

@@ -80,3 +80,13 @@ def test_a_step_is_built_and_traced(core):
     assert core("verify", "new.xlsx").returncode == 0
     traced = core("trace", "reference/cases/series-3-4-1.json")
     assert (traced.returncode, traced.stderr) == (0, "")
+
+
+def test_an_engine_of_another_package_says_so_in_one_line(core):
+    answer = core("verify", STEP, "--engine", "libreoffice")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    (line,) = answer.stderr.splitlines()
+    assert "needs the package cellgrad_office, which is not installed" in line
+    answer = core("verify", f"spreadsheets/{STEP}", "--engine", "all", "--json")
+    engines = {book["engine"] for book in json.loads(answer.stdout)["workbooks"]}
+    assert (answer.returncode, "saved" in engines, "gnumeric" in engines) == (0, True, False)

@@ -6,27 +6,27 @@ engine does not pay for the others.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from cellgrad.errors import EngineMissingError, InputError
+from cellgrad.packages import is_here, load
 
 if TYPE_CHECKING:
     from cellgrad.engines.interface import Engine
 
-ENGINE_NAMES: Final = ("formualizer", "ironcalc", "libreoffice", "gnumeric", "saved")
-"""Every engine this package can ask, installed here or not."""
+_CLASSES: Final = {
+    "formualizer": "cellgrad.engines.formualizer:FormualizerEngine",
+    "ironcalc": "cellgrad.engines.ironcalc:IronCalcEngine",
+    "libreoffice": "cellgrad_office.libreoffice:LibreOfficeEngine",
+    "gnumeric": "cellgrad_office.gnumeric:GnumericEngine",
+    "saved": "cellgrad.engines.saved:SavedEngine",
+}
+
+ENGINE_NAMES: Final = tuple(_CLASSES)
+"""Every engine that can be asked for, installed here or not."""
 
 DEFAULT: Final = "formualizer"
 """The engine that comes with the package."""
-
-_CLASSES: Final = {
-    "formualizer": ("cellgrad.engines.formualizer", "FormualizerEngine"),
-    "ironcalc": ("cellgrad.engines.ironcalc", "IronCalcEngine"),
-    "libreoffice": ("cellgrad_office.libreoffice", "LibreOfficeEngine"),
-    "gnumeric": ("cellgrad_office.gnumeric", "GnumericEngine"),
-    "saved": ("cellgrad.engines.saved", "SavedEngine"),
-}
 
 
 def create(name: str) -> Engine:
@@ -37,16 +37,23 @@ def create(name: str) -> Engine:
         EngineMissingError: it is not installed here.
         EngineError: it is installed but could not be started.
     """
-    kind = _kind(name)
-    missing = kind.missing()
+    missing = _missing(name)
     if missing is not None:
         raise EngineMissingError(missing)
-    return kind()
+    return _kind(name)()
 
 
 def installed() -> list[str]:
     """Return the names of the engines that can be used here, in their usual order."""
-    return [name for name in ENGINE_NAMES if _kind(name).missing() is None]
+    return [name for name in ENGINE_NAMES if is_here(_package_of(name)) and not _missing(name)]
+
+
+def _package_of(name: str) -> str:
+    return _CLASSES[name].partition(".")[0]
+
+
+def _missing(name: str) -> str | None:
+    return _kind(name).missing()
 
 
 def _kind(name: str) -> type[Engine]:
@@ -54,6 +61,5 @@ def _kind(name: str) -> type[Engine]:
         raise InputError(
             f"there is no engine {name!r}", remedy=f"choose from {', '.join(ENGINE_NAMES)}"
         )
-    module, class_name = _CLASSES[name]
-    kind: type[Engine] = getattr(import_module(module), class_name)
+    kind: type[Engine] = load(_CLASSES[name], f"the engine {name!r} needs")
     return kind

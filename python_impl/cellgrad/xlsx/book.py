@@ -68,9 +68,9 @@ def read_sheet(contents: Contents, name: str) -> SheetCells:
         WorkbookError: it is damaged, or not safe to read.
     """
     package, part = contents.package, contents.sheets[name]
-    cells = read_plain(package, name, part, contents)
+    cells = read_plain(package, name, part, contents.texts)
     if cells is None:
-        cells = SheetReader(package, name, contents).read(part)
+        cells = SheetReader(package, name, contents.texts).read(part)
     return _spelled_out(package, name, cells)
 
 

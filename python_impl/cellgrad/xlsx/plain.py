@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, column_number
@@ -19,7 +20,6 @@ from cellgrad.xlsx.sheet import (
     MAX_FORMULA_CHARACTERS,
     MAX_INDEX_DIGITS,
     MAX_NUMBER_CHARACTERS,
-    Texts,
 )
 
 _OPENED, _CLOSED = b"<sheetData>", b"</sheetData>"
@@ -56,13 +56,13 @@ def _demand(good: object) -> None:
         raise _NotPlainError
 
 
-def read_plain(package: Package, sheet: str, part: str, shared: Texts) -> SheetCells | None:
+def read_plain(package: Package, sheet: str, part: str, texts: Sequence[str]) -> SheetCells | None:
     """Return the cells of a sheet of the plain form; None if anything departs from that form.
 
     Raises:
         WorkbookError: there are too many cells.
     """
-    reading = _Table(shared)
+    reading = _Table(texts)
     try:
         table = _table(package, part)
         _demand("]]>" not in table and not _ENTITY.search(table))
@@ -105,8 +105,8 @@ class _Table:
         count: how many cells there were, empty ones too.
     """
 
-    def __init__(self, shared: Texts) -> None:
-        self._shared = shared
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
         self.cells, self.count = SheetCells(), 0
         self._plain_attributes = {""}
 
@@ -179,7 +179,7 @@ class _Table:
         elif kind == "s":
             text = value or ""
             _demand(text.isascii() and text.isdigit() and len(text) <= MAX_INDEX_DIGITS)
-            self.cells.values[place] = self._shared.texts[int(text)]
+            self.cells.values[place] = self._texts[int(text)]
 
     def _add_numbers(self, numbers: dict[Cell, str]) -> None:
         if not numbers:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, column_letters, parse_a1
 from cellgrad.xlsx.cells import Cell, SheetCells
@@ -43,30 +43,22 @@ Watch = Mapping[str, Callable[[dict[str, str]], object]]
 """What to do with the attributes of tags that are no cells, by the tag's name."""
 
 
-class Texts(Protocol):
-    """The shared texts of a workbook."""
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts in their order."""
-
-
 class SheetReader:
     """Reads one sheet.
 
     Args:
         package: the file; its policy says which faults are fatal.
         sheet: what the sheet is called.
-        shared: the workbook's texts.
+        texts: the workbook's shared texts.
         box: the last row and column that may hold a cell.
         watch: what else is looked at.
     """
 
     def __init__(
-        self, package: Package, sheet: str, shared: Texts,
+        self, package: Package, sheet: str, texts: Sequence[str],
         box: tuple[int, int] = (MAX_ROW, MAX_COLUMN), watch: Watch | None = None,
     ) -> None:  # fmt: skip
-        self._package, self._sheet, self._shared = package, sheet, shared
+        self._package, self._sheet, self._texts = package, sheet, texts
         self._policy = package.policy
         self._bottom, self._right = box
         self._watch = watch or {}
@@ -227,8 +219,8 @@ class SheetReader:
             return self._number(text) if text else None
         if kind == "s":
             plain = text.isascii() and text.isdigit() and len(text) <= MAX_INDEX_DIGITS
-            if plain and int(text) < len(self._shared.texts):
-                return self._shared.texts[int(text)]
+            if plain and int(text) < len(self._texts):
+                return self._texts[int(text)]
             self._fault("text", "refers to a text that is missing")
             return None
         if kind == "b":

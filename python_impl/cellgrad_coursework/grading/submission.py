@@ -95,7 +95,7 @@ class Submission:
     def _sheet(self, title: str) -> SheetCells:
         if title not in self._read:
             part = self._contents.sheets[title]
-            self._read[title] = SheetReader(self.package, title, self._contents).read(part)
+            self._read[title] = SheetReader(self.package, title, self._contents.texts).read(part)
         return self._read[title]
 
     def box(self, sheet: str) -> Cell:

@@ -168,7 +168,7 @@ def check(data: bytes, box: Mapping[str, tuple[int, int]], file: object = None) 
         row, column = box.get(sheet, BEYOND)
         last = (min(row + SLACK_ROWS, MAX_ROW), min(column + SLACK_COLUMNS, MAX_COLUMN))
         watch = _ranges_of(package, sheet)
-        sheets[sheet] = SheetReader(package, sheet, contents, last, watch).read(part)
+        sheets[sheet] = SheetReader(package, sheet, contents.texts, last, watch).read(part)
     _check_rest(package)
     return Checked(contents, sheets, _Formulas(package, sheets).reasons())
 

@@ -207,8 +207,9 @@ def test_the_keyboard_interrupts_who_asks_and_not_who_answers(tmp_path):
 
 def test_when_who_asks_is_killed_the_process_ends_by_itself(tmp_path):
     script = (
-        "import multiprocessing, os, signal\n"
-        "from test_apart_engine import ApartEngine, Made\n"
+        "import multiprocessing, os, signal, sys\n"
+        "sys.path.append('..')\n"
+        "from test_apart import ApartEngine, Made\n"
         "workbook = ApartEngine(Made()).open('one.xlsx')\n"
         "print(multiprocessing.active_children()[0].pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

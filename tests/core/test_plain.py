@@ -7,7 +7,6 @@ import random
 import re
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from xml.sax.saxutils import escape
 
 import pytest
@@ -22,11 +21,11 @@ from cellgrad.xlsx.plain import read_plain
 from cellgrad.xlsx.sheet import SheetReader
 from hostile import zipped
 
-SHIPPED = sorted((Path(__file__).parent.parent / "spreadsheets").rglob("*.xlsx"))
+SHIPPED = sorted((Path(__file__).parents[2] / "spreadsheets").rglob("*.xlsx"))
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 HEAD = f'<worksheet xmlns="{MAIN}"><dimension ref="A1"/><sheetData>'
 TAIL = '</sheetData><pageMargins left="0.4" right="0.4"/></worksheet>'
-SHARED = SimpleNamespace(texts=["one", "", "drei & vier"])
+SHARED = ["one", "", "drei & vier"]
 
 
 # both readers
@@ -417,8 +416,8 @@ def test_many_mutants_of_a_sheet(seed):
 def test_shipped_workbooks_are_read_alike_both_ways(path):
     contents = book.Contents(package.open_package(path))
     for name, part in contents.sheets.items():
-        quick = read_plain(contents.package, name, part, contents)
-        slow = SheetReader(contents.package, name, contents).read(part)
+        quick = read_plain(contents.package, name, part, contents.texts)
+        slow = SheetReader(contents.package, name, contents.texts).read(part)
         assert quick is not None, name
         assert exactly(quick) == exactly(slow), name
         assert list(quick.formulas) == list(slow.formulas)
