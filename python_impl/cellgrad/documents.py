@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -65,6 +64,8 @@ def read_toml(data: bytes, error: type[InputError] = InputError) -> dict[str, An
     Raises:
         InputError: no TOML, no UTF-8, nested too deeply, or a number without end.
     """
+    import tomllib  # noqa: PLC0415 - start-up time
+
     try:
         return tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
     except tomllib.TOMLDecodeError as wrong:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
+from shutil import get_terminal_size
+from textwrap import wrap
 
-from rich.console import Console
-from rich.text import Text
+import click
 
 from cellgrad.case.equations import general_equation
-from cellgrad.case.lines import Line, Template, all_lines
+from cellgrad.case.lines import Template, all_lines
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key, person_label, quantities
 from cellgrad.mlp import Step
@@ -27,27 +29,33 @@ def print_working(case: Case, step: Step, decimals: int, number: str = "") -> No
         decimals: how many digits after the point.
         number: which of several updates it is, in words.
     """
-    console = Console(highlight=False)
-    console.print(Text(case.title, style="bold"))
+    width = get_terminal_size().columns
+    _say(case.title, width, bold=True)
     if number:
-        console.print(number)
+        _say(number, width)
     numbers = step.givens() | step.results()
     structure = step.structure
-    _print_givens(console, step, numbers, decimals)
+    for head, body in _givens(step, numbers, decimals):
+        _say_both(head, body, width)
     for quantity, lines in groupby(all_lines(structure), key=lambda line: line.quantity):
-        console.print()
-        heading = Text(f"{quantity.equation:<7}", style="cyan")
-        console.print(heading + Text(f"{quantity.label}:  {general_equation(structure, quantity)}"))
+        click.echo()
+        equation = f"{quantity.label}:  {general_equation(structure, quantity)}"
+        _say(f"{quantity.equation:<7}{equation}", width, cyan=7)
         for line in lines:
-            _print_line(console, step, line, numbers, decimals)
-    console.print()
-    console.print(
-        f"E before the step {_number(float(step.forward.error), decimals)}, "
-        f"after it {_number(float(step.after().error), decimals)}"
+            label = person_label(structure, quantity, line.index)
+            result = _number(_scalar(numbers, quantity.key, line.index), decimals)
+            working = _substituted(line.written(), numbers, decimals)
+            body = working if working == result else f"{working} = {result}"
+            _say_both(f"  {label} = ", body, width)
+    click.echo()
+    before, after = (float(each.error) for each in (step.forward, step.after()))
+    _say(
+        f"E before the step {_number(before, decimals)}, after it {_number(after, decimals)}",
+        width,
     )
 
 
-def _print_givens(console: Console, step: Step, numbers: Results, decimals: int) -> None:
+def _givens(step: Step, numbers: Results, decimals: int) -> Iterator[tuple[str, str]]:
     for quantity in quantities(step.structure):
         if not quantity.given:
             continue
@@ -56,24 +64,30 @@ def _print_givens(console: Console, step: Step, numbers: Results, decimals: int)
         shown = "; ".join(
             " ".join(_number(float(v), decimals) for v in row.ravel()) for row in rows
         )
-        _print(console, f"given  {quantity.label} = ", shown)
+        yield f"given  {quantity.label} = ", shown
 
 
-def _print_line(console: Console, step: Step, line: Line, numbers: Results, decimals: int) -> None:
-    label = person_label(step.structure, line.quantity, line.index)
-    result = _number(_scalar(numbers, line.quantity.key, line.index), decimals)
-    working = _substituted(line.written(), numbers, decimals)
-    _print(console, f"  {label} = ", working if working == result else f"{working} = {result}")
+def _say(text: str, width: int, *, bold: bool = False, cyan: int = 0) -> None:
+    """Print a text, broken where it is too long; so many characters of it in cyan."""
+    first, *others = _wrapped(text, width) or [""]
+    head = click.style(first[:cyan], fg="cyan") if cyan else ""
+    for line in (first[cyan:], *others):
+        click.echo(head + (click.style(line, bold=True) if bold else line))
+        head = ""
 
 
-def _print(console: Console, head: str, body: str) -> None:
+def _say_both(head: str, body: str, width: int) -> None:
     """Print head and body on one line, or the body below, indented, where that is too long."""
-    if len(head) + len(body) <= console.width:
-        console.print(head + body, soft_wrap=True, markup=False)
+    if len(head) + len(body) <= width:
+        click.echo(head + body)
         return
-    console.print(head.rstrip(), markup=False)
-    for line in Text(body).wrap(console, max(console.width - 6, 30)):
-        console.print(f"      {line.plain.rstrip()}", soft_wrap=True, markup=False)
+    _say(head.rstrip(), width)
+    for line in _wrapped(body, max(width - 6, 30)):
+        click.echo(f"      {line}")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return wrap(text, width, drop_whitespace=True, break_on_hyphens=False)
 
 
 def _substituted(template: Template, numbers: Results, decimals: int) -> str:
