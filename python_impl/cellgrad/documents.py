@@ -89,6 +89,17 @@ def shortened(text: str, most: int = 120) -> str:
     return f"{text[: most // 2]} … {text[-(most // 2) :]}"
 
 
+def holds_control(text: str) -> bool:
+    """Tell whether a text holds what no workbook can hold and no terminal should be sent."""
+    return any(
+        (c < " " and c not in "\t\n")
+        or "\x7f" <= c < "\xa0"
+        or "\ud800" <= c < "\ue000"
+        or c in "\ufffe\uffff"
+        for c in text
+    )
+
+
 @dataclass(frozen=True)
 class BrokenRule:
     """A rule of a schema that a document breaks.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -19,6 +18,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         InputError: the place cannot be written, or the disk is full.
     """
+    import tempfile  # noqa: PLC0415 - start-up time
+
     beside: Path | None = None
     try:
         target = path.resolve()

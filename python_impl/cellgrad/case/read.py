@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from cellgrad.case.model import (
     Source,
     Vector,
 )
-from cellgrad.documents import check_schema, read_json
+from cellgrad.documents import check_schema, holds_control, read_json
 from cellgrad.errors import CaseError, InputError, ShapeError
 from cellgrad.files import read_limited
 
@@ -27,8 +26,6 @@ MAX_BYTES = 64 << 20
 MAX_NODES = 1_000_000
 MAX_EPOCHS = 1_000_000_000
 _SUM_TOLERANCE = 1e-12
-_CONTROL = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What neither a workbook can hold nor a terminal should be sent."""
 
 
 def read_case(path: Path) -> Case:
@@ -148,7 +145,7 @@ def _check_texts(case: Case) -> None:
     """A text ends up in cells and on terminals."""
     source = {f"source.{name}": getattr(case.source, name) for name in Source.__slots__}
     for place, text in {"id": case.id, "title": case.title, **source}.items():
-        if _CONTROL.search(text) or (place in ("id", "title") and "\n" in text):
+        if holds_control(text) or (place in ("id", "title") and "\n" in text):
             raise CaseError(
                 "holds a control character", place=place, remedy="write it as one plain line"
             )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -28,7 +27,7 @@ from cellgrad.case.read import parse_case
 from cellgrad.case.structure import Structure
 from cellgrad.case.vocabulary import OUTPUTS_OF
 from cellgrad.case.write import case_document
-from cellgrad.documents import broken_rule, read_schema, read_toml
+from cellgrad.documents import broken_rule, holds_control, read_schema, read_toml
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 from cellgrad_audit.bugs.catalogue import by_id, entries
@@ -48,8 +47,6 @@ MAX_BYTES = 1 << 20
 MIN_DECIMALS = 4
 MAX_GRADED = 5_000
 DECIMAL, DYADIC = "decimal", "dyadic"
-
-_CONTROL = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +188,7 @@ def _load(data: bytes) -> dict[str, Any]:
 def _check_texts(value: Any, path: str) -> None:
     """Texts end up in cells and on terminals; numbers must be doubles."""
     place = place_in_words(path)
-    if isinstance(value, str) and _CONTROL.search(value):
+    if isinstance(value, str) and holds_control(value):
         raise InputError("holds a control character", place=place, remedy="write plain text")
     if isinstance(value, float | int) and not isinstance(value, bool):
         try:
