@@ -232,6 +232,8 @@ def _failure(check: Check, document: Any, at: tuple[str | int, ...] = ()) -> Bro
         message = str(wrong.message).removeprefix(str(wrong.name)).strip()
         if wrong.rule in ("type", "enum", "const", "pattern"):
             message += f", not {shortened(repr(wrong.value), 60)}"
+        elif wrong.rule == "not" and "required" in wrong.rule_definition:
+            message = f"must not give {' and '.join(wrong.rule_definition['required'])} here"
         return BrokenRule(
             str(wrong.rule),
             wrong.rule_definition,

@@ -91,7 +91,7 @@ NO_JSON = {
     "5,000 digits": (said("0.25", "9" * 5000), "thousands of digits"),
     "100,000 lists": (b"[" * 100_000, "nested too deeply"),
     "100,000 objects": (b'{"a":' * 100_000, "nested too deeply"),
-    "900 lists": (b"[" * 900 + b"]" * 900, "is not of type 'object'"),
+    "900 lists": (b"[" * 900 + b"]" * 900, "must be object"),
     "a deep title": (said(f'"title": {json.dumps(DOCUMENT["title"])}',
                           f'"title": {"[" * 800}{"]" * 800}'), "title"),
     "null": (b"null", "the document"),
