@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +135,9 @@ def final_document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:
         InputError: the case makes more updates, a value could not be certified, or the two
             routes do not agree.
     """
-    from cellgrad_proof.exact.vectors import final_parameters  # noqa: PLC0415 - start-up time
+    from importlib.metadata import version  # noqa: PLC0415 - start-up time
+
+    from cellgrad_proof.exact.vectors import final_parameters  # noqa: PLC0415
 
     if case.updates() > MOST_UPDATES:
         raise InputError(
