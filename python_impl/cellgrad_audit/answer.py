@@ -173,16 +173,16 @@ class Slots:
 
     def step(self, step: int) -> dict[str, Place]:
         """Return the places of an update, by name."""
-        return self._of(self.samples_of(step))
+        return self._places_for(self.samples_of(step))
 
     def final(self) -> dict[str, Place]:
         """Return the places of the forward pass after the run, by name."""
-        places = self._of(len(self.case.samples))
+        places = self._places_for(len(self.case.samples))
         return {name: places[name] for name in FINAL_NAMES}
 
     def parameters(self) -> dict[str, Place]:
         """Return the places of weights and biases."""
-        places = self._of(self.case.batch())
+        places = self._places_for(self.case.batch())
         return {name: places[name] for name in PARAMETERS}
 
     def required(self) -> Iterator[tuple[str, int, tuple[int, ...]]]:
@@ -192,7 +192,7 @@ class Slots:
                 if layer is not None:
                     yield name, layer, shape
 
-    def _of(self, samples: int) -> dict[str, Place]:
+    def _places_for(self, samples: int) -> dict[str, Place]:
         if samples not in self._steps:
             self._steps[samples] = self._places(samples)
         return self._steps[samples]
@@ -214,9 +214,9 @@ class Slots:
         shapes["sample_error"][None] = (samples,)  # with one sample it is E without the penalty
         if structure.biases and not structure.update_biases:  # they stay what they were
             shapes["biases"] = {k: (n,) for k, n in enumerate(structure.nodes[1:])}
-        for name, found in shapes.items():
+        for name, layers in shapes.items():
             if name not in _ONCE:
-                shapes[name] = {k: found[k] for k in range(self.layers) if k in found}
+                shapes[name] = {k: layers[k] for k in range(self.layers) if k in layers}
         return {
             name: Place(name not in _ONCE, self.layers, shapes[name], name in per_sample)
             for name in STEP_NAMES
@@ -255,10 +255,10 @@ def printed(text: str) -> Printed:
     """
     if HEXADECIMAL.fullmatch(text):
         return Printed(_hexadecimal(text), 0.0, 0)
-    found = DECIMAL.fullmatch(text)
-    if found is None:
+    match = DECIMAL.fullmatch(text)
+    if match is None:
         raise ValueError("is no number")
-    whole, fraction, only_fraction, exponent = found.groups()
+    whole, fraction, only_fraction, exponent = match.groups()
     decimals = only_fraction if whole is None else fraction
     if exponent is not None and len(exponent.lstrip("+-0")) > _LONGEST_EXPONENT:
         raise ValueError("has an exponent too large to be meant")

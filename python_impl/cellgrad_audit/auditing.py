@@ -72,7 +72,7 @@ def audit_command(options: Options) -> int:
             progress=lambda text, done, total: bar.show(done, total, text),
         )
         _add_cells(result, target)
-    result.command = _again(options)
+    result.command = _repeat_command(options)
     _print(result, as_json=options.as_json)
     _write(result, options)
     _complain(result)
@@ -92,10 +92,10 @@ def _target(options: Options) -> Target:
             "one target is audited at a time",
             remedy="name one; a command with arguments stands behind --",
         )
-    return _named(options.target[0], options)
+    return _target_named(options.target[0], options)
 
 
-def _named(word: str, options: Options) -> Target:
+def _target_named(word: str, options: Options) -> Target:
     from cellgrad_audit import adapters  # noqa: PLC0415 - start-up time
 
     adapter = adapters.create(word, timeout=options.timeout)
@@ -146,7 +146,7 @@ def _cases(options: Options, target: Target) -> Sequence[Case]:
     return own() if callable(own) else probes()
 
 
-def _again(options: Options) -> str:
+def _repeat_command(options: Options) -> str:
     """Return the command line that audits it again."""
     words = ["cellgrad", "audit"]
     for name, values in (("--case", options.cases), ("--convention", options.conventions)):

@@ -40,7 +40,7 @@ def bounds(
     """
 
     def spans(slot: Slot) -> int:
-        updates = program.shown(slot.step) if slot.step else case.updates()
+        updates = program.reported_update(slot.step) if slot.step else case.updates()
         return max(-(-updates // SPAN), 1)
 
     spanned = type(program.__name__, (_Spans, program), {})
@@ -49,7 +49,7 @@ def bounds(
 
 
 def values_at(
-    slots: Iterable[Slot], case: Case, record: Record, shown: Callable[[int], int] = int
+    slots: Iterable[Slot], case: Case, record: Record, reported_update: Callable[[int], int] = int
 ) -> dict[Slot, Array]:
     """Return what stands at each slot of a run; what the run does not have is missing.
 
@@ -57,14 +57,14 @@ def values_at(
         slots: what is asked for.
         case: whose run it is.
         record: what the run left.
-        shown: which update's quantities are reported as those of an update.
+        reported_update: which update's quantities are reported as those of an update.
     """
     tables = dict(zip(record.numbers, record.steps, strict=True))
     values: dict[Slot, Array] = {}
     for slot in slots:
         value: Any = None
         if slot.step:
-            value = tables.get(shown(slot.step), {}).get(slot.key)
+            value = tables.get(reported_update(slot.step), {}).get(slot.key)
         elif slot.name == "epoch_errors":
             value = epoch_errors(case, record)
         elif slot.is_parameter:
@@ -81,7 +81,7 @@ def _run(
     program: type[Program], case: Case, arithmetic: Arithmetic, slots: list[Slot]
 ) -> dict[Slot, Array]:
     """Run a program as far as the slots need it, keeping what they need."""
-    steps = {program.shown(slot.step) for slot in slots if slot.step}
+    steps = {program.reported_update(slot.step) for slot in slots if slot.step}
     keep: set[int] | bool = steps
     if any(slot.name == "epoch_errors" for slot in slots):
         keep = True
@@ -90,7 +90,7 @@ def _run(
     last = None if any(slot.step == 0 for slot in slots) else max(steps, default=0)
     with np.errstate(all="ignore"):
         record = program(case, arithmetic, keep=keep, last=last).run()
-        return values_at(slots, case, record, program.shown)
+        return values_at(slots, case, record, program.reported_update)
 
 
 class _Spans(Program):
@@ -185,15 +185,15 @@ class Hypothesis:
 
     def near(self, n: int) -> Mask:
         """Return which numbers of answer n lie near the predictions; NaN counts as near."""
-        found, values = {}, self.values(n)
+        near, values = {}, self.values(n)
         for slot, numbers in self.answers[n].numbers.items():
             if slot not in values or values[slot].shape != numbers.values.shape:
-                found[slot] = np.isnan(numbers.values)
+                near[slot] = np.isnan(numbers.values)
                 continue
             gap = np.abs(numbers.values - values[slot]) - numbers.half_units
             allowed = max(self.tolerance, _NEAR) + _NEAR * np.abs(values[slot])
-            found[slot] = np.isnan(numbers.values) | (gap <= allowed)
-        return found
+            near[slot] = np.isnan(numbers.values) | (gap <= allowed)
+        return near
 
     def matches(self, n: int, precision: str) -> Mask:
         """Return which numbers of answer n follow from the program; NaN counts as following."""
@@ -277,24 +277,24 @@ class Reference(Hypothesis):
         return self._computed[n]
 
     def _certified(self, n: int) -> dict[Slot, Vector]:
-        case, found = self.answers[n].case, {}
+        case, certified = self.answers[n].case, {}
         shipped = {probe.id: probe for probe in probes()}
         final = certified_final(case.id) if shipped.get(case.id) == case else None
         for slot in self.answers[n].numbers:
             layers = getattr(final, slot.name, None) if slot.step == 0 else None
             if layers is not None and slot.layer is not None:
-                found[slot] = layers[slot.layer]
-        return found
+                certified[slot] = layers[slot.layer]
+        return certified
 
     def theirs_and_ours(self, n: int, precision: str) -> dict[Slot, Vector]:
         """Return the target's bounds and those of the right numbers, added."""
-        found = Hypothesis.theirs_and_ours(self, n, precision)
+        both = Hypothesis.theirs_and_ours(self, n, precision)
         certified = self._certified(n)
         if certified:
             answer = self.answers[n]
             theirs = bounds(self.program, answer.case, certified, precision)
-            found |= {s: b + _HALF_ULP * np.abs(certified[s]) for s, b in theirs.items()}
-        return found
+            both |= {s: b + _HALF_ULP * np.abs(certified[s]) for s, b in theirs.items()}
+        return both
 
 
 def right_numbers(case: Case, slots: Iterable[Slot]) -> dict[Slot, Vector]:

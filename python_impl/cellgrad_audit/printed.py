@@ -30,7 +30,7 @@ class Explanation:
     mask: Mask
 
 
-def grouped(
+def group_by_explanation(
     answer: Answer, reference: Hypothesis, precision: str, progress: Progress = quietly
 ) -> list[Group]:
     """Return the numbers of one answer, grouped by what they follow from.

@@ -29,13 +29,13 @@ def probes() -> tuple[Case, ...]:
     Raises:
         InputError: the installation is incomplete.
     """
-    found = [read_case(path) for path in sorted(folder().glob("probe-*.json"))]
-    if not found:
+    cases = [read_case(path) for path in sorted(folder().glob("probe-*.json"))]
+    if not cases:
         raise InputError("the probes are missing", remedy="install cellgrad again")
     first = ("probe-online", "probe-batch")
     return tuple(
         sorted(
-            found,
+            cases,
             key=lambda case: (
                 case.id not in first,
                 -first.index(case.id) if case.id in first else 0,
@@ -48,9 +48,9 @@ def probes() -> tuple[Case, ...]:
 def features(case: Case) -> set[str]:
     """Return what a case exercises, in words."""
     network, optimizer = case.network, case.optimizer
-    found = {f"{word} outputs" for word in network.activations[-1:]}
-    found |= {f"{word} hidden nodes" for word in network.activations[:-1]}
-    found.add(
+    words = {f"{word} outputs" for word in network.activations[-1:]}
+    words |= {f"{word} hidden nodes" for word in network.activations[:-1]}
+    words.add(
         {
             "half_squared_error": "the half squared error",
             "squared_error": "the squared error",
@@ -60,8 +60,8 @@ def features(case: Case) -> set[str]:
             "perceptron": "the perceptron rule",
         }[case.loss]
     )
-    found.add("no biases" if network.biases is None else "biases")
-    found.add(
+    words.add("no biases" if network.biases is None else "biases")
+    words.add(
         {"online": "online updates", "batch_sum": "batches (sum)", "batch_mean": "batches (mean)"}[
             case.update
         ]
@@ -79,8 +79,8 @@ def features(case: Case) -> set[str]:
         ("Adam", optimizer.name == "adam"),
     ):
         if holds:
-            found.add(word)
-    return found
+            words.add(word)
+    return words
 
 
 def not_exercised(asked: Sequence[Case], run: Sequence[Case]) -> list[str]:

@@ -72,9 +72,11 @@ def _read(case: Case, document: Any, *, whole: bool) -> Answer:
         raise InputError(f"the answer is {_kind(document)}, not a trace (an object)")
     _refuse_others(document, _KEYS, "")
     if document.get("schema", SCHEMA) != SCHEMA:
-        raise InputError(f"is {_shown(document['schema'])}", place="schema", remedy=f"use {SCHEMA}")
+        raise InputError(
+            f"is {_quoted(document['schema'])}", place="schema", remedy=f"use {SCHEMA}"
+        )
     if document.get("case", case.id) != case.id:
-        raise InputError(f"is {_shown(document['case'])}, asked was {case.id}", place="case")
+        raise InputError(f"is {_quoted(document['case'])}, asked was {case.id}", place="case")
     if "unsupported" in document:
         return Answer(case, unsupported=_unsupported(document))
     reader = _Reader(case)
@@ -131,7 +133,7 @@ class _Reader:
         for key, step in steps.items():
             if not _STEP_NUMBER.fullmatch(str(key)) or int(key) > most:
                 raise InputError(
-                    f"the key {_shown(str(key))} is no update of the case",
+                    f"the key {_quoted(str(key))} is no update of the case",
                     place="steps",
                     remedy=f"use 1 to {most}",
                 )
@@ -168,10 +170,10 @@ class _Reader:
         else:
             last = max(layer for layer in place.shapes if layer is not None) + 1
             if not isinstance(value, list) or len(value) not in (last, place.layers):
-                found = f"{len(value)} entries" if isinstance(value, list) else _kind(value)
+                given = f"{len(value)} entries" if isinstance(value, list) else _kind(value)
                 verb = "has" if isinstance(value, list) else "is"
                 raise InputError(
-                    f"{verb} {found}, expected a list of {last}, one a layer", place=where
+                    f"{verb} {given}, expected a list of {last}, one a layer", place=where
                 )
             for k, entry in enumerate(value):
                 there = f"{where}[{k}]"
@@ -185,23 +187,23 @@ class _Reader:
     ) -> None:
         if place.per_sample and shape[0] == 1 and _lacks_samples(value, len(shape)):
             short = _numbers(value, shape[1:], where)
-            found = Numbers(short.values[None], short.half_units[None])
+            numbers = Numbers(short.values[None], short.half_units[None])
         else:
-            found = _numbers(value, shape, where)
-        if not np.isnan(found.values).all():
-            self.numbers[slot] = found
+            numbers = _numbers(value, shape, where)
+        if not np.isnan(numbers.values).all():
+            self.numbers[slot] = numbers
 
     def refuse_gaps(self) -> None:
         """Refuse an answer without every final parameter."""
         for name, layer, _ in self.slots.required():
-            found = self.numbers.get(Slot(0, name, layer))
+            numbers = self.numbers.get(Slot(0, name, layer))
             remedy = f"answer every final {'weight' if name == 'weights' else 'bias'}"
-            if found is None:
+            if numbers is None:
                 given = any(s.step == 0 and s.name == name for s in self.numbers)
                 raise InputError(
                     "is missing", place=f"{name}[{layer}]" if given else name, remedy=remedy
                 )
-            gaps = np.argwhere(np.isnan(found.values))
+            gaps = np.argwhere(np.isnan(numbers.values))
             if len(gaps):
                 index = "".join(f"[{i}]" for i in gaps[0])
                 raise InputError("is null", place=f"{name}[{layer}]{index}", remedy=remedy)
@@ -221,11 +223,11 @@ def _numbers(value: Any, shape: tuple[int, ...], where: str) -> Numbers:
         numbers = Numbers(np.full(shape, np.nan), np.zeros(shape))
         _fill(value, numbers.values, numbers.half_units, where)
     except _MisfitError as misfit:
-        found = _shape(value)
-        if not found or len(found) == len(shape) == 1:
+        shape_given = _shape(value)
+        if not shape_given or len(shape_given) == len(shape) == 1:
             raise InputError(str(misfit.args[1]), place=misfit.args[0]) from misfit
         wanted = f"{shape}" if shape else "a number"
-        raise InputError(f"has shape {found}, expected {wanted}", place=where) from misfit
+        raise InputError(f"has shape {shape_given}, expected {wanted}", place=where) from misfit
     return numbers
 
 
@@ -266,14 +268,14 @@ def _check_length(value: Any, wanted: int | None, where: str) -> None:
 def _number(value: Any, where: str) -> tuple[float, float]:
     """Return a number and half a unit of the last decimal that it shows."""
     if type(value) not in (float, int, str):
-        raise InputError(f"{_shown(value)} is no number", place=where)
+        raise InputError(f"{_quoted(value)} is no number", place=where)
     try:
         if type(value) is str:
             text = printed(value)
             return text.value, text.half_unit
         number = float(value)
     except ValueError as error:
-        raise InputError(f"{_shown(value)} {error}", place=where) from error
+        raise InputError(f"{_quoted(value)} {error}", place=where) from error
     except OverflowError:
         number = math.inf
     if math.isnan(number):
@@ -309,7 +311,7 @@ def _refuse_others(values: dict[str, Any], known: tuple[str, ...], where: str) -
     for key in values:
         if key not in known:
             raise InputError(
-                f"the key {_shown(key)} is not known",
+                f"the key {_quoted(key)} is not known",
                 place=where,
                 remedy="see reference/schema/trace.schema.json",
             )
@@ -333,7 +335,7 @@ def _kind(value: Any) -> str:
     )
 
 
-def _shown(value: Any) -> str:
+def _quoted(value: Any) -> str:
     if isinstance(value, str | bool | float) or value is None:
         return printable(shortened(repr(value), _MOST_SHOWN))
     return _kind(value)

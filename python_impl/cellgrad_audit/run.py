@@ -13,7 +13,7 @@ from cellgrad_audit.bugs.catalogue import entries
 from cellgrad_audit.bugs.entry import Entry, Variant
 from cellgrad_audit.diagnose import Finding, Progress, diagnose, quietly, reference_for, remarks
 from cellgrad_audit.hypothesis import Hypothesis, Reference
-from cellgrad_audit.printed import grouped
+from cellgrad_audit.printed import group_by_explanation
 from cellgrad_audit.probes import declare, not_exercised
 from cellgrad_audit.result import (
     AGREES,
@@ -173,7 +173,7 @@ def _explain_apart(
     groups = []
     for probed in used:
         reference = reference_for([probed.answer], beyond, result.tolerance or 0.0)
-        groups += grouped(probed.answer, reference, result.precision, progress)
+        groups += group_by_explanation(probed.answer, reference, result.precision, progress)
     if not any(group.diagnosis for group in groups):
         return
     result.groups = groups

@@ -13,7 +13,7 @@ from cellgrad.case.model import Case
 from cellgrad.case.write import case_document
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Answer, Vector
-from cellgrad_audit.targets.function import SECONDS, FunctionTarget, found_function
+from cellgrad_audit.targets.function import SECONDS, FunctionTarget, import_function
 
 Builder = Callable[[dict[str, Any]], Any]
 """A user's function: the case as a document in, what the framework trains out."""
@@ -95,11 +95,11 @@ class Adapter(ABC):
     def _trace(self, _document: dict[str, Any]) -> dict[str, Any]:
         """Return the trace of the case that was asked, as any audited function does."""
         try:
-            found = self.trained(self._case)
+            trained = self.trained(self._case)
         except UnsupportedError as reason:
             return {"unsupported": str(reason)}
-        biases = [layer.tolist() for layer in found.biases] or None
-        weights = [layer.tolist() for layer in found.weights]
+        biases = [layer.tolist() for layer in trained.biases] or None
+        weights = [layer.tolist() for layer in trained.weights]
         return {"schema": "cellgrad-trace/1", "weights": weights, "biases": biases}
 
     @abstractmethod
@@ -131,29 +131,29 @@ class Adapter(ABC):
         """Return the error that what the builder made cannot be used."""
         return InputError(problem, file=self.name, remedy=remedy)
 
-    def check_shapes(self, case: Case, found: Parameters, what: str) -> None:
+    def check_shapes(self, case: Case, own: Parameters, what: str) -> None:
         """Check that a model has the parameters of the case.
 
         Args:
             case: the case.
-            found: the model's own parameters.
+            own: the model's own parameters.
             what: which parts of the model they were taken from.
 
         Raises:
             InputError: it has other ones.
         """
         wanted = parameters_of(case)
-        if _shapes(found.weights) != _shapes(wanted.weights):
+        if _shapes(own.weights) != _shapes(wanted.weights):
             raise self.wrong(
-                f"the case's weights are {_told(wanted.weights)}, "
-                f"the model's ({what}) {_told(found.weights)}",
+                f"the case's weights are {_shapes_in_words(wanted.weights)}, "
+                f"the model's ({what}) {_shapes_in_words(own.weights)}",
                 'build the layers of case["network"]["nodes"], or return '
                 '{"unsupported": "why"} for cases that the model is not meant for',
             )
-        if _shapes(found.biases) != _shapes(wanted.biases):
+        if _shapes(own.biases) != _shapes(wanted.biases):
             has = "has" if wanted.biases else "has no"
             raise self.wrong(
-                f"the case {has} biases, the model's are {_told(found.biases)}",
+                f"the case {has} biases, the model's are {_shapes_in_words(own.biases)}",
                 'give the layers biases only where case["network"]["biases"] is not None',
             )
 
@@ -228,7 +228,7 @@ def _shapes(arrays: Sequence[Vector]) -> list[tuple[int, ...]]:
     return [np.shape(array) for array in arrays]
 
 
-def _told(arrays: Sequence[Vector]) -> str:
+def _shapes_in_words(arrays: Sequence[Vector]) -> str:
     return ", ".join("×".join(map(str, shape)) for shape in _shapes(arrays)) or "none"
 
 
@@ -273,8 +273,8 @@ def create(text: str, timeout: float = SECONDS) -> Adapter | None:
 
 
 def _builder(text: str) -> Builder:
-    found = found_function(text)
-    if not callable(found):
+    function = import_function(text)
+    if not callable(function):
         raise InputError("holds no function", file=text, remedy="check the name behind the colon")
-    builder: Builder = found
+    builder: Builder = function
     return builder

@@ -56,7 +56,7 @@ class Jax(Adapter):
         if self.builder is None:
             with self._precision():
                 return self._run(case, *self._natural(case))
-        return self._run(case, *self._made(case))
+        return self._run(case, *self._built_model(case))
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         """Switch double precision on, or off, for the natural model only."""
@@ -64,8 +64,8 @@ class Jax(Adapter):
         switch = getattr(jax, "enable_x64", None)
         if switch is None:  # where older releases have it
             switch = self.imported("jax.experimental").enable_x64
-        found: contextlib.AbstractContextManager[Any] = switch(self.dtype == "float64")
-        return found
+        switched: contextlib.AbstractContextManager[Any] = switch(self.dtype == "float64")
+        return switched
 
     def _run(self, case: Case, params: Any, state: Any, step: Step) -> Parameters:
         """Make the updates; ``step`` takes and returns params and state."""
@@ -77,7 +77,7 @@ class Jax(Adapter):
             params, state = step(params, state, inputs, targets, update.rate)
         return self._read(params)
 
-    def _made(self, case: Case) -> tuple[Any, Any, Step]:
+    def _built_model(self, case: Case) -> tuple[Any, Any, Step]:
         made = self.built(case)
         parts = made if isinstance(made, tuple) else (made,)
         if not 1 <= len(parts) <= 3 or not callable(parts[-1]):

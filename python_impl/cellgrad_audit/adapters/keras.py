@@ -71,7 +71,7 @@ class Keras(Adapter):
         if self.builder is None:
             with self._precision():
                 return self._run(case, self._natural(case))
-        return self._run(case, self._made(case))
+        return self._run(case, self._built_model(case))
 
     @contextlib.contextmanager
     def _precision(self) -> Iterator[None]:
@@ -84,7 +84,7 @@ class Keras(Adapter):
         finally:
             config.set_floatx(before)
 
-    def _made(self, case: Case) -> Any:
+    def _built_model(self, case: Case) -> Any:
         model = self.built(case)
         if not isinstance(model, self.library.Model):
             raise self.wrong(

@@ -120,14 +120,14 @@ class RunningBounds:
         A value that lies within its bound of a tie may go either way: the bound then holds
         both.
         """
-        found = []
+        rounded = []
         for number in x.ravel():
             value, bound = to(number.value), number.bound
             spread = max(
                 abs(to(number.value + bound) - value), abs(to(number.value - bound) - value)
             )
-            found.append(Running(value, spread, number.unit, abs(value)))
-        return self._array(found, x.shape)
+            rounded.append(Running(value, spread, number.unit, abs(value)))
+        return self._array(rounded, x.shape)
 
     def _number(self, value: Any) -> Running:
         return value if isinstance(value, Running) else given(float(value), self.precision)

@@ -60,18 +60,18 @@ def pairs() -> Iterator[tuple[int, int]]:
 
 def _seams(program: type[Program]) -> frozenset[str]:
     """Return the names of what a program replaces."""
-    found: set[str] = set()
+    replaced: set[str] = set()
     for owner in program.__mro__:
         if owner is Program:
             break
-        found |= {name for name, value in vars(owner).items() if callable(value)}
-    return frozenset(found - set(_FRAME))
+        replaced |= {name for name, value in vars(owner).items() if callable(value)}
+    return frozenset(replaced - set(_FRAME))
 
 
 def direction(length: int) -> Vector:
     """Return the fixed direction that vectors of this length are projected on."""
-    found: Vector = np.cos(np.arange(1, length + 1) * 1.7) + 1.25
-    return found
+    numbers: Vector = np.cos(np.arange(1, length + 1) * 1.7) + 1.25
+    return numbers
 
 
 def projected(program: type[Program], case: Case) -> float:
@@ -183,13 +183,15 @@ def shipped_index() -> Index:
     """
     try:
         with np.load(path(), allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError) as error:
         raise InputError("cannot be read", file=path(), remedy="install cellgrad again") from error
-    if found["variants"].tolist() != [_name(v) for v in paired()]:
+    if arrays["variants"].tolist() != [_name(v) for v in paired()]:
         raise InputError(
             "belongs to another catalogue",
             file=path(),
             remedy="rebuild it: python python_impl/regenerate.py pairs",
         )
-    return Index(found["first"], found["second"], tuple(found["probes"].tolist()), found["values"])
+    return Index(
+        arrays["first"], arrays["second"], tuple(arrays["probes"].tolist()), arrays["values"]
+    )

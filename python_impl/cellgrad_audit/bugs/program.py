@@ -107,13 +107,13 @@ class Program:
         for turn in self.turns():
             if self.last_update is not None and turn.number >= self.last_update:
                 break
-            self.keeping = self.wanted(turn.number + 1)
+            self.keeping = self.is_recorded(turn.number + 1)
             self.update(turn)
             if self.keeping:
                 self.record.steps.append(self.table)
                 self.record.numbers.append(turn.number + 1)
         self.record.weights, self.record.biases = self.weights, self.biases
-        self.keeping = self.wanted(0)
+        self.keeping = self.is_recorded(0)
         if self.keeping:
             self.table = {}
             self.size = len(self.case.samples)
@@ -121,12 +121,12 @@ class Program:
             self.record.final = self.table
         return self.record
 
-    def wanted(self, number: int) -> bool:
+    def is_recorded(self, number: int) -> bool:
         """Whether the quantities of an update are recorded."""
         return self.asked if isinstance(self.asked, bool) else number in self.asked
 
     @classmethod
-    def shown(cls, number: int) -> int:
+    def reported_update(cls, number: int) -> int:
         """Return which update's quantities this program reports as those of ``number``."""
         return number
 

@@ -10,11 +10,11 @@ from cellgrad import __version__
 from cellgrad.errors import printable
 from cellgrad_audit.report.sentences import (
     counts,
-    divergent,
+    first_divergence_of,
     group_words,
     mistakes,
     one_line,
-    origin,
+    origin_of,
     share,
     verdict_sentence,
     why,
@@ -39,7 +39,7 @@ LISTED = 200
 
 def document(audit: Audit) -> dict[str, Any]:
     """Return an audit as Python's form of JSON; no number in it is infinite or NaN."""
-    first = divergent(audit)
+    first = first_divergence_of(audit)
     return {
         "schema": SCHEMA,
         "target": printable(audit.target),
@@ -101,20 +101,20 @@ def _group(group: Group) -> dict[str, Any]:
 
 
 def _probe(probed: Probed, audit: Audit) -> dict[str, Any]:
-    found, where = counts(probed), origin(probed.case, audit.declared)
+    counted, where = counts(probed), origin_of(probed.case, audit.declared)
     wrong = [cell for cell in probed.cells if not cell.agrees]
     return {
         "id": probed.case.id,
         "title": printable(probed.case.title),
         "status": probed.status,
         "why": why(probed),
-        "cells": found.cells,
-        "agree": found.agree,
-        "same_bits": found.same,
+        "cells": counted.cells,
+        "agree": counted.agree,
+        "same_bits": counted.same,
         "identical": probed.identical,
         "worst": None
-        if found.worst is None
-        else {"share_of_bound": _number(found.worst), "cell": found.where},
+        if counted.worst is None
+        else {"share_of_bound": _number(counted.worst), "cell": counted.where},
         "differing": [_cell(cell) for cell in wrong[:LISTED]],
         "seconds": round(probed.answer.seconds, 6),
         "file": where.file or None,
@@ -123,7 +123,7 @@ def _probe(probed: Probed, audit: Audit) -> dict[str, Any]:
 
 
 def _cell(cell: Cell, probed: Probed | None = None) -> dict[str, Any]:
-    found = {
+    entry = {
         "label": cell.label,
         "equation": cell.equation,
         "step": cell.slot.step,
@@ -136,7 +136,7 @@ def _cell(cell: Cell, probed: Probed | None = None) -> dict[str, Any]:
         "digits": round(cell.digits, 2),
         "share_of_bound": _number(share(cell)),
     }
-    return found if probed is None else {"probe": probed.case.id, **found}
+    return entry if probed is None else {"probe": probed.case.id, **entry}
 
 
 def _number(value: float) -> float | str:
@@ -153,7 +153,7 @@ CERTIFICATE_SCHEMA = "cellgrad-certificate/1"
 
 def certificate(audit: Audit) -> dict[str, Any]:
     """Return the certificate of an audit as Python's form of JSON, dated now."""
-    found = [counts(probed) for probed in audit.probes]
+    counted = [counts(probed) for probed in audit.probes]
     return {
         "schema": CERTIFICATE_SCHEMA,
         "tool": {"name": "cellgrad", "version": __version__},
@@ -181,9 +181,9 @@ def certificate(audit: Audit) -> dict[str, Any]:
                 status: sum(p.status == status for p in audit.probes)
                 for status in (AGREES, DIFFERS, UNSUPPORTED, FAILED)
             },
-            "numbers": sum(one.cells for one in found),
-            "agreeing": sum(one.agree for one in found),
-            "same_bits": sum(one.same for one in found),
+            "numbers": sum(one.cells for one in counted),
+            "agreeing": sum(one.agree for one in counted),
+            "same_bits": sum(one.same for one in counted),
         },
         "probes": [
             {
@@ -191,8 +191,8 @@ def certificate(audit: Audit) -> dict[str, Any]:
                 "status": p.status,
                 "why": why(p),
                 "numbers": len(p.cells),
-                "file": origin(p.case, audit.declared).file or None,
-                "sha256": origin(p.case, audit.declared).sha256,
+                "file": origin_of(p.case, audit.declared).file or None,
+                "sha256": origin_of(p.case, audit.declared).sha256,
             }
             for p in audit.probes
         ],

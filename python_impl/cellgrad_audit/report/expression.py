@@ -234,11 +234,11 @@ class Formulas:
     def numbers(self, values: Any) -> Array:
         """Return given numbers as references, constants as they are."""
         array = np.array(values, dtype=object)
-        found = np.empty(array.shape, dtype=object)
+        numbers = np.empty(array.shape, dtype=object)
         for index, value in np.ndenumerate(array):
             given = self.home.given(value)
-            found[index] = Number(value) if given is None else given
-        return found
+            numbers[index] = Number(value) if given is None else given
+        return numbers
 
     def factor(self, value: float) -> Any:
         """Return a given constant, such as LR, as a reference."""
@@ -271,10 +271,10 @@ class Formulas:
             np.broadcast_to(np.asarray(value, dtype=object), conditions.shape)
             for value in (yes, no)
         )
-        found = np.empty(conditions.shape, dtype=object)
+        chosen = np.empty(conditions.shape, dtype=object)
         for index in np.ndindex(conditions.shape):
-            found[index] = _chosen(*(expression(a[index]) for a in (conditions, first, other)))
-        return found
+            chosen[index] = _chosen(*(expression(a[index]) for a in (conditions, first, other)))
+        return chosen
 
     def rounded(self, x: Array, to: Callable[[float], float]) -> Array:
         """ROUND of every element.
@@ -296,10 +296,10 @@ def _chosen(condition: Expression, yes: Expression, no: Expression) -> Expressio
 
 def _each(function: Callable[[Expression], Expression], x: Any) -> Array:
     array = np.asarray(x, dtype=object)
-    found = np.empty(array.shape, dtype=object)
+    results = np.empty(array.shape, dtype=object)
     for index in np.ndindex(array.shape):
-        found[index] = function(expression(array[index]))
-    return found
+        results[index] = function(expression(array[index]))
+    return results
 
 
 def _rounded(value: Expression, decimals: int) -> Expression:

@@ -176,15 +176,15 @@ class Givens:
         array = np.asarray(values, dtype=np.float64)
         sampled = key[0] in ("input", "target")
         block = Block(GIVEN, key, 0, label, "", sampled, np.empty(array.shape, dtype=object))
-        found = np.empty(array.shape, dtype=object)
+        numbers = np.empty(array.shape, dtype=object)
         for index, value in np.ndenumerate(array):
             cell = LiveCell(block, index, float(value))
             block.cells[index] = cell
             given = _Given(float(value))
             given.cell = cell
-            found[index] = given
+            numbers[index] = given
         self.blocks.append(block)
-        return found
+        return numbers
 
     def _one(self, name: str, label: str, value: float) -> float:
         return cast("float", self._block((name, None), label, value)[()])
@@ -197,7 +197,7 @@ class Givens:
     ) -> tuple[tuple[float, ...], ...]:
         return tuple(tuple(row) for row in self._block((name, k), label, values))
 
-    def used(self, computations: Iterable[Live]) -> list[Block]:
+    def blocks_read_by(self, computations: Iterable[Live]) -> list[Block]:
         """Return the blocks that any of these computations refers to."""
         read = {
             cell.block
@@ -211,9 +211,9 @@ class Givens:
 class _Writing(Program):
     """Gives every quantity that the program records cells of its own."""
 
-    def wanted(self, number: int) -> bool:
+    def is_recorded(self, number: int) -> bool:
         self.home.update = number
-        return super().wanted(number)
+        return super().is_recorded(number)
 
     def keep(self, name: str, layer: int | None, value: Array) -> Array:
         if not self.keeping:
@@ -258,7 +258,7 @@ class Live:
         structure = self.case.structure_of(self.case.batch())
         self._quantities = table(structure)
         self.whole = last is None or last >= self.case.updates()
-        shown = program.shown(case.updates() if last is None else last)
+        shown = program.reported_update(case.updates() if last is None else last)
         keep = range(0 if final and self.whole else 1, max(shown, case.updates()) + _MORE)
         writing = type(program.__name__, (_Writing, program), {})
         arithmetic = cast("Arithmetic", Formulas(self))
@@ -268,7 +268,7 @@ class Live:
         if self.whole:
             self.update, sums = 0, epoch_errors(case, self.record)
             self._epochs = None if sums is None else self.put(("epoch_errors", None), sums)
-        self._at: dict[Slot, NDArray[Any] | None] = {}
+        self._cells: dict[Slot, NDArray[Any] | None] = {}
 
     # the home of formulas
 
@@ -285,7 +285,7 @@ class Live:
         array = np.asarray(value, dtype=object)
         nth = self._counts.get((self.update, key), 0)
         self._counts[self.update, key] = nth + 1
-        label, equation, per_sample = self._named(key, array.shape)
+        label, equation, per_sample = self._describe(key, array.shape)
         block = Block(self.update, key, nth, label, equation, per_sample)
         block.cells = np.empty(array.shape, dtype=object)
         references = np.empty(array.shape, dtype=object)
@@ -296,7 +296,7 @@ class Live:
         self.blocks.append(block)
         return references if array.shape else references[()]
 
-    def _named(self, key: Key, shape: tuple[int, ...]) -> tuple[str, str, bool]:
+    def _describe(self, key: Key, shape: tuple[int, ...]) -> tuple[str, str, bool]:
         quantity = self._quantities.get(key)
         if quantity is not None:
             return quantity.label, quantity.equation, quantity.per_sample
@@ -304,7 +304,7 @@ class Live:
         what, _, parameter = name.partition(" of ")
         if parameter:
             return (
-                f"{_MEMORY.get(what, what)} of {self._named((parameter, layer), shape)[0]}",
+                f"{_MEMORY.get(what, what)} of {self._describe((parameter, layer), shape)[0]}",
                 "",
                 False,
             )
@@ -316,18 +316,18 @@ class Live:
 
     # what became of it
 
-    def at(self, slot: Slot) -> NDArray[Any] | None:
+    def cells_at(self, slot: Slot) -> NDArray[Any] | None:
         """Return the cells that a target reports at a slot; None where there are none."""
-        if slot not in self._at:
-            self._at[slot] = self._cells_at(slot)
-        return self._at[slot]
+        if slot not in self._cells:
+            self._cells[slot] = self._look_up(slot)
+        return self._cells[slot]
 
-    def _cells_at(self, slot: Slot) -> NDArray[Any] | None:
+    def _look_up(self, slot: Slot) -> NDArray[Any] | None:
         if not slot.step and not self.whole:
             return None
         references = self._epochs
         if slot.name != "epoch_errors" or slot.step:
-            reported = values_at([slot], self.case, self.record, self.program.shown)
+            reported = values_at([slot], self.case, self.record, self.program.reported_update)
             references = reported.get(slot)
         if references is None:
             return None
@@ -338,7 +338,7 @@ class Live:
 
     def cell(self, slot: Slot, index: Index) -> LiveCell | None:
         """Return the cell of one number; None where there is none."""
-        cells = self.at(slot)
+        cells = self.cells_at(slot)
         if cells is None or len(index) != cells.ndim:
             return None
         if any(i >= size for i, size in zip(index, cells.shape, strict=True)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,7 +29,7 @@ from cellgrad_audit.report.live import (
     live_pair,
     path_of_mistake,
 )
-from cellgrad_audit.report.sentences import divergent, one_line, short, telling
+from cellgrad_audit.report.sentences import first_divergence_of, most_telling_case, one_line, short
 from cellgrad_audit.report.workbook import explanation, right_program
 from cellgrad_audit.result import AGREES, DIFFERS, INCONCLUSIVE, Audit, Cell, Probed
 
@@ -125,7 +124,7 @@ def picture(case: Case, wrong: Touched, path: Touched, first: Touched) -> Pictur
         first: what the first wrong number belongs to.
     """
     structure = case.structure_of(case.batch())
-    shown = [_shown(count) for count in structure.nodes]
+    shown = [_nodes_drawn(count) for count in structure.nodes]
     height = TOP + BOTTOM + _ROW * max(len(layer) for layer in shown)
     places = _places(shown, height)
     looks = [(FIRST, first), (PATH, path), (WRONG, wrong)]
@@ -165,7 +164,7 @@ def _lighting(at: object, looks: Iterable[tuple[str, set[NodeAt] | set[EdgeAt]]]
     return next((name for name, touched in looks if at in touched), PLAIN)
 
 
-def _shown(count: int) -> list[int | None]:
+def _nodes_drawn(count: int) -> list[int | None]:
     if count <= _MOST:
         return list(range(count))
     return [*range(_MOST - 2), None, count - 1]
@@ -189,7 +188,7 @@ _LONG = 1_500
 
 def page(audit: Audit) -> str:
     """Return the page of an audit as the text of an HTML file."""
-    probed = telling(audit)
+    probed = most_telling_case(audit)
     found = None if probed is None else _Numbers(audit, probed)
     done = [p for p in audit.probes if p.status in (AGREES, DIFFERS)]
     exercised = dict.fromkeys(word for p in done for word in sorted(features(p.case)))
@@ -202,12 +201,12 @@ def page(audit: Audit) -> str:
         failed=sum(p.status == "failed" for p in audit.probes),
         best=audit.diagnoses[0] if audit.diagnoses else None,
         probed=probed,
-        first=divergent(audit),
+        first=first_divergence_of(audit),
         found=found,
         exercised=list(exercised),
         cases=[_case(p, audit) for p in audit.probes],
         node=NODE,
-        again=sentences.again(audit),
+        again=sentences.repeat_command(audit),
     )
 
 
@@ -249,7 +248,7 @@ class _Numbers:
         self.steps: list[Step] = []
         self.why_not = ""
         self.path: list[LiveCell] = []
-        first = divergent(audit)
+        first = first_divergence_of(audit)
         self.cell = first[1] if first is not None and first[0] is probed else None
         if self.cell is not None:
             try:
@@ -365,18 +364,10 @@ def _case(probed: Probed, audit: Audit) -> Listed:
     return Listed(
         probed,
         sentences.counts(probed),
-        sentences.origin(probed.case, audit.declared),
+        sentences.origin_of(probed.case, audit.declared),
         cells,
         len(probed.cells) - len(cells),
     )
-
-
-def _share(worst: float | None) -> str:
-    if worst is None:
-        return ""
-    if math.isinf(worst) or worst > 1e6:
-        return "> 10⁶"
-    return f"{worst:.2f}" if worst < 100 else f"{worst:,.0f}"
 
 
 def _web(seen: Seen) -> str:
@@ -390,9 +381,9 @@ def _template() -> Template:
         "exact": sentences.exact,
         "short": short,
         "digits": sentences.digits,
-        "counted": sentences.counted,
+        "counted": sentences.count_of,
         "explains": sentences.explains,
-        "listed": sentences.listed,
+        "listed": sentences.joined_words,
         "bug": sentences.bug,
         "mistakes": sentences.mistakes,
         "group_words": sentences.group_words,
@@ -400,7 +391,7 @@ def _template() -> Template:
         "one_line": one_line,
         "printable": printable,
         "why": sentences.why,
-        "share": _share,
+        "share": sentences.share_in_words,
         "web": _web,
     }
     folder = Path(__file__).parent / "templates"

@@ -115,7 +115,7 @@ def explains(diagnosis: Diagnosis) -> str:
     """Return how many numbers a diagnosis reproduces, in words."""
     if diagnosis.whole:
         return f"all {diagnosis.asked:,} numbers"
-    return f"{diagnosis.explained:,} of {counted(diagnosis.asked, 'number')}"
+    return f"{diagnosis.explained:,} of {count_of(diagnosis.asked, 'number')}"
 
 
 def group_words(group: Group) -> str:
@@ -130,7 +130,7 @@ def precision(audit: Audit) -> str:
     return PRECISION.get(audit.precision, audit.precision)
 
 
-def counted(count: int, noun: str) -> str:
+def count_of(count: int, noun: str) -> str:
     """Return a count with its noun: ``1 number``, ``2 numbers``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
@@ -140,7 +140,7 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
-def listed(words: Sequence[str]) -> str:
+def joined_words(words: Sequence[str]) -> str:
     """Return words with commas and an ``and``."""
     if len(words) < 2:
         return "".join(words)
@@ -153,7 +153,7 @@ def why(probed: Probed) -> str:
     return text.removeprefix(f"{printable(probed.case.id)}: ")
 
 
-def again(audit: Audit) -> str:
+def repeat_command(audit: Audit) -> str:
     """Return the command line that repeats the audit."""
     if audit.command:
         return printable(audit.command)
@@ -170,12 +170,12 @@ def again(audit: Audit) -> str:
 
 def exact(value: float) -> str:
     """Return a number with every bit."""
-    return _named(value) or f"{value:.17g}"
+    return _word_instead_of(value) or f"{value:.17g}"
 
 
 def short(value: float, digits: int = 7) -> str:
     """Return a number with so many digits, for people."""
-    named = _named(value)
+    named = _word_instead_of(value)
     if named:
         return named
     if value and not _TINY <= abs(value) < _HUGE:
@@ -185,7 +185,7 @@ def short(value: float, digits: int = 7) -> str:
     return "0" if text == "-0" else text
 
 
-def _named(value: float) -> str:
+def _word_instead_of(value: float) -> str:
     if math.isnan(value):
         return "no number"
     if math.isinf(value):
@@ -204,6 +204,15 @@ def share(cell: Cell) -> float:
     if not gap:
         return 0.0
     return gap / cell.bound if cell.bound and math.isfinite(gap) else math.inf
+
+
+def share_in_words(worst: float | None) -> str:
+    """Return a share of a bound, for people; empty for none."""
+    if worst is None:
+        return ""
+    if worst > 1e6:
+        return "> 10⁶"
+    return f"{worst:.2f}" if worst < 100 else f"{worst:,.0f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +254,7 @@ def counts(probed: Probed) -> Counts:
 # cases
 
 
-def telling(audit: Audit) -> Probed | None:
+def most_telling_case(audit: Audit) -> Probed | None:
     """Return the case that says most: the first that differs, else the first that agrees."""
     for status in (DIFFERS, AGREES):
         for probed in audit.probes:
@@ -254,7 +263,7 @@ def telling(audit: Audit) -> Probed | None:
     return None
 
 
-def divergent(audit: Audit) -> tuple[Probed, Cell] | None:
+def first_divergence_of(audit: Audit) -> tuple[Probed, Cell] | None:
     """Return the first wrong number and its case."""
     for probed in audit.probes:
         for cell in probed.cells:
@@ -276,7 +285,7 @@ class Origin:
     sha256: str
 
 
-def origin(case: Case, declared: Sequence[str]) -> Origin:
+def origin_of(case: Case, declared: Sequence[str]) -> Origin:
     """Return where a case comes from, with its checksum.
 
     A case of the user's own has no file here: the checksum is that of its JSON, keys sorted,

@@ -120,13 +120,13 @@ class LiveSheet:
         self.row += 1
 
     def _columns(self, widths: Iterable[int]) -> None:
-        column, found = 1, {}
+        column, all_widths = 1, {}
         for width in widths:
-            found[column] = _NAME_WIDTH
-            found |= {column + 1 + n: _VALUE_WIDTH for n in range(width)}
-            found[column + width + 1] = _GAP_WIDTH
+            all_widths[column] = _NAME_WIDTH
+            all_widths |= {column + 1 + n: _VALUE_WIDTH for n in range(width)}
+            all_widths[column + width + 1] = _GAP_WIDTH
             column += width + 2
-        self.canvas.widths(found)
+        self.canvas.widths(all_widths)
 
     def _band(self, panels: Sequence[Sequence[Block]], starts: Sequence[int]) -> None:
         """Write panels side by side; they end together."""

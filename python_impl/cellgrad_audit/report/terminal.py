@@ -13,20 +13,22 @@ from rich.text import Text
 from cellgrad.errors import printable
 from cellgrad_audit.report.sentences import (
     STATUS,
-    again,
-    counted,
+    bug,
+    count_of,
     counts,
     digits,
-    divergent,
     exact,
     explains,
+    first_divergence_of,
     group_words,
-    listed,
+    joined_words,
     mistakes,
     one_line,
-    origin,
+    origin_of,
     precision,
+    repeat_command,
     right_in_scope,
+    share_in_words,
     short,
     verdict_sentence,
     why,
@@ -62,7 +64,7 @@ def print_audit(audit: Audit, console: Console) -> None:
     console.print(Text(one_line(verdict_sentence(audit)), style=f"bold {colour}"))
     failed = sum(p.status == FAILED for p in audit.probes)
     if failed and audit.verdict != INCONCLUSIVE:
-        console.print(Text(f"{counted(failed, 'case')} failed; see below.", style="bold yellow"))
+        console.print(Text(f"{count_of(failed, 'case')} failed; see below.", style="bold yellow"))
     console.print()
     if audit.groups:
         for group in audit.groups:
@@ -107,18 +109,16 @@ def _print_diagnoses(console: Console, audit: Audit) -> None:
         _item(console, "seen in", best.where)
     _item(console, "explains", f"{explains(best)} that were compared")
     if best.ties:
-        _item(console, "or", f"{listed(best.ties)}: the same numbers in all that was exercised")
+        _item(
+            console, "or", f"{joined_words(best.ties)}: the same numbers in all that was exercised"
+        )
     if best.told_by:
         _item(console, "would tell", best.told_by)
-    others = [_named(d) for d in audit.diagnoses[1:] if _named(d) not in best.ties]
+    others = [bug(d) for d in audit.diagnoses[1:] if bug(d) not in best.ties]
     if others:
         more = f" and {len(others) - OTHERS} more" if len(others) > OTHERS else ""
         _item(console, "also fits", f"{', '.join(others[:OTHERS])}{more}")
     console.print()
-
-
-def _named(diagnosis: Diagnosis) -> str:
-    return " + ".join(entry.id for entry in diagnosis.entries)
 
 
 def _print_mistakes(console: Console, diagnosis: Diagnosis) -> None:
@@ -139,7 +139,7 @@ def _print_mistakes(console: Console, diagnosis: Diagnosis) -> None:
 def _print_group(console: Console, group: Group) -> None:
     """Print printed numbers that one explanation reproduces."""
     style = "green" if group.right else "red"
-    heading = Text(counted(len(group.cells), "number"), style=f"bold {style}")
+    heading = Text(count_of(len(group.cells), "number"), style=f"bold {style}")
     heading.append(f": {group_words(group)}")
     console.print(heading)
     console.print(Padding(_numbers(group.cells[:SHOWN], right=not group.right), (0, 0, 0, 2)))
@@ -163,7 +163,7 @@ def _numbers(cells: Sequence[Cell], *, right: bool) -> Table:
 
 
 def _print_divergence(console: Console, audit: Audit) -> None:
-    first = divergent(audit)
+    first = first_divergence_of(audit)
     if first is None:
         return
     probed, cell = first
@@ -195,9 +195,9 @@ def _print_probes(console: Console, audit: Audit) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for probed in audit.probes:
-        found = counts(probed)
-        worst = "" if found.worst is None else _share(found.worst)
-        numbers = [f"{n:,}" for n in (found.cells, found.agree, found.same)]
+        counted = counts(probed)
+        worst = share_in_words(counted.worst)
+        numbers = [f"{n:,}" for n in (counted.cells, counted.agree, counted.same)]
         style = {AGREES: "green", "differs": "bold red"}.get(probed.status, "yellow")
         blank = [""] * 4
         table.add_row(
@@ -217,18 +217,12 @@ def _print_probes(console: Console, audit: Audit) -> None:
     console.print()
 
 
-def _share(worst: float) -> str:
-    if worst > 1e6:
-        return "> 10⁶"
-    return f"{worst:.2f}" if worst < 100 else f"{worst:,.0f}"
-
-
 def _print_scope(console: Console, audit: Audit) -> None:
     for name, text in _scope(audit):
         _item(console, name, text)
     console.print()
-    _item(console, "again", again(audit))
-    shipped = [p.case for p in audit.probes if origin(p.case, audit.declared).file]
+    _item(console, "again", repeat_command(audit))
+    shipped = [p.case for p in audit.probes if origin_of(p.case, audit.declared).file]
     if shipped:
         _item(console, "cases", "reference/probes/, or cellgrad probes -o DIR")
 

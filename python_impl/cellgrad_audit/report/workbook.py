@@ -29,18 +29,18 @@ from cellgrad_audit.probes import declare
 from cellgrad_audit.report.expression import NotLiveError
 from cellgrad_audit.report.live import Live, LiveCell, Pair, live_pair
 from cellgrad_audit.report.sentences import (
-    again,
     bug,
-    counted,
+    count_of,
     counts,
     explains,
     group_words,
-    listed,
+    joined_words,
     mistakes,
+    most_telling_case,
     one_line,
-    origin,
+    origin_of,
     precision,
-    telling,
+    repeat_command,
     verdict_sentence,
 )
 from cellgrad_audit.report.sheets import LiveSheet, Places
@@ -103,7 +103,7 @@ class _Writer:
         self.audit = audit
         title = f"Audit of {printable(audit.target)}"[:200]
         self.book = Book(title, style.STYLES)
-        self.probed = telling(audit)
+        self.probed = most_telling_case(audit)
         self.diagnosis = None if self.probed is None else explanation(audit, self.probed)
         self.pair: Pair | None = None
         self.why_not = ""
@@ -134,7 +134,7 @@ class _Writer:
         canvas = Canvas(self.book, GIVENS)
         sheet = LiveSheet(canvas, case, places)
         sheet.head(f"Givens: {title}", "Change a yellow number: Right and Mistaken both follow.")
-        sheet.givens(pair.givens.used(computations))
+        sheet.givens(pair.givens.blocks_read_by(computations))
         sheet = LiveSheet(Canvas(self.book, RIGHT), case, places)
         sheet.head(f"Right: {title}", "The computation as the derivation has it.")
         sheet.computation(pair.right)
@@ -186,7 +186,7 @@ class _Writer:
             page.pair("what to do", entry.fix)
         page.pair("explains", f"{explains(self.diagnosis)} that were compared")
         if self.diagnosis.ties:
-            page.pair("cannot be told from", listed(self.diagnosis.ties))
+            page.pair("cannot be told from", joined_words(self.diagnosis.ties))
 
     def _sheets(self, page: GuidePage) -> None:
         if self.probed is None:
@@ -211,29 +211,29 @@ class _Writer:
         )
 
     def _scope(self) -> list[tuple[str, str]]:
-        audit, found = self.audit, []
+        audit, lines = self.audit, []
         if self.probed is not None:
-            where = origin(self.probed.case, audit.declared)
+            where = origin_of(self.probed.case, audit.declared)
             file = f"reference/probes/{where.file}, " if where.file else ""
-            found.append(
+            lines.append(
                 ("this case", f"{printable(self.probed.case.id)}: {file}SHA-256 {where.sha256}")
             )
         cells = [counts(p) for p in audit.probes if p.cells]
         cases, numbers = (
-            counted(len(cells), "case"),
-            counted(sum(c.cells for c in cells), "number"),
+            count_of(len(cells), "case"),
+            count_of(sum(c.cells for c in cells), "number"),
         )
         agree = sum(c.agree for c in cells)
-        found.append(("all cases", f"{cases} gave {numbers}, {agree:,} of them right"))
-        found.append(("precision", precision(audit)))
+        lines.append(("all cases", f"{cases} gave {numbers}, {agree:,} of them right"))
+        lines.append(("precision", precision(audit)))
         if audit.tolerance is not None:
-            found.append(("tolerance", f"{audit.tolerance:g}"))
+            lines.append(("tolerance", f"{audit.tolerance:g}"))
         if audit.declared:
-            found.append(("declared", listed(audit.declared)))
+            lines.append(("declared", joined_words(audit.declared)))
         if audit.not_exercised:
-            found.append(("not exercised", ", ".join(audit.not_exercised)))
-        found.append(("to repeat", _cut(again(audit), 300)))
-        return found
+            lines.append(("not exercised", ", ".join(audit.not_exercised)))
+        lines.append(("to repeat", _cut(repeat_command(audit), 300)))
+        return lines
 
 
 class _AuditSheet:
@@ -303,9 +303,9 @@ class _AuditSheet:
             _Row(
                 cell,
                 None if right is None else right.cell(cell.slot, cell.index),
-                _at(bounds, cell),
+                _bound_of(bounds, cell),
                 None if wrong is None else wrong.cell(cell.slot, cell.index),
-                _at(wrong_bounds, cell),
+                _bound_of(wrong_bounds, cell),
             )
             for cell in cells
         ]
@@ -313,17 +313,17 @@ class _AuditSheet:
     def _bounds(self, program: type[Program], live: Live) -> dict[Slot, Vector]:
         """Return how far the numbers that are live may lie from what a program computes."""
         whole = self.probed.answer
-        written = {slot: x for slot, x in whole.numbers.items() if live.at(slot) is not None}
+        written = {slot: x for slot, x in whole.numbers.items() if live.cells_at(slot) is not None}
         answer = Answer(whole.case, written)
         hypothesis = Hypothesis(program, [answer], self.audit.tolerance or 0.0)
-        found = {}
+        limits = {}
         for slot, bound in hypothesis.bounds(0, self.audit.precision).items():
             printed = answer.numbers[slot].half_units
             if bound.shape == printed.shape:
                 widest = _WIDEST[self.audit.precision] * (1 + np.abs(hypothesis.values(0)[slot]))
                 limit = np.fmin(bound, widest) + hypothesis.tolerance
-                found[slot] = limit + printed * (1 + 2.0**-50)
-        return found
+                limits[slot] = limit + printed * (1 + 2.0**-50)
+        return limits
 
     def _row(self, row: int, numbers: _Row) -> None:
         canvas, cell = self.canvas, numbers.cell
@@ -406,13 +406,13 @@ class _AuditSheet:
         rows = last - first + 1
         canvas.text(4, 6, "of them right", "term right")
         canvas.formula(4, 7, f'=SUMPRODUCT((G{first}:G{last}="✓")*1)', "count")
-        canvas.text(4, 4, counted(rows, "number"), "term right")
+        canvas.text(4, 4, count_of(rows, "number"), "term right")
         if self.mistaken:
             canvas.text(4, 11, "reproduced", "term right")
             canvas.formula(4, 12, f'=SUMPRODUCT((L{first}:L{last}="✓")*1)', "count")
 
 
-def _at(bounds: dict[Slot, Vector], cell: Cell) -> float | None:
+def _bound_of(bounds: dict[Slot, Vector], cell: Cell) -> float | None:
     bound = bounds.get(cell.slot)
     if bound is None or len(cell.index) != bound.ndim:
         return None

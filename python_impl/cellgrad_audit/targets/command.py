@@ -44,14 +44,14 @@ class CommandTarget:
             raise InputError("holds a NUL character", file=self.name)
         if not timeout > 0:
             raise InputError("a time limit is a positive number of seconds", file=self.name)
-        found = shutil.which(words[0])
-        if found is None:
+        program = shutil.which(words[0])
+        if program is None:
             raise InputError(
                 "command not found, or not executable",
                 file=printable(shortened(words[0], _MOST_NAME)),
                 remedy="check its name and its permissions",
             )
-        self._words = [found, *words[1:]]
+        self._words = [program, *words[1:]]
         self._patience = Patience(timeout)
 
     def answer(self, case: Case) -> Answer:

@@ -152,7 +152,7 @@ class _Table:
         try:
             number = printed(text)
         except ValueError as error:
-            raise InputError(f"{_shown(row.value)} {error}", place=where) from error
+            raise InputError(f"{_quoted(row.value)} {error}", place=where) from error
         if (slot, index) in self.filled:
             first = self.filled[slot, index][0]
             raise InputError(
@@ -165,13 +165,13 @@ class _Table:
         number, name, place = self._quantity(row.quantity)
         if place is None or not place.shapes:
             raise InputError(
-                f"the case has no quantity {_shown(row.quantity)}",
+                f"the case has no quantity {_quoted(row.quantity)}",
                 place=where,
                 remedy="use weights or biases; README.txt names the others",
             )
         if not _INDEX.fullmatch(row.index):
             raise InputError(
-                f"{_shown(row.index)} is no index", place=where, remedy="write it as [0][2][1]"
+                f"{_quoted(row.index)} is no index", place=where, remedy="write it as [0][2][1]"
             )
         index = [int(i) for i in re.findall("[0-9]+", row.index)]
         layer = next(iter(place.shapes))
@@ -186,7 +186,7 @@ class _Table:
             or any(i >= n for i, n in zip(index, shape, strict=True))
         ):
             raise InputError(
-                f"{row.quantity} has no index {_shown(row.index)}",
+                f"{row.quantity} has no index {_quoted(row.index)}",
                 place=where,
                 remedy="count from 0, as the header does",
             )
@@ -225,14 +225,14 @@ class _Table:
                         remedy="fill in every weight and bias, or none",
                     )
         finest = _Finest([number for _, number in self.filled.values()])
-        found: dict[Slot, Numbers] = {}
+        numbers: dict[Slot, Numbers] = {}
         for (slot, index), (_, number) in self.filled.items():
-            if slot not in found:
+            if slot not in numbers:
                 shape = self.shapes[slot]
-                found[slot] = Numbers(np.full(shape, np.nan), np.zeros(shape))
-            found[slot].values[index] = number.value
-            found[slot].half_units[index] = finest.half_unit(number)
-        return Answer(self.case, found)
+                numbers[slot] = Numbers(np.full(shape, np.nan), np.zeros(shape))
+            numbers[slot].values[index] = number.value
+            numbers[slot].half_units[index] = finest.half_unit(number)
+        return Answer(self.case, numbers)
 
 
 class _Finest:
@@ -263,7 +263,7 @@ def _index(index: tuple[int, ...]) -> str:
     return "".join(f"[{i}]" for i in index)
 
 
-def _shown(text: str) -> str:
+def _quoted(text: str) -> str:
     return printable(shortened(repr(text), _MOST_SHOWN))
 
 

@@ -58,7 +58,7 @@ class FunctionTarget:
     def __init__(self, function: str | Callable[..., object], timeout: float = SECONDS) -> None:
         if isinstance(function, str):
             self.name = printable(shortened(function))
-            self._function = found_function(function)
+            self._function = import_function(function)
         else:
             self.name, self._function = _name_of(function), function
         if not callable(self._function):
@@ -85,7 +85,7 @@ class FunctionTarget:
             answer = Answer(case, failure=printable(f"{case.id}: {error.line()}"))
         except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
             self._patience.answered()
-            answer = Answer(case, failure=printable(f"{case.id}: {_told(error)}"))
+            answer = Answer(case, failure=printable(f"{case.id}: {_exception_on_one_line(error)}"))
         else:
             self._patience.answered()
         answer.seconds = time.perf_counter() - started
@@ -100,7 +100,7 @@ def _name_of(function: object) -> str:
     return printable(":".join(map(str, names)) if all(names) else type(function).__name__)
 
 
-def found_function(text: str) -> Callable[..., object]:
+def import_function(text: str) -> Callable[..., object]:
     """Import what ``module:function`` names; the present folder is looked in first.
 
     Raises:
@@ -116,23 +116,23 @@ def found_function(text: str) -> Callable[..., object]:
     importlib.invalidate_caches()
     try:
         with _quiet():
-            found: object = importlib.import_module(module)
+            named: object = importlib.import_module(module)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise InputError(
-            f"cannot be imported ({_told(error)})",
+            f"cannot be imported ({_exception_on_one_line(error)})",
             file=shown,
             remedy="run cellgrad where the module can be imported",
         ) from error
     for name in path.split("."):
-        if not hasattr(found, name):
+        if not hasattr(named, name):
             raise InputError(f"the module has no {name}", file=shown, remedy="check its name")
-        found = getattr(found, name)
-    return found  # type: ignore[return-value] # whether it can be called is asked next
+        named = getattr(named, name)
+    return named  # type: ignore[return-value] # whether it can be called is asked next
 
 
-def _told(error: BaseException) -> str:
+def _exception_on_one_line(error: BaseException) -> str:
     """Return an exception on one line, with the place in the code that it comes from."""
     try:
         message = " ".join(str(error).split())

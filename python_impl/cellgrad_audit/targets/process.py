@@ -206,9 +206,9 @@ def _end(child: subprocess.Popen[bytes], mark: str) -> None:
 
 def _kill_marked(mark: bytes, child: int) -> bool:
     """Kill every process that carries a mark in its environment; tell whether there was one."""
-    found = False
+    killed = False
     if not hasattr(os, "pidfd_open"):
-        return found
+        return killed
     for folder in Path("/proc").glob("[0-9]*"):
         number = int(folder.name)
         if number in (child, os.getpid()):
@@ -219,7 +219,7 @@ def _kill_marked(mark: bytes, child: int) -> bool:
             try:
                 if mark in (folder / "environ").read_bytes():
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
-                    found = True
+                    killed = True
             finally:
                 os.close(handle)
-    return found
+    return killed

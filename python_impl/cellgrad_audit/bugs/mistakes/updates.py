@@ -219,7 +219,7 @@ class StepCountOffByOne(Program):
     __off, __again, __rate, __epoch = -1, 0, -1, False
 
     @classmethod
-    def shown(cls, number: int) -> int:
+    def reported_update(cls, number: int) -> int:
         return number if cls.__epoch else number + (cls.__off or 1)
 
     def turns(self) -> Iterator[Turn]:
