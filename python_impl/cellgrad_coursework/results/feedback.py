@@ -7,22 +7,46 @@ whole workbook and writes it again would drop drawings, charts and images that i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from cellgrad.errors import WorkbookError
-from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.xlsx.addresses import a1, column_letters, parse_a1, quoted
 from cellgrad.xlsx.book import parse_reference
-from cellgrad.xlsx.editor import OFFICE, Parts, Patch, escaped, prefix_of, tags, unescaped
+from cellgrad.xlsx.editor import (
+    MAIN,
+    OFFICE,
+    Parts,
+    Patch,
+    cell_text,
+    escaped,
+    prefix_of,
+    tags,
+    unescaped,
+)
 from cellgrad.xlsx.package import Package
 from cellgrad_coursework.model import CellVerdict, Grade, GradedCell, Manifest
-from cellgrad_coursework.results.feedback_sheet import Place, feedback_sheet
 from cellgrad_coursework.results.marks import Marked, SharedTexts, mark_sheet, unselect
 from cellgrad_coursework.results.styles import EMPTY, Styles
-from cellgrad_coursework.results.summary import ORDER, WORDS, plain_number, summary
+from cellgrad_coursework.results.summary import (
+    COLOURS,
+    MEANINGS,
+    MOST_CAUSES,
+    ORDER,
+    WORDS,
+    Cause,
+    Summary,
+    exact,
+    plain_number,
+    summary,
+)
 
 _BOOK = "xl/workbook.xml"
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
 _STYLES = "application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xml"
 _NOTE = 600
+
+Place = tuple[str, int, int]
+"""Sheet, row, column."""
 
 
 def workbook_bytes(manifest: Manifest, grade: Grade, submitted: bytes | Package) -> bytes:
@@ -61,7 +85,7 @@ def _marked(parts: Parts, manifest: Manifest, grade: Grade) -> bytes:
             mark_sheet(parts, part, styles, marked[name.casefold()], texts, verdicts)
         else:
             unselect(parts, part)
-    sheet = feedback_sheet(styles, where, manifest, summary(grade))
+    sheet = _feedback_sheet(styles, where, manifest, summary(grade))
     part = parts.free("xl/worksheets/feedback{}.xml")
     parts.write(part, sheet)
     parts.declare(part, _SHEET)
@@ -179,3 +203,247 @@ def places(
             place = (there.sheet, row - here.top + there.top, column - here.left + there.left)
         lies[cell.sheet, cell.address] = place
     return lies
+
+
+# the sheet `Feedback`: the score, root causes first, then every cell
+
+_LONG = 1_000
+_WIDTHS = (11, 24, 17, 8, 7, 44, 64)
+_COLUMNS = (
+    ("cell", "head"),
+    ("what", "head"),
+    ("", "head"),
+    ("points", "head right"),
+    ("of", "head right"),
+    ("your formula", "head inset"),
+    ("what happened", "head"),
+)
+_FONTS: dict[str, dict[str, Any]] = {
+    "plain": {"size": 10},
+    "small": {"size": 9, "grey": True},
+    "bold": {"size": 10, "bold": True},
+    "title": {"size": 15, "bold": True},
+    "score": {"size": 20, "bold": True},
+}
+_TOP, _WRAP = 'vertical="top"', 'vertical="top" wrapText="1"'
+_RIGHT, _INSET = f'{_TOP} horizontal="right"', f'{_WRAP} horizontal="left" indent="1"'
+_SOFT = "F6F8FA"
+_LOOKS = {
+    "title": ("title", "", False, ""),
+    "grey": ("small", "", False, _WRAP),
+    "score": ("score", "", False, ""),
+    "bold": ("bold", "", False, _WRAP),
+    "plain": ("plain", "", False, _WRAP),
+    "head": ("bold", _SOFT, True, _WRAP),
+    "cell": ("plain", "", True, _WRAP),
+    "right": ("plain", "", True, _RIGHT),
+    "head right": ("bold", _SOFT, True, _RIGHT),
+    "head inset": ("bold", _SOFT, True, _INSET),
+    "quoted": ("plain", "", True, _INSET),
+    "yours": ("plain", "", False, _WRAP),
+    "cause": ("bold", _SOFT, False, _WRAP),
+    **{verdict: ("bold", colour, True, _TOP) for verdict, colour in COLOURS.items()},
+}
+"""Of each look: font, fill, whether a line stands below, alignment."""
+
+_TYPED_AGAIN = ("quoted", "yours")
+"""Looks of a student's texts: they stay texts when they are typed again."""
+
+
+def _feedback_sheet(
+    styles: Styles, places: Mapping[tuple[str, str], Place], manifest: Manifest, told: Summary
+) -> bytes:
+    """Return the sheet's part.
+
+    Args:
+        styles: the workbook's, to which some are added.
+        places: where each graded cell lies now.
+        manifest: the assignment.
+        told: the grade in words.
+    """
+    sheet = _FeedbackSheet(_looks(styles), places)
+    sheet.write_header(manifest, told)
+    sheet.write_causes(told)
+    sheet.write_legend(told)
+    sheet.write_cells(told)
+    return sheet.part()
+
+
+def _looks(styles: Styles) -> dict[str, int]:
+    """Add the looks to a workbook's styles; return their ids."""
+    fonts = {name: styles.font(**font) for name, font in _FONTS.items()}
+    line = styles.line()
+    return {
+        look: styles.format(
+            fonts[font],
+            fill=styles.fill(fill) if fill else 0,
+            border=line if lined else 0,
+            align=align,
+            quoted=look in _TYPED_AGAIN,
+        )
+        for look, (font, fill, lined, align) in _LOOKS.items()
+    }
+
+
+class _FeedbackSheet:
+    """Writes the sheet, row by row; every text is an inline string, none a formula."""
+
+    def __init__(self, looks: Mapping[str, int], places: Mapping[tuple[str, str], Place]) -> None:
+        self._looks, self._places = looks, places
+        self._rows: list[str] = []
+        self._merged: list[str] = []
+        self._links: list[tuple[str, str]] = []
+
+    def write_header(self, manifest: Manifest, told: Summary) -> None:
+        """Write whose it is, and the score."""
+        grade = told.grade
+        who = "" if grade.student is None else f"{grade.student.name} · {grade.student.id}"
+        self._line([(1, manifest.title, "title")], height=24)
+        self._line([(1, who.strip(" ·") or grade.file, "grey")], merge=(1, 7))
+        score = f"{plain_number(grade.score)} of {plain_number(grade.of)} points"
+        self._line([(1, score, "score")], height=32)
+        self._line([(1, told.sentence, "bold")], merge=(1, 7))
+        if told.late_words:
+            self._line([(1, told.late_words, "grey")], merge=(1, 7))
+        if told.open_words:
+            what = f"{told.open_words}: a person will look at it, and the score may rise"
+            self._line([(1, what, "grey")], merge=(1, 7))
+        self._line([])
+
+    def write_causes(self, told: Summary) -> None:
+        """Write the root causes, first things first."""
+        for number, cause in told.numbered[:MOST_CAUSES]:
+            self._one_cause(number, cause)
+        more = len(told.causes) - MOST_CAUSES
+        if more > 0:
+            self._line([(1, f"… and {more} more below", "grey")], merge=(1, 7))
+
+    def _one_cause(self, number: int, cause: Cause) -> None:
+        cell = cause.first.cell
+        lost = f"−{plain_number(cause.lost)}" if cause.lost else cause.open_words
+        head = f"{cell.label}: {cause.title}"
+        if number:
+            head = f"{number}.  {head}"
+        blanks = [(column, "", "cause") for column in range(3, 8)]
+        self._line(
+            [(1, self._address(cause.first), "cause"), (2, head, "cause"), *blanks],
+            merge=(2, 7),
+            link=self._target(cause.first),
+            height=18,
+        )
+        for name, text in (
+            ("why", cause.why),
+            ("what to do", cause.fix),
+            ("yours", cause.first.formula),
+            ("how far", cause.reach),
+            ("points", lost),
+        ):
+            if text:
+                look = "plain" if name != "yours" else "yours"
+                height = 14.5 * max(1, -(-len(_cut(text)) // 150))
+                self._line([(1, name, "grey"), (2, text, look)], merge=(2, 7), height=height)
+        self._line([])
+
+    def write_legend(self, told: Summary) -> None:
+        """Write what the colours mean."""
+        self._line([(1, "The colours", "bold")])
+        for verdict in filter(told.count, ORDER):
+            self._line(
+                [(1, WORDS[verdict], verdict), (2, "", verdict),
+                 (3, MEANINGS[verdict], "grey")],
+                merge=(1, 2),
+                also=(3, 7),
+            )  # fmt: skip
+        self._line([])
+
+    def write_cells(self, told: Summary) -> None:
+        """Write every cell."""
+        self._line([(n, text, look) for n, (text, look) in enumerate(_COLUMNS, start=1)])
+        for verdict in told.grade.verdicts:
+            cell = verdict.cell
+            self._line(
+                [
+                    (1, self._address(verdict), "cell"),
+                    (2, f"{cell.label}  {cell.equation}".strip(), "cell"),
+                    (3, WORDS[verdict.verdict], verdict.verdict),
+                    (4, verdict.points, "right"),
+                    (5, cell.points, "right"),
+                    (6, verdict.formula or _typed(verdict), "quoted"),
+                    (7, verdict.message, "cell"),
+                ],
+                link=self._target(verdict),
+            )
+
+    def _address(self, verdict: CellVerdict) -> str:
+        _, row, column = self._places[verdict.cell.sheet, verdict.cell.address]
+        return a1(row, column)
+
+    def _target(self, verdict: CellVerdict) -> str:
+        sheet, row, column = self._places[verdict.cell.sheet, verdict.cell.address]
+        return f"{quoted(sheet)}!{a1(row, column)}"
+
+    def _line(
+        self,
+        cells: list[tuple[int, str | float, str]],
+        *,
+        merge: tuple[int, int] | None = None,
+        also: tuple[int, int] | None = None,
+        link: str = "",
+        height: float = 0.0,
+    ) -> None:
+        row = len(self._rows) + 1
+        xml = "".join(_cell(row, column, value, self._looks[look]) for column, value, look in cells)
+        tall = f' ht="{height:g}" customHeight="1"' if height else ""
+        self._rows.append(f'<row r="{row}"{tall}>{xml}</row>')
+        for area in (merge, also):
+            if area is not None:
+                self._merged.append(f"{a1(row, area[0])}:{a1(row, area[1])}")
+        if link:
+            self._links.append((a1(row, 1), link))
+
+    def part(self) -> bytes:
+        """Return the sheet's part."""
+        columns = "".join(
+            f'<col min="{i}" max="{i}" width="{width}" customWidth="1"/>'
+            for i, width in enumerate(_WIDTHS, 1)
+        )
+        merged = "".join(f'<mergeCell ref="{area}"/>' for area in self._merged)
+        links = "".join(
+            f'<hyperlink ref="{at}" location="{escaped(target)}" display="{at}"/>'
+            for at, target in self._links
+        )
+        last = f"{column_letters(len(_WIDTHS))}{len(self._rows)}"
+        return (
+            f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}">'
+            '<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>'
+            f'<dimension ref="A1:{last}"/>'
+            '<sheetViews><sheetView showGridLines="0" tabSelected="1" workbookViewId="0"/>'
+            f'</sheetViews><sheetFormatPr defaultRowHeight="15"/><cols>{columns}</cols>'
+            f"<sheetData>{''.join(self._rows)}</sheetData>"
+            + (f'<mergeCells count="{len(self._merged)}">{merged}</mergeCells>' if merged else "")
+            + (f"<hyperlinks>{links}</hyperlinks>" if links else "")
+            + '<pageMargins left="0.4" right="0.4" top="0.5" bottom="0.6" header="0.3" '
+            'footer="0.3"/><pageSetup paperSize="9" orientation="landscape" fitToWidth="1" '
+            'fitToHeight="0"/>'
+            "<headerFooter><oddFooter>&amp;L&amp;A&amp;R&amp;P / &amp;N</oddFooter></headerFooter>"
+            '<ignoredErrors><ignoredError sqref="A1:XFD1048576" numberStoredAsText="1"/>'
+            "</ignoredErrors></worksheet>"
+        ).encode()
+
+
+def _typed(verdict: CellVerdict) -> str:
+    return "" if verdict.value is None else exact(verdict.value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]} …"
+
+
+def _cell(row: int, column: int, value: str | float, style: int) -> str:
+    at = a1(row, column)
+    if isinstance(value, str):
+        if not value:
+            return f'<c r="{at}" s="{style}"/>'
+        text = f'<t xml:space="preserve">{cell_text(_cut(value))}</t>'
+        return f'<c r="{at}" s="{style}" t="inlineStr"><is>{text}</is></c>'
+    return f'<c r="{at}" s="{style}"><v>{round(value, 6) + 0.0!r}</v></c>'

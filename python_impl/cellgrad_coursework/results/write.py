@@ -17,7 +17,7 @@ from cellgrad.errors import InputError
 from cellgrad.files import make_folder, write_atomically, zip_entry
 from cellgrad_coursework.identity import hint_of
 from cellgrad_coursework.model import Grade, Manifest, Student
-from cellgrad_coursework.results import cells, gradebooks
+from cellgrad_coursework.results import gradebooks
 from cellgrad_coursework.results.autograders import gradescope_results, prairielearn_results
 from cellgrad_coursework.results.pages import class_page
 from cellgrad_coursework.results.record import (
@@ -97,7 +97,7 @@ def write_all(
     """
     check_formats(formats)
     make_folder(folder)
-    places, rows = places_of(manifest), cells.CellRows(manifest)
+    places, rows = places_of(manifest), gradebooks.CellRows(manifest)
     roster = list(students)
     known = {student.id: student for student in roster}
     with _Pieces() as csv, _Pieces() as lines:
@@ -120,7 +120,7 @@ def write_all(
                 csv.add(record.key, table)
                 lines.add(record.key, objects)
         if "tidy" in formats:
-            start = _BOM + cells.header().encode()
+            start = _BOM + gradebooks.cells_header().encode()
             _write_pieces(folder / "cells.csv", [start], csv.pieces())
             _write_pieces(folder / "gradebook.json", _document(manifest, records, lines))
     _write(folder / "gradebook.csv", gradebooks.gradebook_csv(records), _BOM)

@@ -48,6 +48,7 @@ from cellgrad_coursework.setting.handouts import (
     handout_bytes,
     key_bytes,
     one_file,
+    worksheet_pdf,
 )
 from cellgrad_coursework.setting.numbers import (
     OwnNumbers,
@@ -62,7 +63,6 @@ from cellgrad_coursework.setting.questions import (
     graded_cells,
     names_of,
 )
-from cellgrad_coursework.setting.worksheet import worksheet_pdf
 
 KEYS = "keys"
 WORKSHEET = "worksheet.pdf"

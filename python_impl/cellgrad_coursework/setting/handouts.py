@@ -1,10 +1,19 @@
-"""Handouts as files: a student's workbook, one for everybody, the key, the sheet to print."""
+"""Handouts as files: a student's workbook, one for everybody, the key, the worksheet to print."""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from cellgrad.case.model import Case
 from cellgrad.engines.formualizer import store_values
@@ -33,6 +42,9 @@ ID_NAME = "cellgrad_student_id"
 _SCRATCH_BOX = (500, 60)
 _ROOM_ROWS, _ROOM_COLUMNS = 200, 60
 _GUIDE_ROWS = 400
+_SECONDS = 120
+"""So long LibreOffice may take to print the worksheet."""
+
 _STUDENT_ID = "student id"
 _STYLES = style.STYLES | step_sheet.STYLES
 _ONE_FILE_STYLES = {
@@ -251,3 +263,70 @@ def _without_triangles(data: bytes) -> bytes:
                 content = content.replace(_QUIET, _QUIETER)
             new.writestr(zip_entry(name), content, compresslevel=6)
     return buffer.getvalue()
+
+
+# the worksheet, printed where LibreOffice is installed
+
+
+def worksheet_pdf(assignment: Assignment, case: Case, layout: StepLayout) -> bytes | str:
+    """Return the worksheet as a PDF, or in one line why there is none."""
+    program = _libreoffice()
+    if program is None:
+        return "no printable worksheet: LibreOffice is not installed"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = folder / "worksheet.xlsx"
+        source.write_bytes(worksheet_bytes(assignment, case, layout))
+        profile = (folder / "profile").as_uri()
+        command = [
+            program, f"-env:UserInstallation={profile}", "--headless", "--norestore",
+            "--convert-to", "pdf", "--outdir", str(folder), str(source),
+        ]  # fmt: skip
+        try:
+            if not _ended(command):
+                return f"no printable worksheet: LibreOffice took more than {_SECONDS} seconds"
+            return _undated((folder / "worksheet.pdf").read_bytes())
+        except OSError:
+            return "no printable worksheet: LibreOffice could not print it"
+
+
+def _undated(pdf: bytes) -> bytes:
+    """Return a PDF without its date and chance ids; lengths stay, for its table of places."""
+    pdf = re.sub(rb"(/CreationDate\(D:)\d{14}", rb"\g<1>20260101000000", pdf)
+    for what in (rb"/ID \[ <[0-9A-F]{32}>\s*<[0-9A-F]{32}>", rb"/DocChecksum /[0-9A-F]{32}"):
+        pdf = re.sub(what, lambda found: re.sub(rb"[0-9A-F]{32}", b"0" * 32, found[0]), pdf)
+    return pdf
+
+
+def _ended(command: list[str]) -> bool:
+    """Run a program and tell whether it ended by itself; its children end with it."""
+    process = subprocess.Popen(  # noqa: S603 - a program of the machine, our own file
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        process.wait(_SECONDS)
+    except BaseException as stopped:
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if not isinstance(stopped, subprocess.TimeoutExpired):
+            raise
+        return False
+    return True
+
+
+def _libreoffice() -> str | None:
+    told = os.environ.get("CELLGRAD_LIBREOFFICE")
+    if told:
+        return told if Path(told).is_file() else None
+    usual = (
+        "/Applications/LibreOffice.app/Contents/MacOS/soffice",
+        r"C:\Program Files\LibreOffice\program\soffice.exe",
+        r"C:\Program Files (x86)\LibreOffice\program\soffice.exe",
+    )
+    found = shutil.which("soffice") or shutil.which("libreoffice")
+    return found or next((place for place in usual if Path(place).is_file()), None)
