@@ -8,8 +8,7 @@ import numpy as np
 
 from cellgrad.bounds.formulas import ErrorBounds
 from cellgrad.case.quantities import Index, Key
-from cellgrad.described.cells import ClaimedCells
-from cellgrad.described.workbook import Described
+from cellgrad.described.workbook import ClaimedCells, Described
 from cellgrad.engines.interface import Arithmetic, Values
 from cellgrad.errors import WorkbookError
 from cellgrad.formula.tree import FormulaError

@@ -9,7 +9,7 @@ import numpy as np
 
 from cellgrad.case.quantities import Index, Key
 from cellgrad.compare.numbers import Gap, compare_block
-from cellgrad.described.cells import ClaimedCells
+from cellgrad.described.workbook import ClaimedCells
 from cellgrad.engines.interface import Values
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.cells import Bounds, CellValues

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from cellgrad.case.facts import STRUCTURE_FACTS
 from cellgrad.case.quantities import Key, Quantity
-from cellgrad.described.cells import ClaimedCells
-from cellgrad.described.workbook import Described
+from cellgrad.described.workbook import ClaimedCells, Described
 from cellgrad.formula.references import ranges_read_by
 from cellgrad.formula.tree import FormulaError
 from cellgrad.verify.program import Program, Programs, create_program

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellgrad.described.kinds import missing_packages
+from cellgrad.described.parts import missing_packages
 from cellgrad.described.workbook import describe
 from cellgrad.engines import DEFAULT, ENGINE_NAMES, apart, create, installed
 from cellgrad.engines.interface import Engine

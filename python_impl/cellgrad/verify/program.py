@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Index, Key, Quantity, label_with_index
-from cellgrad.described.kinds import find_kind
-from cellgrad.described.parts import Part
+from cellgrad.described.parts import Part, find_kind
 from cellgrad.mlp.activations import Array
 from cellgrad.packages import load
 from cellgrad.xlsx.addresses import Place

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from cellgrad.described.cells import ClaimedCells
+from cellgrad.described.workbook import ClaimedCells
 from cellgrad.engines.interface import Arithmetic, Values, as_values
 from cellgrad.verify.cells import Bounds, CellValues
 from cellgrad.verify.program import Programs

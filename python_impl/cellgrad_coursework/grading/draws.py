@@ -15,7 +15,7 @@ from cellgrad.case.givens import Array
 from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.structure import Structure
 from cellgrad.verify.expected import step_of
-from cellgrad.verify.random_numbers import array, number, targets
+from cellgrad.verify.redraw import array, number, targets
 
 COUNT = 16
 """So many draws, beside the real givens."""

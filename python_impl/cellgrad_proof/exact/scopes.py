@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from cellgrad.described.cells import Owners
+from cellgrad.described.workbook import Owners
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.map_sheet import Claim, MapSheet, read_map

@@ -11,7 +11,7 @@ from cellgrad.described.parts import Part
 from cellgrad.mlp import classification as mlp
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.step import forward
-from cellgrad.verify import random_numbers as at_random
+from cellgrad.verify import redraw as at_random
 from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape

@@ -18,7 +18,7 @@ from cellgrad.case.quantities import Key, Quantity
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.run import Constants, State, update_from, updates
 from cellgrad.mlp.step import forward
-from cellgrad.verify import random_numbers as at_random
+from cellgrad.verify import redraw as at_random
 from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.run import EVALUATED, START, RunShape

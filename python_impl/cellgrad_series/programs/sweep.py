@@ -11,7 +11,7 @@ import numpy as np
 from cellgrad.case.quantities import Key
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.step import step_from
-from cellgrad.verify import random_numbers as at_random
+from cellgrad.verify import redraw as at_random
 from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad_series.parts.sweep import SweepShape

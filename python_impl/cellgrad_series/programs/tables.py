@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.mlp import activations as fa
 from cellgrad.mlp.activations import Array
-from cellgrad.verify import random_numbers as at_random
+from cellgrad.verify import redraw as at_random
 from cellgrad.verify.program import Held, HeldBy, Numbers, Program
 from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
 
