@@ -12,7 +12,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any, ClassVar, NamedTuple, Self
 
 from cellgrad.case import facts as words
@@ -219,6 +218,8 @@ def find_kind(name: str) -> Kind:
     """Return a kind of part by its name; CaseError if nobody knows it."""
     if name in KINDS:
         return KINDS[name]
+    from importlib.metadata import entry_points  # noqa: PLC0415 - start-up time
+
     for entry in entry_points(group="cellgrad.parts", name=name):
         kind: Kind = entry.load()
         return kind

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellgrad.bounds.formulas import ErrorBounds
 from cellgrad.case.quantities import Index, Key
 from cellgrad.described.workbook import ClaimedCells, Described
 from cellgrad.engines.interface import Arithmetic, Values
 from cellgrad.errors import WorkbookError
-from cellgrad.formula.tree import FormulaError
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.program import Numbers, Programs
 from cellgrad.xlsx.addresses import Place, a1
 from cellgrad.xlsx.values import CellError, Value
+
+if TYPE_CHECKING:  # imported where bits differ: start-up time
+    from cellgrad.bounds.formulas import ErrorBounds
 
 
 class CellValues:
@@ -210,6 +212,8 @@ class Bounds:
 
     def both(self, place: Place) -> float:
         """Return B of the engine's value plus B of the MLP's; 0 where there is no formula."""
+        from cellgrad.formula.tree import FormulaError  # noqa: PLC0415 - start-up time
+
         ours, engines = self._pair(place)
         try:
             return ours.of(place) + engines.of(place)
@@ -228,6 +232,8 @@ class Bounds:
     def _created(
         self, row: tuple[str, int] | None, *, links: bool
     ) -> tuple[ErrorBounds, ErrorBounds]:
+        from cellgrad.bounds.formulas import ErrorBounds  # noqa: PLC0415 - start-up time
+
         described = self._cells.described
         exact = _Exact(described, drawn=self._drawn, links=links, row=row)
         ours = ErrorBounds(described.book, self._cells.number, constant=exact)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.bounds.formulas import Branches
 from cellgrad.described.workbook import Described
 from cellgrad.engines.interface import Values
-from cellgrad.formula.references import ranges_read_by, tree_of
-from cellgrad.formula.tree import FormulaError, Node
 from cellgrad.verify.cells import CellValues
 from cellgrad.xlsx.addresses import Place, parse_a1
+
+if TYPE_CHECKING:  # most conditions are simple, and read without it: start-up time
+    from cellgrad.formula.tree import Node
 
 _ONE_BRANCHING = re.compile(r"\b(?:IF|MAX)\(")
 _OF_ZERO = re.compile(
@@ -59,12 +59,18 @@ class Coverage:
     def _add_branch(self, place: Place, formula: str, simple: list[Condition]) -> None:
         try:
             condition = read_condition(place, formula)
-            if condition is not None:
-                simple.append(condition)
-                return
+        except ValueError:  # the comparison will report such a formula
+            return
+        if condition is not None:
+            simple.append(condition)
+            return
+        from cellgrad.formula.references import ranges_read_by, tree_of  # noqa: PLC0415
+        from cellgrad.formula.tree import FormulaError  # noqa: PLC0415
+
+        try:
             ranges_read_by(self.described.book, place)  # refuses what cannot be told
             self.general[place] = tree_of(self.described.book, formula)
-        except (FormulaError, ValueError):  # the comparison will report such a formula
+        except (FormulaError, ValueError):
             return
         self.seen[place] = set()
 
@@ -75,6 +81,8 @@ class Coverage:
                 self.zero[number] &= _zeros(cells.blocks[number])
         self.simple.observe(cells)
         if self.general:
+            from cellgrad.bounds.formulas import Branches  # noqa: PLC0415
+
             branches = Branches(self.described.book, cells.number)
             for place, node in self.general.items():
                 self.seen[place] |= branches.taken_by(node, place[0])

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from cellgrad.case.facts import STRUCTURE_FACTS
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.described.workbook import ClaimedCells, Described
-from cellgrad.formula.references import ranges_read_by
-from cellgrad.formula.tree import FormulaError
 from cellgrad.verify.program import Program, Programs, create_program
 from cellgrad.verify.result import Mismatch
 from cellgrad.xlsx.addresses import a1
@@ -118,6 +116,11 @@ class Faults:
             claim: the given.
             held: which of its cells hold formulas, shape (height, width).
         """
+        if not held.any():
+            return
+        from cellgrad.formula.references import ranges_read_by  # noqa: PLC0415 - start-up time
+        from cellgrad.formula.tree import FormulaError  # noqa: PLC0415
+
         book, cells = self.described.book, claim.cells
         for r, c in np.argwhere(held).tolist():
             row, column = cells.top + r, cells.left + c

@@ -10,7 +10,6 @@ from cellgrad.case.quantities import Key
 from cellgrad.described.workbook import Described
 from cellgrad.engines.interface import Changes, Engine, OpenWorkbook, Values
 from cellgrad.errors import EngineError, WorkbookError
-from cellgrad.formula.references import find_cycle
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.cells import Bounds, CellValues
 from cellgrad.verify.comparison import Comparison
@@ -120,6 +119,8 @@ class Verifier:
 
     def _refuse_cycle(self) -> None:
         """Refuse formulas that run in a circle; looked for once, when something went wrong."""
+        from cellgrad.formula.references import find_cycle  # noqa: PLC0415 - start-up time
+
         cycle = None if self._looked_for_cycle else find_cycle(self.described.book)
         self._looked_for_cycle = True
         if cycle:
