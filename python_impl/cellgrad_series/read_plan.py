@@ -9,8 +9,8 @@ from typing import Any
 
 from cellgrad import shipped
 from cellgrad.case.model import Case, Optimizer, Sample, Vector
+from cellgrad.case.quantities import Parameter
 from cellgrad.case.read import read_case
-from cellgrad.case.selection import Parameter
 from cellgrad.described.parts import StepShape
 from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import CaseError, InputError

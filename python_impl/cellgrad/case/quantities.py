@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from cellgrad.case.structure import Structure
 
@@ -216,3 +216,36 @@ def label_with_index(quantity: Quantity, index: Index, *, name_sample: bool) -> 
             named.append(f"sample {sample}")
     parts = [*named, *parts]
     return f"{quantity.label}[{','.join(parts)}]" if parts else quantity.label
+
+
+MAX_CHECKED = 18
+MAX_LINES = 160
+
+_T = TypeVar("_T")
+
+Parameter = tuple[str, int, tuple[int, ...]]
+
+
+def evenly(items: list[_T], most: int) -> list[_T]:
+    """Return at most that many items, evenly spread, the first and the last among them."""
+    if len(items) <= most:
+        return items
+    return [items[round(n * (len(items) - 1) / (most - 1))] for n in range(most)]
+
+
+def all_parameters(structure: Structure) -> list[Parameter]:
+    """Return every weight and bias, layer by layer, weights first."""
+    found: list[Parameter] = []
+    for k in range(structure.layers):
+        n, m = structure.nodes[k : k + 2]
+        found += [("weights", k, (i, j)) for i in range(n) for j in range(m)]
+        if structure.biases:
+            found += [("biases", k, (j,)) for j in range(m)]
+    return found
+
+
+def checked_parameters(structure: Structure) -> list[Parameter]:
+    """Return the parameters whose gradients the Check sheet confirms."""
+    if not structure.differentiable:
+        return []
+    return evenly(all_parameters(structure), MAX_CHECKED)

@@ -9,8 +9,7 @@ from textwrap import wrap
 
 import click
 
-from cellgrad.case.equations import general_equation
-from cellgrad.case.lines import Template, all_lines
+from cellgrad.case.equations import Template, all_lines, general_equation
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key, person_label, quantities
 from cellgrad.mlp import Step

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellgrad.case.lines import Operand, Template, walkthrough_lines
+from cellgrad.case.equations import Operand, Template, walkthrough_lines
 from cellgrad.case.quantities import Index, Key
 from cellgrad.compare.texts import numbers_in, shows
 from cellgrad.described.parts import Part, StepShape

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from itertools import product
-
-from cellgrad.case.quantities import FORWARD, Index, Key, node_name, person_label, quantities, table
-from cellgrad.case.selection import Parameter, checked_parameters
+from cellgrad.case.equations import indices
+from cellgrad.case.quantities import (
+    FORWARD,
+    Index,
+    Key,
+    Parameter,
+    checked_parameters,
+    given,
+    node_name,
+    person_label,
+    quantities,
+    table,
+)
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.formulas import Formulas
@@ -37,7 +46,7 @@ class CheckSheet:
         """Give every scalar of a forward pass its column."""
         for quantity in quantities(self.s):
             if quantity.name in FORWARD:
-                for index in product(*(range(size) for size in quantity.shape)):
+                for index in indices(quantity.shape):
                     self.columns[quantity.key, index] = self.last_column
                     self.last_column += 1
         self.last_column -= 1
@@ -52,29 +61,19 @@ class CheckSheet:
         self._look()
 
     def _head(self) -> None:
-        put = self.canvas.text
-        put(1, 1, "Check: does E really follow these gradients?", "title")
         count, total = len(self.parameters), self.s.parameters
+        which = (
+            f"all {total} weights and biases"
+            if count == total
+            else f"{count} of {total:,} weights and biases, evenly spread,"
+        )
+        text = (
+            f"Here {which} are moved up and down by ε, one at a time; each row further down "
+            "is a complete forward pass."
+        )
         if not self.parameters:
             text = "A unit step has no derivative: there is nothing to differentiate."
-        else:
-            which = (
-                f"all {total} weights and biases"
-                if count == total
-                else f"{count} of {total:,} weights and biases, evenly spread,"
-            )
-            text = (
-                f"Here {which} are moved up and down by ε, one at a time; each row further down "
-                "is a complete forward pass."
-            )
-        put(2, 1, text, "subtitle")
-
-    def _given(self, row: int, name: str, label: str, value: float) -> None:
-        self.canvas.text(row, 1, label, "block")
-        self.canvas.number(row, 2, value, number_format="General")
-        self.canvas.claim(
-            "given", (name, None), label, self.canvas.area(row, 2, 1, 1), "", "", name
-        )
+        self.canvas.head("Check: does E really follow these gradients?", text)
 
     def _error_before_and_after(self) -> None:
         after = a1(self.pass_top, self.columns[("error", None), ()])
@@ -93,8 +92,8 @@ class CheckSheet:
             self.canvas.claim("check", (name, None), label, self.canvas.area(row, 2, 1, 1), "")
 
     def _comparison(self) -> None:
-        self._given(7, "epsilon", "ε", EPSILON)
-        self._given(8, "tolerance", "tolerance", TOLERANCE)
+        self.canvas.given(given("epsilon", "ε"), EPSILON, 7, 1, 2)
+        self.canvas.given(given("tolerance", "tolerance"), TOLERANCE, 8, 1, 2)
         self.canvas.text(10, 1, "gradient and central difference", "heading")
         heads = (
             "weight or bias",
@@ -231,7 +230,6 @@ class CheckSheet:
     def _look(self) -> None:
         wide = dict.fromkeys(range(2, max(self.last_column, 8) + 1), 11.5)
         self.canvas.widths({1: 28, **wide})
-        self.canvas.heights({1: 24, 2: 17})
         self.canvas.sheet.freeze_panes = "B3"
         last = self.pass_top + self.pass_count - 1
         area = f"A1:{column_letters(max(self.last_column, 8))}{last}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from cellgrad.case.equations import general_equation
+from cellgrad.case.equations import general_equation, indices
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import (
     ACTIVATION,
@@ -59,30 +59,20 @@ class StepSheet:
     def _given(self, key: Key, value: object) -> None:
         """Write a given: a number, or nested tuples of numbers."""
         quantity, place = self.table[key], self.layout.places[key]
-        for index in product(*(range(size) for size in quantity.shape)):
+        for index in indices(quantity.shape):
             number = value
             for i in index:
                 number = number[i]  # type: ignore[index]
             self.canvas.number(*place.cell(index), number)  # type: ignore[arg-type]
-        self.canvas.claim(
-            "given", key, quantity.label, place.cells, place.rule.text, "", quantity.defined_name
-        )
+        self.canvas.claim_quantity("given", quantity, place.cells, place.rule.text)
 
     def _computed(self, key: Key) -> Quantity:
         quantity, place = self.table[key], self.layout.places[key]
         kind = kind_of(quantity.name)
-        for index in product(*(range(size) for size in quantity.shape)):
+        for index in indices(quantity.shape):
             row, column = place.cell(index)
             self.canvas.formula(row, column, self.formulas.of(key, index), kind)
-        self.canvas.claim(
-            "step",
-            key,
-            quantity.label,
-            place.cells,
-            place.rule.text,
-            quantity.equation,
-            quantity.defined_name,
-        )
+        self.canvas.claim_quantity("step", quantity, place.cells, place.rule.text)
         style.show_tiny_numbers(
             self.canvas.sheet, place.cells.address, a1(place.cells.top, place.cells.left)
         )
@@ -107,8 +97,7 @@ class StepSheet:
 
     def _header(self) -> None:
         lay, put = self.layout, self.canvas.text
-        put(1, 1, self.title, "title")
-        put(2, 1, self.caption or self._subtitle(), "subtitle")
+        self.canvas.head(self.title, self.caption or self._subtitle())
         put(3, 1, "forward ↓", "panel")
         put(3, lay.backward_label, "backward ↑   each cell: ∂E / ∂(the cell at its left)", "panel")
         put(3, lay.update_label, "update →", "panel")
@@ -120,7 +109,7 @@ class StepSheet:
         if self.s.decay:
             put(2, lay.backward + 1, "decay λ", "node")
             self._given(("weight_decay", None), self.case.optimizer.weight_decay)
-        self.canvas.heights({1: 24, 2: 17, 3: 19})
+        self.canvas.heights({3: 19})
 
     def _subtitle(self) -> str:
         shape = "-".join(str(n) for n in self.s.nodes)

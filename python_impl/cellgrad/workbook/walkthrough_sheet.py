@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from cellgrad.case.equations import general_equation
-from cellgrad.case.lines import (
+from cellgrad.case.equations import (
     Line,
     Operand,
     Template,
     all_lines,
+    general_equation,
     walkthrough_lines,
 )
-from cellgrad.case.quantities import person_label
+from cellgrad.case.quantities import given, person_label
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.layout import StepLayout
@@ -40,33 +40,19 @@ class WalkthroughSheet:
         self._look()
 
     def _head(self) -> None:
-        put = self.canvas.text
-        put(1, 1, "Walk through the step", "title")
-        total = len(all_lines(self.s))
-        shown = len(self.lines)
+        put, total, shown = self.canvas.text, len(all_lines(self.s)), len(self.lines)
         which = (
             f"All {total} results of the step"
             if shown == total
             else f"{shown} of the step's {total:,} results, evenly spread"
         )
-        put(
-            2,
-            1,
+        self.canvas.head(
+            "Walk through the step",
             f"{which}, in the order in which a person computes them. "
             "Work one out, type it under “your answer”, and see.",
-            "subtitle",
         )
-        put(3, _LABEL, "decimals asked for", "block")
-        self.canvas.number(3, _EQUATION, DECIMALS, number_format="0")
-        self.canvas.claim(
-            "given",
-            ("decimals", None),
-            "decimals asked for",
-            self.canvas.area(3, _EQUATION, 1, 1),
-            "",
-            "",
-            "decimals",
-        )
+        decimals = given("decimals", "decimals asked for")
+        self.canvas.given(decimals, DECIMALS, 3, _LABEL, _EQUATION, number_format="0")
         if any(line.article for line in self.lines):
             put(
                 3,
@@ -143,6 +129,6 @@ class WalkthroughSheet:
         style.show_tiny_numbers(sheet, f"F{_FIRST}:F{last}", f"F{_FIRST}")
         widths = {1: 4, 2: 22, 3: 9, 4: 40, 5: _WORKING_WIDTH, 6: 11.5, 7: 11.5, 8: 6.5}
         self.canvas.widths(widths)
-        self.canvas.heights({1: 24, 2: 17, 5: 18})
+        self.canvas.heights({5: 18})
         sheet.freeze_panes = f"C{_FIRST}"
         self.canvas.print_on("landscape", area=f"A1:H{last}", rows=f"{_FIRST - 1}:{_FIRST - 1}")

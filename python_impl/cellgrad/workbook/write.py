@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from cellgrad.case.model import Case
-from cellgrad.workbook import check_sheet, guide_sheet, layout, style, walkthrough_sheet
+from cellgrad.workbook import check_sheet, layout, style, walkthrough_sheet
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.description import Book
 from cellgrad.workbook.diagram import network_drawing
+from cellgrad.workbook.guide import write_guide
 from cellgrad.workbook.map_writer import write_map
 from cellgrad.workbook.serialise import file_of
 from cellgrad.workbook.step_sheet import StepSheet
@@ -32,7 +33,7 @@ def describe_workbook(case: Case) -> Book:
     walkthrough_sheet.WalkthroughSheet(walkthrough, place).write()
     check_sheet.CheckSheet(check, place).write()
     write_map(own_map, case, structure, book.claims)
-    anchor = guide_sheet.write_guide(guide, case, place)
+    anchor = write_guide(guide, case, place)
     book.drawing = network_drawing(structure, anchor)
     return book
 

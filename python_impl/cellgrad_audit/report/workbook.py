@@ -19,7 +19,7 @@ from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.description import Book, Highlight
 from cellgrad.workbook.diagram import network_drawing
-from cellgrad.workbook.guide_page import GuidePage
+from cellgrad.workbook.guide import GuidePage
 from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import a1
 from cellgrad_audit.answer import Answer, Slot, Vector

@@ -13,7 +13,7 @@ from cellgrad.case.quantities import quantities
 from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.diagram import Anchor
-from cellgrad.workbook.guide_page import GuidePage
+from cellgrad.workbook.guide import GuidePage
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import a1
 from cellgrad_audit.bugs.catalogue import by_id

@@ -22,7 +22,7 @@ from cellgrad.workbook import style
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.description import Book, Style
 from cellgrad.workbook.diagram import Anchor, network_drawing
-from cellgrad.workbook.guide_page import GuidePage
+from cellgrad.workbook.guide import GuidePage
 from cellgrad.workbook.layout import SHEET as STEP
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.workbook.serialise import file_of

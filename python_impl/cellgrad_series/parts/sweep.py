@@ -8,8 +8,7 @@ from typing import ClassVar, Self
 
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
-from cellgrad.case.quantities import FORWARD, Key, Quantity, given, quantities, table
-from cellgrad.case.selection import Parameter
+from cellgrad.case.quantities import FORWARD, Key, Parameter, Quantity, given, quantities, table
 from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Shape
 from cellgrad.errors import CaseError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
-from cellgrad.case.lines import walkthrough_lines
-from cellgrad.case.selection import checked_parameters
+from cellgrad.case.equations import walkthrough_lines
+from cellgrad.case.quantities import checked_parameters
 from cellgrad.case.structure import Structure
 from cellgrad_proof.exact.definition import tables
 from cellgrad_proof.exact.definition.complex_step import Real, number

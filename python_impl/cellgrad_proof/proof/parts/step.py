@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cellgrad.case.lines import walkthrough_lines
-from cellgrad.case.selection import checked_parameters
+from cellgrad.case.equations import walkthrough_lines
+from cellgrad.case.quantities import checked_parameters
 from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad.described.parts import StepShape
 from cellgrad.xlsx.addresses import Place
