@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellgrad_proof.proof import derivatives, evaluation, identity, terms
-from cellgrad_proof.proof.exact import Exact
 from cellgrad_proof.proof.identity import PRIME, Residues
+from cellgrad_proof.proof.polynomials import Exact
 from cellgrad_proof.proof.terms import Role
 
 # the arithmetic, against SymPy's own calculus

@@ -18,8 +18,8 @@ from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.block import Block
 from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
-from cellgrad_proof.proof.exact import Exact
 from cellgrad_proof.proof.identity import IdentityTest, Residues
+from cellgrad_proof.proof.polynomials import Exact
 from cellgrad_proof.proof.prover import _LARGEST, PROVED, REFUTED, TESTED, _Decision
 from cellgrad_proof.proof.terms import Leaf, Role, Term, leaves
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place
 from cellgrad_audit.foreign.sheets import Foreign, term_at
-from cellgrad_audit.foreign.term_values import value_of
+from cellgrad_audit.foreign.terms import value_of
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.terms import Leaf, Term
 

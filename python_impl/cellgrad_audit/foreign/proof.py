@@ -29,7 +29,7 @@ from cellgrad_proof.proof.block import Block, Claim, Derivative, Equals, Spec, g
 from cellgrad_proof.proof.declared import Network, Update
 from cellgrad_proof.proof.derivatives import Adjoints
 from cellgrad_proof.proof.identity import IdentityTest
-from cellgrad_proof.proof.parts.part import CATEGORICAL, targets_sum_to_one
+from cellgrad_proof.proof.parts.part import assumptions
 from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, Prover, Verdict
 from cellgrad_proof.proof.result import GRADIENTS
 from cellgrad_proof.proof.terms import ELSEWHERE, Adjoint, Leaf, Role, Term, adjoint_name, readable
@@ -201,10 +201,7 @@ class _Proof:
     def _base(self) -> tuple[dict[Role, Claim], Block]:
         """Return a block in which every cell on the way is its own formula, and its claims."""
         claims: dict[Role, Claim] = {}
-        assumed = {}
-        if self.s.loss == CATEGORICAL:
-            assumed = targets_sum_to_one(self.s.samples, self.s.outputs, "target")
-        block = Block(Spec(claims, assumed))
+        block = Block(Spec(claims, assumptions(self.s, "target")))
         for name in CONSTANTS:
             if name in self.map.constants:
                 claims[Role(name)] = Equals(terms.number(Fraction(self.map.constants[name])))

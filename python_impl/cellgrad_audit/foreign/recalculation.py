@@ -27,7 +27,7 @@ from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Place, Range, place_tex
 from cellgrad.xlsx.cells import Cell
 from cellgrad.xlsx.values import CellError, Value
 from cellgrad_audit.foreign.sheets import Foreign, term_at
-from cellgrad_audit.foreign.term_values import value_of
+from cellgrad_audit.foreign.terms import value_of
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.terms import Leaf, Term
 

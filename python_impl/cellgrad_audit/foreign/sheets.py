@@ -19,7 +19,7 @@ from cellgrad.formula.work_out import WorkOut
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.values import Value
-from cellgrad_audit.foreign.array_terms import ForeignTerms
+from cellgrad_audit.foreign.terms import ForeignTerms
 from cellgrad_proof.proof.terms import Term
 
 MAX_FORMULAS = 20_000

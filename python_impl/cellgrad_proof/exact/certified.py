@@ -21,8 +21,7 @@ from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import Value
 from cellgrad_proof.exact import digits
 from cellgrad_proof.exact.enclosures import BITS, MOST_BITS, Number, UndecidedError, exactly
-from cellgrad_proof.exact.evaluation import CellFailedError, Evaluation
-from cellgrad_proof.exact.scopes import Outside, Scopes
+from cellgrad_proof.exact.evaluation import CellFailedError, Evaluation, Outside, Scopes
 
 UNDECIDED = f"not decided with {MOST_BITS:,} bits"
 

@@ -11,8 +11,8 @@ from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.block import Block, Equals
 from cellgrad_proof.proof.derivatives import Adjoints
 from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
-from cellgrad_proof.proof.exact import Exact
 from cellgrad_proof.proof.identity import IdentityTest
+from cellgrad_proof.proof.polynomials import Exact
 from cellgrad_proof.proof.terms import Leaf, Role, Term, unordered
 
 PROVED, TESTED, REFUTED = "proved", "identity-tested", "refuted"

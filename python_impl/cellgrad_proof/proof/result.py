@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,7 @@ class Failure:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        names = self.__dataclass_fields__
-        return {
-            name: list(value) if isinstance(value := getattr(self, name), tuple) else value
-            for name in names
-        }
+        return {**asdict(self), "index": list(self.index)}
 
     def line(self) -> str:
         """Return it for people, on one line."""
@@ -60,8 +56,6 @@ class ProofReport:
         not_covered: how many formula cells are displays, of which nothing is proved.
         certified: how many numbers are certified to 50 digits, from the same formulas.
         uncertified: how many have no value that could be certified.
-        blocks: how many steps, rows and samples these cells are of.
-        patterns: how many of them differ.
         error_bound: the probability of an identity test to pass what is wrong; 0 if none was
             needed.
         notes: what a reader must know.
@@ -75,8 +69,6 @@ class ProofReport:
     not_covered: int = 0
     certified: int = 0
     uncertified: int = 0
-    blocks: int = 0
-    patterns: int = 0
     error_bound: float = 0.0
     notes: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -88,15 +80,5 @@ class ProofReport:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
-        return {
-            "path": str(self.path),
-            "gradients": self.gradients,
-            "proved": self.proved,
-            "identity_tested": self.identity_tested,
-            "not_covered": self.not_covered,
-            "certified": self.certified,
-            "uncertified": self.uncertified,
-            "error_bound": self.error_bound,
-            "notes": list(self.notes),
-            "failures": [failure.as_json() for failure in self.failures],
-        }
+        failures = [failure.as_json() for failure in self.failures]
+        return {**asdict(self), "path": str(self.path), "failures": failures}

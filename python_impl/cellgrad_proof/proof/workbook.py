@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from cellgrad.described.workbook import describe
 from cellgrad.errors import CaseError
@@ -14,7 +16,7 @@ from cellgrad.xlsx.addresses import Place, a1, place_text
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import SHEET
 from cellgrad_proof.proof.atlas import Atlas
-from cellgrad_proof.proof.block import Block, Derivative, Equals
+from cellgrad_proof.proof.block import Block, Derivative
 from cellgrad_proof.proof.parts import create_part
 from cellgrad_proof.proof.parts.part import Part
 from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, BlockResult, Prover, Verdict
@@ -32,6 +34,7 @@ from cellgrad_proof.proof.terms import (
 MOST_FAILURES = 2_000
 """Of a workbook with more wrong cells the rest is only counted."""
 
+_MOST_READ = 10_000
 _SHORT = 160
 
 
@@ -62,7 +65,7 @@ class _Proof:
         self.atlas, self.prover = atlas, prover
         self.answer = ProofReport(atlas.book.path)
         self._decided: dict[int, list[tuple[Block, BlockResult]]] = defaultdict(list)
-        self._notes: dict[str, int] = {}
+        self._notes: dict[str, None] = {}
         self._tests = 0.0
 
     def report(self) -> ProofReport:
@@ -83,12 +86,9 @@ class _Proof:
                 claimed.update(block.places.values())
         self._rest(claimed)
         answer.error_bound = min(1.0, self._tests)
-        answer.notes = [
-            f"{text}{f' ({count} times)' if count > 1 else ''}"
-            for text, count in self._notes.items()
-        ]
         for part in parts:
-            answer.notes += [note for note in _remarks(part) if note not in answer.notes]
+            self._notes.update(dict.fromkeys(_remarks(part)))
+        answer.notes = list(self._notes)
         return answer
 
     def _parts(self) -> list[Part] | None:
@@ -114,6 +114,10 @@ class _Proof:
         if len(self.answer.failures) < MOST_FAILURES:
             self.answer.failures.append(failure)
 
+    def _fail_at(self, place: Place, problem: str, **facts: Any) -> None:
+        """Note what is wrong with a cell, and what else is known of it."""
+        self._fail(Failure(place[0], a1(*place[1:]), problem=problem, **facts))
+
     def _cycle(self) -> bool:
         try:
             cycle = find_cycle(self.atlas.book)
@@ -121,37 +125,33 @@ class _Proof:
             self._fail(Failure(SHEET, "", problem="a formula is nested too deeply"))
             return True
         if cycle is not None:
-            sheet, row, column = cycle[0]
             chain = " → ".join(map(place_text, cycle[:6]))
-            self._fail(Failure(sheet, a1(row, column), problem=f"a circular reference: {chain}"))
+            self._fail_at(cycle[0], f"a circular reference: {chain}")
         return cycle is not None
 
     def _givens(self) -> None:
         """A given may be typed as =1/3, but must not follow from what is computed."""
         for place, entry in self.atlas.cells.items():
-            if entry.kind not in ("given", "answer"):
-                continue
             formula = self.atlas.formula(place)
-            if formula is None:
+            if formula is None or entry.kind not in ("given", "answer"):
                 continue
+            problem = ""
             try:
-                problem = (
-                    "is claimed as given, but its formula reads other cells of the Map"
-                    if self._reads_claimed(place, set())
-                    else ""
-                )
+                if self._reads_claimed(place, set()):
+                    problem = "is claimed as given, but its formula reads other cells of the Map"
             except FormulaError as error:
                 problem = str(error)
             except RecursionError:
                 problem = "is nested too deeply"
             if problem:
-                claim = self.atlas.claims[entry.claim]
-                self._fail(
-                    Failure(
-                        place[0], a1(*place[1:]), claim.label, entry.at,
-                        formula=f"={_short(formula)}", expected="a number", problem=problem,
-                    )
-                )  # fmt: skip
+                self._fail_at(
+                    place,
+                    problem,
+                    quantity=self.atlas.claims[entry.claim].label,
+                    index=entry.at,
+                    formula=f"={_short(formula)}",
+                    expected="a number",
+                )
 
     def _reads_claimed(self, place: Place, seen: set[Place]) -> bool:
         formula = self.atlas.formula(place)
@@ -171,14 +171,12 @@ class _Proof:
     def _block(self, part: Part, block: Block) -> None:
         answer = self.answer
         result = self._result(block)
-        answer.blocks += 1
-        for role, claim in block.spec.claims.items():
+        for role in block.spec.claims:
             if role not in block.places:
                 self._missing(part, role)
                 continue
             verdict = result.verdicts[role]
-            if role.name in GRADIENTS and isinstance(claim, Derivative | Equals):
-                answer.gradients += 1
+            answer.gradients += role.name in GRADIENTS
             if verdict.grade == PROVED:
                 answer.proved += 1
             elif verdict.grade == TESTED:
@@ -186,8 +184,7 @@ class _Proof:
             else:
                 self._refuted(part, block, role, verdict)
             if verdict.assumed:
-                note = "holds modulo Σ target = 1 (softmax with cross-entropy)"
-                self._notes.setdefault(note, 1)
+                self._notes["holds modulo Σ target = 1 (softmax with cross-entropy)"] = None
 
     def _result(self, block: Block) -> BlockResult:
         """Return what was found of a block; blocks of the same formulas are decided once."""
@@ -202,7 +199,6 @@ class _Proof:
         result = self.prover.decide(block)
         self._decided[key].append((block, result))
         self._tests += result.error_bound
-        self.answer.patterns += 1
         return result
 
     def _missing(self, part: Part, role: Role) -> None:
@@ -231,12 +227,15 @@ class _Proof:
         if verdict.grade == REFUTED and not _reads_anything(block, role):
             problem = f"is a constant: it {problem}"
         layer = () if entry.layer is None else (entry.layer,)
-        self._fail(
-            Failure(
-                place[0], a1(*place[1:]), _named(claim.label or role.name, entry.at),
-                (*layer, *entry.at), claim.equation, held, expected, problem,
-            )
-        )  # fmt: skip
+        self._fail_at(
+            place,
+            problem,
+            quantity=_named(claim.label or role.name, entry.at),
+            index=(*layer, *entry.at),
+            equation=claim.equation,
+            formula=held,
+            expected=expected,
+        )
 
     def _value(self, place: Place) -> object:
         sheet = self.atlas.book.sheets.get(place[0])
@@ -264,48 +263,34 @@ class _Proof:
         for place, entry in self.atlas.cells.items():
             if place in claimed or entry.kind in ("given", "answer"):
                 continue
-            if entry.kind == "display":
-                displays[self.atlas.claims[entry.claim].label or entry.name] += 1
-                continue
             label = self.atlas.claims[entry.claim].label or entry.name
-            self._fail(
-                Failure(
-                    place[0], a1(*place[1:]), _named(label, entry.at), entry.at,
-                    problem="is claimed as something that this part does not compute",
-                )
-            )  # fmt: skip
+            if entry.kind == "display":
+                displays[label] += 1
+                continue
+            problem = "is claimed as something that this part does not compute"
+            self._fail_at(place, problem, quantity=_named(label, entry.at), index=entry.at)
         self.answer.not_covered = sum(displays.values())
         if displays:
             names = ", ".join(sorted(displays))
             self._notes[
                 f"{self.answer.not_covered:,} display cells ({names}) are counted, "
                 "not differentiated: verify checks them"
-            ] = 1
-        strangers = list(self.atlas.unclaimed())
-        for sheet, row, column in strangers[:MOST_FAILURES]:
-            formula = self.atlas.book.sheets[sheet].formulas[row, column]
-            self._fail(
-                Failure(
-                    sheet, a1(row, column), formula=f"={_short(formula)}",
-                    problem="a formula that the Map does not claim",
-                )
-            )  # fmt: skip
-
-
-_MOST_READ = 10_000
+            ] = None
+        for place in islice(self.atlas.unclaimed(), MOST_FAILURES):
+            formula = f"={_short(str(self.atlas.formula(place)))}"
+            self._fail_at(place, "a formula that the Map does not claim", formula=formula)
 
 
 def _remarks(part: Part) -> Iterable[str]:
-    loss = part.facts.get("loss", "")
     kind = part.facts.get("kind", "")
+    if kind in ("validation", "rule"):
+        yield (
+            "classifications and rules: forward pass, E and counts are proved as defined; "
+            "they hold no gradient"
+        )
     if kind in ("validation", "rule", "function", "table", "comparison"):
-        if kind in ("validation", "rule"):
-            yield (
-                "classifications and rules: forward pass, E and counts are proved as defined; "
-                "they hold no gradient"
-            )
         return
-    if loss == "perceptron":
+    if part.facts.get("loss", "") == "perceptron":
         yield (
             "perceptron rule: a unit step has nothing to differentiate; "
             "its update is proved to be the declared one"

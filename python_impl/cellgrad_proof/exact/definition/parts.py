@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 
+import mpmath
+
 from cellgrad.case.equations import walkthrough_lines
 from cellgrad.case.quantities import checked_parameters
 from cellgrad.case.structure import Structure
-from cellgrad_proof.exact.definition import tables
-from cellgrad_proof.exact.definition.complex_step import Real, number
+from cellgrad_proof.exact.definition.complex_step import Real, derivative, number
 from cellgrad_proof.exact.definition.holdings import Holdings
-from cellgrad_proof.exact.definition.network import Index, Network, Parameters
+from cellgrad_proof.exact.definition.network import (
+    Index,
+    Matrix,
+    Network,
+    Parameters,
+    Vector,
+    activation,
+)
 from cellgrad_proof.exact.definition.run import run_quantities
 from cellgrad_proof.exact.definition.update import (
     Found,
@@ -20,6 +28,7 @@ from cellgrad_proof.exact.definition.update import (
     add_row,
     evaluated,
     forward_quantities,
+    grid,
     parameter_quantities,
     sample_quantities,
 )
@@ -118,7 +127,7 @@ def _sweep(held: Holdings, part: str) -> Found:
             parameters.put(slot, value)
         update = Update(shape.step, parameters, samples, constants)
         computed = update.quantities() if shape.backward else update.forward_only()
-        computed["swept", None] = tables.column(list(values))
+        computed["swept", None] = column(list(values))
         add_row(found, row, computed)
         if len(axes) > 1:
             at: Index = divmod(row, shape.counts[1])
@@ -135,12 +144,12 @@ def _classified(held: Holdings, part: str) -> Found:
     outputs = [network.forward(parameters, x).post[-1] for x, _ in samples]
     targets = [t for _, t in samples]
     if held.parts[part].kind == "rule":
-        return found | tables.rule(outputs, targets)
+        return found | rule(outputs, targets)
     limit = held.scalar(part, "limit", 0.5)
-    found |= tables.classification(outputs, targets, limit)
+    found |= classification(outputs, targets, limit)
     if held.has(part, "boundary_x"):
         line = held.vector(part, ("boundary_x", None))
-        found["boundary_y", None] = tables.boundary(parameters, line)
+        found["boundary_y", None] = boundary(parameters, line)
     return found
 
 
@@ -157,11 +166,11 @@ def _comparison(held: Holdings, part: str) -> Found:
 def _function(held: Holdings, part: str) -> Found:
     name = held.parts[part].shape.activation
     x = held.vector(part, ("x", None))
-    return tables.function(name, x, held.scalar(part, "epsilon"))
+    return function(name, x, held.scalar(part, "epsilon"))
 
 
 def _table(held: Holdings, part: str) -> Found:
-    return tables.statistics(held.matrix(part, ("measured", None)))
+    return statistics(held.matrix(part, ("measured", None)))
 
 
 _KINDS: dict[str, Callable[[Holdings, str], Found]] = {
@@ -174,3 +183,83 @@ _KINDS: dict[str, Callable[[Holdings, str], Found]] = {
     "function": _function,
     "table": _table,
 }
+
+
+def column(values: Vector) -> dict[Index, Real]:
+    """Return a list by index."""
+    return {(n,): value for n, value in enumerate(values)}
+
+
+def rule(outputs: Matrix, targets: Matrix) -> Found:
+    """Return which targets are as a rule says, and how many."""
+    correct = [int(y[0] == t[0]) for y, t in zip(outputs, targets, strict=True)]
+    return {("correct", None): column(correct), ("right", None): {(): sum(correct)}}
+
+
+def classification(outputs: Matrix, targets: Matrix, limit: Real) -> Found:
+    """Return classes, the confusion table and the accuracy."""
+    single = len(targets[0]) == 1
+    names = [0, 1] if single else list(range(1, len(targets[0]) + 1))
+
+    def called(values: Vector) -> int:
+        if single:
+            return int(values[0] > limit)
+        return 1 + values.index(max(values))
+
+    wanted, found = [called(t) for t in targets], [called(y) for y in outputs]
+    correct = [int(a == b) for a, b in zip(wanted, found, strict=True)]
+    pairs = list(zip(wanted, found, strict=True))
+    return {
+        ("target_class", None): column(wanted),
+        ("class", None): column(found),
+        ("correct", None): column(correct),
+        ("is_target", None): grid([[int(a == name) for name in names] for a in wanted]),
+        ("is_called", None): grid([[int(b == name) for name in names] for b in found]),
+        ("confusion", None): grid([[pairs.count((a, b)) for b in names] for a in names]),
+        ("right", None): {(): sum(correct)},
+        ("accuracy", None): {(): mpmath.mpf(sum(correct)) / len(correct)},
+    }
+
+
+def boundary(parameters: Parameters, line: Vector) -> dict[Index, Real]:
+    """Return where S_preA is 0, for both ends of a line over two inputs."""
+    (w1,), (w2,) = parameters.weights[0]
+    bias = 0 if parameters.biases is None else parameters.biases[0][0]
+    if w2 == 0:
+        return {}
+    return column([-(bias + w1 * x) / w2 for x in line])
+
+
+def function(name: str, x: Vector, epsilon: Real) -> Found:
+    """Return value, derivative and central difference of an activation function."""
+
+    def value(z: Real) -> Real:
+        return activation(name, z, 0)
+
+    slopes = [derivative(value, z) for z in x]
+    above, below = ([value(z + side * epsilon) for z in x] for side in (1, -1))
+    quotients = [(a - b) / (2 * epsilon) for a, b in zip(above, below, strict=True)]
+    return {
+        ("value", None): column([value(z) for z in x]),
+        ("derivative", None): column(slopes),
+        ("value_above", None): column(above),
+        ("value_below", None): column(below),
+        ("quotient", None): column(quotients),
+        ("gap", None): column([s - q for s, q in zip(slopes, quotients, strict=True)]),
+        ("step", None): column([int(z >= 0) for z in x]),
+    }
+
+
+def statistics(measured: Matrix) -> Found:
+    """Return mean, spread, best and worst of each row."""
+    means = [sum(row) / len(row) for row in measured]
+    spreads = [
+        mpmath.sqrt(sum((value - mean) ** 2 for value in row) / (len(row) - 1))
+        for row, mean in zip(measured, means, strict=True)
+    ]
+    return {
+        ("mean", None): column(means),
+        ("spread", None): column(spreads),
+        ("best", None): column([max(row) for row in measured]),
+        ("worst", None): column([min(row) for row in measured]),
+    }

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 
 from cellgrad.case.structure import Structure
@@ -22,7 +23,8 @@ from cellgrad_proof.proof.translate import Resolve, term_of
 RoleOf = Callable[[Place, Entry], Role | None]
 """Gives the role of a claimed cell in a block, or None if it has none there."""
 
-CATEGORICAL = "categorical_cross_entropy"
+_MOST_HELPERS = 8
+"""Helper cells may read helper cells, so deep."""
 
 
 class Part(ABC):
@@ -143,24 +145,16 @@ class Part(ABC):
         return rows, others
 
 
-_MOST_HELPERS = 8
-"""Helper cells may read helper cells, so deep."""
-
-
 def assumptions(structure: Structure, *names: str) -> dict[Role, Term]:
-    """Return what is assumed of targets of these names; nothing but with softmax."""
-    if structure.loss != CATEGORICAL:
+    """Return what is assumed of targets of these names: with softmax they sum to 1.
+
+    The last target of each sample is then 1 minus the others.
+    """
+    if structure.loss != "categorical_cross_entropy":
         return {}
-    return targets_sum_to_one(structure.samples, structure.outputs, *names)
-
-
-def targets_sum_to_one(samples: int, outputs: int, *names: str) -> dict[Role, Term]:
-    """Return the last target of each sample by the others: they sum to 1."""
-    found: dict[Role, Term] = {}
-    for name in names:
-        for n in range(samples):
-            others = (
-                terms.negative(terms.leaf(Role(name, None, (n, o)))) for o in range(outputs - 1)
-            )
-            found[Role(name, None, (n, outputs - 1))] = terms.total((terms.ONE, *others))
-    return found
+    assumed: dict[Role, Term] = {}
+    last = structure.outputs - 1
+    for name, n in product(names, range(structure.samples)):
+        others = (terms.negative(terms.leaf(Role(name, None, (n, o)))) for o in range(last))
+        assumed[Role(name, None, (n, last))] = terms.total((terms.ONE, *others))
+    return assumed
