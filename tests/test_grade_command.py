@@ -42,7 +42,7 @@ from cellgrad_coursework.model import (
     Student,
 )
 from cellgrad_coursework.rehearsal.rehearse import rehearse
-from cellgrad_coursework.rehearsal.students import KINDS, Classroom, references, rewritten
+from cellgrad_coursework.rehearsal.students import KINDS, Classroom, addresses_in, written_otherwise
 from cellgrad_coursework.results.record import places_of, record_of
 from cellgrad_coursework.results.write import file_name
 from cellgrad_coursework.roster import read_roster
@@ -1430,10 +1430,10 @@ def work(course, manifest, kind, student):
 
 
 def test_references_and_rewritten_formulas():
-    assert references("B6*$C$6+EXP(-D7)/LN(10)") == ["B6", "C6", "D7"]
+    assert addresses_in("B6*$C$6+EXP(-D7)/LN(10)") == ["B6", "C6", "D7"]
     rng = random.Random(1)
-    assert rewritten("A1*B1", rng) == "PRODUCT(B1,A1)"
-    assert rewritten("A1*B1+A2*B2", rng).startswith("SUM(")
+    assert written_otherwise("A1*B1", rng) == "PRODUCT(B1,A1)"
+    assert written_otherwise("A1*B1+A2*B2", rng).startswith("SUM(")
 
 
 @pytest.mark.slow

@@ -10,7 +10,11 @@ from assignments import (
     text_of,
 )
 from cellgrad.errors import InputError
-from cellgrad_coursework.setting.assignment import computed, parse_assignment, read_assignment
+from cellgrad_coursework.setting.assignment import (
+    computed_quantities,
+    parse_assignment,
+    read_assignment,
+)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +141,7 @@ def test_all_names_that_fit_are_listed_however_many():
     )
     with pytest.raises(InputError) as refused:
         parse_assignment(text.encode())
-    for quantity in computed(assignment_of(
+    for quantity in computed_quantities(assignment_of(
         network="nodes = [2, 2, 2, 2, 1]\nactivations = ['tanh', 'tanh', 'tanh', 'tanh']",
     ).structure):  # fmt: skip
         assert f"{quantity.defined_name}," in f"{refused.value.remedy},".replace(";", ",")

@@ -37,7 +37,7 @@ from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.secret import TOKEN, Stream, token_of
 from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.setting.assignment import parse_assignment, read_assignment
-from cellgrad_coursework.setting.givens import drawn
+from cellgrad_coursework.setting.givens import draw_case
 from cellgrad_coursework.setting.handouts import handout_bytes, worksheet_bytes
 
 
@@ -270,7 +270,7 @@ def test_the_guide_says_what_counts(handed_out):
 
 def test_without_equations_none_is_shown():
     assignment = replace(assignment_of(), show_equations=False)
-    case = drawn(assignment, Stream(b"x"))
+    case = draw_case(assignment, Stream(b"x"))
     place = StepLayout(assignment.structure)
     data = handout_bytes(assignment, STUDENTS[0], "CG-AAAA-BBBB-CCCC-DDDD", case, place)
     assert "Eq. 1 " not in " ".join(parts_of(data).values())
@@ -279,7 +279,7 @@ def test_without_equations_none_is_shown():
 def test_the_worksheet_names_course_and_due_and_its_own_colours_alone():
     assignment = replace(read_assignment(EXAMPLE / "assignment.toml"), course="Nets & Co")
     place = StepLayout(assignment.structure)
-    case = drawn(assignment, Stream(SECRET))
+    case = draw_case(assignment, Stream(SECRET))
     sheet = openpyxl.load_workbook(io.BytesIO(worksheet_bytes(assignment, case, place)))["Step"]
     assert sheet.oddHeader.left.text == "Nets && Co"
     assert sheet.oddHeader.right.text == "Due: Friday, 27 November, 18:00"

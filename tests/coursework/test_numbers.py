@@ -21,7 +21,7 @@ from cellgrad_audit.bugs.program import Program
 from cellgrad_coursework.secret import Stream
 from cellgrad_coursework.setting.assignment import read_assignment
 from cellgrad_coursework.setting.discriminate import Discrimination
-from cellgrad_coursework.setting.givens import drawn, unfit
+from cellgrad_coursework.setting.givens import draw_case, why_unfit
 from cellgrad_coursework.setting.numbers import OwnNumbers
 from plain_submission import few_digits
 
@@ -72,7 +72,7 @@ def check_drawn(network, style, student):
     assignment = of_network(*network, style=style)
     case = OwnNumbers(assignment, SECRET).case(student)
     assert few_digits(case)
-    assert not unfit(case)
+    assert not why_unfit(case)
     record = Program(case).run().steps[0]
     for k, old in enumerate(case.network.weights):
         new = record["new_weights", k]
@@ -101,7 +101,7 @@ def test_no_mistake_that_shows_elsewhere_hides_in_a_students_numbers():
     numbers = OwnNumbers(assignment, SECRET)
     mine = [numbers.case(f"s{n}") for n in range(2)]
     others = [
-        case for n in range(6) if not unfit(case := drawn(assignment, Stream(bytes([n]))))
+        case for n in range(6) if not why_unfit(case := draw_case(assignment, Stream(bytes([n]))))
     ]  # fmt: skip
     compared = 0
     for variant in variants():
@@ -166,7 +166,7 @@ def test_a_mistake_too_small_for_the_decimals_asked_for_is_rejected():
     typed = assignment_of(blanks="takes = 'value'\ndecimals = 4")
     finer = assignment_of(blanks="takes = 'value'\ndecimals = 12")
     coarse, fine = Discrimination(typed), Discrimination(finer)
-    cases = [c for n in range(12) if not unfit(c := drawn(typed, Stream(bytes([n]))))]
+    cases = [c for n in range(12) if not why_unfit(c := draw_case(typed, Stream(bytes([n]))))]
     assert all(coarse.unseen(case) is not None for case in cases)
     assert any(fine.unseen(case) is None for case in cases)
 

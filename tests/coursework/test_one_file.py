@@ -67,7 +67,7 @@ from cellgrad_coursework.running.runner import Settings, grade_all
 from cellgrad_coursework.setting.assign import assign
 from cellgrad_coursework.setting.assignment import parse_assignment, read_assignment
 from cellgrad_coursework.setting.discriminate import Discrimination
-from cellgrad_coursework.setting.givens import plan_of, unfit
+from cellgrad_coursework.setting.givens import plan_of, why_unfit
 from cellgrad_coursework.setting.handouts import one_file
 from cellgrad_coursework.setting.numbers import MOST_STUDENTS, check_ids, shared_numbers
 from cellgrad_coursework.taking_in.copying import Copying
@@ -432,14 +432,14 @@ def test_a_roster_of_thirty_gets_numbers_of_their_own_that_tell_mistakes_apart()
     found = shared_numbers(assignment, SECRET, students)
     judge = Discrimination(assignment)
     cases = [found.case(student.id) for student in students]
-    assert not any(map(unfit, cases))
+    assert not any(map(why_unfit, cases))
     assert not any(map(judge.unseen, cases))
     assert len({tuple(numbers_of(case)) for case in cases}) == 30
     assert len(found.constants.shifts) >= 64
     bare = replace(found, constants=replace(found.constants, shifts=(0,) * 100))
     before = [bare.case(student.id) for student in students]
-    assert any(map(unfit, before))
-    assert any(not unfit(case) and judge.unseen(case) for case in before)
+    assert any(map(why_unfit, before))
+    assert any(not why_unfit(case) and judge.unseen(case) for case in before)
 
 
 def test_equal_numbers_are_nobodys_even_where_there_are_few():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from assignments import CANVAS, MOODLE, OWN, PEOPLE
 from cellgrad.errors import InputError
-from cellgrad_coursework.results.record import excused
+from cellgrad_coursework.results.record import is_excused
 from cellgrad_coursework.roster import read_roster, roster_of, safe_name
 
 
@@ -110,7 +110,7 @@ def test_excused_is_yes_or_no(tmp_path, word, means):
     path = tmp_path / "roster.csv"
     path.write_text(f"id,excused\ns1,{word}\n", "utf-8")
     (student,) = read_roster(path)
-    assert excused(student) is means
+    assert is_excused(student) is means
 
 
 @pytest.mark.parametrize("word", ["maybe", "sick", "ill until May", "2"])

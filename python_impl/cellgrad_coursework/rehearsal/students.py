@@ -126,7 +126,7 @@ def _fill_in_right(_: Work) -> bool:
 def _rewrite(work: Work) -> bool:
     cells = work.formulas()
     for n in cells:
-        work.written[n] = rewritten(work.cells[n].formula, work.random)
+        work.written[n] = written_otherwise(work.cells[n].formula, work.random)
     return bool(cells)
 
 
@@ -203,11 +203,11 @@ def _embed_a_number(work: Work) -> bool:
     work.random.shuffle(cells)
     for n in cells:
         formula, slot = work.cells[n].formula, work.slot(n)
-        addresses = [] if ":" in formula else list(dict.fromkeys(references(formula)))
+        addresses = [] if ":" in formula else list(dict.fromkeys(addresses_in(formula)))
         if len(addresses) < 2:
             continue
         read = work.key.slot_at[(work.key.places[slot][0], *parse_a1(addresses[0]))]
-        wrong = replaced(formula, {addresses[0]: f"({float(work.real[read])!r})"})
+        wrong = with_addresses(formula, {addresses[0]: f"({float(work.real[read])!r})"})
         there = work.sheet.comes_to(slot, wrong, work.room.right)
         if there is not None and not equal(there, work.room.right[slot]).all():
             work.put(n, wrong, EMBEDDED_CONSTANT)
@@ -321,17 +321,17 @@ def _copy(work: Work) -> bool:
 # formulas
 
 
-def references(formula: str) -> list[str]:
+def addresses_in(formula: str) -> list[str]:
     """Return the addresses that a formula names, in their order."""
     return [match[2] + match[4] for match in REFERENCE.finditer(formula)]
 
 
-def replaced(formula: str, new: Mapping[str, str]) -> str:
+def with_addresses(formula: str, new: Mapping[str, str]) -> str:
     """Return a formula with addresses replaced."""
     return REFERENCE.sub(lambda match: new.get(match[2] + match[4], match[0]), formula)
 
 
-def rewritten(formula: str, rng: random.Random) -> str:
+def written_otherwise(formula: str, rng: random.Random) -> str:
     """Return a formula that is written otherwise and means the same."""
     terms = formula.split("+")
     if len(terms) > 1 and "(" not in formula:

@@ -101,13 +101,13 @@ def _marked(parts: Parts, manifest: Manifest, grade: Grade) -> bytes:
 def _by_sheet(
     grade: Grade, where: dict[tuple[str, str], Place]
 ) -> dict[str, dict[tuple[int, int], Marked]]:
-    found: dict[str, dict[tuple[int, int], Marked]] = {}
+    by_sheet: dict[str, dict[tuple[int, int], Marked]] = {}
     for verdict in grade.verdicts:
         sheet, row, column = where[verdict.cell.sheet, verdict.cell.address]
-        found.setdefault(sheet.casefold(), {})[row, column] = Marked(
+        by_sheet.setdefault(sheet.casefold(), {})[row, column] = Marked(
             verdict.verdict, _note(verdict)
         )
-    return found
+    return by_sheet
 
 
 def _note(verdict: CellVerdict) -> str:
@@ -146,8 +146,8 @@ class _Book:
 
     def part_of_kind(self, kind: str) -> str:
         """Return the part of the workbook of some kind; empty where it has none."""
-        found = (r.target for r in self._relations.values() if r.kind == kind)
-        return next((part for part in found if self._parts.has(part)), "")
+        parts = (r.target for r in self._relations.values() if r.kind == kind)
+        return next((part for part in parts if self._parts.has(part)), "")
 
     def put_first(self, relation: str) -> None:
         """Make a new relation the first sheet; what counts sheets counts one more."""

@@ -250,12 +250,12 @@ def _write_comments(parts: Parts, part: str, comments: str, cells: Cells) -> Non
         parts.relate(part, "comments", name)
         return
     data = parts.read(comments)
-    found = tags(data, lambda name, depth: depth <= 1 or name == "author")
-    lists = {t.name: t for t in found if t.depth == 1}
+    elements = tags(data, lambda name, depth: depth <= 1 or name == "author")
+    lists = {t.name: t for t in elements if t.depth == 1}
     if "authors" not in lists or "commentList" not in lists:
         return
-    prefix, patch = prefix_of(data, found[0]), Patch(data)
-    author = sum(t.name == "author" for t in found)
+    prefix, patch = prefix_of(data, elements[0]), Patch(data)
+    author = sum(t.name == "author" for t in elements)
     patch.append(lists["authors"], f"<{prefix}author>{_AUTHOR}</{prefix}author>")
     texts = "".join(_comment(prefix, at, marked, author) for at, marked in sorted(cells.items()))
     patch.append(lists["commentList"], texts)

@@ -99,14 +99,14 @@ def student_page(manifest: Manifest, grade: Grade) -> str:
 
 def _groups(verdicts: list[CellVerdict]) -> list[Group]:
     """Return the cells quantity by quantity, in the order of the flow."""
-    found: dict[tuple[str, int | None], Group] = {}
+    groups: dict[tuple[str, int | None], Group] = {}
     for verdict in verdicts:
         cell = verdict.cell
-        group = found.setdefault(
+        group = groups.setdefault(
             (cell.quantity, cell.layer), Group(cell.label.partition("[")[0].strip(), cell.equation)
         )
         group.cells.append(verdict)
-    return list(found.values())
+    return list(groups.values())
 
 
 def _look(told: Summary) -> str:

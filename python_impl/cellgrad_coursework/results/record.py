@@ -121,16 +121,16 @@ class Record:
             if self.problem:
                 why += f"; this one could not be read: {self.problem}"
             return [("not counted", why), *copying]
-        found = []
+        reasons = []
         if self.problem:
             # it is one fact that nothing is known of a file
             nobodys = self.student is None and "told whose" not in self.problem
             why = f"{self.problem}; {_NOBODYS}" if nobodys else self.problem
-            found.append((OTHER if self.status == OTHER else "unreadable", why))
+            reasons.append((OTHER if self.status == OTHER else "unreadable", why))
         elif self.student is None:
-            found.append(("no student", _NOBODYS))
-        found += [("review", line) for line in dict.fromkeys(self.review)]
-        return found + copying + [("note", line) for line in dict.fromkeys(self.notes)]
+            reasons.append(("no student", _NOBODYS))
+        reasons += [("review", line) for line in dict.fromkeys(self.review)]
+        return reasons + copying + [("note", line) for line in dict.fromkeys(self.notes)]
 
 
 def record_of(grade: Grade, places: dict[tuple[str, str], int]) -> Record:
@@ -193,7 +193,7 @@ def roster_column(student: Student, *names: str) -> str:
     return next((columns[name].strip() for name in wanted if columns.get(name)), "")
 
 
-def excused(student: Student) -> bool:
+def is_excused(student: Student) -> bool:
     """Tell whether the roster excuses a student from this assignment."""
     return roster_column(student, "excused").casefold() in YES
 

@@ -33,24 +33,26 @@ class Styles:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        found = tags(data, lambda _, depth: depth <= _DEPTH)
-        self._root = found[0]
+        elements = tags(data, lambda _, depth: depth <= _DEPTH)
+        self._root = elements[0]
         self._prefix = prefix_of(data, self._root)
-        self._lists: dict[str, Tag] = {t.name: t for t in found if t.depth == 1}
+        self._lists: dict[str, Tag] = {t.name: t for t in elements if t.depth == 1}
         missing = [name for name in ("fonts", "fills", "cellXfs") if name not in self._lists]
         if missing:
             raise WorkbookError(f"the workbook's styles have no {missing[0]}")
         self._count = {
-            name: sum(t.name == _ITEMS[name] and t.parent is self._lists.get(name) for t in found)
+            name: sum(
+                t.name == _ITEMS[name] and t.parent is self._lists.get(name) for t in elements
+            )
             for name in _ITEMS
         }
         own = self._lists["cellXfs"]
-        self._formats = [t for t in found if t.parent is own and t.name == "xf"]
+        self._formats = [t for t in elements if t.parent is own and t.name == "xf"]
         self._new: dict[str, list[str]] = {name: [] for name in _ITEMS}
         self._fills: dict[str, int] = {}
         self._coloured: dict[tuple[int, str], int] = {}
-        formats = [t for t in found if t.parent is self._lists.get("dxfs") and t.name == "dxf"]
-        painted = {id(t.parent) for t in found if t.depth == _DEPTH and t.name == "fill"}
+        formats = [t for t in elements if t.parent is self._lists.get("dxfs") and t.name == "dxf"]
+        painted = {id(t.parent) for t in elements if t.depth == _DEPTH and t.name == "fill"}
         self.painting = {place for place, t in enumerate(formats) if id(t) in painted}
 
     def _add(self, name: str, xml: str) -> int:

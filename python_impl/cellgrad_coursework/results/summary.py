@@ -171,12 +171,12 @@ class Summary:
     @property
     def numbered(self) -> list[tuple[int, Cause]]:
         """The causes, each with its number: mistakes are counted from 1, the others are 0."""
-        number, found = 0, []
+        number, numbered = 0, []
         for cause in self.causes:
             counts = cause.first.verdict not in (BLANK, REVIEW)
             number += counts
-            found.append((number if counts else 0, cause))
-        return found
+            numbered.append((number if counts else 0, cause))
+        return numbered
 
     @property
     def open(self) -> float:

@@ -25,7 +25,7 @@ from cellgrad_coursework.results.record import (
     GRADED,
     MISSING,
     Record,
-    excused,
+    is_excused,
     places_of,
     record_of,
 )
@@ -174,7 +174,7 @@ def _with_the_roster(
         if student.id not in best
     ]
     for record in records:
-        if record.student is not None and excused(record.student):
+        if record.student is not None and is_excused(record.student):
             record.status, record.score, record.points = EXCUSED, None, None
     return sorted(records, key=lambda record: record.key)
 

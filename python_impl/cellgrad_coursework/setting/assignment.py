@@ -152,7 +152,7 @@ def parse_assignment(data: bytes) -> Assignment:
     structure = _structure(document)
     training, network = document["training"], document["network"]
     lines = document.get("instructions", "").splitlines()
-    found = Assignment(
+    assignment = Assignment(
         id=document["id"],
         title=document["title"],
         course=document.get("course", ""),
@@ -170,8 +170,8 @@ def parse_assignment(data: bytes) -> Assignment:
         policy=_policy(document.get("grading", {})),
         one_file=document.get("one_file", False),
     )
-    _check_samples(found)
-    return found
+    _check_samples(assignment)
+    return assignment
 
 
 def _load(data: bytes) -> dict[str, Any]:
@@ -308,31 +308,31 @@ def _policy(grading: Mapping[str, Any]) -> Policy:
     return Policy(**{name: type(usual[name])(value) for name, value in grading.items()})
 
 
-def computed(structure: Structure) -> list[Quantity]:
+def computed_quantities(structure: Structure) -> list[Quantity]:
     """Return everything that a step computes: all that can be blank."""
     return [quantity for quantity in quantities(structure) if not quantity.given]
 
 
-def named(structure: Structure, name: str) -> list[Quantity]:
+def quantities_named(structure: Structure, name: str) -> list[Quantity]:
     """Return the computed quantities that a name stands for.
 
     A label (``S_ERROR_H``) or a defined name stands for one, a code name
     (``error_signal``) for those of every layer.
     """
-    everything = computed(structure)
+    everything = computed_quantities(structure)
     for part in ("defined_name", "label", "name"):
-        found = [quantity for quantity in everything if getattr(quantity, part) == name]
-        if found:
-            return found
+        meant = [quantity for quantity in everything if getattr(quantity, part) == name]
+        if meant:
+            return meant
     return []
 
 
-def _found(structure: Structure, name: str, place: str) -> list[Quantity]:
-    found = named(structure, name)
-    if not found:
-        names = [quantity.defined_name for quantity in computed(structure)]
-        kinds = list(dict.fromkeys(quantity.name for quantity in computed(structure)))
-        shown = dict.fromkeys([*names, *(q.label for q in computed(structure)), *kinds])
+def _quantities_meant(structure: Structure, name: str, place: str) -> list[Quantity]:
+    meant = quantities_named(structure, name)
+    if not meant:
+        names = [quantity.defined_name for quantity in computed_quantities(structure)]
+        kinds = list(dict.fromkeys(quantity.name for quantity in computed_quantities(structure)))
+        shown = dict.fromkeys([*names, *(q.label for q in computed_quantities(structure)), *kinds])
         close = did_you_mean(name, list(shown))
         given = any(name in (q.name, q.label, q.defined_name) for q in quantities(structure))
         raise InputError(
@@ -340,25 +340,25 @@ def _found(structure: Structure, name: str, place: str) -> list[Quantity]:
             place=place,
             remedy=f"{close}use one of {', '.join(names)}; or of every layer: {', '.join(kinds)}",
         )
-    return found
+    return meant
 
 
 def _blanks(document: Mapping[str, Any], structure: Structure) -> tuple[Blank, ...]:
     usual = document.get("blanks", {})
     asked = usual.get("quantities", "all")
-    everything = computed(structure)
+    everything = computed_quantities(structure)
     chosen: dict[Key, str] = {}
     if asked == "all":
         chosen = dict.fromkeys((quantity.key for quantity in everything), "blanks.quantities")
     else:
         for number, name in enumerate(asked):
             place = place_in_words(f"blanks.quantities[{number}]")
-            for quantity in _found(structure, name, place):
+            for quantity in _quantities_meant(structure, name, place):
                 if quantity.key in chosen:
                     raise InputError(f"{name!r} stands twice", place=place, remedy="keep one")
                 chosen[quantity.key] = place
     rules = _rules(document.get("quantity", ()), structure, chosen)
-    found = []
+    blanks = []
     for quantity in everything:
         if quantity.key not in chosen:
             continue
@@ -367,7 +367,7 @@ def _blanks(document: Mapping[str, Any], structure: Structure) -> tuple[Blank, .
         if "points_together" in rule:
             together = float(rule["points_together"])
             points = together / math.prod(quantity.shape)
-        found.append(
+        blanks.append(
             Blank(
                 quantity,
                 rule.get("takes", FORMULA),
@@ -376,18 +376,18 @@ def _blanks(document: Mapping[str, Any], structure: Structure) -> tuple[Blank, .
                 together,
             )
         )
-    cells = sum(math.prod(blank.quantity.shape) for blank in found)
+    cells = sum(math.prod(blank.quantity.shape) for blank in blanks)
     if cells > MAX_GRADED:
         raise InputError(
             f"{cells:,} cells are to be filled in, at most {MAX_GRADED:,} can be",
             place="network.nodes",
             remedy="take a smaller network, or blank fewer quantities",
         )
-    if not any(blank.points for blank in found):
+    if not any(blank.points for blank in blanks):
         raise InputError(
             "nothing is worth any points", place="blanks.points", remedy="give points to something"
         )
-    return tuple(found)
+    return tuple(blanks)
 
 
 def _rules(
@@ -396,14 +396,14 @@ def _rules(
     rules: dict[Key, Mapping[str, Any]] = {}
     for number, item in enumerate(items):
         place = place_in_words(f"quantity[{number}].name")
-        found = _found(structure, item["name"], place)
-        if "points_together" in item and len(found) > 1:
+        meant = _quantities_meant(structure, item["name"], place)
+        if "points_together" in item and len(meant) > 1:
             raise InputError(
                 f"{item['name']!r} stands for several quantities",
                 place=place_in_words(f"quantity[{number}].points_together"),
-                remedy=f"name one: {', '.join(q.defined_name for q in found)}",
+                remedy=f"name one: {', '.join(q.defined_name for q in meant)}",
             )
-        for quantity in found:
+        for quantity in meant:
             if quantity.key in rules:
                 raise InputError(
                     f"{item['name']!r} has a rule already", place=place, remedy="join the two"

@@ -74,8 +74,8 @@ def place_of(parts: Iterable[str | int]) -> str:
 
 def place_in_words(path: str) -> str:
     """Return a place such as ``network.activations[0]`` with lists counted from 1."""
-    found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", path)
-    return place_of(int(number) if number else word for number, word in found)
+    steps = re.findall(r"\[(\d+)\]|([^.\[\]]+)", path)
+    return place_of(int(number) if number else word for number, word in steps)
 
 
 def with_dates_as_texts(document: dict[str, Any]) -> dict[str, Any]:
@@ -99,9 +99,9 @@ def plain_reason(data: bytes) -> InputError | None:
                 place=f"line {number}",
                 remedy="write [[quantity]], with two on each side",
             )
-        found = _COMMA.fullmatch(line)
-        if found:
-            key, whole, part = found.groups()
+        match = _COMMA.fullmatch(line)
+        if match:
+            key, whole, part = match.groups()
             return InputError(
                 f"{whole},{part} has a decimal comma",
                 place=f"line {number}, {key}",

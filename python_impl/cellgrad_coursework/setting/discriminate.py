@@ -26,7 +26,7 @@ from cellgrad_coursework.grading.key import ABSOLUTE, RELATIVE
 from cellgrad_coursework.model import VALUE
 from cellgrad_coursework.secret import Stream
 from cellgrad_coursework.setting.assignment import Assignment
-from cellgrad_coursework.setting.givens import drawn, unfit
+from cellgrad_coursework.setting.givens import draw_case, why_unfit
 
 Values = NDArray[np.float64]
 
@@ -128,18 +128,18 @@ class Discrimination:
                 if not nearby:
                     nearby = self._nearby(case)
                 near &= ~same | self._shows(variant, nearby)
-            found = self._worst(variant.entry, near, gap)
-            if found is not None:
-                return found
+            unseen = self._worst(variant.entry, near, gap)
+            if unseen is not None:
+                return unseen
         return None
 
     def _nearby(self, case: Case) -> list[tuple[Case, Values]]:
-        found = []
-        for other in nearby(case, samples=self.assignment.samples is None):
+        cases = []
+        for other in nearby_cases(case, samples=self.assignment.samples is None):
             values = self._values(Program, other)
             if values is not None:
-                found.append((other, values))
-        return found
+                cases.append((other, values))
+        return cases
 
     def _shows(self, variant: Variant, sets: Sequence[tuple[Case, Values]]) -> NDArray[np.bool_]:
         shows = np.zeros(self._starts[-1], dtype=bool)
@@ -153,7 +153,7 @@ class Discrimination:
         self, candidates: Sequence[Variant], sets: Sequence[Case]
     ) -> list[tuple[Variant, NDArray[np.bool_]]]:
         """Return the mistakes that show somewhere, each once, and where they do."""
-        found, seen = [], set()
+        relevant, seen = [], set()
         with np.errstate(all="ignore"):
             rights = [(case, self._values(Program, case)) for case in sets]
             for variant in candidates:
@@ -167,8 +167,8 @@ class Discrimination:
                     prediction += np.round(wrong, 9).tobytes()
                 if shows.any() and prediction not in seen:
                     seen.add(prediction)
-                    found.append((variant, shows))
-        return found
+                    relevant.append((variant, shows))
+        return relevant
 
     def _tolerance(self, right: Values, other: Values) -> Values:
         largest = np.maximum(np.abs(right), np.abs(other))
@@ -217,12 +217,12 @@ def _rounding(right: Values, wrong: Values) -> Values:
 def _old_parameters(case: Case) -> dict[Key, Values]:
     """Return the parameters before the update under the names of those after it."""
     network = case.network
-    found: dict[Key, Values] = {
+    old: dict[Key, Values] = {
         ("new_weights", k): np.array(layer) for k, layer in enumerate(network.weights)
     }
     for k, layer in enumerate(network.biases or ()):
-        found["new_biases", k] = np.array(layer)
-    return found
+        old["new_biases", k] = np.array(layer)
+    return old
 
 
 def generic_sets(assignment: Assignment) -> list[Case]:
@@ -231,27 +231,27 @@ def generic_sets(assignment: Assignment) -> list[Case]:
     Raises:
         InputError: of a thousand sets of numbers none is fit.
     """
-    found: list[Case] = []
+    sets: list[Case] = []
     reasons: Counter[str] = Counter()
     for number in range(_GENERIC_TRIES):
-        case = drawn(assignment, Stream(f"generic {number}".encode()))
-        reason = unfit(case)
+        case = draw_case(assignment, Stream(f"generic {number}".encode()))
+        reason = why_unfit(case)
         reasons[reason] += 1
         if not reason:
-            found += nearby(case, samples=assignment.samples is None)[:1]
-        if len(found) == _GENERIC:
+            sets += nearby_cases(case, samples=assignment.samples is None)[:1]
+        if len(sets) == _GENERIC:
             break
-    if not found:
+    if not sets:
         fixed = assignment.samples is not None
         raise InputError(
-            f"no fit numbers were found: mostly, {reasons.most_common(1)[0][0]}",
+            f"no fit numbers were sets: mostly, {reasons.most_common(1)[0][0]}",
             place="training.samples" if fixed else "network",
             remedy="let samples be drawn" if fixed else "take a smaller network",
         )
-    return found
+    return sets
 
 
-def nearby(case: Case, *, samples: bool) -> list[Case]:
+def nearby_cases(case: Case, *, samples: bool) -> list[Case]:
     """Return cases whose numbers lie close by, none of them round.
 
     Args:
@@ -263,7 +263,7 @@ def nearby(case: Case, *, samples: bool) -> list[Case]:
     def moved(value: float) -> float:
         return value * (1.0 + _NEARBY_SIZE * drawing.uniform(0.3, 1.0) * drawing.choice((-1, 1)))
 
-    found = []
+    cases = []
     for _ in range(_NEARBY):
         network = case.network
         weights = tuple(tuple(tuple(map(moved, row)) for row in layer) for layer in network.weights)
@@ -277,8 +277,8 @@ def nearby(case: Case, *, samples: bool) -> list[Case]:
                 for s in case.samples
             )
         other: Network = replace(network, weights=weights, biases=biases)
-        found.append(replace(case, network=other, samples=around))
-    return found
+        cases.append(replace(case, network=other, samples=around))
+    return cases
 
 
 def _moved_target(loss: str, target: Sequence[float], moved: object) -> tuple[float, ...]:

@@ -77,7 +77,7 @@ def _target_rule(s: Structure, base: int, lowest: int) -> Rule:
 # drawn from a stream
 
 
-def drawn(assignment: Assignment, stream: Stream) -> Case:
+def draw_case(assignment: Assignment, stream: Stream) -> Case:
     """Return a case with numbers of the stream; it may be unfit."""
     s, samples = assignment.structure, assignment.samples
     if samples is not None:
@@ -194,7 +194,7 @@ def _shares(stream: Stream, base: int, outputs: int) -> Vector:
     return tuple((smallest + part) / base for part in parts)
 
 
-def unfit(case: Case) -> str:
+def why_unfit(case: Case) -> str:
     """Return why these numbers make a poor exercise, or nothing.
 
     Source: the degenerate choices of reference/bugs.md, as far as they depend on what is
@@ -258,7 +258,7 @@ def plan_of(assignment: Assignment) -> Plan:
             remedy="take a smaller network or fewer samples, or one_file = false",
         )
     places, rules = zip(*pairs, strict=True)
-    return Plan(places, rules, drawn(assignment, Stream(b"shape")))
+    return Plan(places, rules, draw_case(assignment, Stream(b"shape")))
 
 
 def _derived(assignment: Assignment) -> Iterator[tuple[Place, Rule]]:

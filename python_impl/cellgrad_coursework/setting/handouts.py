@@ -294,7 +294,7 @@ def _undated(pdf: bytes) -> bytes:
     """Return a PDF without its date and chance ids; lengths stay, for its table of places."""
     pdf = re.sub(rb"(/CreationDate\(D:)\d{14}", rb"\g<1>20260101000000", pdf)
     for what in (rb"/ID \[ <[0-9A-F]{32}>\s*<[0-9A-F]{32}>", rb"/DocChecksum /[0-9A-F]{32}"):
-        pdf = re.sub(what, lambda found: re.sub(rb"[0-9A-F]{32}", b"0" * 32, found[0]), pdf)
+        pdf = re.sub(what, lambda match: re.sub(rb"[0-9A-F]{32}", b"0" * 32, match[0]), pdf)
     return pdf
 
 
@@ -328,5 +328,5 @@ def _libreoffice() -> str | None:
         r"C:\Program Files\LibreOffice\program\soffice.exe",
         r"C:\Program Files (x86)\LibreOffice\program\soffice.exe",
     )
-    found = shutil.which("soffice") or shutil.which("libreoffice")
-    return found or next((place for place in usual if Path(place).is_file()), None)
+    program = shutil.which("soffice") or shutil.which("libreoffice")
+    return program or next((place for place in usual if Path(place).is_file()), None)

@@ -29,7 +29,7 @@ from cellgrad_coursework.model import VALUE, Student
 from cellgrad_coursework.secret import Stream, derived
 from cellgrad_coursework.setting.assignment import Assignment
 from cellgrad_coursework.setting.discriminate import Discrimination, judge_of
-from cellgrad_coursework.setting.givens import Plan, drawn, plan_of, unfit
+from cellgrad_coursework.setting.givens import Plan, draw_case, plan_of, why_unfit
 
 ATTEMPTS = 2_000
 MOST_STUDENTS = 2_000
@@ -74,7 +74,7 @@ class OwnNumbers:
         reasons: Counter[str] = Counter()
         for attempt in range(attempts):
             case = self.draw(student_id, attempt)
-            reason = unfit(case)
+            reason = why_unfit(case)
             if not reason:
                 unseen = self.judge.unseen(case)
                 if unseen is None:
@@ -91,7 +91,7 @@ class OwnNumbers:
     def draw(self, student_id: str, attempt: int) -> Case:
         """Return a student's numbers at an attempt, fit or not."""
         key = derived(self.secret, "givens", self.assignment.id, student_id, attempt)
-        return drawn(self.assignment, Stream(key))
+        return draw_case(self.assignment, Stream(key))
 
     def _remedy(self, student_id: str) -> str:
         """Return what would help: more decimals, if some number of them does."""
@@ -104,7 +104,7 @@ class OwnNumbers:
                 continue
             judge = judge_of(replace(self.assignment, blanks=blanks))
             cases = (self.draw(student_id, attempt) for attempt in range(100))
-            if any(not unfit(case) and judge.unseen(case) is None for case in cases):
+            if any(not why_unfit(case) and judge.unseen(case) is None for case in cases):
                 return f"ask for {decimals} decimals, or for formulas"
         return "let samples be drawn, take a smaller network, or blank fewer quantities"
 
@@ -236,7 +236,7 @@ class _Search:
         )
 
     def _is_good(self, case: Case) -> bool:
-        return not unfit(case) and self._judge.unseen(case) is None
+        return not why_unfit(case) and self._judge.unseen(case) is None
 
     def share(self) -> float:
         """Return how many of the starts give good numbers, roughly; 0 for next to none."""

@@ -81,11 +81,11 @@ def fixed_cells(assignment: Assignment, place: StepLayout) -> tuple[FixedCell, .
 
 def names_of(assignment: Assignment, place: StepLayout) -> dict[str, str]:
     """Return the defined names of the quantities and what they refer to."""
-    found = {}
+    names = {}
     for quantity in quantities(assignment.structure):
         cells = place.places[quantity.key].cells
         area = a1(cells.top, cells.left, absolute=True)
         if (cells.height, cells.width) != (1, 1):
             area += f":{a1(cells.bottom, cells.right, absolute=True)}"
-        found[quantity.defined_name] = f"{quoted(place.sheet)}!{area}"
-    return found
+        names[quantity.defined_name] = f"{quoted(place.sheet)}!{area}"
+    return names
