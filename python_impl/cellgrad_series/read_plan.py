@@ -11,7 +11,8 @@ from cellgrad import shipped
 from cellgrad.case.model import Case, Optimizer, Sample, Vector
 from cellgrad.case.quantities import Parameter
 from cellgrad.case.read import read_case
-from cellgrad.described.parts import StepShape
+from cellgrad.case.structure import Structure
+from cellgrad.described.parts import Shape, StepShape
 from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
@@ -111,31 +112,34 @@ class _Reader:
         case = self._case(item["case"])
         if "learning_rate" in item:
             case = replace(case, learning_rate=float(item["learning_rate"]))
-        return Part(item["name"], StepShape(case.structure()), case, item.get("caption", ""))
+        return _part(item, StepShape(case.structure()), case)
 
     def _run(self, item: Document) -> Part:
         case = _changed(self._case(item["case"]), item)
         shape = RunShape.of(case, evaluate=item.get("evaluate", False))
-        name, start, data = item["name"], item.get("start", ""), item.get("data", "")
-        if start:
-            other = self._earlier(start, "run").shape
-            assert isinstance(other, RunShape)  # noqa: S101 - for the type checker
-            same = other.step.nodes == shape.step.nodes and other.step.biases == shape.step.biases
-            if not same:
-                raise CaseError(f"{start!r} is another network", place="start")
+        name, data = item["name"], item.get("data", "")
+        other = self._linked(item, "start", shape.step)
+        if other and other.biases != shape.step.biases:
+            raise _other_network(item, "start")
         self._check_data(data, case, len(case.samples), "run", "rule", "validation", "sweep")
-        return Part(
-            name,
+        return _part(
+            item,
             shape,
             case,
-            item.get("caption", ""),
             samples=() if data else case.samples,
             validation=case.validation if shape.evaluated else (),
             data_sheet="" if data else f"{name} data",
             validation_sheet=f"{name} unseen" if shape.evaluated else "",
-            start=start,
-            data=data,
         )
+
+    def _linked(self, item: Document, word: str, own: Structure) -> Structure | None:
+        """Return the network of the run that a part names, if it names one."""
+        if not item.get(word):
+            return None
+        other = self._earlier(item[word], "run").shape.pictured()
+        if other is None or other.nodes != own.nodes:
+            raise _other_network(item, word)
+        return other
 
     def _check_data(self, data: str, case: Case, count: int, *kinds: str) -> None:
         if not data:
@@ -162,31 +166,18 @@ class _Reader:
     def _validation(self, item: Document) -> Part:
         case = self._case(item["case"])
         samples, data = self._samples(case, item), item.get("data", "")
-        weights, start = item.get("weights", ""), item.get("start", "")
-        if weights and start:
+        if item.get("weights") and item.get("start"):
             raise CaseError("takes its weights from one place only", place="weights")
-        for name, place in ((weights, "weights"), (start, "start")):
-            if name:
-                other = self._earlier(name, "run").shape
-                assert isinstance(other, RunShape)  # noqa: S101 - for the type checker
-                if other.step.nodes != case.network.nodes:
-                    raise CaseError(f"{name!r} is another network", place=place)
+        step = case.structure_of(1 if case.update == "online" else len(samples))
+        for word in ("weights", "start"):
+            self._linked(item, word, step)
         self._check_data(data, case, len(samples), "run", "rule", "validation")
-        shape = ClassificationShape.of(
-            case.structure_of(1) if case.update == "online" else case.structure_of(len(samples)),
-            len(samples),
-            boundary="boundary" in item,
-        )
         line = item.get("boundary", ())
-        return Part(
-            item["name"],
-            shape,
+        return _part(
+            item,
+            ClassificationShape.of(step, len(samples), boundary="boundary" in item),
             case,
-            item.get("caption", ""),
             samples=() if data else samples,
-            start=start,
-            data=data,
-            weights=weights,
             values=(_vector(line),) if line else (),
             constants=class_constants(case),
         )
@@ -195,7 +186,7 @@ class _Reader:
         case = self._case(item["case"])
         samples = self._samples(case, item)
         shape = RuleShape.of(case.structure_of(1), len(samples))
-        return Part(item["name"], shape, case, item.get("caption", ""), samples=samples)
+        return _part(item, shape, case, samples=samples)
 
     def _sweep(self, item: Document) -> Part:
         case = self._case(item["case"])
@@ -206,54 +197,42 @@ class _Reader:
             swept.append((name, layer, tuple(index)))
         step = replace(case.structure_of(1), update="batch_sum", samples=len(case.samples))
         values = tuple(_vector(one["values"]) for one in item["sweep"])
-        shape = SweepShape(
-            step, tuple(swept), tuple(len(v) for v in values), item.get("backward", False)
-        )
-        name = item["name"]
-        return Part(
-            name,
-            shape,
-            case,
-            item.get("caption", ""),
-            samples=case.samples,
-            data_sheet=f"{name} data",
-            values=values,
-        )
+        counts = tuple(len(v) for v in values)
+        shape = SweepShape(step, tuple(swept), counts, item.get("backward", False))
+        data_sheet = f"{item['name']} data"
+        return _part(item, shape, case, samples=case.samples, data_sheet=data_sheet, values=values)
 
     def _function(self, item: Document) -> Part:
         values = _vector(item["values"])
-        return Part(
-            item["name"],
-            FunctionShape(item.get("activation", "logistic"), len(values)),
-            None,
-            item.get("caption", ""),
-            values=(values,),
-            constants={"epsilon": float(item.get("epsilon", _EPSILON))},
-        )
+        shape = FunctionShape(item.get("activation", "logistic"), len(values))
+        epsilon = float(item.get("epsilon", _EPSILON))
+        return _part(item, shape, values=(values,), constants={"epsilon": epsilon})
 
     def _comparison(self, item: Document) -> Part:
         runs = [self._earlier(name, "run").shape for name in item["runs"]]
         updates = tuple(run.updates for run in runs if isinstance(run, RunShape))
-        return Part(
-            item["name"],
-            ComparisonShape(tuple(item["runs"]), updates),
-            None,
-            item.get("caption", ""),
-        )
+        return _part(item, ComparisonShape(tuple(item["runs"]), updates))
 
     def _table(self, item: Document) -> Part:
         from cellgrad_series.train.experiment import read_experiment  # noqa: PLC0415 - rarely needed
 
         experiment = read_experiment(item["data"])
         rows = experiment.accuracies
-        return Part(
-            item["name"],
+        return _part(
+            item | {"data": ""},
             TableShape(len(rows), len(rows[0])),
-            None,
-            item.get("caption", ""),
             values=(_vector(experiment.counts), *rows),
             headings=("hidden nodes", "seed"),
         )
+
+
+def _part(item: Document, shape: Shape, case: Case | None = None, **own: Any) -> Part:
+    links = {word: item.get(word, "") for word in ("start", "data", "weights")}
+    return Part(item["name"], shape, case, item.get("caption", ""), **links, **own)
+
+
+def _other_network(item: Document, word: str) -> CaseError:
+    return CaseError(f"{item[word]!r} is another network", place=word)
 
 
 def _changed(case: Case, item: Document) -> Case:
