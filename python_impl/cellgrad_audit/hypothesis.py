@@ -183,6 +183,17 @@ class Hypothesis:
         ours = bounds(self.program, answer.case, answer.numbers, "float64")
         return {slot: bound + ours[slot] for slot, bound in theirs.items()}
 
+    def limits(self, n: int, precision: str) -> dict[Slot, Vector]:
+        """Return the bounds as far as they count, with the user's tolerance."""
+        values = self.values(n)
+        with np.errstate(all="ignore"):
+            return {
+                slot: np.fmin(bound, _WIDEST[precision] * (1 + np.abs(values[slot])))
+                + self.tolerance
+                for slot, bound in self.bounds(n, precision).items()
+                if slot in values
+            }
+
     def near(self, n: int) -> Mask:
         """Return which numbers of answer n lie near the predictions; NaN counts as near."""
         near, values = {}, self.values(n)
@@ -200,15 +211,13 @@ class Hypothesis:
         near = self.near(n)
         if not any(mask.any() for mask in near.values()):
             return near
-        values, allowed = self.values(n), self.bounds(n, precision)
+        values, limits = self.values(n), self.limits(n, precision)
         for slot, numbers in self.answers[n].numbers.items():
             if slot not in values or values[slot].shape != numbers.values.shape:
                 continue
             with np.errstate(all="ignore"):
                 gap = np.abs(numbers.values - values[slot])
-                widest = _WIDEST[precision] * (1 + np.abs(values[slot]))
-                limit = np.fmin(allowed[slot], widest) + self.tolerance
-            limit += _printed(numbers.half_units, numbers.values)
+            limit = limits[slot] + _printed(numbers.half_units, numbers.values)
             near[slot] &= np.isnan(numbers.values) | (gap <= limit)
         return near
 

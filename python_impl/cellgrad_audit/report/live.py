@@ -20,6 +20,7 @@ from cellgrad_audit.answer import PARAMETERS, Slot
 from cellgrad_audit.bugs.arithmetic import Arithmetic, Array
 from cellgrad_audit.bugs.program import Parameter, Program, Record
 from cellgrad_audit.hypothesis import epoch_errors, values_at
+from cellgrad_audit.probes import declare
 from cellgrad_audit.report.expression import (
     Expression,
     Formulas,
@@ -30,6 +31,7 @@ from cellgrad_audit.report.expression import (
     expression,
     written,
 )
+from cellgrad_audit.result import Audit, Diagnosis, Probed
 
 MOST_CELLS = 15_000
 """Formulas that a sheet of an audit may have; a longer run is shown as far as that."""
@@ -379,6 +381,23 @@ class Pair:
     wrong: Live | None
     why_not: str
     parted: frozenset[LiveCell]
+
+
+def right_program(case: Case, declared: Sequence[str]) -> type[Program]:
+    """Return the right program under the declared conventions."""
+    programs = tuple(variant.program for variant in declare(case, declared)[1])
+    return type("Right", programs, {}) if programs else Program
+
+
+def explanation(audit: Audit, probed: Probed) -> Diagnosis | None:
+    """Return the diagnosis whose formulas stand beside the numbers of a case."""
+    for diagnosis in audit.diagnoses:
+        if not audit.groups or any(
+            group.diagnosis is diagnosis and any(c in probed.cells for c in group.cells)
+            for group in audit.groups
+        ):
+            return diagnosis
+    return None
 
 
 def live_pair(

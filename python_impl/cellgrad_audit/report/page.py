@@ -26,11 +26,12 @@ from cellgrad_audit.report.live import (
     LiveCell,
     Pair,
     counterpart,
+    explanation,
     live_pair,
     path_of_mistake,
+    right_program,
 )
 from cellgrad_audit.report.sentences import first_divergence_of, most_telling_case, one_line, short
-from cellgrad_audit.report.workbook import explanation, right_program
 from cellgrad_audit.result import AGREES, DIFFERS, INCONCLUSIVE, Audit, Cell, Probed
 
 WIDTH, NODE, TOP, BOTTOM = 720.0, 17.0, 34.0, 30.0

@@ -7,10 +7,7 @@ same givens; the sheet ``Audit`` compares them with the numbers that the target 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from cellgrad.case.model import Case
 from cellgrad.engines.formualizer import store_values
@@ -25,9 +22,8 @@ from cellgrad.xlsx.addresses import a1
 from cellgrad_audit.answer import Answer, Slot, Vector
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.hypothesis import Hypothesis
-from cellgrad_audit.probes import declare
 from cellgrad_audit.report.expression import NotLiveError
-from cellgrad_audit.report.live import Live, LiveCell, Pair, live_pair
+from cellgrad_audit.report.live import Live, LiveCell, Pair, explanation, live_pair, right_program
 from cellgrad_audit.report.sentences import (
     bug,
     count_of,
@@ -49,32 +45,12 @@ from cellgrad_audit.result import Audit, Cell, Diagnosis, Probed
 MOST_ROWS = 5_000
 """So many numbers stand on the sheet; those that are wrong come before others are left out."""
 
-_WIDEST = {"float64": 1e-7, "float32": 1e-3}
-"""A mistaken run may leave all bounds behind; what rounding explains counts as no more."""
-
 AUDIT, GIVENS, RIGHT, MISTAKEN = "Audit", "Givens", "Right", "Mistaken"
 _HEAD_ROW = 6
 _FIRST_ROW = _HEAD_ROW + 1
 _LONG = "0.000000000000"
 _SMALL = "0.0E+00"
 _RED, _PALE_RED = "C0392B", "F9D6CF"
-
-
-def right_program(case: Case, declared: Sequence[str]) -> type[Program]:
-    """Return the right program under the declared conventions."""
-    programs = tuple(variant.program for variant in declare(case, declared)[1])
-    return type("Right", programs, {}) if programs else Program
-
-
-def explanation(audit: Audit, probed: Probed) -> Diagnosis | None:
-    """Return the diagnosis whose formulas stand beside the numbers of a case."""
-    for diagnosis in audit.diagnoses:
-        if not audit.groups or any(
-            group.diagnosis is diagnosis and any(c in probed.cells for c in group.cells)
-            for group in audit.groups
-        ):
-            return diagnosis
-    return None
 
 
 def audit_workbook_bytes(audit: Audit) -> bytes:
@@ -317,11 +293,9 @@ class _AuditSheet:
         answer = Answer(whole.case, written)
         hypothesis = Hypothesis(program, [answer], self.audit.tolerance or 0.0)
         limits = {}
-        for slot, bound in hypothesis.bounds(0, self.audit.precision).items():
+        for slot, limit in hypothesis.limits(0, self.audit.precision).items():
             printed = answer.numbers[slot].half_units
-            if bound.shape == printed.shape:
-                widest = _WIDEST[self.audit.precision] * (1 + np.abs(hypothesis.values(0)[slot]))
-                limit = np.fmin(bound, widest) + hypothesis.tolerance
+            if limit.shape == printed.shape:
                 limits[slot] = limit + printed * (1 + 2.0**-50)
         return limits
 
