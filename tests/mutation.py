@@ -408,9 +408,13 @@ class Algebra:
     def __init__(self, described: Described) -> None:
         self.book = described.book
         self.free = {
-            place for place, number in described.owner.items()
-            if described.claims[number].kind in ("given", "answer")
-        }  # fmt: skip
+            (area.sheet, row, column)
+            for claim in described.claims
+            for area in [claim.cells]
+            for row in range(area.top, area.bottom + 1)
+            for column in range(area.left, area.right + 1)
+            if claim.kind in ("given", "answer")
+        }
         self._points = [_Point(self, n) for n in range(_POINTS)]
         self._known: dict[Place, int] = {}
         self._numbers: dict[Place, int] = {}

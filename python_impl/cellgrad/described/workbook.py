@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,12 +117,6 @@ class Owners:
     def own_any(self, area: Range) -> bool:
         """Tell whether any cell of a rectangle is owned."""
         return area.sheet in self._grids and bool((self._cells(area) != _NOBODY).any())
-
-    def items(self) -> Iterator[tuple[Place, int]]:
-        """Yield every owned cell and its claim's number."""
-        for sheet, grid in self._grids.items():
-            for row, column in np.argwhere(grid != _NOBODY).tolist():
-                yield (sheet, row, column), int(grid[row, column])
 
 
 @dataclass(slots=True)

@@ -51,23 +51,17 @@ def step_of(structure: Structure, givens: Mapping[Key, Array]) -> Step:
 
 def all_numbers(step: Step, givens: Mapping[Key, Array]) -> Numbers:
     """Return every number of the step and of the Check sheet."""
-    epsilon = givens.get(("epsilon", None))
-    checks = check_numbers(step, None if epsilon is None else float(epsilon))
-    return {**step.results(), **checks}
-
-
-def check_numbers(step: Step, epsilon: float | None) -> Numbers:
-    """Return every number of the Check sheet."""
     after = step.after()
     found: Numbers = {
+        **step.results(),
         ("error_before", None): step.forward.error,
         ("error_after", None): after.error,
         ("error_change", None): after.error - step.forward.error,
     }
     parameters = checked_parameters(step.structure)
-    if not parameters or epsilon is None:
+    if not parameters or ("epsilon", None) not in givens:
         return found | _passes(after, None)
-    moved = central_differences(step, parameters, epsilon)
+    moved = central_differences(step, parameters, float(givens["epsilon", None]))
     sources = {"weights": step.weights, "biases": step.biases or []}
     gradients = {"weights": step.weight_gradient, "biases": step.bias_gradient or []}
     value = np.array([sources[name][k][index] for name, k, index in parameters])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.quantities import Key, quantities
+from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.structure import Structure
 from cellgrad.mlp import Step
 from cellgrad.mlp.activations import Array
@@ -119,6 +119,24 @@ _CLEAR = 1e-6
 """A tolerance keeps at least half of this from the gaps on both sides."""
 
 
+def draw_given(rng: random.Random, quantity: Quantity, loss: str, shrink: float) -> Array:
+    """Return one given of a step at random, weights made smaller by a power of two."""
+    if quantity.name == "target":
+        return targets(rng, loss, *quantity.shape)
+    if quantity.name == "learning_rate":
+        return np.array(number(rng, 0.125, 2.0))
+    if quantity.name in ("leaky_slope", "weight_decay"):
+        return np.array(number(rng, 0.0625, 0.5))
+    reach = weights_reach(quantity.shape[0]) * shrink if quantity.name == "weights" else 2.0
+    return array(rng, quantity.shape, reach)
+
+
+def are_calm(numbers: Numbers, activations: Iterable[str]) -> bool:
+    """Tell whether no pre-activation brings an exponential near overflow."""
+    pre = [array for (name, _), array in numbers.items() if name == "pre_activation"]
+    return max(float(np.abs(array).max()) for array in pre) < calm_limit(activations)
+
+
 def redraw(structure: Structure, draw: int, shrink: float = 1.0) -> dict[Key, Array]:
     """Return givens for one redraw; the same arguments give the same draw.
 
@@ -131,19 +149,8 @@ def redraw(structure: Structure, draw: int, shrink: float = 1.0) -> dict[Key, Ar
     rng = random.Random(f"cellgrad {structure.nodes} {structure.loss} {draw}")  # noqa: S311
     found: dict[Key, Array] = {}
     for quantity in quantities(structure):
-        if not quantity.given:
-            continue
-        if quantity.name == "target":
-            found[quantity.key] = targets(rng, structure.loss, structure.samples, structure.outputs)
-        elif quantity.name == "learning_rate":
-            found[quantity.key] = np.array(number(rng, 0.125, 2.0))
-        elif quantity.name in ("leaky_slope", "weight_decay"):
-            found[quantity.key] = np.array(number(rng, 0.0625, 0.5))
-        else:
-            reach = 2.0
-            if quantity.name == "weights":
-                reach = weights_reach(quantity.shape[0]) * shrink
-            found[quantity.key] = array(rng, quantity.shape, reach)
+        if quantity.given:
+            found[quantity.key] = draw_given(rng, quantity, structure.loss, shrink)
     # a large ε: gaps become more than rounding, and kinks are stepped over
     reach = 2 if kinked(structure) else 0
     found["epsilon", None] = np.array(2.0 ** (reach - rng.randint(0, 3)))

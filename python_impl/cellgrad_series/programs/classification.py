@@ -102,22 +102,15 @@ class ClassificationProgram(Program):
                 found[key] = self._targets(rng.randint(0, 1 << 30), quantity.shape)
             elif name == "limit":
                 found[key] = np.array(at_random.number(rng, 0.25, 0.75))
-            elif name == "leaky_slope":
-                found[key] = np.array(at_random.number(rng, 0.0625, 0.5))
-            elif name == "weights":
-                reach = at_random.weights_reach(quantity.shape[0]) * shrink
-                found[key] = at_random.array(rng, quantity.shape, reach)
             else:
-                found[key] = at_random.array(rng, quantity.shape, 2.0)
+                found[key] = at_random.draw_given(rng, quantity, s.loss, shrink)
         return found
 
     def _calm(self, givens: Mapping[Key, Array]) -> bool:
         """Tell whether no exponential comes near overflow."""
         with np.errstate(all="ignore"):
             numbers = self.numbers(givens, {})
-        pre = [array for (name, _), array in numbers.items() if name == "pre_activation"]
-        limit = at_random.calm_limit(self.shape.network.activations)
-        return max(float(np.abs(array).max()) for array in pre) < limit
+        return at_random.are_calm(numbers, self.shape.network.activations)
 
     def shape_boundary(self) -> bool:
         """Tell whether a decision line is computed: it has no height for weights of 0."""

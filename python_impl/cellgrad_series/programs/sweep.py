@@ -60,14 +60,12 @@ class SweepProgram(Program):
     def draw(self, number: int, linked: Mapping[Key, Array]) -> Numbers:
         """Return new givens, small enough that no exponential comes near overflow."""
         del linked
-        limit = at_random.calm_limit(self.shape.step.activations)
         shrink = 1.0
         while True:
             found = self._drawn(number, shrink)
             with np.errstate(all="ignore"):
                 numbers = self.numbers(found, {})
-            pre = [array for (name, _), array in numbers.items() if name == "pre_activation"]
-            if max(float(np.abs(array).max()) for array in pre) < limit:
+            if at_random.are_calm(numbers, self.shape.step.activations):
                 return found
             shrink /= 2
 
@@ -76,19 +74,10 @@ class SweepProgram(Program):
         rng = self.rng(number, (s.nodes, s.loss))
         found: Numbers = {}
         for key, quantity in self.known.items():
-            if not quantity.given:
-                continue
-            name = key[0]
-            if name == "target":
-                found[key] = at_random.targets(rng, s.loss, *quantity.shape)
-            elif name in ("leaky_slope", "weight_decay"):
-                found[key] = np.array(at_random.number(rng, 0.0625, 0.5))
-            elif name == "weights":
-                reach = at_random.weights_reach(quantity.shape[0]) * shrink
-                found[key] = at_random.array(rng, quantity.shape, reach)
-            else:
-                reach = 2.0 * shrink if name in ("axis", "biases") else 2.0
-                found[key] = at_random.array(rng, quantity.shape, reach)
+            if key[0] in ("axis", "biases"):
+                found[key] = at_random.array(rng, quantity.shape, 2.0 * shrink)
+            elif quantity.given:
+                found[key] = at_random.draw_given(rng, quantity, s.loss, shrink)
         return found
 
     def domain_problem(self, inputs: Mapping[Key, Array]) -> str:
