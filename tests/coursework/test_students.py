@@ -8,7 +8,7 @@ import pytest
 
 from cellgrad_coursework.commands.rehearse import rehearse_command
 from cellgrad_coursework.rehearsal.rehearse import rehearse
-from cellgrad_coursework.rehearsal.students import KINDS
+from cellgrad_coursework.rehearsal.students import KINDS, addresses_in, written_otherwise
 from cellgrad_coursework.running.runner import Settings
 from handed_in import FAKE
 
