@@ -42,20 +42,6 @@ class Placement:
 
 
 @dataclass(slots=True)
-class Band:
-    """The rows of one layer; each block of rows has a row for its equation above it."""
-
-    matrix: int
-    bias: int
-    pre: int
-    exponential: int
-    exponential_sum: int
-    post: int
-    derivative: int
-    end: int
-
-
-@dataclass(slots=True)
 class StepLayout:
     """Rows, columns and placements for one structure.
 
@@ -69,7 +55,6 @@ class StepLayout:
     forward: int = 0
     backward_label: int = 0
     update_label: int = 0
-    bands: list[Band] = field(default_factory=list)
     error_row: int = 0
     last_row: int = 0
     last_column: int = 0
@@ -114,46 +99,38 @@ class StepLayout:
         self.places[key] = Placement(cells, IndexRule(rule))
 
     def _band(self, k: int, top: int) -> int:
+        """Lay out a layer; each block of rows has a row for its equation above it."""
         s = self.structure
         n, m, samples = s.nodes[k], s.nodes[k + 1], s.samples
-        matrix = top + 2
-        row = matrix + n
-        bias = pre = row + 1
-        if s.biases:
-            pre = bias + 2
-        exponential = exponential_sum = post = pre + samples + 1
-        if s.activations[k] == "softmax":
-            exponential_sum = exponential + samples + 1
-            post = exponential_sum + samples + 1
-        derivative = post + samples + 1
-        end = derivative + samples + 1
-        output = k == s.layers - 1
-        if output and s.cancels:
-            end = post + samples + 1
-        self.bands.append(
-            Band(matrix, bias, pre, exponential, exponential_sum, post, derivative, end)
-        )
-
         fwd, back, new = self.forward, self.backward, self.update
-        self._place(("input", None) if k == 0 else ("incoming", k), matrix, 2, n, samples, "c, r")
-        self._place(("weights", k), matrix, fwd, n, m, "r, c")
-        self._place(("weight_gradient", k), matrix, back, n, m, "r, c")
-        self._place(("new_weights", k), matrix, new, n, m, "r, c")
+        row = top + 2
+        self._place(("input", None) if k == 0 else ("incoming", k), row, 2, n, samples, "c, r")
+        self._place(("weights", k), row, fwd, n, m, "r, c")
+        self._place(("weight_gradient", k), row, back, n, m, "r, c")
+        self._place(("new_weights", k), row, new, n, m, "r, c")
+        row += n + 1
         if s.biases:
-            self._place(("biases", k), bias, fwd, 1, m, "c")
-            self._place(("bias_gradient", k), bias, back, 1, m, "c")
-            self._place(("new_biases", k), bias, new, 1, m, "c")
-        self._place(("pre_activation", k), pre, fwd, samples, m, "r, c")
-        self._place(("error_signal", k), pre, back, samples, m, "r, c")
+            self._place(("biases", k), row, fwd, 1, m, "c")
+            self._place(("bias_gradient", k), row, back, 1, m, "c")
+            self._place(("new_biases", k), row, new, 1, m, "c")
+            row += 2
+        output = k == s.layers - 1
+        blocks: list[tuple[str, Key | None]] = [("pre_activation", ("error_signal", k))]
         if s.activations[k] == "softmax":
-            self._place(("exponential", k), exponential, fwd, samples, m, "r, c")
-            self._place(("exponential_sum", k), exponential_sum, fwd, samples, 1, "r")
-        self._place(("post_activation", k), post, fwd, samples, m, "r, c")
-        if not (output and s.cancels):
+            blocks += [("exponential", None), ("exponential_sum", None)]
+        if output and s.cancels:
+            blocks += [("post_activation", None)]
+        else:
             outer: Key = ("error_derivative", None) if output else ("backpropagated_error", k)
-            self._place(outer, post, back, samples, m, "r, c")
-            self._place(("activation_derivative", k), derivative, back, samples, m, "r, c")
-        return end
+            blocks += [("post_activation", outer), ("", ("activation_derivative", k))]
+        for name, backward in blocks:
+            if name:
+                width, rule = (1, "r") if name == "exponential_sum" else (m, "r, c")
+                self._place((name, k), row, fwd, samples, width, rule)
+            if backward is not None:
+                self._place(backward, row, back, samples, m, "r, c")
+            row += samples + 1
+        return row
 
     def _error_block(self, top: int) -> None:
         s, fwd = self.structure, self.forward

@@ -135,8 +135,8 @@ class StepSheet:
 
     def _band(self, k: int) -> None:
         lay, s, put = self.layout, self.s, self.canvas.text
-        band = lay.bands[k]
-        names, equations = band.matrix - 1, band.matrix - 2
+        matrix = lay.places["weights", k].cells.top
+        names, equations = matrix - 1, matrix - 2
         weights = self.table["weights", k]
         put(equations, 1, f"{layer_letter(s, k)} → {layer_letter(s, k + 1)}", "heading")
         self._block_names(names, 1, weights.label, k)
@@ -151,7 +151,7 @@ class StepSheet:
         self.canvas.heights({equations: 17})
         for i in range(s.nodes[k]):
             for panel in (1, lay.backward_label, lay.update_label):
-                put(band.matrix + i, panel, f"from {node_name(s, k, i)}", "source")
+                put(matrix + i, panel, f"from {node_name(s, k, i)}", "source")
         if k == 0:
             self._given(("input", None), tuple(sample.input for sample in self.case.samples))
         else:
@@ -161,17 +161,18 @@ class StepSheet:
         self._computed(("new_weights", k))
         if s.biases:
             self._biases(k)
-        self._rows(("pre_activation", k), 1, band.pre)
-        self._rows(("error_signal", k), lay.backward_label, band.pre)
-        if s.activations[k] == "softmax":
-            self._rows(("exponential", k), 1, band.exponential)
-            self._rows(("exponential_sum", k), 1, band.exponential_sum)
-        self._rows(("post_activation", k), 1, band.post)
-        if k == s.layers - 1 and s.cancels:
-            return
-        outer: Key = ("backpropagated_error", k) if k < s.layers - 1 else ("error_derivative", None)
-        self._rows(outer, lay.backward_label, band.post)
-        self._rows(("activation_derivative", k), lay.backward_label, band.derivative)
+        outer = ("backpropagated_error", k) if k < s.layers - 1 else ("error_derivative", None)
+        for key in (
+            ("pre_activation", k),
+            ("error_signal", k),
+            ("exponential", k),
+            ("exponential_sum", k),
+            ("post_activation", k),
+            outer,
+            ("activation_derivative", k),
+        ):
+            if key in lay.places:
+                self._rows(key)
 
     def _incoming_names(self, row: int, k: int) -> None:
         label = "input" if k == 0 else f"S_postA_{layer_letter(self.s, k)}"
@@ -182,21 +183,22 @@ class StepSheet:
             self.canvas.text(row - 1, 2, f"{label} ↓", "equation")
 
     def _biases(self, k: int) -> None:
-        lay, row = self.layout, self.layout.bands[k].bias
+        lay, row = self.layout, self.layout.places["biases", k].cells.top
         self.canvas.text(row, 1, self.table["biases", k].label, "block")
         biases = self.case.network.biases
         self._given(("biases", k), biases[k] if biases else ())
-        self._rows(("bias_gradient", k), lay.backward_label, row)
+        self._rows(("bias_gradient", k))
         if self.s.update_biases:
-            self._rows(("new_biases", k), lay.update_label, row)
+            self._rows(("new_biases", k))
         else:
             self.canvas.text(row, lay.update_label, "not updated", "block")
 
-    def _rows(self, key: Key, panel: int, row: int) -> None:
-        """Write a block of one row a sample, its equation above."""
-        quantity = self._computed(key)
+    def _rows(self, key: Key) -> None:
+        """Write a block of one row a sample, its equation above, its label at the panel's left."""
+        quantity, cells = self._computed(key), self.layout.places[key].cells
+        row, panel = cells.top, 1 if cells.left == self.layout.forward else cells.left - 1
         self._equation(row - 1, panel, quantity)
-        for n in range(self.layout.places[key].cells.height):
+        for n in range(cells.height):
             label = quantity.label
             if quantity.per_sample and self.s.samples > 1:
                 label += f"  s{n + 1}"
@@ -221,7 +223,7 @@ class StepSheet:
         self._given(("target", None), tuple(sample.target for sample in self.case.samples))
         for name in ("final_error", "sample_error", "penalty", "error"):
             if (name, None) in self.table:
-                self._rows((name, None), 1, lay.places[name, None].cells.top)
+                self._rows((name, None))
 
         for n, (kind, (_, meaning)) in enumerate(list(style.KIND_COLOURS.items())[:5]):
             put(top + n + 1, lay.backward_label, kind, f"legend {kind}")
