@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import openpyxl
 
+from cases_asked import probe
 from cellgrad.case.model import Case, Network, Sample
 from cellgrad_audit.answer import Answer, Numbers, Slot
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.diagnose import reference_for
-from cellgrad_audit.probes import probes
 from cellgrad_audit.result import Audit, Diagnosis, Group, Probed, cells_of
 
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m\x00"
@@ -28,10 +28,6 @@ def variant(entry, name=None):
 
 def joined(*chosen):
     return type("Both", tuple(v.program for v in chosen), {})
-
-
-def probe(name):
-    return next(case for case in probes() if case.id == name)
 
 
 def numbers(values, half=0.0):

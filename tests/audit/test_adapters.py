@@ -12,12 +12,12 @@ from textwrap import dedent
 
 import numpy as np
 import pytest
-from test_emitters import PROBES, needed, share
 
 from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
 from cellgrad_audit import adapters
 from cellgrad_audit.bugs import catalogue
+from test_emitters import PROBES, needed, share
 
 KINDS = ("torch", "jax", "keras", "sklearn")
 SLOW = [pytest.mark.slow, pytest.mark.xdist_group("frameworks")]

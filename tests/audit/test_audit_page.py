@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 
 import pytest
+
+from browser import Tree, browsed
+from cellgrad_audit.report.page import page
 from made_audits import (
     AUDITS,
     Made,
 )
-
-from browser import Tree, browsed
-from cellgrad_audit.report.page import page
 
 
 @pytest.fixture(scope="module")

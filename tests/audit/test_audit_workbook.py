@@ -9,6 +9,12 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+
+from cellgrad import engines
+from cellgrad.case.model import Sample
+from cellgrad.xlsx.addresses import Range
+from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.report.workbook import audit_workbook_bytes
 from made_audits import (
     ALLOWED,
     AUDITS,
@@ -17,12 +23,6 @@ from made_audits import (
     audit_of,
     opened,
 )
-
-from cellgrad import engines
-from cellgrad.case.model import Sample
-from cellgrad.xlsx.addresses import Range
-from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.report.workbook import audit_workbook_bytes
 
 # workbook
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cases_asked import (
     NETWORK,
     is_one_line,
@@ -22,7 +23,6 @@ from cases_asked import (
     still_running,
     unmoved,
 )
-
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Slot
 from cellgrad_audit.targets import process

@@ -8,6 +8,13 @@ from dataclasses import replace
 
 import jsonschema
 import pytest
+
+from cellgrad import __version__, shipped
+from cellgrad_audit.bugs.catalogue import by_id
+from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.probes import folder
+from cellgrad_audit.report.document import certificate, document
+from cellgrad_audit.result import Audit
 from made_audits import (
     AUDITS,
     NO_INPUT,
@@ -17,13 +24,6 @@ from made_audits import (
     probe,
     probed,
 )
-
-from cellgrad import __version__, shipped
-from cellgrad_audit.bugs.catalogue import by_id
-from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.probes import folder
-from cellgrad_audit.report.document import certificate, document
-from cellgrad_audit.result import Audit
 
 # JSON
 

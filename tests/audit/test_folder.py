@@ -10,6 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cases_asked import (
     QUICK,
     filled,
@@ -18,9 +21,6 @@ from cases_asked import (
     saved,
     small,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from cellgrad.errors import InputError
 from cellgrad_audit import commands
 from cellgrad_audit.answer import Slot

@@ -4,13 +4,13 @@ import math
 from collections import Counter
 
 import pytest
-from foreign_sheets import MISTAKES, PLAIN_MAP, engine_of_arrays, matrix, plain, wrong_places
 
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Slot
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.foreign.audit import audit_workbook
 from cellgrad_audit.foreign.target import WorkbookTarget
+from foreign_sheets import MISTAKES, PLAIN_MAP, engine_of_arrays, matrix, plain, wrong_places
 
 # right ones
 

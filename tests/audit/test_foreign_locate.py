@@ -4,6 +4,13 @@ import io
 from pathlib import Path
 
 import pytest
+from openpyxl import Workbook
+
+from cellgrad.errors import InputError
+from cellgrad_audit.commands import _ask, locate_command
+from cellgrad_audit.foreign.audit import audit_workbook
+from cellgrad_audit.foreign.map_file import read_map
+from cellgrad_audit.foreign.matching import Matcher
 from foreign_sheets import (
     MISTAKES,
     engine_of_arrays,
@@ -12,13 +19,6 @@ from foreign_sheets import (
     write,
     wrong_places,
 )
-from openpyxl import Workbook
-
-from cellgrad.errors import InputError
-from cellgrad_audit.commands import _ask, locate_command
-from cellgrad_audit.foreign.audit import audit_workbook
-from cellgrad_audit.foreign.map_file import read_map
-from cellgrad_audit.foreign.matching import Matcher
 
 # locate
 

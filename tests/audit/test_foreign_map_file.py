@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from foreign_sheets import MATRIX_MAP, PLAIN_MAP, matrix, plain
 
 from cellgrad.errors import InputError
 from cellgrad_audit.foreign.audit import audit_workbook
 from cellgrad_audit.foreign.map_file import read_map
+from foreign_sheets import MATRIX_MAP, PLAIN_MAP, matrix, plain
 
 # maps
 

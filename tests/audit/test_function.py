@@ -14,13 +14,13 @@ import uuid
 
 import numpy as np
 import pytest
+
 from cases_asked import (
     is_one_line,
     posix,
     probe,
     unmoved,
 )
-
 from cellgrad.case.read import parse_case
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Slot

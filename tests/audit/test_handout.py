@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cases_asked import (
     ROOT,
     probe,
 )
-
 from cellgrad.case.model import Optimizer
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Slot

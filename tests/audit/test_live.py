@@ -11,17 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_audits import (
-    NO_INPUT,
-    NO_RATE,
-    UPDATED,
-    answered,
-    joined,
-    opened,
-    probe,
-    probed,
-    variant,
-)
 
 from cellgrad import engines
 from cellgrad.bounds.running import Running
@@ -53,6 +42,17 @@ from cellgrad_audit.report.live import LARGEST_EXPONENT, Givens, Live, live_pair
 from cellgrad_audit.report.sheets import LiveSheet, Places
 from cellgrad_audit.report.workbook import audit_workbook_bytes
 from cellgrad_audit.result import Audit
+from made_audits import (
+    NO_INPUT,
+    NO_RATE,
+    UPDATED,
+    answered,
+    joined,
+    opened,
+    probe,
+    probed,
+    variant,
+)
 
 # live formulas
 

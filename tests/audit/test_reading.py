@@ -12,6 +12,10 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
 from cases_asked import (
     QUICK,
     filled,
@@ -22,10 +26,6 @@ from cases_asked import (
     trace,
     unmoved,
 )
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
-
 from cellgrad import shipped
 from cellgrad.case.model import Conventions, Optimizer, Sample
 from cellgrad.case.read import parse_case, read_case

@@ -20,13 +20,14 @@ from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
 from cellgrad_audit.answer import Answer, Numbers, Slot
 from cellgrad_audit.bugs import pairs
-from cellgrad_audit.bugs.catalogue import entries, variants
+from cellgrad_audit.bugs.catalogue import entries
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.probes import declare, features, probes, unfit
 from cellgrad_audit.reading import TraceFileTarget
 from cellgrad_audit.run import audit
 from cellgrad_audit.targets.function import FunctionTarget
 from hostile import ROOT, cellgrad
+from made_audits import variant
 
 PRINTED = ROOT / "reference" / "printed"
 CASES = ROOT / "reference" / "cases"
@@ -71,10 +72,6 @@ def plain(document):
     updates = parse_case(json.dumps(document).encode()).updates()
     _, weights, biases = plain_training.train(document, updates)
     return {"schema": "cellgrad-trace/1", "weights": weights, "biases": biases}
-
-
-def variant(entry, name=None):
-    return next(v for v in variants() if v.entry == entry and name in (None, v.name))
 
 
 def first_ids(result):

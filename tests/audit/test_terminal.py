@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 
 import pytest
-from made_audits import (
-    AUDITS,
-    UPDATED,
-)
 from rich.console import Console
 
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_audit.report.document import document
 from cellgrad_audit.report.terminal import print_audit
+from made_audits import (
+    AUDITS,
+    UPDATED,
+)
 
 # terminal
 
