@@ -140,45 +140,38 @@ def record_of(grade: Grade, places: dict[tuple[str, str], int]) -> Record:
         grade: the grade.
         places: of each graded cell (sheet, address): its place in the manifest.
     """
-    if grade.problem:
-        return Record(
-            grade.student,
-            OTHER if grade.problem == OTHER_ASSIGNMENT else UNREADABLE,
-            grade.file,
-            grade.sha256,
-            of=grade.of,
-            problem=grade.problem,
-            review=list(grade.review),
-            notes=list(grade.notes),
-            copying=list(grade.copying),
-            superseded=grade.superseded,
-        )
-    told = summary(grade)
-    codes = bytearray(len(places))
-    for verdict in grade.verdicts:
-        codes[places[verdict.cell.sheet, verdict.cell.address]] = VERDICTS.index(verdict.verdict)
-    return Record(
+    record = Record(
         grade.student,
         GRADED,
         grade.file,
         grade.sha256,
-        grade.score,
-        grade.of,
-        told.points,
-        told.open,
-        {name: told.count(name) for name in VERDICTS},
-        len(told.mistakes),
-        told.consequences,
-        f"{told.mistakes[0].first.cell.label}: {told.mistakes[0].title}" if told.mistakes else "",
-        "",
-        list(grade.review),
-        list(grade.notes),
-        list(grade.copying),
-        bytes(codes),
-        tuple((places[c.first.cell.sheet, c.first.cell.address], c.title) for c in told.causes),
+        of=grade.of,
+        problem=grade.problem,
+        review=list(grade.review),
+        notes=list(grade.notes),
+        copying=list(grade.copying),
         superseded=grade.superseded,
-        held="workbook_of" in grade.evidence,
     )
+    if grade.problem:
+        record.status = OTHER if grade.problem == OTHER_ASSIGNMENT else UNREADABLE
+        return record
+    told = summary(grade)
+    codes = bytearray(len(places))
+    for verdict in grade.verdicts:
+        codes[places[verdict.cell.sheet, verdict.cell.address]] = VERDICTS.index(verdict.verdict)
+    record.score, record.points, record.open = grade.score, told.points, told.open
+    record.counts = {name: told.count(name) for name in VERDICTS}
+    record.roots, record.consequences = len(told.mistakes), told.consequences
+    if told.mistakes:
+        first = told.mistakes[0]
+        record.first = f"{first.first.cell.label}: {first.title}"
+    record.codes = bytes(codes)
+    record.mistakes = tuple(
+        (places[cause.first.cell.sheet, cause.first.cell.address], cause.title)
+        for cause in told.causes
+    )
+    record.held = "workbook_of" in grade.evidence
+    return record
 
 
 def places_of(manifest: Manifest) -> dict[tuple[str, str], int]:

@@ -42,19 +42,15 @@ _ROUNDING_OF_ONE = 8e-15
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """A mistake that these numbers would let pass in a cell.
+    """A mistake that these numbers would let pass in a cell of a quantity.
 
     Attributes:
         mistake: its id in the catalogue; empty where the weight would not change.
         key: the quantity.
-        index: the cell.
-        gap: how far its value is from the right one.
     """
 
     mistake: str
     key: Key
-    index: tuple[int, ...]
-    gap: float
 
     def words(self) -> str:
         """Return it in words, without the cell."""
@@ -111,9 +107,8 @@ class Discrimination:
 
     def _unchanged(self, case: Case, right: Values) -> Unseen | None:
         old = self._flat(_old_parameters(case))
-        gap = np.abs(right - old)
-        near = gap <= AWAY * self._tolerance(right, old)
-        return self._worst("", near, gap)
+        near = np.abs(right - old) <= AWAY * self._tolerance(right, old)
+        return self._first("", near)
 
     def _too_close(self, case: Case, right: Values) -> Unseen | None:
         nearby: list[tuple[Case, Values]] = []
@@ -128,7 +123,7 @@ class Discrimination:
                 if not nearby:
                     nearby = self._nearby(case)
                 near &= ~same | self._shows(variant, nearby)
-            unseen = self._worst(variant.entry, near, gap)
+            unseen = self._first(variant.entry, near)
             if unseen is not None:
                 return unseen
         return None
@@ -191,15 +186,13 @@ class Discrimination:
                 flat[start : start + len(part)] = part
         return flat
 
-    def _worst(self, mistake: str, near: NDArray[np.bool_], gap: Values) -> Unseen | None:
+    def _first(self, mistake: str, near: NDArray[np.bool_]) -> Unseen | None:
+        """Return what is too near in the first cell where it is; None where it nowhere is."""
         if not near.any():
             return None
         place = int(np.flatnonzero(near)[0])
         number = int(np.searchsorted(self._starts, place, side="right")) - 1
-        key = self.keys[number]
-        index = np.unravel_index(place - int(self._starts[number]), self._shapes[key] or (1,))
-        where = tuple(int(i) for i in index) if self._shapes[key] else ()
-        return Unseen(mistake, key, where, float(gap[place]))
+        return Unseen(mistake, self.keys[number])
 
 
 @lru_cache(maxsize=32)
