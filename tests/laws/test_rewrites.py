@@ -13,17 +13,17 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.formula import ArrayFormula
 
 from cellgrad.build import workbook_bytes
+from cellgrad.formula.parse import parse
+from cellgrad.formula.references import range_of
+from cellgrad.formula.render import text_of
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
 from cellgrad_coursework.formulas.cache import Formulas
 from cellgrad_coursework.formulas.evaluate import evaluate
 from cellgrad_coursework.formulas.functions import FUNCTIONS
 from cellgrad_coursework.formulas.limits import Budget
-from cellgrad_coursework.formulas.parser import parse
-from cellgrad_coursework.formulas.tree import text_of
-from cellgrad_coursework.formulas.values import Area, Logical
+from cellgrad_coursework.formulas.values import Logical
 from cellgrad_coursework.grading import dialects
-from cellgrad_coursework.grading.key import bounds_of
 from cellgrad_coursework.model import OK, OK_ECF
 from plain_submission import (
     REFERENCE,
@@ -519,13 +519,8 @@ class Plain:
         value = self.cells.get(("s", *place[1:]))
         return np.full(2, value) if isinstance(value, float) else value
 
-    def area(self, bounds):
-        _, top, left, bottom, right = bounds
-        return Area([[self.cell(("s", r, c)) for c in range(left, right + 1)]
-                     for r in range(top, bottom + 1)], reference=True)  # fmt: skip
-
-    def bounds(self, tree, at):
-        return ("s", *bounds_of(tree, at)[1:])
+    def bounds(self, node, at):
+        return range_of(node, ("s", *at[1:]))
 
     def named(self, name):
         return None

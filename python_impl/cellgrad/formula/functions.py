@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cellgrad.formula.grid import Grid, broadcast
+from cellgrad.formula.grid import Grid
 from cellgrad.formula.tree import FormulaError, Node, Truth
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _sum_of_squared_gaps(work: WorkOut[Any], args: Args) -> Any:
         return algebra.product((gap, gap))
 
     grids = [work.whole(arg) for arg in args]
-    return _total(work, list(broadcast(squared, grids, algebra).values()))
+    return _total(work, list(work.each(squared, *grids).values()))
 
 
 def _matrix_product(work: WorkOut[Any], args: Args) -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from cellgrad.formula.algebra import Algebra
 from cellgrad.formula.tree import FormulaError
 
 T = TypeVar("T")
@@ -39,23 +38,20 @@ class Grid(Generic[T]):
             yield from row
 
 
-def broadcast(
-    function: Callable[..., Any], values: Sequence[Any], algebra: Algebra[Any]
-) -> Grid[Any]:
+def broadcast(function: Callable[..., Any], *values: Any) -> Any:
     """Apply a function of single values place by place; one row or column serves for all.
 
     Args:
         function: the function.
-        values: its arguments: single values and at least one rectangle.
-        algebra: whose limits hold.
+        *values: its arguments: single values and rectangles.
 
     Raises:
-        FormulaError: the rectangles do not fit, or would make too large a one.
+        FormulaError: the rectangles do not fit.
     """
     grids = [value for value in values if isinstance(value, Grid)]
+    if not grids:
+        return function(*values)
     height, width = max(grid.height for grid in grids), max(grid.width for grid in grids)
-    algebra.check_size(height * width)
-    algebra.spend(max(height * width, sum(grid.size for grid in grids)))
     for grid in grids:
         if grid.height not in (1, height) or grid.width not in (1, width):
             raise FormulaError("ranges of different shapes are combined")
@@ -66,6 +62,15 @@ def broadcast(
             for row in range(height)
         ]
     )  # fmt: skip
+
+
+def work_of(values: Sequence[Any]) -> tuple[int, int]:
+    """Return how many elements rectangles make together, and how many are worked through."""
+    grids = [value for value in values if isinstance(value, Grid)]
+    if not grids:
+        return 0, 0
+    made = max(grid.height for grid in grids) * max(grid.width for grid in grids)
+    return made, max(made, sum(grid.size for grid in grids))
 
 
 def _picked(value: Any, row: int, column: int) -> Any:

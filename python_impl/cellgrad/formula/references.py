@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from cellgrad.formula.parse import parse
-from cellgrad.formula.tree import Area, Axis, Cell, FormulaError, Name, Node, Spill, nodes
+from cellgrad.formula.tree import Area, Axis, Cell, FormulaError, Name, Node, Spill, nodes, rewrite
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book
 
@@ -50,8 +51,7 @@ def range_of(area: Cell | Area, at: Place, last: tuple[int, int] | None = None) 
     if isinstance(area, Cell):
         sheet, row, column = place_of(area, at)
         return Range(sheet, row, column, row, column)
-    sides = (area.top, area.left, area.bottom, area.right)
-    if last is None and None in sides:
+    if last is None and area.is_open:
         raise FormulaError("a whole row or column is meant")
     bottom, right = last or (0, 0)
     top, bottom = _along(area.top, area.bottom, at[1], bottom)
@@ -72,6 +72,17 @@ def places_in(area: Range) -> Iterator[Place]:
     for row in range(area.top, area.bottom + 1):
         for column in range(area.left, area.right + 1):
             yield area.sheet, row, column
+
+
+def rename_sheets(tree: Node, names: Mapping[str, str]) -> Node:
+    """Return a formula whose references name sheets by their new names."""
+
+    def renamed(node: Node) -> Node:
+        if isinstance(node, Cell | Area) and node.sheet is not None:
+            return replace(node, sheet=names.get(node.sheet, node.sheet))
+        return node
+
+    return rewrite(tree, renamed) if names else tree
 
 
 # the formulas of a workbook

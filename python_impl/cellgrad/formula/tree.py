@@ -6,7 +6,7 @@ flat chain, so that a sum of a thousand terms is no deep tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,6 +78,11 @@ class Area:
     left: Axis | None
     bottom: Axis | None
     right: Axis | None
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether it ends where its sheet ends."""
+        return None in (self.top, self.left, self.bottom, self.right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,21 @@ def children(node: Node) -> tuple[Node, ...]:
         case Constants(rows):
             return tuple(item for row in rows for item in row)
     return ()
+
+
+def rewrite(node: Node, change: Callable[[Node], Node]) -> Node:
+    """Return a tree in which every node, from the leaves up, has become another."""
+    match node:
+        case Chain(first, links):
+            changed = (Link(sign, rewrite(operand, change)) for sign, operand in links)
+            node = Chain(rewrite(first, change), tuple(changed))
+        case Signed(sign, operand):
+            node = Signed(sign, rewrite(operand, change))
+        case Percent(operand):
+            node = Percent(rewrite(operand, change))
+        case Call(name, args):
+            node = Call(name, tuple(rewrite(arg, change) for arg in args))
+    return change(node)
 
 
 def nodes(tree: Node) -> Iterator[Node]:

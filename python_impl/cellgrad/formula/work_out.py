@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 from cellgrad.formula.algebra import Algebra
 from cellgrad.formula.functions import FUNCTIONS
-from cellgrad.formula.grid import Grid, broadcast
+from cellgrad.formula.grid import Grid, broadcast, work_of
 from cellgrad.formula.references import Named, place_of, places_in, range_of
 from cellgrad.formula.tree import (
     Area,
@@ -246,9 +246,22 @@ class WorkOut(Generic[T]):
         Raises:
             FormulaError: the rectangles do not fit, or would make too large a one.
         """
-        if not any(isinstance(value, Grid) for value in values):
-            return function(*values)
-        return broadcast(function, values, self.algebra)
+        for value in values:
+            if isinstance(value, Grid):
+                self.count(values)
+                spread: Grid[T] = broadcast(function, *values)
+                return spread
+        return function(*values)
+
+    def count(self, values: Sequence[object]) -> None:
+        """Count the work on rectangles before it is done.
+
+        Raises:
+            FormulaError: they make too large a one, or it is too much.
+        """
+        made, worked_through = work_of(values)
+        self.algebra.check_size(made)
+        self.algebra.spend(worked_through)
 
     # functions
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cellgrad.formula.tree import FormulaError
-from cellgrad_coursework.formulas.functions import FUNCTIONS, VOLATILE
-from cellgrad_coursework.formulas.parser import parse
-from cellgrad_coursework.formulas.tree import PLACES, REFERENCES, Node, nodes, text_of
+from cellgrad.formula.parse import parse
+from cellgrad.formula.render import text_of
+from cellgrad.formula.tree import (
+    Area,
+    Call,
+    Cell,
+    FormulaError,
+    Name,
+    Node,
+    Spill,
+    children,
+    nodes,
+    size,
+)
+from cellgrad_coursework.formulas.evaluate import SPECIAL
+from cellgrad_coursework.formulas.functions import FUNCTIONS, refusal
+from cellgrad_coursework.formulas.limits import MAX_NODES
 
 MAX_KEPT = 500_000
 """Characters of formulas kept; beyond it everything is forgotten and read anew."""
 
-_BY_NODE = PLACES | {"SINGLE", "LET"}
-"""Functions of what is written in their brackets, rather than of its value."""
+Reference = Cell | Area | Spill | Name
+
+_PLACES = frozenset({"ROW", "COLUMN", "ROWS", "COLUMNS"})
+"""Functions that look at where cells are, and not at what they hold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +48,7 @@ class Formula:
     tree: Node | None
     text: str = ""
     size: int = 0
-    reads: tuple[Node, ...] = ()
+    reads: tuple[Reference, ...] = ()
     problem: str = ""
     array: bool = False
 
@@ -48,42 +64,49 @@ class Formulas:
     def of(self, text: str, row: int, column: int) -> Formula:
         """Return a formula (without its equals sign) that was written for a cell."""
         key = (text, row, column)
-        found = self._by_text.get(key)
-        if found is None:
+        formula = self._by_text.get(key)
+        if formula is None:
             self._characters += len(text)
             if self._characters > MAX_KEPT:
                 self._by_text.clear()
                 self._by_relative.clear()
                 self._characters = len(text)
-            found = self._by_text[key] = self._read(text, row, column)
-        return found
+            formula = self._by_text[key] = self._read(text, row, column)
+        return formula
 
     def _read(self, text: str, row: int, column: int) -> Formula:
         try:
-            tree = parse(text, row, column)
-            relative = text_of(tree)
+            tree = parse(text, row, column, ignore_case=True)
         except FormulaError as problem:
             return Formula(None, problem=str(problem))
-        except RecursionError:
-            return Formula(None, problem="the formula is nested too deeply")
-        found = self._by_relative.get(relative)
-        if found is None:
-            found = self._by_relative[relative] = _looked_over(tree, relative)
-        return found
+        relative = text_of(tree)
+        formula = self._by_relative.get(relative)
+        if formula is None:
+            formula = self._by_relative[relative] = _look_over(tree, relative)
+        return formula
 
 
-def _looked_over(tree: Node, text: str) -> Formula:
-    size, problem, local = 0, "", set[Node]()
-    for node in nodes(tree):
-        size += 1
-        if node[0] == "call" and node[1] == "LET":
-            local |= set(node[2][:-1:2])  # names that stand for no cells
-        if node[0] == "call" and node[1] not in FUNCTIONS and node[1] not in _BY_NODE:
-            why = "may come out differently each time"
-            if node[1] not in VOLATILE:
-                why = "is not one that is evaluated here"
-            problem = problem or f"the function {node[1][:40]} {why}"
-    array = tree[0] == "call" and tree[1] in ("ARRAYFORMULA", "ARRAY_CONSTRAIN")
-    found = (node for node in nodes(tree, read=True) if node[0] in REFERENCES)
-    reads = tuple(node for node in found if node[0] != "name" or node not in local)
-    return Formula(tree, text, size, reads, problem, array)
+def _look_over(tree: Node, text: str) -> Formula:
+    parts = size(tree)
+    if parts > MAX_NODES:
+        return Formula(None, problem="the formula has too many parts")
+    calls = [node for node in nodes(tree) if isinstance(node, Call)]
+    known = FUNCTIONS.keys() | SPECIAL.keys()
+    problem = next((refusal(call.name) for call in calls if call.name not in known), "")
+    array = isinstance(tree, Call) and tree.name in ("ARRAYFORMULA", "ARRAY_CONSTRAIN")
+    local = {name for call in calls if call.name == "LET" for name in call.args[:-1:2]}
+    reads = tuple(node for node in _references_read(tree) if node not in local)
+    return Formula(tree, text, parts, reads, problem, array)
+
+
+def _references_read(tree: Node) -> Iterator[Reference]:
+    """Yield what stands for cells that are read: ``ROW(C10)`` reads nothing."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Reference):
+            yield node
+        parts = children(node)
+        if isinstance(node, Call) and node.name in _PLACES:
+            parts = tuple(part for part in parts if not isinstance(part, Reference))
+        stack += reversed(parts)

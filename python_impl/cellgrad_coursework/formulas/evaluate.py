@@ -1,30 +1,28 @@
-"""A formula's tree evaluated on all draws at once; every cell it reads is asked of a world."""
+"""A formula evaluated on all draws at once; every cell it reads is asked of a world."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.addresses import Place
-from cellgrad_coursework.formulas.functions import FUNCTIONS, RANGES, VOLATILE, divided, power
-from cellgrad_coursework.formulas.limits import MAX_AREA, MAX_TEXT, Budget
-from cellgrad_coursework.formulas.tree import Axis, Node, nodes, resolved
-from cellgrad_coursework.formulas.values import (
-    Area,
-    Logical,
-    Number,
-    Value,
-    elementwise,
-    finite,
-    number,
+from cellgrad.formula.algebra import Algebra
+from cellgrad.formula.grid import Grid
+from cellgrad.formula.references import place_of
+from cellgrad.formula.tree import Area, Cell, FormulaError, Name, Node, Spill, size
+from cellgrad.formula.work_out import Ranges, WorkOut
+from cellgrad.xlsx.addresses import Place, Range
+from cellgrad_coursework.formulas.functions import (
+    COMPARE,
+    FUNCTIONS,
+    TAKE_RANGES,
+    divided,
+    power,
+    refusal,
 )
-
-Bounds = tuple[str, int, int, int, int]
-"""Sheet, first row, first column, last row, last column."""
+from cellgrad_coursework.formulas.limits import MAX_AREA, MAX_TEXT, Budget
+from cellgrad_coursework.formulas.values import Logical, Value, finite, number
 
 
 class World(Protocol):
@@ -35,31 +33,15 @@ class World(Protocol):
     def cell(self, place: Place) -> Value:
         """Return the value of a cell."""
 
-    def area(self, bounds: Bounds) -> Area:
-        """Return the values of a rectangle."""
-
-    def bounds(self, tree: Node, at: Place) -> Bounds:
-        """Return which cells an ``area`` or ``spill`` node means in a formula at a place."""
+    def bounds(self, node: Area | Spill, at: Place) -> Range:
+        """Return which cells an area, or what a cell spills, means in a formula at a place."""
 
     def named(self, name: str) -> Node | None:
-        """Return what a defined name stands for, written for A1; None for nothing."""
-
-
-def place_of(tree: Node, at: Place) -> Place:
-    """Return which cell a ``cell`` node means in a formula at a place.
-
-    Raises:
-        FormulaError: it lies outside a sheet.
-    """
-    sheet = at[0] if tree[1] is None else tree[1]
-    row, column = resolved(tree[2], at[1]), resolved(tree[3], at[2])
-    if row < 1 or column < 1:
-        raise FormulaError("a reference points outside the sheet (#REF!)")
-    return sheet, row, column
+        """Return what a defined name stands for, parsed without a place; None for nothing."""
 
 
 def evaluate(tree: Node, at: Place, world: World, *, array: bool = False) -> Value:
-    """Return what a formula comes to in a cell.
+    """Return the value of a formula in a cell.
 
     Args:
         tree: the formula.
@@ -70,277 +52,94 @@ def evaluate(tree: Node, at: Place, world: World, *, array: bool = False) -> Val
     Raises:
         FormulaError: it uses what is not evaluated; a person has to look.
     """
-    found = _Evaluation(at, world, intersecting=False).value(tree)
-    if isinstance(found, Area) and not array:
-        if found.height == found.width == 1:
-            return found.rows[0][0]  # type: ignore[no-any-return]
-        found = _Evaluation(at, world, intersecting=True).value(tree)
-        if isinstance(found, Area):
-            raise FormulaError("the formula comes to several values in one cell")
-    return found
+    value = _Evaluation(world, at, "whole").value(tree)
+    if not isinstance(value, Grid) or array:
+        return value
+    if value.size == 1:
+        only: Value = value.rows[0][0]
+        return only
+    return _Evaluation(world, at, "intersected").one(tree)
 
 
-class _Evaluation:
-    """One formula in one cell.
+class Draws(Algebra[Value]):
+    """Numbers on many draws, with truth values, texts, and empty cells (None) among them.
 
     Args:
-        at: the cell.
-        world: what it reads.
-        intersecting: whether a range where one value is meant stands for its cell in the
-            formula's own row or column, as formulas that are no array formulas have it.
+        world: what formulas read.
     """
 
-    def __init__(self, at: Place, world: World, *, intersecting: bool) -> None:
-        self.at, self.world, self.intersecting = at, world, intersecting
-        self.naming = 0
-        self.local: dict[str, Value] = {}
+    most_cells = MAX_AREA
 
-    def value(self, node: Node) -> Value:
-        """Return what a node comes to."""
-        return _READERS[node[0]](self, node)
+    def __init__(self, world: World) -> None:
+        self._world = world
 
-    def cell(self, node: Node) -> Value:
-        return self.world.cell(place_of(node, self.at))
+    def cell(self, place: Place) -> Value:
+        """Return the value of a cell."""
+        return self._world.cell(place)
 
-    def literal(self, node: Node) -> Value:
-        found: Value = node[1]
-        return found
+    def spend(self, count: int) -> None:
+        """Count work on the submission's budget."""
+        self._world.budget.spend(count)
 
-    def area(self, node: Node) -> Value:
-        return self.world.area(self.world.bounds(node, self.at))
-
-    def name(self, node: Node) -> Value:
-        return self.named(node[1])
-
-    def signed(self, node: Node) -> Value:
-        operand = self.single(node[2])
-        return operand if node[1] == "+" else self.each(lambda x: -number(x), operand)
-
-    def percent(self, node: Node) -> Value:
-        return self.each(lambda x: number(x) / 100.0, self.single(node[1]))
-
-    def logical(self, node: Node) -> Value:
-        return Logical(float(node[1]))
-
-    def constants(self, node: Node) -> Value:
-        return Area([[self.value(item) for item in row] for row in node[1]])
-
-    def error(self, _: Node) -> Value:
-        return float("nan")
-
-    def missing(self, _: Node) -> Value:
-        return None
-
-    def each(self, function: Callable[..., Value], *args: Value) -> Value:
-        """Apply a function of scalars; what rectangles cost is counted."""
-        self.world.budget.spend(_spread(args))
-        return elementwise(function, *args)
-
-    def single(self, node: Node) -> Value:
-        """Return an operand; where ranges intersect, the one cell that is meant."""
-        if self.intersecting and node[0] in ("area", "name"):
-            return self.intersected(node)
-        return self.value(node)
-
-    def intersected(self, node: Node) -> Value:
-        if node[0] == "name":
-            tree = None if node[1] in self.local else self.world.named(node[1])
-            if tree is None or tree[0] != "area":
-                return self.named(node[1])
-            node = tree
-            sheet, top, left, bottom, right = self.world.bounds(node, ("", 1, 1))
-        else:
-            sheet, top, left, bottom, right = self.world.bounds(node, self.at)
-        _, row, column = self.at
-        if left == right and top <= row <= bottom:
-            return self.world.cell((sheet, row, left))
-        if top == bottom and left <= column <= right:
-            return self.world.cell((sheet, top, column))
-        return float("nan")
-
-    def named(self, name: str) -> Value:
-        if name in self.local:
-            return self.local[name]
-        tree = self.world.named(name)
-        if tree is None:
-            raise FormulaError(f"the name {name!r} is not defined")
-        self.naming += 1
-        if self.naming > 16:
-            raise FormulaError(f"the name {name!r} leads in a circle")
-        self.world.budget.spend(sum(1 for _ in nodes(tree)))
-        at, self.at = self.at, (self.at[0], 1, 1)
-        local, self.local = self.local, {}
-        try:
-            return self.value(tree)
-        finally:
-            self.at, self.local = at, local
-            self.naming -= 1
-
-    def operation(self, node: Node) -> Value:
-        """Return a chain of operations from left to right; sums can be long."""
-        chain = []
-        while node[0] == "op":
-            chain.append(node)
-            node = node[2]
-        found = self.single(node)
-        for link in reversed(chain):
-            found = self.combined(link[1], found, self.single(link[3]))
-        return found
-
-    def combined(self, sign: str, left: Value, right: Value) -> Value:
-        if type(left) is np.ndarray and type(right) is np.ndarray:  # the plain case, quickly
-            plain = _PLAIN.get(sign)
-            if plain is not None:
-                return plain(left, right)
-        return self.each(lambda a, b: _combined(sign, a, b), left, right)
-
-    def call(self, node: Node) -> Value:
-        name, args = node[1], node[2]
-        if name in ("ROW", "COLUMN"):
-            return self.position(name, args)
-        if name in ("ROWS", "COLUMNS") and len(args) == 1:
-            return self.extent(name, args[0])
-        if name == "LET":
-            return self.let(args)
-        if name == "SINGLE" and len(args) == 1:
-            one: Node = args[0]
-            return self.intersected(one) if one[0] in ("area", "name") else self.value(one)
-        function = FUNCTIONS.get(name)
-        if function is None:
-            why = "may come out differently each time" if name in VOLATILE else "is not evaluated"
-            raise FormulaError(f"the function {name[:40]} {why}")
-        read = self.value if name in RANGES else self.single
-        found = [self.argument(read(arg), arg) for arg in args]
-        self.world.budget.spend(_cost(name, found))
-        return function(found)
-
-    @staticmethod
-    def argument(value: Value, node: Node) -> Value:
-        """Return an argument; an only cell counts as a range for functions that skip texts."""
-        single = isinstance(value, (str, Logical)) or value is None
-        if single and node[0] in ("cell", "name"):
-            return Area([[value]], reference=True)
+    def number(self, value: float) -> Value:
+        """Return a number, the same on every draw."""
         return value
 
-    def position(self, name: str, args: Sequence[Node]) -> Value:
-        axis = 1 if name == "ROW" else 2
-        if not args:
-            return float(self.at[axis])
-        if len(args) == 1 and args[0][0] == "cell":
-            return float(place_of(args[0], self.at)[axis])
-        raise FormulaError(f"{name} of a range is not evaluated")
+    def text(self, value: str) -> Value:
+        """Return a text."""
+        return value
 
-    def extent(self, name: str, node: Node) -> Value:
-        """Return how many rows or columns a range has: what stands in it is not read."""
-        if node[0] == "cell":
-            return 1.0
-        if node[0] in ("area", "spill"):
-            _, top, left, bottom, right = self.world.bounds(node, self.at)
-            return float(bottom - top + 1 if name == "ROWS" else right - left + 1)
-        found = self.value(node)
-        if not isinstance(found, Area):
-            return 1.0
-        return float(found.height if name == "ROWS" else found.width)
+    def truth(self, value: bool) -> Value:  # noqa: FBT001 - TRUE or FALSE is what it is about
+        """Return TRUE or FALSE."""
+        return Logical(float(value))
 
-    def let(self, args: Sequence[Node]) -> Value:
-        """Return what LET comes to: names for parts of a formula, then the formula."""
-        if len(args) < 3 or len(args) % 2 == 0 or any(n[0] != "name" for n in args[:-1:2]):
-            raise FormulaError("LET lacks a name, a value or a formula")
-        before = self.local
-        try:
-            for name, value in zip(args[:-1:2], args[1::2], strict=True):
-                self.local = {**self.local, name[1]: self.value(value)}
-            return self.value(args[-1])
-        finally:
-            self.local = before
+    def error(self, code: str) -> Value:
+        """Return an error."""
+        del code
+        return float("nan")
 
+    def missing(self) -> Value:
+        """Return nothing for an argument that is left out."""
+        return None
 
-_READERS: dict[str, Callable[[_Evaluation, Node], Value]] = {
-    "cell": _Evaluation.cell,
-    "number": _Evaluation.literal,
-    "text": _Evaluation.literal,
-    "op": _Evaluation.operation,
-    "call": _Evaluation.call,
-    "sign": _Evaluation.signed,
-    "area": _Evaluation.area,
-    "spill": _Evaluation.area,
-    "name": _Evaluation.name,
-    "percent": _Evaluation.percent,
-    "logical": _Evaluation.logical,
-    "array": _Evaluation.constants,
-    "error": _Evaluation.error,
-    "missing": _Evaluation.missing,
-}
+    def negative(self, value: Value) -> Value:
+        """Return −value."""
+        return -number(value)
 
-_PLAIN: dict[str, Callable[..., Number]] = {
-    "*": operator.mul,
-    "+": operator.add,
-    "-": operator.sub,
-}
+    def sum(self, terms: Sequence[tuple[int, Value]]) -> Value:
+        """Add from left to right."""
+        total = number(terms[0][1])
+        for sign, term in terms[1:]:
+            total = total + number(term) if sign > 0 else total - number(term)
+        return total
 
+    def product(self, factors: Sequence[Value]) -> Value:
+        """Multiply two factors."""
+        left, right = factors
+        return number(left) * number(right)
 
-def _size(value: Value) -> int:
-    return value.height * value.width if isinstance(value, Area) else 0
+    def quotient(self, over: Value, under: Value) -> Value:
+        """Divide; an error where the divisor is 0."""
+        return divided(number(over), number(under))
 
+    def power(self, base: Value, exponent: Value) -> Value:
+        """Raise to a power."""
+        return power(number(base), number(exponent))
 
-def _spread(args: Sequence[Value]) -> int:
-    """Return how many elements rectangles have, also where a row meets a column.
+    def join(self, left: Value, right: Value) -> Value:
+        """Join two texts."""
+        if not (isinstance(left, str) and isinstance(right, str)):
+            raise FormulaError("texts are joined with &")
+        joined = left + right
+        return joined if len(joined) <= MAX_TEXT else float("nan")
 
-    Raises:
-        FormulaError: they would make a rectangle that is too large.
-    """
-    areas = [arg for arg in args if isinstance(arg, Area)]
-    if not areas:
-        return 0
-    made = max(area.height for area in areas) * max(area.width for area in areas)
-    if made > MAX_AREA:
-        raise FormulaError(f"a rectangle has more than {MAX_AREA:,} elements")
-    return max(made, sum(_size(area) for area in areas))
-
-
-def _cost(name: str, args: Sequence[Value]) -> int:
-    """Return how many elements a function works through."""
-    cost = _spread(args)
-    if name == "MMULT" and len(args) == 2 and isinstance(args[1], Area):
-        cost += _size(args[0]) * args[1].width
-    return cost
-
-
-def _combined(sign: str, left: Value, right: Value) -> Value:
-    if sign in _COMPARISONS:
-        return _compared(sign, left, right)
-    if sign == "&":
-        if isinstance(left, str) and isinstance(right, str):
-            joined = left + right
-            return joined if len(joined) <= MAX_TEXT else float("nan")
-        raise FormulaError("texts are joined with &")
-    a, b = number(left), number(right)
-    if sign == "+":
-        return a + b
-    if sign == "-":
-        return a - b
-    if sign == "*":
-        return a * b
-    return divided(a, b) if sign == "/" else power(a, b)
-
-
-_COMPARISONS = {
-    "=": np.equal,
-    "<>": np.not_equal,
-    "<": np.less,
-    ">": np.greater,
-    "<=": np.less_equal,
-    ">=": np.greater_equal,
-}
-
-
-def _compared(sign: str, left: Value, right: Value) -> Value:
-    if isinstance(left, str) or isinstance(right, str):
-        return Logical(float(_COMPARISONS[sign](_order(left, right), 0.0)))
-    a, b = number(left), number(right)
-    bad = np.isnan(a) | np.isnan(b)
-    found = np.where(bad, np.nan, _COMPARISONS[sign](a, b))[()]
-    return Logical(found if isinstance(found, np.ndarray) else float(found))
+    def compare(self, sign: str, left: Value, right: Value) -> Value:
+        """Compare numbers on each draw; texts without their case."""
+        if isinstance(left, str) or isinstance(right, str):
+            return Logical(float(COMPARE[sign](_order(left, right), 0.0)))
+        a, b = number(left), number(right)
+        result = np.where(np.isnan(a) | np.isnan(b), np.nan, COMPARE[sign](a, b))[()]
+        return Logical(result if isinstance(result, np.ndarray) else float(result))
 
 
 def _order(left: Value, right: Value) -> float:
@@ -354,6 +153,133 @@ def _order(left: Value, right: Value) -> float:
     return 1.0 if isinstance(left, str) else -1.0
 
 
+class _Evaluation(WorkOut[Value]):
+    """One formula in one cell, with the functions that look at places and names.
+
+    Args:
+        world: what it reads.
+        at: the cell.
+        ranges: what a range means where one value is meant.
+    """
+
+    def __init__(self, world: World, at: Place, ranges: Ranges) -> None:
+        super().__init__(Draws(world), at, world.named, ranges=ranges)
+        self._world = world
+        self._local: dict[str, Value] = {}
+
+    def range_of(self, node: Cell | Area | Spill) -> Range:
+        """Return the cells that a reference means."""
+        return (
+            super().range_of(node) if isinstance(node, Cell) else self._world.bounds(node, self.at)
+        )
+
+    def reference(self, node: Node) -> Range | None:
+        """Return the cells that a part of a formula stands for; LET's names stand for none."""
+        if isinstance(node, Name) and node.name in self._local:
+            return None
+        return super().reference(node)
+
+    def name(self, name: str) -> Value:
+        """Return the value of one of LET's names, or of a defined name."""
+        if name in self._local:
+            return self._local[name]
+        tree = self.named(name)
+        if tree is None:
+            raise FormulaError(f"the name {name!r} is not defined")
+        self.algebra.spend(size(tree))
+        local, self._local = self._local, {}
+        try:
+            return super().name(name)
+        finally:
+            self._local = local
+
+    def call(self, name: str, args: Sequence[Node]) -> Value:
+        """Return the value of a function."""
+        if name in SPECIAL:
+            return SPECIAL[name](self, args)
+        function = FUNCTIONS.get(name)
+        if function is None:
+            raise FormulaError(refusal(name))
+        read = self.value if name in TAKE_RANGES else self.operand
+        values = [_as_argument(read(arg), arg) for arg in args]
+        self.count(values)
+        if name == "MMULT" and len(values) == 2:
+            left, right = values
+            if isinstance(left, Grid) and isinstance(right, Grid):
+                self.algebra.spend(left.size * right.width)
+        return function(values)
+
+    def single(self, args: Sequence[Node]) -> Value:
+        """Return SINGLE: the cell of a range in the formula's own row or column."""
+        if len(args) != 1:
+            raise FormulaError(refusal("SINGLE"))
+        return self.intersected(args[0])
+
+    def row(self, args: Sequence[Node]) -> Value:
+        """Return ROW."""
+        return float(self._place(args)[1])
+
+    def column(self, args: Sequence[Node]) -> Value:
+        """Return COLUMN."""
+        return float(self._place(args)[2])
+
+    def _place(self, args: Sequence[Node]) -> Place:
+        if not args:
+            return self.at
+        if len(args) == 1 and isinstance(args[0], Cell):
+            return place_of(args[0], self.at)
+        raise FormulaError("the row or column of a range is not evaluated")
+
+    def rows(self, args: Sequence[Node]) -> Value:
+        """Return ROWS."""
+        return float(self._extent(args)[0])
+
+    def columns(self, args: Sequence[Node]) -> Value:
+        """Return COLUMNS."""
+        return float(self._extent(args)[1])
+
+    def _extent(self, args: Sequence[Node]) -> tuple[int, int]:
+        """Return how many rows and columns a range has: what stands in it is not read."""
+        if len(args) != 1:
+            raise FormulaError("ROWS or COLUMNS of several ranges")
+        if isinstance(args[0], Cell | Area | Spill):
+            area = self.range_of(args[0])
+            return area.height, area.width
+        value = self.value(args[0])
+        return (value.height, value.width) if isinstance(value, Grid) else (1, 1)
+
+    def let(self, args: Sequence[Node]) -> Value:
+        """Return LET: names for parts of a formula, then the formula."""
+        if len(args) < 3 or len(args) % 2 == 0:
+            raise FormulaError("LET lacks a name, a value or a formula")
+        before = self._local
+        try:
+            for name, value in zip(args[:-1:2], args[1::2], strict=True):
+                if not isinstance(name, Name):
+                    raise FormulaError("LET lacks a name, a value or a formula")
+                self._local = {**self._local, name.name: self.value(value)}
+            return self.value(args[-1])
+        finally:
+            self._local = before
+
+
+SPECIAL: dict[str, Callable[[_Evaluation, Sequence[Node]], Value]] = {
+    "ROW": _Evaluation.row,
+    "COLUMN": _Evaluation.column,
+    "ROWS": _Evaluation.rows,
+    "COLUMNS": _Evaluation.columns,
+    "LET": _Evaluation.let,
+    "SINGLE": _Evaluation.single,
+}
+"""Functions of what is written in their brackets, rather than of its value."""
+
+
+def _as_argument(value: Value, node: Node) -> Value:
+    """Return an argument; an only cell counts as a range for functions that skip texts."""
+    skipped = value is None or isinstance(value, (str, Logical))
+    return Grid([[value]]) if skipped and isinstance(node, Cell | Name) else value
+
+
 def settled(value: Value, count: int) -> Value:
     """Return a cell's value as other cells read it: numbers as arrays of so many draws."""
     if isinstance(value, np.ndarray):
@@ -363,18 +289,3 @@ def settled(value: Value, count: int) -> Value:
     if isinstance(value, Logical):
         return Logical(np.broadcast_to(np.asarray(value.data, np.float64), (count,)))
     return 0.0 * np.ones(count) if value is None else value
-
-
-def axis_range(first: Axis, last: Axis, at: int, most: int) -> tuple[int, int]:
-    """Return the first and last row or column of an area, in order.
-
-    Raises:
-        FormulaError: it lies outside a sheet.
-    """
-    if first is None:
-        return 1, most
-    a = resolved(first, at)
-    b = max(a, most) if last is None else resolved(last, at)
-    if a < 1 or b < 1:
-        raise FormulaError("a reference points outside the sheet (#REF!)")
-    return min(a, b), max(a, b)

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from cellgrad.formula.grid import Grid
 from cellgrad.formula.tree import FormulaError
 from cellgrad_coursework.formulas.values import (
-    Area,
     Logical,
     Number,
     Value,
@@ -27,6 +27,15 @@ VOLATILE = frozenset(
 )
 """What may come out differently each time, or reads what is not in the file."""
 
+
+def refusal(name: str) -> str:
+    """Return why a function is not evaluated."""
+    why = "is not one that is evaluated here"
+    if name in VOLATILE:
+        why = "may come out differently each time"
+    return f"the function {name[:40]} {why}"
+
+
 _EXP_LIMIT = 709.782712893384
 
 
@@ -36,12 +45,10 @@ def _numbers(args: Sequence[Value]) -> Iterator[Number]:
     An argument that is left out is 0: MAX(C14,) is never below it.
     """
     for arg in args:
-        if isinstance(arg, Area):
+        if isinstance(arg, Grid):
             for value in arg.values():
                 if isinstance(value, (float, np.ndarray)):
                     yield value
-                elif not arg.reference and isinstance(value, (str, Logical)):
-                    continue
         else:
             yield number(arg)
 
@@ -94,7 +101,7 @@ def _count(args: Sequence[Value]) -> Value:
 
 
 def _counta(args: Sequence[Value]) -> Value:
-    values = [v for a in args for v in (a.values() if isinstance(a, Area) else (a,))]
+    values = [v for a in args for v in (a.values() if isinstance(a, Grid) else (a,))]
     return float(sum(1 for value in values if value is not None))
 
 
@@ -103,8 +110,8 @@ def _cell_number(value: Value) -> Number:
     return value if isinstance(value, (float, np.ndarray)) else 0.0
 
 
-def _areas(args: Sequence[Value], count: int | None = None) -> list[Area]:
-    found = [arg if isinstance(arg, Area) else Area([[arg]]) for arg in args]
+def _areas(args: Sequence[Value], count: int | None = None) -> list[Grid[Any]]:
+    found: list[Grid[Any]] = [arg if isinstance(arg, Grid) else Grid([[arg]]) for arg in args]
     if not found or (count is not None and len(found) != count):
         raise FormulaError("a function has the wrong number of arguments")
     if len({(area.height, area.width) for area in found}) != 1:
@@ -135,7 +142,7 @@ def _pairwise(combine: Callable[[Any, Any], Any]) -> Function:
 
 
 def _matrix(value: Value) -> list[list[Number]]:
-    area = value if isinstance(value, Area) else Area([[value]])
+    area = value if isinstance(value, Grid) else Grid([[value]])
     return [
         [x if isinstance(x, (float, np.ndarray)) else math.nan for x in row] for row in area.rows
     ]
@@ -155,15 +162,15 @@ def _mmult(args: Sequence[Value]) -> Value:
                 total = total + factor * right[k][column]
             made.append(total)
         rows.append(made)
-    return Area(rows)
+    return Grid(rows)
 
 
 def _transpose(args: Sequence[Value]) -> Value:
     _demand(args, 1, 1)
     area = args[0]
-    if not isinstance(area, Area):
+    if not isinstance(area, Grid):
         return area
-    return Area([list(column) for column in zip(*area.rows, strict=True)], area.reference)
+    return Grid([list(column) for column in zip(*area.rows, strict=True)])
 
 
 def _constant(value: Value, what: str) -> int:
@@ -176,7 +183,7 @@ def _constant(value: Value, what: str) -> int:
 
 def _index(args: Sequence[Value]) -> Value:
     _demand(args, 2, 3)
-    area = args[0] if isinstance(args[0], Area) else Area([[args[0]]])
+    area = args[0] if isinstance(args[0], Grid) else Grid([[args[0]]])
     row = _constant(args[1], "the row of INDEX")
     column = _constant(args[2], "the column of INDEX") if len(args) > 2 else None
     if column is None:  # one line of cells takes one number
@@ -186,7 +193,7 @@ def _index(args: Sequence[Value]) -> Value:
     rows = area.rows if row == 0 else [area.rows[row - 1]]
     if column:
         rows = [[line[column - 1]] for line in rows]
-    found: Value = rows[0][0] if len(rows) == len(rows[0]) == 1 else Area(rows, area.reference)
+    found: Value = rows[0][0] if len(rows) == len(rows[0]) == 1 else Grid(rows)
     return found
 
 
@@ -261,7 +268,7 @@ def truth(value: Value) -> Number:
 def _conditions(args: Sequence[Value]) -> list[Number]:
     found = []
     for arg in args:
-        values = arg.values() if isinstance(arg, Area) else (arg,)
+        values = arg.values() if isinstance(arg, Grid) else (arg,)
         found += [truth(v) for v in values if v is not None and not isinstance(v, str)]
     if not found:
         raise FormulaError("a condition is missing")
@@ -347,7 +354,7 @@ def _sumif(args: Sequence[Value]) -> Value:
     match = _CRITERION.fullmatch(told) if isinstance(told, str) else None
     if isinstance(told, str) and match is None:
         raise FormulaError("SUMIF with a criterion about texts")
-    compare = _COMPARE[match[1] or "=" if match else "="]
+    compare = COMPARE[match[1] or "=" if match else "="]
     limit = float(match[2]) if match else number(told)
     tested, summed = _areas((args[0], args[-1] if len(args) > 2 else args[0]), 2)
     total: Number = 0.0
@@ -357,7 +364,7 @@ def _sumif(args: Sequence[Value]) -> Value:
     return _plain(total)
 
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": np.equal,
     "<>": np.not_equal,
     "<": np.less,
@@ -417,7 +424,7 @@ def _never(x: Any) -> Any:
 def _n(args: Sequence[Value]) -> Value:
     _demand(args, 1, 1)
     value = args[0]
-    if isinstance(value, Area):
+    if isinstance(value, Grid):
         value = value.rows[0][0]
     return 0.0 if isinstance(value, str) else number(value)
 
@@ -506,7 +513,7 @@ FUNCTIONS: dict[str, Function] = {
 }
 """By name; ADD, MINUS, MULTIPLY, DIVIDE, POW, UMINUS and ARRAYFORMULA are Google's."""
 
-RANGES = frozenset(
+TAKE_RANGES = frozenset(
     {
         *("SUM", "PRODUCT", "SUMSQ", "SUMPRODUCT", "SUMXMY2", "SUMX2MY2", "SUMX2PY2", "AVERAGE"),
         *("MMULT", "TRANSPOSE", "INDEX", "COUNT", "COUNTA", "MAX", "MIN", "MEDIAN", "SUMIF"),

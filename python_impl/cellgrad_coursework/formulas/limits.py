@@ -7,12 +7,6 @@ from __future__ import annotations
 
 from cellgrad.formula.tree import FormulaError
 
-MAX_CHARACTERS = 8_192
-"""Of a formula, as in Excel."""
-
-MAX_DEPTH = 64
-"""Of nested brackets and calls."""
-
 MAX_NODES = 4_000
 """Of a formula's tree."""
 

@@ -1,19 +1,20 @@
 """What a formula comes to on n draws at once.
 
 A number is a float, or an array of shape (n,); NaN stands for an error. ``Logical`` is TRUE or
-FALSE on each draw, a text is a str, an empty cell is None, a rectangle is an ``Area``.
+FALSE on each draw, a text is a str, an empty cell is None, a rectangle is a ``Grid``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cellgrad.formula.grid import Grid, broadcast
 from cellgrad.formula.tree import FormulaError
 
 Number = float | NDArray[np.float64]
@@ -26,35 +27,7 @@ class Logical:
     data: Number
 
 
-@dataclass(slots=True, eq=False)
-class Area:
-    """A rectangle of values, row by row.
-
-    Attributes:
-        rows: the values.
-        reference: whether these are cells, whose texts functions skip, and not results.
-    """
-
-    rows: list[list[Any]]
-    reference: bool = False
-
-    @property
-    def height(self) -> int:
-        """Number of rows."""
-        return len(self.rows)
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return len(self.rows[0]) if self.rows else 0
-
-    def values(self) -> Iterator[Any]:
-        """Yield every value, row by row."""
-        for row in self.rows:
-            yield from row
-
-
-Value = Number | Logical | str | Area | None
+Value = Number | Logical | str | None | Grid[Any]
 
 
 def number(value: Value) -> Number:
@@ -68,8 +41,8 @@ def number(value: Value) -> Number:
         return value.data
     if isinstance(value, str):
         return number_of_text(value)
-    if isinstance(value, Area):
-        if value.height == value.width == 1:
+    if isinstance(value, Grid):
+        if value.size == 1:
             return number(value.rows[0][0])
         raise FormulaError("a range stands where one value is meant")
     return float(value)
@@ -96,25 +69,6 @@ def finite(value: Number) -> Number:
 
 
 def elementwise(function: Callable[..., Value], *args: Value) -> Value:
-    """Apply a function of scalars, over rectangles where an argument is one."""
-    areas = [arg for arg in args if isinstance(arg, Area)]
-    if not areas:
-        return function(*args)
-    height = max(area.height for area in areas)
-    width = max(area.width for area in areas)
-    for area in areas:
-        if area.height not in (1, height) or area.width not in (1, width):
-            raise FormulaError("ranges of different shapes are combined")
-    return Area(
-        [
-            [function(*(_picked(arg, r, c) for arg in args)) for c in range(width)]
-            for r in range(height)
-        ]
-    )
-
-
-def _picked(arg: Value, row: int, column: int) -> Value:
-    if not isinstance(arg, Area):
-        return arg
-    found: Value = arg.rows[row if arg.height > 1 else 0][column if arg.width > 1 else 0]
-    return found
+    """Apply a function of single values, over rectangles where an argument is one."""
+    result: Value = broadcast(function, *args)
+    return result

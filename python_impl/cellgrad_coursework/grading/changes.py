@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cellgrad.formula.references import rename_sheets
 from cellgrad.xlsx.addresses import parse_a1
-from cellgrad_coursework.formulas.tree import Node
 from cellgrad_coursework.grading.key import Values
 from cellgrad_coursework.grading.submission import Entry
 from cellgrad_coursework.grading.world import StudentBook
@@ -156,13 +156,4 @@ def _is_handed_out(
         return True
     right = book.formulas.of(formula, *at).tree
     written = book.formulas.of(entry.formula, *entry.base).tree
-    return right is not None and written == _moved(right, renamed)
-
-
-def _moved(tree: Node, renamed: dict[str, str]) -> Node:
-    """Return a tree with sheets under their new names."""
-    if not renamed or not tree:
-        return tree
-    if tree[0] in ("cell", "area") and tree[1] is not None:
-        return (tree[0], renamed.get(tree[1], tree[1]), *tree[2:])
-    return tuple(_moved(part, renamed) if isinstance(part, tuple) else part for part in tree)
+    return right is not None and written == rename_sheets(right, renamed)

@@ -12,10 +12,22 @@ from dataclasses import dataclass, field
 from itertools import product as each_of
 from typing import NamedTuple
 
-from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.addresses import Place
-from cellgrad_coursework.formulas.evaluate import place_of
-from cellgrad_coursework.formulas.tree import Node
+from cellgrad.formula.references import place_of
+from cellgrad.formula.tree import (
+    Area,
+    Call,
+    Cell,
+    Chain,
+    Constants,
+    FormulaError,
+    Name,
+    Node,
+    Number,
+    Percent,
+    Signed,
+    children,
+)
+from cellgrad.xlsx.addresses import Place, Range
 from cellgrad_coursework.grading.key import Key
 from cellgrad_coursework.grading.world import StudentBook
 
@@ -24,10 +36,7 @@ _MANY = 99
 _MOST_PARTS = 3000
 """A formula with more parts than this is no slip of the pen."""
 
-_TWO = 2
 _ROUNDS = frozenset({"ROUND", "ROUNDUP", "ROUNDDOWN", "TRUNC"})
-_WHOLE = frozenset({"SUM", "SUMPRODUCT", "MAX", "MIN", "AVERAGE", "COUNT"})
-"""Functions that make one number of whatever they read."""
 
 
 def corner_of(book: StudentBook, place: Place) -> Place | None:
@@ -57,10 +66,10 @@ def count_edits(book: StudentBook, slot: int) -> int:
     start = _Part(formula.tree, "", at, None if corner is None else _step(place, corner))
     try:
         mine = _Reader(book, lambda other: _cell_in(book, other)).parts(start)
-        there = _Reader(book, lambda other: _source(key, key.slot_at[other])).parts(
+        there = _Reader(book, lambda other: _Source(_source(key, key.slot_at[other]))).parts(
             _Part(right.tree, "", key.places[slot], None)
         )
-    except (FormulaError, RecursionError):
+    except FormulaError:
         return _MANY
     extra, missing = mine.signs - there.signs, there.signs - mine.signs
     added, dropped = mine.operands - there.operands, there.operands - mine.operands
@@ -87,29 +96,27 @@ def _exchanged(added: Counter[object], dropped: Counter[object], givens: int) ->
         dropped: what only the right one has.
         givens: the number of givens; their slots come first.
     """
-    calls, others = _split(added, "call")
-    calls_dropped, others_dropped = _split(dropped, "call")
-    numbers, _ = _split(added, "number")
-    replaceable = _split(dropped, "number")[0] + sum(
-        times for operand, times in dropped.items()
-        if isinstance(operand, tuple) and operand[0] == "cell" and operand[1] in range(givens)
-    )  # fmt: skip
+    calls, others = _split(added, _Function)
+    calls_dropped, others_dropped = _split(dropped, _Function)
+    numbers, _ = _split(added, Number)
+    replaceable = _split(dropped, Number)[0] + sum(
+        times
+        for operand, times in dropped.items()
+        if isinstance(operand, _Source) and operand.slot in range(givens)
+    )
     worked_out = max(min(numbers, others_dropped) - replaceable, 0)
     return max(calls, calls_dropped) + max(others, others_dropped) + worked_out
 
 
 def _cells(parts: _Parts) -> int:
     """Return how many different cells a formula is made of."""
-    return sum(isinstance(each, tuple) and each[0] == "cell" for each in parts.operands)
+    return sum(isinstance(each, _Source) for each in parts.operands)
 
 
-def _split(operands: Counter[object], kind: str) -> tuple[int, int]:
+def _split(operands: Counter[object], kind: type) -> tuple[int, int]:
     """Return how many operands are of a kind, and how many are not."""
-    found = sum(
-        times for operand, times in operands.items()
-        if isinstance(operand, tuple) and operand[0] == kind
-    )  # fmt: skip
-    return found, operands.total() - found
+    count = sum(times for operand, times in operands.items() if isinstance(operand, kind))
+    return count, operands.total() - count
 
 
 def _of_one_range(added: Counter[object], ranges: dict[object, Counter[int]]) -> int:
@@ -119,6 +126,20 @@ def _of_one_range(added: Counter[object], ranges: dict[object, Counter[int]]) ->
         for range_, there in ranges.get(operand, Counter()).items():
             count[range_] += min(times, there)
     return max(count.values(), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """An operand that is a cell: by its slot in the key, or by its place."""
+
+    slot: int | Place
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """An operand that is a function."""
+
+    name: str
 
 
 @dataclass(slots=True)
@@ -173,11 +194,12 @@ class _Reader:
 
     Args:
         book: the submission.
-        cell: what a cell stands for; a node of another formula is taken apart in its place.
+        stands_for: what a cell stands for: a number, or the cell that it copies; a formula in a
+            cell that stands for itself is taken apart in its place.
     """
 
-    def __init__(self, book: StudentBook, cell: Callable[[Place], object]) -> None:
-        self._book, self._cell = book, cell
+    def __init__(self, book: StudentBook, stands_for: Callable[[Place], _Source | Number]) -> None:
+        self._book, self._stands_for = book, stands_for
         self._found, self._stack, self._ranges = _Parts(), list[_Part](), 0
 
     def parts(self, start: _Part) -> _Parts:
@@ -194,37 +216,35 @@ class _Reader:
         raise FormulaError("the formula has too many parts")
 
     def _take(self, part: _Part) -> None:
-        node, kind = part.node, part.node[0]
-        if kind == "op":
-            self._found.signs[node[1]] += 1
-            self._push(part, node[3], node[1])
-            self._push(part, node[2], node[1])
-        elif kind in ("sign", "percent"):
-            number = _number(node)
-            if number is not None:
-                self._operand(part, ("number", number))
-                return
-            sign = node[1] if kind == "sign" else "%"
-            self._found.signs[sign] += sign != "+"
-            self._push(part, node[2] if kind == "sign" else node[1], part.own)
-        elif kind == "call":
-            self._call(part)
-        elif kind == "cell":
-            self._reference(part, place_of(node, part.at))
-        elif kind == "area" and part.element is not None:
-            top, left, height, width = self._area(node, part.at)
-            row = top + (part.element[0] if height > 1 else 0)
-            column = left + (part.element[1] if width > 1 else 0)
-            sheet = part.at[0] if node[1] is None else node[1]
-            self._reference(part, (sheet, row, column))
-        elif kind == "name" and self._book.named(node[1]) is not None:
-            self._push(part._replace(at=(part.at[0], 1, 1)), self._book.named(node[1]), part.own)
-        else:
-            self._operand(part, node)
+        number = _number(part.node)
+        if number is not None:
+            self._operand(part, Number(number))
+            return
+        match part.node:
+            case Chain(first, links):
+                self._found.signs.update(sign for sign, _ in links)
+                for sign, operand in reversed(links):
+                    self._push(part, operand, sign)
+                self._push(part, first, links[0].sign)
+            case Signed(sign, operand):
+                self._found.signs[sign] += sign != "+"
+                self._push(part, operand, part.own)
+            case Percent(operand):
+                self._found.signs["%"] += 1
+                self._push(part, operand, part.own)
+            case Call(name, args):
+                self._call(part, name, args)
+            case Cell():
+                self._reference(part, place_of(part.node, part.at))
+            case Area() if part.element is not None:
+                self._reference(part, _element(self._book.bounds(part.node, part.at), part.element))
+            case Name(name) if (named := self._book.named(name)) is not None:
+                self._push(part._replace(at=(part.at[0], 0, 0)), named, part.own)
+            case _:
+                self._operand(part, part.node)
 
-    def _push(self, part: _Part, node: Node | None, own: str) -> None:
-        if node is not None:
-            self._stack.append(part._replace(node=node, own=own))
+    def _push(self, part: _Part, node: Node, own: str) -> None:
+        self._stack.append(part._replace(node=node, own=own))
 
     def _operand(self, part: _Part, operand: object) -> None:
         self._found.operands[operand] += 1
@@ -233,38 +253,33 @@ class _Reader:
             self._found.ranges.setdefault(operand, Counter())[part.range] += 1
 
     def _reference(self, part: _Part, place: Place) -> None:
-        book, stands = self._book, self._cell(place)
-        formula = book.formula(place) if stands == place else None
+        book, stands = self._book, self._stands_for(place)
+        formula = book.formula(place) if stands == _Source(place) else None
         if formula is None or formula.tree is None:
-            self._operand(part, ("cell", stands) if not _is_number(stands) else stands)
+            self._operand(part, stands)
             return
         corner = corner_of(book, place)
         element = None if corner is None else _step(place, corner)
         at = place if corner is None else corner
         self._stack.append(_Part(formula.tree, part.own, at, element, part.range))
 
-    def _area(self, node: Node, at: Place) -> tuple[int, int, int, int]:
-        _, top, left, bottom, right = self._book.bounds(node, at)
-        return top, left, bottom - top + 1, right - left + 1
-
     # functions of ranges
 
-    def _call(self, part: _Part) -> None:
-        name, args = part.node[1], part.node[2]
-        if name in _ROUNDS and len(args) == _TWO and _number(args[1]) is not None:
-            self._operand(part, ("call", name))
+    def _call(self, part: _Part, name: str, args: tuple[Node, ...]) -> None:
+        if name in _ROUNDS and len(args) == 2 and _number(args[1]) is not None:
+            self._operand(part, _Function(name))
             self._push(part, args[0], "")
         elif name == "ARRAYFORMULA" and len(args) == 1:
             self._push(part, args[0], part.own)
         elif name == "TRANSPOSE" and len(args) == 1 and part.element is not None:
             row, column = part.element
             self._push(part._replace(element=(column, row)), args[0], part.own)
-        elif name == "MMULT" and len(args) == _TWO:
+        elif name == "MMULT" and len(args) == 2:
             self._mmult(part, args)
         elif name in ("SUM", "SUMPRODUCT") and args:
             self._sum(part, args, product=name == "SUMPRODUCT")
         else:
-            self._operand(part, ("call", name))
+            self._operand(part, _Function(name))
             for arg in reversed(args):
                 self._push(part, arg, "")
 
@@ -303,32 +318,40 @@ class _Reader:
         """Return a number for each argument that is a range of its own."""
         found = []
         for arg in args:
-            inner = arg[2][0] if arg[:2] == ("call", "TRANSPOSE") and arg[2] else arg
+            inner = arg
+            if isinstance(arg, Call) and arg.name == "TRANSPOSE" and arg.args:
+                inner = arg.args[0]
             self._ranges += 1
-            found.append(self._ranges if inner[0] == "area" else part.range)
+            found.append(self._ranges if isinstance(inner, Area) else part.range)
         return found
 
     def _shape(self, node: Node, at: Place) -> tuple[int, int]:
         """Return how many rows and columns a part of a formula has."""
-        kind = node[0]
-        if kind == "area":
-            return self._area(node, at)[2:]
-        if kind == "name" and (named := self._book.named(node[1])) is not None:
-            return self._shape(named, (at[0], 1, 1))
-        parts: list[Node] = []
-        if kind == "op":
-            parts = [node[2], node[3]]
-        elif kind in ("sign", "percent"):
-            parts = [node[-1]]
-        elif kind == "call" and node[1] not in _WHOLE:
-            shapes = [self._shape(arg, at) for arg in node[2]]
-            if node[1] == "MMULT" and len(shapes) == _TWO:
+        match node:
+            case Area():
+                area = self._book.bounds(node, at)
+                return area.height, area.width
+            case Name(name) if (named := self._book.named(name)) is not None:
+                return self._shape(named, (at[0], 0, 0))
+            case Constants() | Call("SUM" | "SUMPRODUCT" | "MAX" | "MIN" | "AVERAGE" | "COUNT"):
+                return 1, 1  # one number of whatever is read
+        shapes = [self._shape(part, at) for part in children(node)] or [(1, 1)]
+        match node:
+            case Call("MMULT", (_, _)):
                 return shapes[0][0], shapes[1][1]
-            if node[1] == "TRANSPOSE" and shapes:
+            case Call("TRANSPOSE", (_, *_)):
                 return shapes[0][1], shapes[0][0]
-            parts = list(node[2])
-        sizes = [self._shape(each, at) for each in parts] or [(1, 1)]
-        return max(height for height, _ in sizes), max(width for _, width in sizes)
+        return max(height for height, _ in shapes), max(width for _, width in shapes)
+
+
+def _element(area: Range, element: tuple[int, int]) -> Place:
+    """Return a cell of a rectangle; one row or column serves for all."""
+    row, column = element
+    return (
+        area.sheet,
+        area.top + (row if area.height > 1 else 0),
+        area.left + (column if area.width > 1 else 0),
+    )
 
 
 def _step(place: Place, corner: Place) -> tuple[int, int]:
@@ -337,38 +360,34 @@ def _step(place: Place, corner: Place) -> tuple[int, int]:
 
 def _number(node: Node) -> float | None:
     """Return the number that a node is, with its sign; None for anything else."""
-    if node[0] == "number":
-        return float(node[1])
-    if node[0] not in ("sign", "percent"):
-        return None
-    inner = _number(node[-1])
-    if inner is None:
-        return None
-    if node[0] == "percent":
-        return inner / 100.0
-    return -inner if node[1] == "-" else inner
+    match node:
+        case Number(value):
+            return value
+        case Percent(operand):
+            inner = _number(operand)
+            return None if inner is None else inner / 100.0
+        case Signed(sign, operand):
+            inner = _number(operand)
+            return inner if inner is None or sign == "+" else -inner
+    return None
 
 
-def _is_number(stands: object) -> bool:
-    return isinstance(stands, tuple) and stands[:1] == ("number",)
-
-
-def _cell_in(book: StudentBook, place: Place) -> object:
+def _cell_in(book: StudentBook, place: Place) -> _Source | Number:
     """Return what a cell of the submission stands for: a slot, a number, or itself."""
     slot = book.slot_at.get(place)
     if slot is not None:
-        return _source(book.key, slot)
+        return _Source(_source(book.key, slot))
     entry = book.entry(place)
     if entry is not None and not entry.formula and isinstance(entry.value, float):
-        return ("number", entry.value)
-    return place
+        return Number(entry.value)
+    return _Source(place)
 
 
 def _source(key: Key, slot: int) -> int:
     """Return the cell that a copy in the handout copies."""
     while slot >= key.givens and not key.is_graded(slot):
         formula = key.formulas[slot]
-        if formula is None or formula.tree is None or formula.tree[0] != "cell":
+        if formula is None or not isinstance(formula.tree, Cell):
             break
         slot = key.reads[slot][0]
     return slot

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from cellgrad.case.givens import givens_of
 from cellgrad.case.model import Case
 from cellgrad.errors import InputError
-from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.addresses import Place, parse_a1
+from cellgrad.formula.references import places_in, range_of
+from cellgrad.formula.tree import Area, FormulaError, Name, Node, Spill
+from cellgrad.xlsx.addresses import Place, Range, parse_a1
 from cellgrad_coursework.formulas.cache import Formula, Formulas
-from cellgrad_coursework.formulas.evaluate import Bounds, axis_range, evaluate, place_of, settled
+from cellgrad_coursework.formulas.evaluate import evaluate, settled
 from cellgrad_coursework.formulas.limits import Budget
-from cellgrad_coursework.formulas.tree import Node
-from cellgrad_coursework.formulas.values import Area, Value
+from cellgrad_coursework.formulas.values import Value
 from cellgrad_coursework.grading.draws import COUNT, Givens, draw_givens
 from cellgrad_coursework.model import GivenCell, GradedCell, Manifest
 
@@ -126,17 +126,15 @@ class Key:
             raise self._refuse(place, formula.problem)
         found: dict[int, None] = {}
         for node in formula.reads:
-            if node[0] == "name":
+            if isinstance(node, Name):
                 raise self._refuse(place, "it uses a defined name")
-            sheet, top, left, bottom, right = (
-                _one(place_of(node, place)) if node[0] == "cell" else bounds_of(node, place)
-            )
-            for row in range(top, bottom + 1):
-                for column in range(left, right + 1):
-                    slot = self.slot_at.get((sheet, row, column))
-                    if slot is None:
-                        raise self._refuse(place, "it reads a cell that is not described")
-                    found[slot] = None
+            if isinstance(node, Spill):
+                raise self._refuse(place, "it reads a spilled range")
+            for read in places_in(range_of(node, place)):
+                slot = self.slot_at.get(read)
+                if slot is None:
+                    raise self._refuse(place, "it reads a cell that is not described")
+                found[slot] = None
         return tuple(found)
 
     def _ordered(self) -> list[int]:
@@ -239,23 +237,6 @@ def _of(givens: Givens, given: GivenCell) -> float:
     return float(givens[given.quantity, given.layer][given.index])
 
 
-def _one(place: Place) -> Bounds:
-    return place[0], place[1], place[2], place[1], place[2]
-
-
-def bounds_of(node: Node, at: Place) -> Bounds:
-    """Return which cells an ``area`` node of the handout means.
-
-    Raises:
-        FormulaError: it has no fixed end, as the handout's never are.
-    """
-    if node[0] == "spill" or None in node[2:]:
-        raise FormulaError("a spilled range, or a whole row or column")
-    top, bottom = axis_range(node[2], node[4], at[1], 0)
-    left, right = axis_range(node[3], node[5], at[2], 0)
-    return at[0] if node[1] is None else node[1], top, left, bottom, right
-
-
 class HandoutCells:
     """The handout's own cells as formulas read them; what a cell holds is for subclasses."""
 
@@ -266,16 +247,11 @@ class HandoutCells:
         """Return what a cell holds."""
         raise NotImplementedError
 
-    def area(self, bounds: Bounds) -> Area:
-        """Return the values of a rectangle."""
-        sheet, top, left, bottom, right = bounds
-        columns = range(left, right + 1)
-        rows = [[self.cell((sheet, r, c)) for c in columns] for r in range(top, bottom + 1)]
-        return Area(rows, reference=True)
-
-    def bounds(self, tree: Node, at: Place) -> Bounds:
-        """Return which cells an ``area`` node means."""
-        return bounds_of(tree, at)
+    def bounds(self, node: Area | Spill, at: Place) -> Range:
+        """Return which cells an area means; the handout's have no open sides."""
+        if isinstance(node, Spill):
+            raise FormulaError("a spilled range")
+        return range_of(node, at)
 
     def named(self, name: str) -> Node | None:
         """Return nothing: the handout's formulas use no names."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.formula.tree import FormulaError
+from cellgrad.formula.grid import Grid
+from cellgrad.formula.tree import ErrorValue, FormulaError, nodes
 from cellgrad.xlsx.addresses import Place
-from cellgrad_coursework.formulas.tree import nodes
-from cellgrad_coursework.formulas.values import Area, Logical, Value
+from cellgrad_coursework.formulas.values import Logical, Value
 from cellgrad_coursework.grading.dialects import typed_number
 from cellgrad_coursework.grading.following import TypedNumbers
 from cellgrad_coursework.grading.key import Key, Standard, Values, bits_of, equal
@@ -92,7 +92,7 @@ def as_numbers(value: Value, draws: int) -> Values:
         return np.full(draws, value)
     if isinstance(value, Logical):
         return np.broadcast_to(np.asarray(value.data, np.float64), (draws,))
-    if isinstance(value, Area):
+    if isinstance(value, Grid):
         raise FormulaError("the formula comes to several values in one cell")
     return np.full(draws, np.nan)
 
@@ -238,7 +238,7 @@ class Judge:
         if self._lost_givens:
             return Finding(REVIEW, finding.value, why=LOST_GIVENS)
         if not finding.why and formula.tree is not None:
-            error = any(node[0] == "error" for node in nodes(formula.tree))
+            error = any(isinstance(node, ErrorValue) for node in nodes(formula.tree))
             finding.why = HOLDS_ERROR if error else ""
         return finding
 

@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.addresses import Place
-from cellgrad_coursework.formulas.cache import Formula, Formulas
-from cellgrad_coursework.formulas.evaluate import Bounds, axis_range, evaluate, place_of, settled
+from cellgrad.formula.grid import Grid
+from cellgrad.formula.parse import parse
+from cellgrad.formula.references import place_of, places_in, range_of
+from cellgrad.formula.tree import Area, Cell, FormulaError, Name, Node, Spill
+from cellgrad.xlsx.addresses import Place, Range
+from cellgrad_coursework.formulas.cache import Formula, Formulas, Reference
+from cellgrad_coursework.formulas.evaluate import evaluate, settled
 from cellgrad_coursework.formulas.limits import MAX_AREA, MAX_REACHED, Budget
-from cellgrad_coursework.formulas.parser import parse
-from cellgrad_coursework.formulas.tree import Node
-from cellgrad_coursework.formulas.values import Area, Value
+from cellgrad_coursework.formulas.values import Value
 from cellgrad_coursework.grading.key import Key
 from cellgrad_coursework.grading.submission import Entry, Submission
 
@@ -80,38 +81,33 @@ class StudentBook:
         return self.formulas.of(entry.formula, *entry.base)
 
     def named(self, name: str) -> Node | None:
-        """Return what a defined name stands for, written for A1."""
+        """Return what a defined name stands for, parsed without a place."""
         if name not in self._names:
             text = self.submission.names.get(name)
             try:
-                self._names[name] = parse(text.removeprefix("="), 1, 1) if text else None
-            except (FormulaError, RecursionError):
+                self._names[name] = (
+                    parse(text.removeprefix("="), ignore_case=True) if text else None
+                )
+            except FormulaError:
                 self._names[name] = None
         return self._names[name]
 
-    def bounds(self, tree: Node, at: Place) -> Bounds:
-        """Return which cells an ``area`` node means; whole columns end with the sheet's cells."""
-        sheet = at[0] if tree[1] is None else tree[1]
-        if tree[0] == "spill":
-            return self._spilled(place_of(tree, at))
-        if None in tree[2:]:
-            bottom, right = self.submission.box(sheet)
-            top, bottom = axis_range(tree[2], tree[4], at[1], bottom)
-            left, right = axis_range(tree[3], tree[5], at[2], right)
-        else:
-            top, bottom = axis_range(tree[2], tree[4], at[1], 0)
-            left, right = axis_range(tree[3], tree[5], at[2], 0)
-        if (bottom - top + 1) * (right - left + 1) > MAX_AREA:
+    def bounds(self, node: Area | Spill, at: Place) -> Range:
+        """Return which cells an area means; whole columns end with the sheet's cells."""
+        if isinstance(node, Spill):
+            return self._spilled(place_of(node.corner, at))
+        sheet = at[0] if node.sheet is None else node.sheet
+        area = range_of(node, at, self.submission.box(sheet) if node.is_open else None)
+        if area.height * area.width > MAX_AREA:
             raise FormulaError(f"a range has more than {MAX_AREA:,} cells")
-        return sheet, top, left, bottom, right
+        return area
 
-    def _spilled(self, place: Place) -> Bounds:
+    def _spilled(self, place: Place) -> Range:
         """Return the cells that the array formula in a cell fills, as the file says."""
         entry = self.entry(place)
         if entry is None or not entry.array or entry.fills is None:
             raise FormulaError("# stands behind a cell that fills no other")
-        bottom, right = entry.fills
-        return place[0], place[1], place[2], bottom, right
+        return Range(*place, *entry.fills)
 
     def reads(self, place: Place) -> list[Place]:
         """Return the cells that a cell reads directly, if they hold anything or are slots.
@@ -144,28 +140,26 @@ class StudentBook:
         except FormulaError:
             return  # found again, and told, when the cell is evaluated
 
-    def _nodes_read(self, reads: Iterable[Node], at: Place, seen: set[str]) -> Iterator[Place]:
+    def _nodes_read(self, reads: Iterable[Reference], at: Place, seen: set[str]) -> Iterator[Place]:
         """Yield the cells of some nodes; names that stand for names are followed once each."""
         for node in reads:
-            if node[0] == "cell":
+            if isinstance(node, Cell):
                 other = place_of(node, at)
                 if other in self.slot_at or self.entry(other) is not None:
                     yield other
-            elif node[0] in ("area", "spill"):
+            elif not isinstance(node, Name):
                 yield from self._filled(self.bounds(node, at))
-            elif node[1] not in seen and self.named(node[1]) is not None:
-                seen.add(node[1])
-                found = self.formulas.of(self.submission.names[node[1]].removeprefix("="), 1, 1)
-                yield from self._nodes_read(found.reads, (at[0], 1, 1), seen)
+            elif node.name not in seen and self.named(node.name) is not None:
+                seen.add(node.name)
+                text = self.submission.names[node.name].removeprefix("=")
+                yield from self._nodes_read(self.formulas.of(text, 0, 0).reads, (at[0], 0, 0), seen)
 
-    def _filled(self, bounds: Bounds) -> Iterator[Place]:
-        sheet, top, left, bottom, right = bounds
-        self.budget.spend((bottom - top + 1) * (right - left + 1))
-        cells = self.submission.cells(sheet)
-        for row in range(top, bottom + 1):
-            for column in range(left, right + 1):
-                if (row, column) in cells or (sheet, row, column) in self.slot_at:
-                    yield sheet, row, column
+    def _filled(self, area: Range) -> Iterator[Place]:
+        self.budget.spend(area.height * area.width)
+        cells = self.submission.cells(area.sheet)
+        for place in places_in(area):
+            if place[1:] in cells or place in self.slot_at:
+                yield place
 
     def groups(
         self, starts: Iterable[Place], stop: Callable[[Place], bool]
@@ -299,17 +293,9 @@ class Sight:
             return value
         return np.full(self.draws, np.nan)
 
-    def area(self, bounds: Bounds) -> Area:
-        """Return the values of a rectangle."""
-        sheet, top, left, bottom, right = bounds
-        self.budget.spend((bottom - top + 1) * (right - left + 1))
-        columns = range(left, right + 1)
-        rows = [[self.cell((sheet, r, c)) for c in columns] for r in range(top, bottom + 1)]
-        return Area(rows, reference=True)
-
-    def bounds(self, tree: Node, at: Place) -> Bounds:
-        """Return which cells an ``area`` node means."""
-        return self.book.bounds(tree, at)
+    def bounds(self, node: Area | Spill, at: Place) -> Range:
+        """Return which cells an area means."""
+        return self.book.bounds(node, at)
 
     def named(self, name: str) -> Node | None:
         """Return what a defined name stands for."""
@@ -348,7 +334,7 @@ class Sight:
     @staticmethod
     def _element(whole: Value, place: Place, anchor: Place) -> Value:
         """Return what an array formula puts into one cell; a single line fills all others."""
-        if not isinstance(whole, Area):
+        if not isinstance(whole, Grid):
             return whole
         row = place[1] - anchor[1] if whole.height > 1 else 0
         column = place[2] - anchor[2] if whole.width > 1 else 0
@@ -368,8 +354,8 @@ class Sight:
     def _array(self, formula: Formula, anchor: Place) -> Value:
         """Return all that an array formula comes to, worked out once."""
         kept = (_ANCHOR + anchor[0], anchor[1], anchor[2])
-        if kept not in self.known:
-            self.known[kept] = evaluate(formula.tree or (), anchor, self, array=True)
+        if kept not in self.known and formula.tree is not None:
+            self.known[kept] = evaluate(formula.tree, anchor, self, array=True)
         return self.known[kept]
 
 
@@ -391,16 +377,9 @@ class _AsHandedOut:
         now = book.where[slot]
         return None if now is None else sight.cell(now)
 
-    def area(self, bounds: Bounds) -> Area:
-        """Return the values of a rectangle of the handout."""
-        sheet, top, left, bottom, right = bounds
-        columns = range(left, right + 1)
-        rows = [[self.cell((sheet, r, c)) for c in columns] for r in range(top, bottom + 1)]
-        return Area(rows, reference=True)
-
-    def bounds(self, tree: Node, at: Place) -> Bounds:
-        """Return which cells an ``area`` node means."""
-        return self.sight.book.bounds(tree, at)
+    def bounds(self, node: Area | Spill, at: Place) -> Range:
+        """Return which cells an area means."""
+        return self.sight.book.bounds(node, at)
 
     def named(self, name: str) -> Node | None:
         """Return nothing: the handout's own formulas use no names."""

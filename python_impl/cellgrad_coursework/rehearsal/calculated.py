@@ -6,19 +6,19 @@ was written otherwise is calculated anew, with all that follows from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.formula.tree import FormulaError
+from cellgrad.formula.references import places_in, range_of
+from cellgrad.formula.tree import Area, Cell, FormulaError
 from cellgrad.xlsx.addresses import Place
 from cellgrad_coursework.formulas.cache import Formula, Formulas
-from cellgrad_coursework.formulas.evaluate import evaluate, place_of, settled
-from cellgrad_coursework.formulas.tree import Node
+from cellgrad_coursework.formulas.evaluate import evaluate, settled
 from cellgrad_coursework.formulas.values import Value
-from cellgrad_coursework.grading.key import HandoutCells, Key, bounds_of
+from cellgrad_coursework.grading.key import HandoutCells, Key
 
 Values = NDArray[np.float64]
 Content = str | float | None
@@ -50,9 +50,9 @@ class Sheet:
             return set()
         at, found = self.key.places[slot], set[int]()
         for node in self.formula(slot, content).reads:
-            for place in _places(node, at):
-                if place in self.key.slot_at:
-                    found.add(self.key.slot_at[place])
+            if isinstance(node, Cell | Area):
+                slots = (self.key.slot_at.get(place) for place in places_in(range_of(node, at)))
+                found |= {slot for slot in slots if slot is not None}
         return found
 
     def reached(self, written: Contents, held: AbstractSet[int] = frozenset()) -> list[int]:
@@ -142,13 +142,3 @@ class _Reader(HandoutCells):
         """Return what a cell holds."""
         slot = self.sheet.key.slot_at.get(place)
         return None if slot is None else self._at(slot)
-
-
-def _places(node: Node, at: Place) -> Iterator[Place]:
-    if node[0] == "cell":
-        yield place_of(node, at)
-    elif node[0] == "area":
-        sheet, top, left, bottom, right = bounds_of(node, at)
-        for row in range(top, bottom + 1):
-            for column in range(left, right + 1):
-                yield sheet, row, column
