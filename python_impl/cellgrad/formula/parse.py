@@ -69,10 +69,9 @@ _SIGN_BINDING = 6
 """A sign before an operand binds more tightly than a power: ``-2^2`` is 4."""
 
 _Token = tuple[str, str]
-"""What kind of token it is, and its text."""
+"""What kind of token it is (of a sign: the sign itself), and its text."""
 
-_BEHIND = (("sign", "%"), ("sign", "#"))
-"""Signs that stand behind their operand."""
+_END = "end"
 
 
 def parse(text: str, row: int = 0, column: int = 0, *, ignore_case: bool = False) -> Node:
@@ -101,20 +100,17 @@ class _Parser:
 
     def whole(self) -> Node:
         node = self.expression(0)
-        if self.peek() != ("end", ""):
-            raise FormulaError(f"the formula cannot be read at {self.peek()[1]!r}")
+        kind, text = self.take()
+        if kind != _END:
+            raise FormulaError(f"the formula cannot be read at {text!r}")
         return node
-
-    def peek(self) -> _Token:
-        return self.tokens[self.at]
 
     def take(self) -> _Token:
         self.at += 1
         return self.tokens[self.at - 1]
 
     def accept(self, *signs: str) -> bool:
-        kind, text = self.tokens[self.at]
-        if kind == "sign" and text in signs:
+        if self.tokens[self.at][0] in signs:
             self.at += 1
             return True
         return False
@@ -124,8 +120,7 @@ class _Parser:
             raise FormulaError(f"the formula lacks a {sign!r}")
 
     def binding(self) -> int:
-        kind, sign = self.tokens[self.at]
-        return _BINDING.get(sign, 0) if kind == "sign" else 0
+        return _BINDING.get(self.tokens[self.at][0], 0)
 
     def expression(self, least: int) -> Node:
         self.depth += 1
@@ -142,16 +137,17 @@ class _Parser:
         return left
 
     def operand(self) -> Node:
-        kind, sign = self.tokens[self.at]
-        if kind == "sign" and sign in "+-@":
+        sign = self.tokens[self.at][0]
+        if sign in ("-", "+", "@"):
             self.at += 1
             inner = self.expression(_SIGN_BINDING)
             if sign != "@":
                 return Signed(sign, inner)
             return Call("SINGLE", (inner,)) if isinstance(inner, Area | Name | Spill) else inner
         node = self.primary()
-        while self.tokens[self.at] in _BEHIND:
-            if self.take()[1] == "#":
+        while (sign := self.tokens[self.at][0]) in ("%", "#"):
+            self.at += 1
+            if sign == "#":
                 node = _spill(node)
             elif isinstance(node, Percent):
                 raise FormulaError("the formula takes a percentage of a percentage")
@@ -161,7 +157,7 @@ class _Parser:
 
     def primary(self) -> Node:
         kind, text = self.take()
-        read = _PRIMARIES.get(kind if kind != "sign" else text)
+        read = _PRIMARIES.get(kind)
         if read is None:
             raise FormulaError(f"the formula cannot be read at {text or 'its end'!r}")
         return read(self, text)
@@ -191,7 +187,7 @@ class _Parser:
         while not self.accept(")"):
             if args and not self.accept(",", ";"):
                 raise FormulaError(f"{name} lacks a closing bracket")
-            empty = self.peek() in (("sign", ","), ("sign", ";"), ("sign", ")"))
+            empty = self.tokens[self.at][0] in (",", ";", ")")
             args.append(Missing() if empty else self.expression(0))
         function = function_name(name)
         if function == "ANCHORARRAY" and len(args) == 1:  # what files write for C10#
@@ -297,14 +293,17 @@ def function_name(name: str) -> str:
 
 
 def _tokens(text: str) -> list[_Token]:
-    tokens, at, end = [], 0, len(text.rstrip())
-    while at < end:
-        match = _TOKEN.match(text, at)
-        if match is None:
-            raise FormulaError(f"the formula cannot be read at {text[at : at + 20]!r}")
+    tokens, at, text = [], 0, text.rstrip()
+    for match in _TOKEN.finditer(text):
+        if match.start() != at:
+            break
+        at = match.end()
         kind = match.lastgroup or ""
         token = match[kind]
-        tokens.append((kind, _LOOKALIKES.get(token, token)))
-        at = match.end()
-    tokens.append(("end", ""))
+        if kind == "sign":
+            kind = token = _LOOKALIKES.get(token, token)
+        tokens.append((kind, token))
+    if at != len(text):
+        raise FormulaError(f"the formula cannot be read at {text[at : at + 20]!r}")
+    tokens.append((_END, ""))
     return tokens

@@ -224,7 +224,7 @@ class WorkOut(Generic[T]):
         algebra = self.algebra
         match sign:
             case "*":
-                return lambda left, right: algebra.product((left, right))
+                return self._multiply
             case "/":
                 return algebra.quotient
             case "^":
@@ -233,11 +233,17 @@ class WorkOut(Generic[T]):
                 return algebra.join
         return partial(algebra.compare, sign)
 
+    def _multiply(self, left: T, right: T) -> T:
+        return self.algebra.product((left, right))
+
     def _sum(self, node: Chain) -> T | Grid[T]:
-        signs = [1, *(-1 if link.sign == "-" else 1 for link in node.links)]
-        values = [self.operand(node.first), *(self.operand(link.operand) for link in node.links)]
+        signs = [1]
+        values = [self.operand(node.first)]
+        for sign, operand in node.links:
+            signs.append(-1 if sign == "-" else 1)
+            values.append(self.operand(operand))
         return self.each(
-            lambda *terms: self.algebra.sum(list(zip(signs, terms, strict=True))), *values
+            lambda *terms: self.algebra.sum([*zip(signs, terms, strict=True)]), *values
         )
 
     def each(self, function: Callable[..., T], *values: T | Grid[T]) -> T | Grid[T]:

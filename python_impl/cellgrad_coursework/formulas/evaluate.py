@@ -58,7 +58,10 @@ def evaluate(tree: Node, at: Place, world: World, *, array: bool = False) -> Val
     if value.size == 1:
         only: Value = value.rows[0][0]
         return only
-    return _Evaluation(world, at, "intersected").one(tree)
+    value = _Evaluation(world, at, "intersected").value(tree)
+    if isinstance(value, Grid):
+        raise FormulaError("the formula comes to several values in one cell")
+    return value
 
 
 class Draws(Algebra[Value]):
