@@ -139,21 +139,21 @@ def states(constants: Constants, start: int) -> Iterator[int]:
 def numbers(constants: Constants, rules: Sequence[Rule], start: int) -> list[int]:
     """Return the whole numbers of a chain; each divided by its rule's base is a given."""
     chain = [state for state, _ in zip(states(constants, start), rules, strict=False)]
-    found: list[int] = []
+    whole: list[int] = []
     for row, (rule, state) in enumerate(zip(rules, chain, strict=True)):
         if rule.kind == REST:
-            found.append(rule.base - sum(found[row - rule.back : row]))
+            whole.append(rule.base - sum(whole[row - rule.back : row]))
         elif rule.kind == ONE_OF:
-            found.append(int(chain[row - rule.back] % rule.span == rule.back))
+            whole.append(int(chain[row - rule.back] % rule.span == rule.back))
         else:
             negative = state // SIGN_AT % SIGN_OF < rule.negative
             size = rule.low + state % rule.span
-            found.append(-size if negative else size)
-    return found
+            whole.append(-size if negative else size)
+    return whole
 
 
 def givens_of(constants: Constants, rules: Sequence[Rule], student_id: str) -> list[float]:
     """Return the givens of a canonical id."""
     start = start_of(constants, hashed(constants, student_id))
-    found = numbers(constants, rules, start)
-    return [number / rule.base for number, rule in zip(found, rules, strict=True)]
+    whole = numbers(constants, rules, start)
+    return [number / rule.base for number, rule in zip(whole, rules, strict=True)]

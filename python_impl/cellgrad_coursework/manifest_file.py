@@ -168,8 +168,8 @@ def assignment_in(folder: Path) -> str:
             head = file.read(_HEAD).decode("utf-8", "replace")
     except OSError:
         return ""
-    found = re.search(r'(?m)^ "id": ("(?:[^"\\]|\\.)*"),?$', head)
-    return str(json.loads(found[1])) if found and head.startswith(_BEGINNING) else ""
+    stated = re.search(r'(?m)^ "id": ("(?:[^"\\]|\\.)*"),?$', head)
+    return str(json.loads(stated[1])) if stated and head.startswith(_BEGINNING) else ""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -205,7 +205,7 @@ def parse_manifest(data: bytes) -> Manifest:
     _check_schema(document, handouts)
     first = parse_case(json.dumps(document["case"]).encode())
     policy = document["policy"]
-    found = Manifest(
+    manifest = Manifest(
         id=document["id"],
         title=document["title"],
         version=document["version"],
@@ -225,15 +225,15 @@ def parse_manifest(data: bytes) -> Manifest:
     )
     for number, item in enumerate(handouts or ()):
         handout = _handout(item, first, f"handouts[{number}]")
-        if handout.token in found.handouts:
+        if handout.token in manifest.handouts:
             raise InputError("the token stands twice", place=f"handouts[{number}].token")
-        found.handouts[handout.token] = handout
-    parts = (found.cells, found.givens, found.fixed, found.names, found.policy)
-    if version_of(*parts, first, found.one_file) != found.version:
+        manifest.handouts[handout.token] = handout
+    parts = (manifest.cells, manifest.givens, manifest.fixed, manifest.names, manifest.policy)
+    if version_of(*parts, first, manifest.one_file) != manifest.version:
         raise InputError(
             "was changed after it was written", place="version", remedy="restore your copy of it"
         )
-    return found
+    return manifest
 
 
 def _derivation(document: Mapping[str, Any]) -> Derivation | None:
@@ -303,10 +303,10 @@ def _shapes(case: Case) -> Any:
 
 
 def _vector(values: Iterable[Any]) -> Vector:
-    found = tuple(float(value) for value in values)
-    if not all(map(math.isfinite, found)):
+    numbers = tuple(float(value) for value in values)
+    if not all(map(math.isfinite, numbers)):
         raise ValueError("not finite")
-    return found
+    return numbers
 
 
 def _matrix(rows: Iterable[Iterable[Any]]) -> Matrix:

@@ -105,14 +105,14 @@ def roster_of(path: Path) -> Roster:
     """
     try:
         rows = _sheet_rows(path) if path.suffix.lower() == ".xlsx" else _csv_rows(path)
-        found = Roster()
-        found.students = list(_students(rows, found.notes))
-        check_file_names(found.students)
+        roster = Roster()
+        roster.students = list(_students(rows, roster.notes))
+        check_file_names(roster.students)
     except InputError as error:
         raise error.within(path) from error
-    if not found.students:
+    if not roster.students:
         raise InputError("names no students", file=path, remedy="write one student a row")
-    return found
+    return roster
 
 
 def safe_name(student_id: str) -> str:
@@ -149,8 +149,8 @@ def participant(student: Student) -> str:
     """Return a student's number in Moodle's ``Identifier`` (``Participant 123``), or nothing."""
     for header, value in student.other:
         if _plain(header) in IDENTIFIERS:
-            found = re.search(r"(\d{1,18})\s*$", value)
-            return found[1] if found else ""
+            number = re.search(r"(\d{1,18})\s*$", value)
+            return number[1] if number else ""
     return ""
 
 
@@ -367,27 +367,27 @@ def _id_column(columns: _Columns, people: Sequence[Row], notes: list[str]) -> in
 
 
 def _student(columns: _Columns, id_column: int, where: str, cells: Sequence[str]) -> Student:
-    found = _at(cells, id_column)
+    student_id = _at(cells, id_column)
     header = columns.headers[id_column]
-    if not found:
+    if not student_id:
         raise InputError(f"the column {header!r} is empty", place=where, remedy="give an id")
     if _plain(header) in IDENTIFIERS:
-        number = re.search(r"(\d+)\s*$", found)
-        found = number[1] if number else found
+        number = re.search(r"(\d+)\s*$", student_id)
+        student_id = number[1] if number else student_id
     if isinstance(cells[id_column], _NoId):
         raise InputError(
-            f"the id {found} is a number that is not whole, or too long for a number cell",
+            f"the id {student_id} is a number that is not whole, or too long for a number cell",
             place=where,
             remedy="format the column as text and write the ids again",
         )
-    if len(found) > MAX_ID:
+    if len(student_id) > MAX_ID:
         raise InputError(
-            f"an id of {len(found)} characters", place=where, remedy=f"at most {MAX_ID}"
+            f"an id of {len(student_id)} characters", place=where, remedy=f"at most {MAX_ID}"
         )
     first_last = f"{columns.text('first', cells)} {columns.text('last', cells)}".strip()
     _check_excused(columns.text("excused", cells), where)
     return Student(
-        id=found,
+        id=student_id,
         name=columns.text("name", cells) or first_last,
         email=columns.text("email", cells),
         section=columns.text("section", cells),

@@ -41,7 +41,7 @@ def test_potential_copying_does_not_depend_on_the_order(submissions, rng):
         copying = Copying()
         for one in order:
             copying.add(*one)
-        return copying.found()
+        return copying.lines_by_file()
 
     assert found(listed) == found(rng.sample(listed, len(listed)))
 
@@ -52,7 +52,7 @@ def test_what_two_students_share_is_shown_to_both_with_its_evidence(manifest):
     copying.add("a.xlsx", "A", {"formulas": strange})
     copying.add("b.xlsx", "B", {"formulas": strange})
     copying.add("c.xlsx", "C", {"formulas": {"Step!A0": "R[0]C*7"}})
-    found = copying.found()
+    found = copying.lines_by_file()
     assert set(found) == {"a.xlsx", "b.xlsx"}
     assert found["a.xlsx"][0].startswith("shares 3 unusual wrong formulas with B: ")
 
@@ -65,7 +65,7 @@ def shared(formulas, students="AB", kinds=None):
     copying = Copying()
     for student in students:
         copying.add(student, student, {"formulas": formulas, "kinds": kinds or {}})
-    return copying.found()
+    return copying.lines_by_file()
 
 
 def test_what_many_students_write_is_no_evidence():
@@ -77,7 +77,7 @@ def test_a_students_own_files_do_not_accuse_each_other():
     copying = Copying()
     for file in ("1.xlsx", "2.xlsx"):
         copying.add(file, "A", {"formulas": STRANGE})
-    assert copying.found() == {}
+    assert copying.lines_by_file() == {}
 
 
 def test_one_mistake_is_no_evidence_however_many_cells_it_is_filled_into():
@@ -168,7 +168,7 @@ def test_values_of_anothers_key_are_evidence_and_of_ones_own_are_not(manifest):
         copying.add("b.xlsx", thief.id, {"typed": typed})
         assert copying.needs_keys
         copying.add_key(right)
-        lines = copying.found().get("b.xlsx", [])
+        lines = copying.lines_by_file().get("b.xlsx", [])
         assert [f"3 values of the key of {first.id}" in line for line in lines] == [True] * expected
 
 

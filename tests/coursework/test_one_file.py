@@ -578,7 +578,7 @@ def graded(judge, manifest, data, name="work.xlsx"):
 def copied(grade):
     copying = Copying()
     copying.add(grade.file, grade.student.id, grade.evidence)
-    return copying.found().get(grade.file, [])
+    return copying.lines_by_file().get(grade.file, [])
 
 
 @pytest.mark.parametrize("typed", ["0042", "42", " 00 42 ", 42])

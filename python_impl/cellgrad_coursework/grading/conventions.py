@@ -129,16 +129,16 @@ class Convention:
 
     def _column(self, case: Case, right: Values) -> Values:
         """Return the values of every slot on one set of givens."""
-        key, found, numbers = self.key, right.copy(), self._run(case)
+        key, column, numbers = self.key, right.copy(), self._run(case)
         for slot in key.graded_slots:
             cell = key.cell(slot)
             array = numbers.get((cell.quantity, cell.layer))
             if array is not None:
-                found[slot] = float(np.asarray(array)[cell.index])
+                column[slot] = float(np.asarray(array)[cell.index])
         for slot in key.order:  # what the handout computes follows by its own formulas
             if not key.is_graded(slot):
-                found[slot] = key.over(slot, found[:, None])[0]
-        return found
+                column[slot] = key.over(slot, column[:, None])[0]
+        return column
 
     def _decided(self, case: Case, drawn: Sequence[Givens]) -> bool:
         """Tell whether the handout has decided against it: it computes something by the key."""
@@ -198,12 +198,12 @@ class Accepted:
         """Return conventions as one, made once; None where they have no meaning."""
         if forms not in self._made:
             try:
-                found = Convention(self._key, forms, self._case, self._drawn, self._values)
+                convention = Convention(self._key, forms, self._case, self._drawn, self._values)
             except (InputError, TypeError, KeyError, IndexError, ValueError):
                 # it has no meaning for this network, or not together with another
                 self._made[forms] = None
             else:
-                self._made[forms] = found if found.concerned else None
+                self._made[forms] = convention if convention.concerned else None
         return self._made[forms]
 
     def used(self, wrote: Callable[[Convention, int], bool]) -> Iterator[Convention]:
@@ -224,9 +224,9 @@ class Accepted:
                 forms = tuple(alone.forms[0] for alone in parts)
                 if len(dict(forms)) < count:
                     continue  # two forms of one convention
-                found = self._together(forms)
-                if found is not None and all(shows(found, alone) for alone in parts):
-                    yield found
+                together = self._together(forms)
+                if together is not None and all(shows(together, alone) for alone in parts):
+                    yield together
 
     def of(self, convention: Convention, slot: int) -> str:
         """Return which of several conventions together concerns a slot; empty for none."""

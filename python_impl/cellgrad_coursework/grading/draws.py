@@ -52,14 +52,14 @@ def draw_givens(structure: Structure, seed: str, count: int = COUNT) -> list[Giv
     rng = random.Random(f"cellgrad coursework {seed}")  # noqa: S311
     if not set(_KINKED) & set(structure.activations):
         return [_fit(structure, rng)[0] for _ in range(count)]
-    found = [_fit(structure, rng, positive=1.0) for _ in range(min(_AWAKE, count))]
-    seen = sum((view for _, view in found), start=np.zeros(1, dtype=np.int64))
-    while len(found) < count:  # the one, among a pool, that shows what was seen least
+    draws = [_fit(structure, rng, positive=1.0) for _ in range(min(_AWAKE, count))]
+    seen = sum((view for _, view in draws), start=np.zeros(1, dtype=np.int64))
+    while len(draws) < count:  # the one, among a pool, that shows what was seen least
         pool = [_fit(structure, rng, positive=_POSITIVE[n % 3]) for n in range(_POOL)]
         best = max(pool, key=lambda item: float(np.sum(item[1] / (1.0 + seen) ** 2)))
-        found.append(best)
+        draws.append(best)
         seen = seen + best[1]
-    return [givens for givens, _ in found]
+    return [givens for givens, _ in draws]
 
 
 def _fit(
@@ -86,15 +86,15 @@ def _fit(
 def _drawn(
     structure: Structure, rng: random.Random, shrink: float, positive: float | None
 ) -> Givens:
-    found: Givens = {}
+    givens: Givens = {}
     for quantity in quantities(structure):
         if quantity.given:
-            found[quantity.key] = _numbers(quantity, structure, rng, shrink)
+            givens[quantity.key] = _numbers(quantity, structure, rng, shrink)
             if positive is not None and quantity.name in ("input", "weights", "biases"):
-                sizes = np.abs(found[quantity.key])
+                sizes = np.abs(givens[quantity.key])
                 signs = [1.0 if rng.random() < positive else -1.0 for _ in range(sizes.size)]
-                found[quantity.key] = sizes * np.array(signs).reshape(sizes.shape)
-    return found
+                givens[quantity.key] = sizes * np.array(signs).reshape(sizes.shape)
+    return givens
 
 
 def _numbers(quantity: Quantity, structure: Structure, rng: random.Random, shrink: float) -> Array:
@@ -106,10 +106,10 @@ def _numbers(quantity: Quantity, structure: Structure, rng: random.Random, shrin
     if quantity.name in ("leaky_slope", "weight_decay"):
         return np.array(number(rng, 0.0625, 0.5))
     reach = 2.0 if quantity.name == "weights" else 1.0
-    found = np.asarray(array(rng, quantity.shape, reach), np.float64)
+    numbers = np.asarray(array(rng, quantity.shape, reach), np.float64)
     if quantity.name == "weights" and shrink < 1.0:
-        found = np.round(found * shrink * 2**20) / 2**20  # few digits all the same
-    return found
+        numbers = np.round(numbers * shrink * 2**20) / 2**20  # few digits all the same
+    return numbers
 
 
 def _view(structure: Structure, givens: Givens, *, lenient: bool) -> Array | None:

@@ -175,8 +175,8 @@ class TypedNumbers:
         for n, (other, by) in enumerate(moving):
             columns[other, 1 + 2 * n] += by
             columns[other, 2 + 2 * n] -= by
-        found = over(slot, columns)
-        steps = np.nan_to_num(np.abs(found[1:] - found[0]), nan=0.0, posinf=0.0)
+        moved = over(slot, columns)
+        steps = np.nan_to_num(np.abs(moved[1:] - moved[0]), nan=0.0, posinf=0.0)
         return float(_SECOND_ORDER * steps.reshape(-1, 2).max(axis=1).sum())
 
     def _drift(self, standard: Standard) -> Values:
@@ -184,15 +184,15 @@ class TypedNumbers:
         if standard in self._drifts:
             return self._drifts[standard]
         key, real = self._key, standard.values[:, -1:]
-        found = np.zeros(key.slots)
+        drift = np.zeros(key.slots)
         for slot in key.order:
             formula = standard.over if key.is_graded(slot) else key.over
-            give = {other: float(found[other]) for other in key.reads[slot]}
-            found[slot] = self._moved(slot, real, give, formula)
+            give = {other: float(drift[other]) for other in key.reads[slot]}
+            drift[slot] = self._moved(slot, real, give, formula)
             if key.is_graded(slot) and self._takes_value(slot):
-                found[slot] += self.tolerance(slot)
-        self._drifts[standard] = found
-        return found
+                drift[slot] += self.tolerance(slot)
+        self._drifts[standard] = drift
+        return drift
 
     # empty gestures
 

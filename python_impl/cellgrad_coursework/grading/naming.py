@@ -222,13 +222,13 @@ def telling(values: Values, most: int = DRAWS) -> list[int]:
         most: how many draws.
     """
     views = np.concatenate((values > 0, values < 0, values == 0)).astype(np.float64)
-    seen, found = np.zeros(len(views)), list[int]()
-    while len(found) < min(most, views.shape[1]):
+    seen, chosen = np.zeros(len(views)), list[int]()
+    while len(chosen) < min(most, views.shape[1]):
         worth = (1.0 / (1.0 + seen) ** 2) @ views
-        worth[found] = -1.0
-        found.append(int(np.argmax(worth)))
-        seen += views[:, found[-1]]
-    return found
+        worth[chosen] = -1.0
+        chosen.append(int(np.argmax(worth)))
+        seen += views[:, chosen[-1]]
+    return chosen
 
 
 def number_at(array: Array | None, index: tuple[int, ...]) -> float:

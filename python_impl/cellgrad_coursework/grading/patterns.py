@@ -87,9 +87,9 @@ def _feels(
         if not key.is_graded(copied) and any(key.before[copied] >> o & 1 for o in sources):
             moved[copied] = key.over(copied, moved)
     try:
-        found = as_numbers(Transplants(book, moved).of(slot), moved.shape[1])
+        made = as_numbers(Transplants(book, moved).of(slot), moved.shape[1])
     except FormulaError:
         return False
     with np.errstate(all="ignore"):
-        change = np.abs(found - transplanted)
+        change = np.abs(made - transplanted)
     return bool((change[:-1] > 1e-6 * _STEP).any())  # on the draws: the real givens are known

@@ -258,7 +258,7 @@ class _Run:
         if copying.needs_keys:
             for submission in self.intake.submissions:
                 copying.add_key(self._grade(submission))
-        shared = copying.found()
+        shared = copying.lines_by_file()
         for submission in self.intake.submissions:
             grade = self._grade(submission)
             grade.copying += shared.get(grade.file, [])

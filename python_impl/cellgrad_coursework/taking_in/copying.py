@@ -104,7 +104,7 @@ class Copying:
                 if place in self._wanted:
                     self._wanted[place].add(owner)
 
-    def found(self) -> dict[str, list[str]]:
+    def lines_by_file(self) -> dict[str, list[str]]:
         """Return what was found, by file: lines for the lecturer, the weightiest first."""
         lines: dict[str, list[str]] = defaultdict(list)
         for file in sorted(self._owners):
@@ -133,9 +133,9 @@ class Copying:
                 for owner in owners:
                     cells[owner].append(place[0])
         return [
-            f"holds {len(found)} values of the key of {owner} to full precision: {_few(found)}"
-            for owner, found in sorted(cells.items())
-            if len(found) >= LEAST_VALUES
+            f"holds {len(places)} values of the key of {owner} to full precision: {_few(places)}"
+            for owner, places in sorted(cells.items())
+            if len(places) >= LEAST_VALUES
         ]
 
     def _add_formulas(self, lines: dict[str, list[str]]) -> None:
@@ -147,9 +147,9 @@ class Copying:
             for pair in _pairs(files):
                 if self._owners[pair[0]] != self._owners[pair[1]]:
                     shared[pair].append((cell, formula))
-        for pair, found in sorted(shared.items()):
-            formulas = self._distinct(found)
-            telling = any(_telling(formula) for _, formula in found)
+        for pair, slips in sorted(shared.items()):
+            formulas = self._distinct(slips)
+            telling = any(_telling(formula) for _, formula in slips)
             if len(formulas) < LEAST_FORMULAS and not telling:
                 continue
             many = len(formulas) > 1
@@ -157,7 +157,7 @@ class Copying:
             for mine, theirs in (pair, pair[::-1]):
                 lines[mine].append(f"shares {said} with {self._owners[theirs]}: {_few(formulas)}")
 
-    def _distinct(self, found: Iterable[tuple[str, str]]) -> list[str]:
+    def _distinct(self, written: Iterable[tuple[str, str]]) -> list[str]:
         """Return one cell and formula of each mistake; telling ones first.
 
         Formulas are one mistake if they are the same relative to their cells, or if they differ
@@ -167,7 +167,7 @@ class Copying:
         texts: set[str] = set()
         slips: set[tuple[str, str]] = set()
         distinct = []
-        for cell, formula in sorted(found, key=lambda one: not _telling(one[1])):
+        for cell, formula in sorted(written, key=lambda one: not _telling(one[1])):
             shape = _REFERENCE.sub("#", formula)
             kind = self._kinds.get(cell, formula) if shape != "#" else ""
             if formula not in texts and (kind, shape) not in slips:

@@ -129,10 +129,10 @@ class Intake:
 
     # zips among the files
 
-    def _listed(self, found: Iterable[Submission]) -> list[Submission]:
-        """Return what was found, sorted, with the contents of zips in their places."""
+    def _listed(self, files: Iterable[Submission]) -> list[Submission]:
+        """Return files, sorted, with the contents of zips in their places."""
         listed: dict[str, Submission] = {}
-        for one in found:
+        for one in files:
             inside = [one] if one.problem or not _is_zip(one.name) else self._contents(one)
             for each in inside:
                 name, again = each.name, each.name in listed
@@ -168,14 +168,14 @@ class Intake:
             return row("a workbook that is called .zip; call it .xlsx")
         if len(archive.infolist()) > MAX_FILES:
             return row(f"more than {MAX_FILES:,} files; unpack it")
-        found = []
+        inside = []
         for one in _of_archive(archive):
             name, entry, problem = f"{zipped.name}/{one.name}", one.where, one.problem
             if _is_zip(one.name) and not problem:
                 problem = "a zip within a zip; unpack it"
             place = Inside(where, entry) if isinstance(entry, zipfile.ZipInfo) else None
-            found.append(Submission(name, one.when, problem, place))
-        return found or row("a zip with nothing in it")
+            inside.append(Submission(name, one.when, problem, place))
+        return inside or row("a zip with nothing in it")
 
     def _opened(self, where: Path | zipfile.ZipInfo) -> zipfile.ZipFile:
         """Open a zip among the files; the one before it is closed: they come one by one."""
