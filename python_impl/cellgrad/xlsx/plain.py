@@ -44,6 +44,7 @@ _GROUPS = _CELL.groups + 1
 _ENTITY = re.compile(r"&(?!(?:lt|gt|amp|quot|apos);)")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 _SIGNS = bytes({*b"\t\n", *range(0x20, 0x100)})
+_NUMERIC = frozenset((None, "n"))
 _NUMBERS = re.compile(r"[-+.0-9Ee ]*")
 
 
@@ -148,48 +149,49 @@ class _Table:
         _demand(columns == sorted(set(columns)) and columns[-1] <= MAX_COLUMN)
         places = [(row, column) for column in columns]
         self.count += len(places)
+        if "[" in text or len(text) > MAX_FORMULA_CHARACTERS:
+            _demand(not any("[" in one for one in formulas if one))
+            _demand(max(len(one or "") for one in formulas) <= MAX_FORMULA_CHARACTERS)
         written = zip(places, formulas, strict=True)
-        self._add_formulas([item for item in written if item[1] is not None], text)
-        numbers: dict[Cell, str] = {}
-        for place, kind, value, nothing, string in zip(
-            places, kinds, held, none, inline, strict=True
-        ):
-            if value and (kind is None or kind == "n"):
-                numbers[place] = value
-            elif value is not None or string is not None or nothing is not None:
-                self._add_other(place, kind or "n", value, string)
-        self._add_numbers(numbers)
+        self.cells.formulas.update(
+            [(place, _plain(one)) for place, one in written if one is not None]
+        )
+        if any(inline) or not _NUMERIC.issuperset(kinds):
+            held = [
+                self._number_text(place, kind or "n", value, string, empty=nothing is not None)
+                for place, kind, value, nothing, string in zip(
+                    places, kinds, held, none, inline, strict=True
+                )
+            ]
+        self._add_numbers([item for item in zip(places, held, strict=True) if item[1]])
 
-    def _add_formulas(self, formulas: list[tuple[Cell, str]], row: str) -> None:
-        if len(row) > MAX_FORMULA_CHARACTERS or "[" in row:
-            texts = [text for _, text in formulas]
-            _demand(not any("[" in text for text in texts))
-            _demand(len(max(texts, key=len, default="")) <= MAX_FORMULA_CHARACTERS)
-        if "&" in row:
-            formulas = [(place, _plain(text)) for place, text in formulas]
-        self.cells.formulas.update(formulas)
-
-    def _add_other(self, place: Cell, kind: str, value: str | None, string: str | None) -> None:
-        """Add a value that is no number."""
-        _demand((string is not None) == (kind == "inlineStr"))
-        if string is not None:
-            self.cells.values[place] = _plain(string)
-        elif kind == "str":
-            self.cells.values[place] = _plain(value or "")
-        elif kind == "s":
-            text = value or ""
+    def _number_text(
+        self, place: Cell, kind: str, value: str | None, string: str | None, *, empty: bool
+    ) -> str | None:
+        """Return what is written of a number; add what is none."""
+        _demand((string is None) or kind == "inlineStr")
+        if kind == "n" or (value is None and string is None and not empty):
+            return value
+        text = value or ""
+        if kind == "s":
             _demand(text.isascii() and text.isdigit() and len(text) <= MAX_INDEX_DIGITS)
             self.cells.values[place] = self._texts[int(text)]
+        else:
+            _demand(kind == "str" or string is not None)
+            self.cells.values[place] = _plain(text if string is None else string)
+        return None
 
-    def _add_numbers(self, numbers: dict[Cell, str]) -> None:
+    def _add_numbers(self, numbers: list[tuple[Cell, str]]) -> None:
         if not numbers:
             return
-        joined = " ".join(numbers.values())
-        _demand(joined.count(" ") == len(numbers) - 1 and _NUMBERS.fullmatch(joined))
-        _demand(len(max(numbers.values(), key=len)) <= MAX_NUMBER_CHARACTERS)
-        held = list(map(float, numbers.values()))
+        texts = [text for _, text in numbers]
+        joined = " ".join(texts)
+        _demand(joined.count(" ") == len(texts) - 1 and _NUMBERS.fullmatch(joined))
+        _demand(len(max(texts, key=len)) <= MAX_NUMBER_CHARACTERS)
+        held = list(map(float, texts))
         _demand(max(held) < math.inf and min(held) > -math.inf)
-        self.cells.values.update(zip(numbers, held, strict=True))
+        places = [place for place, _ in numbers]
+        self.cells.values.update(zip(places, held, strict=True))
 
 
 def _plain(text: str) -> str:
