@@ -245,7 +245,7 @@ def check_charts(plan: Plan) -> None:
             except KeyError as error:
                 raise CaseError(f"there is no part {reference.part!r}", place=place) from error
             known = {quantity.key: quantity for quantity in part.shape.quantities()}
-            key, index = charted(part, reference)
+            key, index = find_charted(part, reference)
             if key not in known:
                 raise CaseError(f"{reference.part!r} has no {reference.quantity!r}", place=place)
             shape = known[key].shape
@@ -263,7 +263,7 @@ def check_charts(plan: Plan) -> None:
                 )
 
 
-def charted(part: Part, reference: Reference) -> tuple[Key, Index]:
+def find_charted(part: Part, reference: Reference) -> tuple[Key, Index]:
     """Return the quantity that a chart's reference means, and the index after its rows.
 
     ``weights`` of a run are those that each update starts from: the new ones of the row above.

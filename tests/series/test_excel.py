@@ -445,7 +445,7 @@ def test_a_number_of_inputs_is_named_with_its_columns(sheet):
     table = find_table(read_book(sheet("t.xlsx", HEADED)), None, "--training-sheet")
     chosen = choose(table, None, None, 1)
     assert (chosen.inputs, chosen.outputs) == ([1, 2, 3], [4])
-    assert [table.named(column) for column in chosen.inputs] == ["A (x1)", "B (x2)", "C (x3)"]
+    assert [table.name_of(column) for column in chosen.inputs] == ["A (x1)", "B (x2)", "C (x3)"]
 
 
 def test_other_files_are_refused_in_one_line(tmp_path, sheet, command):

@@ -105,11 +105,11 @@ class Equations(ABC):
     # how it is put down
 
     @abstractmethod
-    def at(self, key: Key, index: Index) -> str:
+    def operand(self, key: Key, index: Index) -> str:
         """Return what stands for a scalar."""
 
     @abstractmethod
-    def added(self, terms: list[str], *, an_output: int = 0) -> str:
+    def sum_of(self, terms: list[str], *, an_output: int = 0) -> str:
         """Return a sum over samples, or over the outputs, so many terms an output."""
 
     @abstractmethod
@@ -124,13 +124,13 @@ class Equations(ABC):
     def squares(self, scalars: list[Scalar]) -> str:
         """Return the sum of the squares of all weights, or of all weights and biases."""
 
-    def put(self, form: str, **parts: str) -> str:
+    def write(self, form: str, **parts: str) -> str:
         """Return a form with its parts filled in."""
         return self.forms[form][self.notation].format(**parts)
 
     def single(self, name: str) -> str:
         """Return what stands for a quantity that is a single number."""
-        return self.at((name, None), ())
+        return self.operand((name, None), ())
 
     # forward
 
@@ -143,10 +143,10 @@ class Equations(ABC):
         pairs: list[tuple[Scalar, Scalar]] = [
             (self.incoming(k, sample, i), (("weights", k), (i, j))) for i in range(self.s.nodes[k])
         ]
-        return self.products(pairs, self.at(("biases", k), (j,)) if self.s.biases else "")
+        return self.products(pairs, self.operand(("biases", k), (j,)) if self.s.biases else "")
 
     def _exponential(self, k: int, index: Index) -> str:
-        return self.put("exponential", z=self.at(("pre_activation", k), index))
+        return self.write("exponential", z=self.operand(("pre_activation", k), index))
 
     def _exponential_sum(self, k: int, index: Index) -> str:
         return self.total([(("exponential", k), (*index, o)) for o in range(self.s.outputs)])
@@ -154,16 +154,21 @@ class Equations(ABC):
     def _post_activation(self, k: int, index: Index) -> str:
         name = self.s.activations[k]
         if name == "softmax":
-            total = self.at(("exponential_sum", k), index[:1])
-            return self.put(name, power=self.at(("exponential", k), index), powers=total)
+            total = self.operand(("exponential_sum", k), index[:1])
+            return self.write(name, power=self.operand(("exponential", k), index), powers=total)
         slope = self.single("leaky_slope") if name == "leaky_relu" else ""
-        return self.put(name, z=self.at(("pre_activation", k), index), slope=slope)
+        return self.write(name, z=self.operand(("pre_activation", k), index), slope=slope)
 
     # error
 
     def _final_error(self, _: None, index: Index) -> str:
-        y, t = self.at(("post_activation", self.last), index), self.at(("target", None), index)
-        return self.put("difference", a=y, b=t) if self.minus else self.put("difference", a=t, b=y)
+        y, t = (
+            self.operand(("post_activation", self.last), index),
+            self.operand(("target", None), index),
+        )
+        return (
+            self.write("difference", a=y, b=t) if self.minus else self.write("difference", a=t, b=y)
+        )
 
     def _sample_error(self, _: None, index: Index) -> str:
         outputs = [(*index, o) for o in range(self.s.outputs)]
@@ -172,21 +177,23 @@ class Equations(ABC):
             errors: list[Scalar] = [(("final_error", None), o) for o in outputs]
             terms = self.products([(error, error) for error in errors])
         elif loss == "perceptron":
-            wrong = [self.put("wrong", fe=self.at(("final_error", None), o)) for o in outputs]
-            terms = self.added(wrong, an_output=1)
+            wrong = [
+                self.write("wrong", fe=self.operand(("final_error", None), o)) for o in outputs
+            ]
+            terms = self.sum_of(wrong, an_output=1)
         else:
             names = ["t ln y"] + ["rest ln rest"] * (loss == "binary_cross_entropy")
             logarithms = [
-                self.put(
+                self.write(
                     name,
-                    t=self.at(("target", None), o),
-                    y=self.at(("post_activation", self.last), o),
+                    t=self.operand(("target", None), o),
+                    y=self.operand(("post_activation", self.last), o),
                 )
                 for o in outputs
                 for name in names
             ]
-            terms = self.added(logarithms, an_output=len(names))
-        return self.put(loss, terms=terms, n=str(self.s.outputs))
+            terms = self.sum_of(logarithms, an_output=len(names))
+        return self.write(loss, terms=terms, n=str(self.s.outputs))
 
     def _penalty(self, _: None, __: Index) -> str:
         kinds = ["weights", "biases"] if self.s.decay_biases else ["weights"]
@@ -196,7 +203,9 @@ class Equations(ABC):
             for k in range(self.s.layers)
             for index in indices(self.s.nodes[k + (kind == "biases") : k + 2])
         ]
-        return self.put("penalty", rate=self.single("weight_decay"), squares=self.squares(scalars))
+        return self.write(
+            "penalty", rate=self.single("weight_decay"), squares=self.squares(scalars)
+        )
 
     def _error(self, _: None, __: Index) -> str:
         if self.s.samples == 1:
@@ -206,27 +215,27 @@ class Equations(ABC):
             data = self._mean(self.total(terms))
         if not self.s.decay:
             return data
-        return self.put("with penalty", error=data, penalty=self.single("penalty"))
+        return self.write("with penalty", error=data, penalty=self.single("penalty"))
 
     def _mean(self, total: str) -> str:
         if self.s.update == "batch_mean" and self.s.samples > 1:
-            return self.put("mean", total=total, n=str(self.s.samples))
+            return self.write("mean", total=total, n=str(self.s.samples))
         return total
 
     # backward
 
     def _activation_derivative(self, k: int, index: Index) -> str:
         name = self.s.activations[k]
-        return self.put(
+        return self.write(
             f"{name} derivative",
-            a=self.at(("post_activation", k), index),
-            z=self.at(("pre_activation", k), index),
+            a=self.operand(("post_activation", k), index),
+            z=self.operand(("pre_activation", k), index),
             slope=self.single("leaky_slope") if name == "leaky_relu" else "",
         )
 
     def _error_derivative(self, _: None, index: Index) -> str:
-        fe = self.at(("final_error", None), index)
-        return self.put(f"{self.s.loss} derivative", fe=fe, n=str(self.s.outputs))
+        fe = self.operand(("final_error", None), index)
+        return self.write(f"{self.s.loss} derivative", fe=fe, n=str(self.s.outputs))
 
     def _backpropagated_error(self, k: int, index: Index) -> str:
         sample, h = index
@@ -234,53 +243,55 @@ class Equations(ABC):
             ((("error_signal", k + 1), (sample, o)), (("weights", k + 1), (h, o)))
             for o in range(self.s.nodes[k + 2])
         ]
-        return self.put("old weights", terms=self.products(pairs))
+        return self.write("old weights", terms=self.products(pairs))
 
     def _error_signal(self, k: int, index: Index) -> str:
         if k == self.last and self.s.cancels:
             form = "perceptron signal" if self.s.loss == "perceptron" else "cancelled"
-            return self.put(form, fe=self.at(("final_error", None), index))
+            return self.write(form, fe=self.operand(("final_error", None), index))
         outer: Key = ("backpropagated_error", k) if k < self.last else ("error_derivative", None)
-        slope = self.at(("activation_derivative", k), index)
-        return self.put("product", a=self.at(outer, index), b=slope)
+        slope = self.operand(("activation_derivative", k), index)
+        return self.write("product", a=self.operand(outer, index), b=slope)
 
     def _weight_gradient(self, k: int, index: Index) -> str:
         i, j = index
         terms = [
-            self.put(
+            self.write(
                 "product",
-                a=self.at(("error_signal", k), (s, j)),
-                b=self.at(*self.incoming(k, s, i)),
+                a=self.operand(("error_signal", k), (s, j)),
+                b=self.operand(*self.incoming(k, s, i)),
             )
             for s in range(self.s.samples)
         ]
-        total = self._mean(self.added(terms))
+        total = self._mean(self.sum_of(terms))
         return self.with_decay(total, ("weights", k), index) if self.s.decay else total
 
     def with_decay(self, gradient: str, key: Key, index: Index) -> str:
         """Eq. 16: a gradient, and what weight decay adds to it."""
-        rate, value = self.single("weight_decay"), self.at(key, index)
+        rate, value = self.single("weight_decay"), self.operand(key, index)
         sign = self.signs[not self.minus]
-        return self.put("with decay", gradient=gradient, sign=sign, rate=rate, value=value)
+        return self.write("with decay", gradient=gradient, sign=sign, rate=rate, value=value)
 
     def _bias_gradient(self, k: int, index: Index) -> str:
-        terms = [self.at(("error_signal", k), (s, index[0])) for s in range(self.s.samples)]
-        total = self._mean(self.added(terms))
+        terms = [self.operand(("error_signal", k), (s, index[0])) for s in range(self.s.samples)]
+        total = self._mean(self.sum_of(terms))
         return self.with_decay(total, ("biases", k), index) if self.s.decay_biases else total
 
     # update
 
-    def moved(self, old: Key, gradient: Key, index: Index) -> str:
+    def write_update(self, old: Key, gradient: Key, index: Index) -> str:
         """Eq. 10, 13 and 15: a weight or bias, and the learning rate times its gradient."""
-        change = self.put("product", a=self.single("learning_rate"), b=self.at(gradient, index))
+        change = self.write(
+            "product", a=self.single("learning_rate"), b=self.operand(gradient, index)
+        )
         sign = self.signs[self.minus]
-        return self.put("moved", value=self.at(old, index), sign=sign, change=change)
+        return self.write("moved", value=self.operand(old, index), sign=sign, change=change)
 
     def _new_weights(self, k: int, index: Index) -> str:
-        return self.moved(("weights", k), ("weight_gradient", k), index)
+        return self.write_update(("weights", k), ("weight_gradient", k), index)
 
     def _new_biases(self, k: int, index: Index) -> str:
-        return self.moved(("biases", k), ("bias_gradient", k), index)
+        return self.write_update(("biases", k), ("bias_gradient", k), index)
 
 
 def indices(shape: tuple[int, ...]) -> list[Index]:
@@ -324,36 +335,36 @@ class Words(Equations):
         """Return the equation of the quantity."""
         name, text = self.key[0], self.right_side(self.key, (0, 0))
         if name in ("pre_activation", "post_activation", "error_signal"):
-            return f"{self.at(self.key, ())} = {text}"
+            return f"{self.operand(self.key, ())} = {text}"
         left = _LEFT_SIDES.get(name)
         return f"{left} = {text}" if left else text
 
-    def at(self, key: Key, index: Index) -> str:
+    def operand(self, key: Key, index: Index) -> str:
         """Return what a quantity is called."""
         name, k = key
         if name == "incoming" and k is not None:
-            return self.at(("post_activation", k - 1), index)
+            return self.operand(("post_activation", k - 1), index)
         if name == "exponential":
             return self._exponential(k or 0, index)
         return self.called.get(name) or self.table[key].label
 
-    def added(self, terms: list[str], *, an_output: int = 0) -> str:
+    def sum_of(self, terms: list[str], *, an_output: int = 0) -> str:
         """Return the first term, after a Σ where there are several samples."""
         return ("" if an_output or self.s.samples == 1 else "Σ_samples ") + terms[0]
 
     def total(self, terms: list[Scalar]) -> str:
         """Return the first term after a Σ."""
-        return f"Σ {self.at(*terms[0])}"
+        return f"Σ {self.operand(*terms[0])}"
 
     def products(self, pairs: list[tuple[Scalar, Scalar]], first: str = "") -> str:
         """Return the first product after a Σ."""
         (a, b), *_ = pairs
-        text = "Σ " + self.put("product", a=self.at(*a), b=self.at(*b))
+        text = "Σ " + self.write("product", a=self.operand(*a), b=self.operand(*b))
         return f"{first} + {text}" if first else text
 
     def squares(self, scalars: list[Scalar]) -> str:
         """Return what is squared."""
-        names = dict.fromkeys(self.at(*scalar) for scalar in scalars)
+        names = dict.fromkeys(self.operand(*scalar) for scalar in scalars)
         return " and ".join(f"{name}²" for name in names)
 
 
@@ -427,7 +438,7 @@ class _WithNumbers(Equations):
         super().__init__(structure)
         self._operands: list[Operand] = []
 
-    def at(self, key: Key, index: Index) -> str:
+    def operand(self, key: Key, index: Index) -> str:
         """Return a mark for the operand."""
         name, k = key
         if name == "incoming" and k is not None:
@@ -457,13 +468,13 @@ class _WithNumbers(Equations):
         back = self._backpropagated_error(k, (0, h))
         if self.s.nodes[k + 2] > 1:
             back = f"[\0{back}\0]"
-        slope, incoming = self.at(("activation_derivative", k), (0, h)), self.incoming(k, 0, i)
-        product = f"{back}\0{self.put('product', a=slope, b=self.at(*incoming))}"
+        slope, incoming = self.operand(("activation_derivative", k), (0, h)), self.incoming(k, 0, i)
+        product = f"{back}\0{self.write('product', a=slope, b=self.operand(*incoming))}"
         return self._cut(
             self.with_decay(product, ("weights", k), index) if self.s.decay else product
         )
 
-    def added(self, terms: list[str], *, an_output: int = 0) -> str:
+    def sum_of(self, terms: list[str], *, an_output: int = 0) -> str:
         """Return the sum, of a long one the first terms and the last."""
         if an_output > 1:
             terms = [
@@ -475,12 +486,12 @@ class _WithNumbers(Equations):
 
     def total(self, terms: list[Scalar]) -> str:
         """Return the sum of scalars."""
-        return self.added([self.at(*term) for term in terms])
+        return self.sum_of([self.operand(*term) for term in terms])
 
     def products(self, pairs: list[tuple[Scalar, Scalar]], first: str = "") -> str:
         """Return the sum of products."""
-        terms = [self.put("product", a=self.at(*a), b=self.at(*b)) for a, b in pairs]
-        return self.added([first, *terms] if first else terms)
+        terms = [self.write("product", a=self.operand(*a), b=self.operand(*b)) for a, b in pairs]
+        return self.sum_of([first, *terms] if first else terms)
 
     def squares(self, scalars: list[Scalar]) -> str:
         """Return the sum of squares."""

@@ -23,7 +23,7 @@ Area = Callable[[Key, Index, Index], str | None]
 """Gives the address of the line of cells between two indices; None where they are no line."""
 
 
-def added(terms: list[str], most: int = WRITTEN_OUT) -> str:
+def join_sum(terms: list[str], most: int = WRITTEN_OUT) -> str:
     """Join terms to a sum; a long one in groups, since engines limit how deep formulas nest."""
     if len(terms) <= most:
         return "+".join(terms)
@@ -54,13 +54,13 @@ class Formulas(Equations):
         """Return the formula of one scalar, with its equals sign."""
         return "=" + self.right_side(key, index)
 
-    def at(self, key: Key, index: Index) -> str:
+    def operand(self, key: Key, index: Index) -> str:
         """Return the address of a scalar."""
         return self._at(key, index)
 
-    def added(self, terms: list[str], *, an_output: int = 0) -> str:  # noqa: ARG002
+    def sum_of(self, terms: list[str], *, an_output: int = 0) -> str:  # noqa: ARG002
         """Return the sum, a long one in groups."""
-        return added(terms, self.most)
+        return join_sum(terms, self.most)
 
     def _line(self, terms: list[Scalar]) -> str | None:
         """Return the area of a long line of cells; None where they are few, or no line."""
@@ -71,7 +71,9 @@ class Formulas(Equations):
     def total(self, terms: list[Scalar]) -> str:
         """Σ of cells, written out or as SUM of a line of them."""
         area = self._line(terms)
-        return self.added([self.at(*term) for term in terms]) if area is None else f"SUM({area})"
+        return (
+            self.sum_of([self.operand(*term) for term in terms]) if area is None else f"SUM({area})"
+        )
 
     def products(self, pairs: list[tuple[Scalar, Scalar]], first: str = "") -> str:
         """Σ of products, written out or as SUMPRODUCT of two lines of cells."""
@@ -79,13 +81,15 @@ class Formulas(Equations):
         if one is not None and two is not None:
             text = f"SUMPRODUCT({one},{two})"
         else:
-            text = self.added([f"{self.at(*a)}*{self.at(*b)}" for a, b in pairs])
+            text = self.sum_of([f"{self.operand(*a)}*{self.operand(*b)}" for a, b in pairs])
         return f"{first}+{text}" if first else text
 
     def squares(self, scalars: list[Scalar]) -> str:
         """Σ of squares, written out or as a SUMPRODUCT a layer."""
         if len(scalars) <= WRITTEN_OUT or self.area is None:
-            return self.added([f"{self.at(*scalar)}*{self.at(*scalar)}" for scalar in scalars])
+            return self.sum_of(
+                [f"{self.operand(*scalar)}*{self.operand(*scalar)}" for scalar in scalars]
+            )
         parts = []
         for key, layer in groupby(scalars, key=lambda scalar: scalar[0]):
             corners = [index for _, index in layer]

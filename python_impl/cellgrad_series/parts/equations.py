@@ -53,47 +53,47 @@ class RunEquations(Equations):
         name, k = key
         if name.endswith("_power"):
             beta = self.single(name.removesuffix("_power"))
-            return self.put("product", a=self.single(f"last_{name}"), b=beta)
+            return self.write("product", a=self.single(f"last_{name}"), b=beta)
         if "corrected" in name:
-            moment = self.at((name.replace("corrected_", ""), k), index)
+            moment = self.operand((name.replace("corrected_", ""), k), index)
             power = self.single("beta1_power" if "first" in name else "beta2_power")
-            return self.put("corrected", moment=moment, power=power)
+            return self.write("corrected", moment=moment, power=power)
         if name.endswith(("velocity", "moment")):
             return self._remembered(name, k, index)
         return super().right_side(key, index)
 
     def _remembered(self, name: str, k: int | None, index: Index) -> str:
-        gradient = self.at(
+        gradient = self.operand(
             (f"{'bias' if name.startswith('bias') else 'weight'}_gradient", k), index
         )
-        last, form = self.at((f"last_{name}", k), index), name.removeprefix("bias_")
+        last, form = self.operand((f"last_{name}", k), index), name.removeprefix("bias_")
         if form != "velocity":
             beta = self.single("beta1" if form == "first_moment" else "beta2")
-            return self.put(form, beta=beta, last=last, gradient=gradient)
+            return self.write(form, beta=beta, last=last, gradient=gradient)
         if self.rule.rate_in_velocity:
-            gradient = self.put("product", a=self.single("learning_rate"), b=gradient)
-        return self.put(form, momentum=self.single("momentum"), last=last, gradient=gradient)
+            gradient = self.write("product", a=self.single("learning_rate"), b=gradient)
+        return self.write(form, momentum=self.single("momentum"), last=last, gradient=gradient)
 
-    def moved(self, old: Key, gradient: Key, index: Index) -> str:
+    def write_update(self, old: Key, gradient: Key, index: Index) -> str:
         """Eq. 10, 21 and 24: a weight or bias, and what the optimiser changes of it."""
         if self.rule.plain:
-            return super().moved(old, gradient, index)
+            return super().write_update(old, gradient, index)
         prefix, k = "bias_" if old[0] == "biases" else "", old[1]
         rate = self.single("learning_rate")
         if self.rule.optimizer == "adam":
-            change = self.put(
+            change = self.write(
                 "adam",
                 rate=rate,
-                first=self.at((f"{prefix}corrected_first_moment", k), index),
-                second=self.at((f"{prefix}corrected_second_moment", k), index),
+                first=self.operand((f"{prefix}corrected_first_moment", k), index),
+                second=self.operand((f"{prefix}corrected_second_moment", k), index),
                 epsilon=self.single("adam_epsilon"),
             )
         else:
-            change = self.at((f"{prefix}velocity", k), index)
+            change = self.operand((f"{prefix}velocity", k), index)
             if not self.rule.rate_in_velocity:
-                change = self.put("product", a=rate, b=change)
+                change = self.write("product", a=rate, b=change)
         sign = self.signs[self.minus]
-        return self.put("moved", value=self.at(old, index), sign=sign, change=change)
+        return self.write("moved", value=self.operand(old, index), sign=sign, change=change)
 
 
 class _RunWords(RunEquations, Words):
@@ -115,12 +115,12 @@ class _RunWords(RunEquations, Words):
         super().__init__(structure, key)
         self.rule = rule
 
-    def at(self, key: Key, index: Index) -> str:
+    def operand(self, key: Key, index: Index) -> str:
         """Return what a quantity is called; what stood in the row before is above."""
         name = key[0].removeprefix("last_")
         symbol = self.symbols.get(name.removeprefix("bias_"))
         if symbol is None:
-            return super().at(key, index)
+            return super().operand(key, index)
         return symbol if name == key[0] else f"{symbol} above"
 
 

@@ -9,7 +9,7 @@ from cellgrad.case.equations import indices
 from cellgrad.case.quantities import Index, Key, Quantity
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.description import Highlight
-from cellgrad.workbook.formulas import WRITTEN_OUT, Formulas, added
+from cellgrad.workbook.formulas import WRITTEN_OUT, Formulas, join_sum
 from cellgrad.xlsx.addresses import a1
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.plan import Part
@@ -155,7 +155,7 @@ class ClassificationSheet:
 
     def _total(self, name: str) -> str:
         if self.n <= WRITTEN_OUT:
-            return added([self.rows.at(n, (name, None)) for n in range(self.n)])
+            return join_sum([self.rows.at(n, (name, None)) for n in range(self.n)])
         return f"SUM({self._column((name, None), ())})"
 
     def _single(self, name: str, row: int, formula: str, look: str, **own: str) -> None:

@@ -252,7 +252,7 @@ class RunSheet:
     def _mean_error(self, at: Reference) -> str:
         count = self.shape.evaluated
         terms = [at(("sample_error", None), (s,)) for s in range(count)]
-        return f"({RunFormulas(self.shape, self.s, at).added(terms)})/{count}"
+        return f"({RunFormulas(self.shape, self.s, at).sum_of(terms)})/{count}"
 
     def _claims(self) -> None:
         for key, quantity in self.quantities.items():

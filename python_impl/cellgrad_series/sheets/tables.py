@@ -10,7 +10,7 @@ from cellgrad.case.quantities import Quantity
 from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Shape
 from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.formulas import added
+from cellgrad.workbook.formulas import join_sum
 from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
 from cellgrad_series.plan import Part
 from cellgrad_series.sheets.rows import Block, Rows
@@ -120,9 +120,9 @@ def write_table(canvas: Canvas, part: Part, shape: TableShape) -> Rows:
             rows.number(n, ("measured", None), (column,), number)
         cells = [rows.at(n, ("measured", None), (c,)) for c in range(shape.columns)]
         mean = rows.at(n, ("mean", None))
-        squares = added([f"({cell}-{mean})*({cell}-{mean})" for cell in cells])
+        squares = join_sum([f"({cell}-{mean})*({cell}-{mean})" for cell in cells])
         for name, text in (
-            ("mean", f"({added(cells)})/{shape.columns}"),
+            ("mean", f"({join_sum(cells)})/{shape.columns}"),
             ("spread", f"SQRT(({squares})/{shape.columns - 1})"),
             ("best", f"MAX({','.join(cells)})"),
             ("worst", f"-MAX({','.join(f'-{cell}' for cell in cells)})"),

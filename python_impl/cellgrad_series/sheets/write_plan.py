@@ -23,7 +23,7 @@ from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.parts.run import EVALUATED, RunShape
 from cellgrad_series.parts.sweep import SweepShape
 from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
-from cellgrad_series.plan import Part, Plan, Reference, charted
+from cellgrad_series.plan import Part, Plan, Reference, find_charted
 from cellgrad_series.sheets.charts import SHEET as CHARTS
 from cellgrad_series.sheets.charts import write_charts
 from cellgrad_series.sheets.classification_sheet import ClassificationSheet, SampleLink
@@ -176,7 +176,7 @@ class _Writer:
     def _located(self, reference: Reference) -> Range:
         """Return the cells of what a chart refers to."""
         part = self.plan.part(reference.part)
-        key, index = charted(part, reference)
+        key, index = find_charted(part, reference)
         if reference.quantity in ("surface", "boundary_x", "boundary_y"):
             for claim in self.book.claims:
                 if claim.part == part.name and claim.key == key:

@@ -15,10 +15,10 @@ from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import CaseError, InputError, printable
 from cellgrad.files import write_atomically
 from cellgrad_series.kernels import KERNELS
-from cellgrad_series.train.excel import Data, Selection, described, with_samples
+from cellgrad_series.train.excel import Data, Selection, describe_samples, with_samples
 from cellgrad_series.train.report import as_json, print_training, trace_document
 from cellgrad_series.train.run import Result, train
-from cellgrad_series.train.settings import DEFAULT_SEED, HIDDEN_NODES, changed
+from cellgrad_series.train.settings import DEFAULT_SEED, HIDDEN_NODES, change_case
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -60,7 +60,7 @@ def train_command(options: Options) -> int:
         sys.stdout.write(json.dumps(as_json(result, seed), allow_nan=False, indent=1) + "\n")
     else:
         start = "weights of the case" if seed is None else f"weights drawn with seed {seed}"
-        print_training(result, described(*data) if data else [], start)
+        print_training(result, describe_samples(*data) if data else [], start)
         for path, _ in written:
             sys.stdout.write(printable(f"wrote {path}") + "\n")
     return 1 if result.diverged else 0
@@ -101,7 +101,9 @@ def _run_of(options: Options) -> tuple[Case, tuple[Data, ...], int | None]:
             "nothing to train: no CASE and no --from-excel", remedy="see cellgrad train --help"
         )
     try:
-        case = changed(case, epochs=options.epochs, learning_rate=options.learning_rate, seed=seed)
+        case = change_case(
+            case, epochs=options.epochs, learning_rate=options.learning_rate, seed=seed
+        )
     except InputError as error:
         raise (error if options.case is None else error.within(options.case)) from error
     return case, data, seed

@@ -13,7 +13,7 @@ from cellgrad.case.vocabulary import CROSS_ENTROPIES
 from cellgrad.errors import InputError
 from cellgrad.xlsx.book import read_book
 from cellgrad_series.train.settings import HIDDEN_NODES, series_case
-from cellgrad_series.train.table import Chosen, Table, choose, counted, find_table, same
+from cellgrad_series.train.table import Chosen, Table, choose, choose_like, counted, find_table
 
 _SUM_TOLERANCE = 1e-12
 
@@ -53,7 +53,7 @@ class Data:
         """Return the columns of inputs and outputs, as a person would name them."""
         shown = []
         for word, columns in (("input", self.chosen.inputs), ("output", self.chosen.outputs)):
-            names = ", ".join(self.table.named(column) for column in columns[:_MANY])
+            names = ", ".join(self.table.name_of(column) for column in columns[:_MANY])
             more = f", … ({len(columns)} in all)" if len(columns) > _MANY else ""
             shown.append(f"{word}{'s' if len(columns) > 1 else ''} {names}{more}")
         return "; ".join(shown)
@@ -62,7 +62,7 @@ class Data:
 _MANY = 8
 
 
-def described(training: Data, validation: Data) -> list[str]:
+def describe_samples(training: Data, validation: Data) -> list[str]:
     """Return lines that say which cells were taken for what."""
     lines = [f"training    {training.origin()}", f"validation  {validation.origin()}"]
     both = [f"columns     {data.columns()}" for data in (training, validation)]
@@ -98,7 +98,7 @@ def read_samples(
     _check_outputs(first, chosen, outputs)
     data = _data(first, chosen)
     if selection.inputs is None and selection.outputs is None:
-        other = same(second, first, chosen)
+        other = choose_like(second, first, chosen)
     else:
         other = choose(second, selection.inputs, selection.outputs, outputs)
     _check_outputs(second, other, outputs)
@@ -146,7 +146,7 @@ def with_samples(
         case = series_case(inputs, hidden)
     if inputs != case.network.nodes[0]:
         wanted = case.network.nodes[0]
-        names = ", ".join(first.table.named(column) for column in first.chosen.inputs[:_MANY])
+        names = ", ".join(first.table.name_of(column) for column in first.chosen.inputs[:_MANY])
         raise first.table.error(
             f"{counted(inputs, 'input column')} ({names}), but the network has "
             f"{counted(wanted, 'input')}",

@@ -69,12 +69,12 @@ def _plain(arrays: Any) -> Any:
 def _score(score: Score | None) -> dict[str, Any] | None:
     if score is None:
         return None
-    found = score.accuracy
+    accuracy = score.accuracy
     return {
         "samples": score.samples,
         "error": score.error if math.isfinite(score.error) else None,
-        "accuracy": None if found is None else {"right": found.right, "of": found.of},
-        "confusion": None if found is None else found.confusion,
+        "accuracy": None if accuracy is None else {"right": accuracy.right, "of": accuracy.of},
+        "confusion": None if accuracy is None else accuracy.confusion,
     }
 
 
@@ -182,45 +182,45 @@ def error_text(error: float) -> str:
     return f"{error:.3e}" if small or abs(error) >= 1e9 else f"{error:.6f}"
 
 
-def accuracy_text(found: Accuracy) -> str:
+def accuracy_text(accuracy: Accuracy) -> str:
     """Return the accuracy as ``n of m (x %)``; no rounding makes it complete, or nothing."""
-    percent = 100 * found.right / found.of
+    percent = 100 * accuracy.right / accuracy.of
     shown = f"{percent:.1f}"
-    if found.right < found.of and shown == "100.0":
+    if accuracy.right < accuracy.of and shown == "100.0":
         shown = ">99.9"
-    if found.right and shown == "0.0":
+    if accuracy.right and shown == "0.0":
         shown = "<0.1"
-    return f"{found.right:,} of {found.of:,} right ({shown.removesuffix('.0')} %)"
+    return f"{accuracy.right:,} of {accuracy.of:,} right ({shown.removesuffix('.0')} %)"
 
 
 def _print_score(console: Console, name: str, score: Score) -> None:
-    found = score.accuracy
+    accuracy = score.accuracy
     text = Text(f"{name}, with the final weights", style="bold")
-    if found is not None:
-        text.append(f": {accuracy_text(found)}")
+    if accuracy is not None:
+        text.append(f": {accuracy_text(accuracy)}")
     console.print(text)
     single = score.targets.shape[1] == 1
     rule = "class 1: output above 0.5" if single else "class: the largest output"
     mean = f"mean E {error_text(score.error)} over {counted(score.samples, 'sample')}"
-    console.print(mean if found is None else f"{mean}; {rule}")
-    if found is None:
+    console.print(mean if accuracy is None else f"{mean}; {rule}")
+    if accuracy is None:
         one = "0 or 1" if single else "a single 1 among 0s"
         console.print(f"no accuracy: the targets are no classes ({one})")
         return
-    if len(found.confusion) <= SHOWN_CLASSES:
-        console.print(_confusion(found, single=single))
+    if len(accuracy.confusion) <= SHOWN_CLASSES:
+        console.print(_confusion(accuracy, single=single))
     else:
-        _print_confusions(console, found)
+        _print_confusions(console, accuracy)
 
 
-def _confusion(found: Accuracy, *, single: bool) -> Table:
-    names = [str(n if single else n + 1) for n in range(len(found.confusion))]
+def _confusion(accuracy: Accuracy, *, single: bool) -> Table:
+    names = [str(n if single else n + 1) for n in range(len(accuracy.confusion))]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     wide = len(names) > 4
     table.add_column("predicted" if wide else "", justify="right")
     for name in names:
         table.add_column(name if wide else f"predicted {name}", justify="right")
-    for target, (name, counts) in enumerate(zip(names, found.confusion, strict=True)):
+    for target, (name, counts) in enumerate(zip(names, accuracy.confusion, strict=True)):
         cells = [
             Text(f"{count:,}", style="green" if target == predicted else "red" if count else "dim")
             for predicted, count in enumerate(counts)
@@ -229,10 +229,10 @@ def _confusion(found: Accuracy, *, single: bool) -> Table:
     return table
 
 
-def _print_confusions(console: Console, found: Accuracy) -> None:
+def _print_confusions(console: Console, accuracy: Accuracy) -> None:
     wrong = sorted(
         (-count, target, predicted)
-        for target, row in enumerate(found.confusion)
+        for target, row in enumerate(accuracy.confusion)
         for predicted, count in enumerate(row)
         if count and target != predicted
     )

@@ -21,7 +21,7 @@ from cellgrad.errors import CaseError, InputError
 _STEPS = 10_000
 
 
-def drawn(network: Network, seed: int) -> Network:
+def draw_weights(network: Network, seed: int) -> Network:
     """Return the network with weights, and biases where it has them, drawn anew.
 
     Args:
@@ -68,7 +68,7 @@ def series_case(inputs: int, hidden: int = HIDDEN_NODES) -> Case:
     )
 
 
-def changed(
+def change_case(
     case: Case,
     *,
     epochs: int | None = None,
@@ -89,7 +89,7 @@ def changed(
     if learning_rate is not None:
         case = replace(case, learning_rate=learning_rate)
     if seed is not None:
-        case = replace(case, network=drawn(case.network, seed))
+        case = replace(case, network=draw_weights(case.network, seed))
     rates = case.learning_rate
     if isinstance(rates, tuple) and len(rates) != case.updates():
         raise CaseError(

@@ -70,10 +70,10 @@ class Table:
             used.update(row)
         return sorted(used)
 
-    def named(self, column: int) -> str:
+    def name_of(self, column: int) -> str:
         """Return a column as a person would call it: its letters, and its heading if it has one."""
         heading = self.headings.get(column, "")
-        return column_letters(column) + (f" ({short(heading)})" if heading else "")
+        return column_letters(column) + (f" ({shorten(heading)})" if heading else "")
 
     def numbers(self, columns: list[int]) -> dict[int, list[float]]:
         """Return the numbers in these columns, by row; rows blank in all of them are left out.
@@ -113,9 +113,9 @@ def _what_is_wrong(content: Content | None) -> tuple[str, str]:
         return f"the error {content}, no number", "repair the formula"
     text = str(content)
     if looks_like_a_number(text):
-        return f"{short(text)!r} is stored as a text, no number", "turn it into a number"
+        return f"{shorten(text)!r} is stored as a text, no number", "turn it into a number"
     return (
-        f"{short(text)!r} is a text, no number",
+        f"{shorten(text)!r} is a text, no number",
         "write a number, or choose other columns with --inputs and --output",
     )
 
@@ -125,7 +125,7 @@ def looks_like_a_number(text: str) -> bool:
     return _NUMBER_LIKE.fullmatch(text.strip()) is not None
 
 
-def short(text: str) -> str:
+def shorten(text: str) -> str:
     """Return a text cut to what fits a message."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
@@ -170,9 +170,9 @@ def _called(book: Book, name: str, option: str) -> str:
     for sheet in book.sheets:
         if sheet.casefold() == name.casefold():
             return sheet
-    known = ", ".join(short(repr(sheet)) for sheet in list(book.sheets)[:8])
+    known = ", ".join(shorten(repr(sheet)) for sheet in list(book.sheets)[:8])
     raise InputError(
-        f"no sheet {short(name)!r}", file=book.path, place=option, remedy=f"it has {known}"
+        f"no sheet {shorten(name)!r}", file=book.path, place=option, remedy=f"it has {known}"
     )
 
 
@@ -250,12 +250,12 @@ def choose(table: Table, inputs: str | None, outputs: str | None, wanted: int) -
     both = set(chosen_inputs) & set(chosen)
     if both:
         raise table.error(
-            f"column {table.named(min(both))} is chosen as input and as output", _CHOOSE
+            f"column {table.name_of(min(both))} is chosen as input and as output", _CHOOSE
         )
     return Chosen(chosen_inputs, chosen)
 
 
-def same(table: Table, first: Table, chosen: Chosen) -> Chosen:
+def choose_like(table: Table, first: Table, chosen: Chosen) -> Chosen:
     """Return the columns of a second table that go with those of the first.
 
     By their headings, in any order, where both have headings; else by position.
@@ -286,14 +286,14 @@ def _heading_of(table: Table, heading: str, first: Table) -> int:
         return found[0]
     problem = "stands twice" if found else f"is missing, which {first.path.name} has"
     raise table.error(
-        f"the heading {short(heading)!r} {problem}",
+        f"the heading {shorten(heading)!r} {problem}",
         _CHOOSE if found else f"it has {_headings(table)}; rename one, or {_CHOOSE}",
         (table.heading_row, min(table.headings)),
     )
 
 
 def _headings(table: Table) -> str:
-    shown = ", ".join(short(text) for text in list(table.headings.values())[:8])
+    shown = ", ".join(shorten(text) for text in list(table.headings.values())[:8])
     return shown + (", …" if len(table.headings) > 8 else "")
 
 
@@ -310,7 +310,9 @@ def _named(table: Table, text: str, option: str) -> list[int]:
         found += _column(table, part.strip(), option)
     for column in found:
         if found.count(column) > 1:
-            raise table.error(f"{option} names column {table.named(column)} twice", "name it once")
+            raise table.error(
+                f"{option} names column {table.name_of(column)} twice", "name it once"
+            )
     return found
 
 
@@ -318,12 +320,14 @@ def _column(table: Table, name: str, option: str) -> list[int]:
     by_heading = [c for c, text in table.headings.items() if _key(text) == _key(name)]
     if len(by_heading) > 1:
         where = " and ".join(column_letters(column) for column in by_heading)
-        raise table.error(f"{option}: {short(name)!r} is the heading of {where}", "use the letters")
+        raise table.error(
+            f"{option}: {shorten(name)!r} is the heading of {where}", "use the letters"
+        )
     by_place = _by_place(name)
     used = table.columns()
     if by_heading and by_place and by_place[0] in used and by_place != by_heading:
         raise table.error(
-            f"{option}: {short(name)!r} is the heading of column {column_letters(by_heading[0])} "
+            f"{option}: {shorten(name)!r} is the heading of column {column_letters(by_heading[0])} "
             f"and the letter of another",
             "use positions: 1 is column A",
         )
@@ -333,7 +337,7 @@ def _column(table: Table, name: str, option: str) -> list[int]:
         return by_place
     headed = f"its headings are {_headings(table)}; " if table.headings else "it has no headings; "
     raise table.error(
-        f"{option}: there is no column {short(name)!r}",
+        f"{option}: there is no column {shorten(name)!r}",
         f"{headed}columns {column_letters(used[0])} to {column_letters(used[-1])} are used",
     )
 
@@ -378,14 +382,14 @@ def _default_outputs(table: Table, inputs: list[int], wanted: int) -> list[int]:
     if len(named) == wanted:
         return named
     if named:
-        which = " and ".join(table.named(column) for column in named[:4])
+        which = " and ".join(table.name_of(column) for column in named[:4])
         raise table.error(
             f"{which} could be the output{'s' if wanted > 1 else ''}, {wanted} is wanted", _CHOOSE
         )
     last = columns[-wanted:]
     if not inputs and wanted == 1 and _continues(table, columns):
         raise table.error(
-            f"there is no output column: {table.named(last[0])} looks like one more input",
+            f"there is no output column: {table.name_of(last[0])} looks like one more input",
             "head it output, or " + _CHOOSE,
         )
     return last
@@ -404,7 +408,7 @@ def _refuse_counter(table: Table, column: int) -> None:
     values = [cells.get(column) for cells in table.rows.values()]
     if values in ([float(n) for n in range(len(values))], [n + 1.0 for n in range(len(values))]):
         raise table.error(
-            f"column {table.named(column)} only counts the rows",
+            f"column {table.name_of(column)} only counts the rows",
             f"delete it, or {_CHOOSE}",
             (table.heading_row, column),
         )
