@@ -23,7 +23,8 @@ from cellgrad_coursework.formulas.evaluate import evaluate
 from cellgrad_coursework.formulas.functions import FUNCTIONS
 from cellgrad_coursework.formulas.limits import Budget
 from cellgrad_coursework.formulas.values import Logical
-from cellgrad_coursework.grading import dialects
+from cellgrad_coursework.grading.following import typed_number
+from cellgrad_coursework.grading.submission import unwrapped
 from cellgrad_coursework.model import OK, OK_ECF
 from plain_submission import (
     REFERENCE,
@@ -458,7 +459,7 @@ def test_a_wrapper_around_a_wrong_formula_is_wrong(manifest):
     ],
 )
 def test_wrappers(text, formula):
-    assert dialects.unwrapped(text) == formula
+    assert unwrapped(text) == formula
 
 
 def filled_by_openpyxl(manifest, *, array=False):
@@ -672,7 +673,7 @@ def test_right_cells_are_what_the_engine_s_workbook_holds(manifest):
      ("", None), ("--1", None), ("nan", None), ("1e999", None), ("%", None)],
 )  # fmt: skip
 def test_numbers_that_became_texts_are_read_as_a_person_typed_them(text, number):
-    assert dialects.typed_number(text) == number
+    assert typed_number(text) == number
 
 
 @pytest.mark.parametrize("formula", ["SUM(A1:A9000*TRANSPOSE(A1:A9000))",

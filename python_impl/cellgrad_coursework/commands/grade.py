@@ -21,9 +21,9 @@ from cellgrad_coursework.results.record import Record
 from cellgrad_coursework.results.summary import counted, plain_number
 from cellgrad_coursework.results.write import MOODLE_ZIP, USUAL, Written, check_formats, write_all
 from cellgrad_coursework.roster import read_roster
-from cellgrad_coursework.running.results_folder import check_results, claim_results
 from cellgrad_coursework.running.returned import FEEDBACK
 from cellgrad_coursework.running.runner import Settings, grade_all
+from cellgrad_coursework.running.store import check_results, claim_results
 from cellgrad_coursework.taking_in.intake import Intake
 
 _NAMED = 3

@@ -7,6 +7,7 @@ numbers, and whoever rounds only what is written down, both follow.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -30,6 +31,23 @@ _CLEAR = 10.0
 
 _SECOND_ORDER = 1.001
 """What rounding does is added up by its slopes; this is for what they leave out."""
+
+_TYPED = str.maketrans({"−": "-", "–": "-", "‑": "-", " ": "", "\u00a0": "", "\u202f": ""})
+"""Signs that people take for a minus, and blanks between digits."""
+
+_NUMBER = re.compile(r"[-+]?(?:\d{1,30}\.?\d{0,40}|\.\d{1,40})(?:[eE][-+]?\d{1,2})?", re.ASCII)
+
+
+def typed_number(text: str) -> float | None:
+    """Return the number that a person typed into a cell that took it for a text."""
+    plain = text.translate(_TYPED).strip()
+    if "," in plain and "." not in plain:
+        plain = plain.replace(",", ".")
+    percent = plain.endswith("%")
+    plain = plain.removesuffix("%")
+    if not _NUMBER.fullmatch(plain):
+        return None
+    return float(plain) / 100.0 if percent else float(plain)
 
 
 class TypedNumbers:

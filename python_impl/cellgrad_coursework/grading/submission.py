@@ -6,6 +6,7 @@ as it comes: array formulas keep their rectangle, and a cell that cannot be read
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,9 +15,14 @@ from cellgrad.xlsx.book import Contents
 from cellgrad.xlsx.cells import Cell, SheetCells
 from cellgrad.xlsx.sheet import SheetReader
 from cellgrad.xlsx.values import Value
-from cellgrad_coursework.grading.dialects import SPILLED, unwrapped
 
 _MAX_ARRAY = 10_000
+_WRAPPED = re.compile(
+    r'\s*IFERROR\s*\(\s*__xludf\.DUMMYFUNCTION\s*\(\s*"((?:[^"]|"")*)"\s*\)\s*(?:,.*)?\)\s*',
+    re.IGNORECASE | re.DOTALL,
+)
+SPILLED = '"COMPUTED_VALUE"'
+"""What Google Sheets writes into the cells that an array formula fills."""
 
 
 @dataclass(slots=True)
@@ -169,3 +175,24 @@ def _anchor_of(cells: Cells, at: Cell, computed: set[Cell]) -> Cell | None:
 def _may_spill(cells: Cells, at: Cell) -> bool:
     entry = cells.get(at)
     return entry is not None and entry.array and bool(entry.formula)
+
+
+def unwrapped(text: str) -> tuple[str, bool]:
+    """Return a formula as its author wrote it, without its equals sign.
+
+    Google Sheets exports formulas that Excel does not know inside ``IFERROR(…, value)``.
+
+    Args:
+        text: as the file has it.
+
+    Returns:
+        the formula, and whether it was wrapped: then it may fill several cells.
+    """
+    plain = text.strip()
+    found = False
+    while "DUMMYFUNCTION" in plain.upper():
+        match = _WRAPPED.fullmatch(plain)
+        if match is None:
+            break
+        plain, found = match[1].replace('""', '"').strip().removeprefix("="), True
+    return plain.removeprefix("="), found

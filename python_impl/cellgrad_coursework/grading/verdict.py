@@ -13,8 +13,7 @@ from cellgrad.formula.grid import Grid
 from cellgrad.formula.tree import ErrorValue, FormulaError, nodes
 from cellgrad.xlsx.addresses import Place
 from cellgrad_coursework.formulas.values import Logical, Value
-from cellgrad_coursework.grading.dialects import typed_number
-from cellgrad_coursework.grading.following import TypedNumbers
+from cellgrad_coursework.grading.following import TypedNumbers, typed_number
 from cellgrad_coursework.grading.key import Key, Standard, Values, bits_of, equal
 from cellgrad_coursework.grading.submission import Entry
 from cellgrad_coursework.grading.world import Sight, StudentBook, Transplants

@@ -4,6 +4,9 @@ A line a result: its checksum, its key, whether feedback was written, what is co
 submissions, and the grade. The key names the file's contents and whose it is by its name; the
 assignment's version and the program's stand in the store's own name. A line that was cut off by
 a kill is dropped.
+
+What a run writes takes the place of what is there. So it goes into a folder that is new, empty,
+or an earlier run's of this assignment: never among somebody's own files.
 """
 
 from __future__ import annotations
@@ -16,13 +19,20 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cellgrad import __version__
 from cellgrad.case.write import case_document
 from cellgrad.errors import InputError
+from cellgrad.files import read_limited, write_atomically
+from cellgrad_coursework.manifest_file import HANDOUTS, KEPT
 from cellgrad_coursework.model import Manifest
 
 FOLDER = ".cellgrad"
+_ASSIGNMENT = "assignment.json"
+_MOST = 32 << 20
+_LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
+_ELSEWHERE = "choose another place with -o"
 _CHECKSUM = 9
 """Bytes of a checksum and the tab behind it."""
 
@@ -197,3 +207,98 @@ class Store:
     def close(self) -> None:
         """Close the file and let others write."""
         self._journal.close()
+
+
+def check_results(output: Path, submissions: Path, assignment: Path, manifest: Manifest) -> None:
+    """Refuse a folder that results must not be written to; nothing is written yet.
+
+    Args:
+        output: the folder.
+        submissions: what is graded.
+        assignment: the folder of the assignment.
+        manifest: the assignment.
+
+    Raises:
+        InputError: it is somebody's own, or of another assignment.
+    """
+    try:
+        here = output.resolve()
+        _check_apart(output, here, submissions.resolve(), "the submissions")
+        for place in _folders(assignment.resolve()):
+            _check_apart(output, here, place, "the assignment")
+        if not here.exists():
+            return
+        if not here.is_dir():
+            raise InputError("a file of this name exists", file=output, remedy=_ELSEWHERE)
+        names = {path.name for path in here.iterdir()}
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot be read ({reason})", file=output, remedy=_ELSEWHERE) from error
+    if not {name for name in names if name.casefold() not in _LITTER}:
+        return
+    earlier = here / FOLDER
+    if not earlier.is_dir() or not (
+        (earlier / _ASSIGNMENT).is_file() or any(earlier.glob("results-*.txt"))
+    ):
+        raise InputError(
+            "holds files that are no results of cellgrad grade",
+            file=output,
+            remedy="choose a new or an empty folder with -o",
+        )
+    _check_same(output, earlier / _ASSIGNMENT, manifest)
+
+
+def claim_results(output: Path, manifest: Manifest) -> None:
+    """Make the folder, and keep in it of which assignment its results are.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        (output / FOLDER).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot be made ({error.strerror or error})", file=output, remedy=_ELSEWHERE
+        ) from error
+    about = {"id": manifest.id, "title": manifest.title, "handouts": _handouts(manifest)}
+    write_atomically(output / FOLDER / _ASSIGNMENT, f"{json.dumps(about)}\n".encode())
+
+
+def _check_apart(output: Path, here: Path, other: Path, what: str) -> None:
+    if here == other or other in here.parents:
+        problem = f"lies within {what}"
+    elif here in other.parents:
+        problem = f"lies around {what}"
+    else:
+        return
+    raise InputError(problem, file=output, remedy="choose a folder beside it with -o")
+
+
+def _folders(assignment: Path) -> list[Path]:
+    """Return the folder of an assignment, also where its inner folder was named."""
+    inner = assignment.name == KEPT and (assignment.parent / HANDOUTS).is_dir()
+    return [assignment.parent] if inner else [assignment]
+
+
+def _check_same(output: Path, path: Path, manifest: Manifest) -> None:
+    """Refuse results of another assignment: of another name, or of other handouts."""
+    if not path.is_file():
+        return  # a run that was killed before, or of an older version
+    try:
+        about: dict[str, Any] = json.loads(read_limited(path, _MOST))
+        same = about["id"] == manifest.id
+        same = same and not set(about["handouts"]).isdisjoint(_handouts(manifest))
+        title = str(about["title"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError("is damaged", file=path, remedy=_ELSEWHERE) from error
+    if not same:
+        raise InputError(
+            f"holds the results of another assignment ({title})",
+            file=output,
+            remedy=_ELSEWHERE,
+        )
+
+
+def _handouts(manifest: Manifest) -> list[str]:
+    """Return what handouts are told apart by; nobody can make a token of it."""
+    return sorted(hashlib.sha256(token.encode()).hexdigest()[:12] for token in manifest.handouts)
