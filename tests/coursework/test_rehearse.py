@@ -20,7 +20,7 @@ from assignments import (
 )
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id
-from cellgrad_coursework.commands import rehearse as shown
+from cellgrad_coursework.commands.rehearse import print_result
 from cellgrad_coursework.grader import Grader
 from cellgrad_coursework.grading.naming import telling
 from cellgrad_coursework.model import (
@@ -398,7 +398,7 @@ def test_a_name_is_right_if_it_computes_the_same(graded):
 def printed(result, width=80):
     """Return what the command prints on a terminal."""
     file = io.StringIO()
-    shown.print_result(result, Console(file=file, width=width, highlight=False))
+    print_result(result, Console(file=file, width=width, highlight=False))
     return file.getvalue()
 
 

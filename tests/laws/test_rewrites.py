@@ -16,7 +16,7 @@ from cellgrad.build import workbook_bytes
 from cellgrad.formula.parse import parse
 from cellgrad.formula.references import range_of
 from cellgrad.formula.render import text_of
-from cellgrad.formula.tree import FormulaError
+from cellgrad.formula.tree import FormulaError, Spill
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
 from cellgrad_coursework.formulas.cache import Formulas
 from cellgrad_coursework.formulas.evaluate import evaluate
@@ -521,6 +521,8 @@ class Plain:
         return np.full(2, value) if isinstance(value, float) else value
 
     def bounds(self, node, at):
+        if isinstance(node, Spill):
+            raise FormulaError("nothing spills here")
         return range_of(node, ("s", *at[1:]))
 
     def named(self, name):
