@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from itertools import groupby
 from shutil import get_terminal_size
 from textwrap import wrap
-
-import click
 
 from cellgrad.case.equations import Template, all_lines, general_equation
 from cellgrad.case.model import Case
@@ -37,7 +37,7 @@ def print_working(case: Case, step: Step, decimals: int, number: str = "") -> No
     for head, body in _givens(step, numbers, decimals):
         _say_both(head, body, width)
     for quantity, lines in groupby(all_lines(structure), key=lambda line: line.quantity):
-        click.echo()
+        sys.stdout.write("\n")
         equation = f"{quantity.label}:  {general_equation(structure, quantity)}"
         _say(f"{quantity.equation:<7}{equation}", width, cyan=7)
         for line in lines:
@@ -46,7 +46,7 @@ def print_working(case: Case, step: Step, decimals: int, number: str = "") -> No
             working = _substituted(line.written(), numbers, decimals)
             body = working if working == result else f"{working} = {result}"
             _say_both(f"  {label} = ", body, width)
-    click.echo()
+    sys.stdout.write("\n")
     before, after = (float(each.error) for each in (step.forward, step.after()))
     _say(
         f"E before the step {_number(before, decimals)}, after it {_number(after, decimals)}",
@@ -68,21 +68,22 @@ def _givens(step: Step, numbers: Results, decimals: int) -> Iterator[tuple[str, 
 
 def _say(text: str, width: int, *, bold: bool = False, cyan: int = 0) -> None:
     """Print a text, broken where it is too long; so many characters of it in cyan."""
-    first, *others = _wrapped(text, width) or [""]
-    head = click.style(first[:cyan], fg="cyan") if cyan else ""
-    for line in (first[cyan:], *others):
-        click.echo(head + (click.style(line, bold=True) if bold else line))
-        head = ""
+    plain = not sys.stdout.isatty() or "NO_COLOR" in os.environ
+    for number, line in enumerate(_wrapped(text, width) or [""]):
+        cut = 0 if number or plain else cyan
+        head = f"\x1b[36m{line[:cut]}\x1b[0m" if cut else ""
+        body = f"\x1b[1m{line}\x1b[0m" if bold and not plain else line[cut:]
+        sys.stdout.write(f"{head}{body}\n")
 
 
 def _say_both(head: str, body: str, width: int) -> None:
     """Print head and body on one line, or the body below, indented, where that is too long."""
     if len(head) + len(body) <= width:
-        click.echo(head + body)
+        sys.stdout.write(f"{head}{body}\n")
         return
     _say(head.rstrip(), width)
     for line in _wrapped(body, max(width - 6, 30)):
-        click.echo(f"      {line}")
+        sys.stdout.write(f"      {line}\n")
 
 
 def _wrapped(text: str, width: int) -> list[str]:
