@@ -22,8 +22,8 @@ from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.book import Book
 
 UNIT = 2.0**-53
-_FUNCTION_ERROR = 2 * 2 * UNIT
-"""Relative error of EXP, LN and TANH: 2 ulp; an ulp is at most 2u·|v|."""
+_ULPS = 2
+"""Of EXP, LN and TANH; an ulp is at most 2u·|v|."""
 
 _NO_BOUND = (FormulaError, ArithmeticError, LookupError, TypeError, ValueError)
 """What a formula raises that is malformed, or outside the function set or its domain."""
@@ -115,6 +115,7 @@ class BoundedNumbers(Algebra[Bounded]):
     def function(self, name: str, value: Bounded) -> Bounded:
         """Return a function: the slope carries the bound on."""
         x = value.value
+        ulps = _ULPS * 2 * UNIT
         match name:
             case "ABS":
                 return Bounded(abs(x), value.bound)
@@ -124,15 +125,15 @@ class BoundedNumbers(Algebra[Bounded]):
                 return Bounded(root, carried + UNIT * root)
             case "EXP":
                 power = math.exp(x)
-                return Bounded(power, power * value.bound + _FUNCTION_ERROR * power)
+                return Bounded(power, power * value.bound + ulps * power)
             case "LN":
                 logarithm = math.log(x)
                 carried = value.bound / abs(x)
-                return Bounded(logarithm, carried + _FUNCTION_ERROR * abs(logarithm))
+                return Bounded(logarithm, carried + ulps * abs(logarithm))
             case "TANH":
                 tangent = math.tanh(x)
                 carried = (1 - tangent * tangent) * value.bound
-                return Bounded(tangent, carried + _FUNCTION_ERROR * abs(tangent))
+                return Bounded(tangent, carried + ulps * abs(tangent))
         return super().function(name, value)
 
 
