@@ -11,9 +11,16 @@ from cellgrad.case.model import Case
 from cellgrad.case.quantities import table
 from cellgrad_audit.answer import PARAMETERS, Answer, Slot, Vector
 from cellgrad_audit.bugs import pairs
-from cellgrad_audit.bugs.catalogue import by_id, variants
+from cellgrad_audit.bugs.catalogue import (
+    ALTERNATIVE,
+    CONVENTION,
+    MISTAKE,
+    PRECISION,
+    Variant,
+    by_id,
+    variants,
+)
 from cellgrad_audit.bugs.distances import predicted
-from cellgrad_audit.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, Variant
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.hypothesis import PRECISIONS, SPAN, Hypothesis, Reference
 from cellgrad_audit.probes import probes

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from cellgrad_audit.answer import EARLY, Answer, Slot
-from cellgrad_audit.bugs.catalogue import by_id, variants
-from cellgrad_audit.bugs.entry import ALTERNATIVE, PRECISION, Variant
+from cellgrad_audit.bugs.catalogue import ALTERNATIVE, PRECISION, Variant, by_id, variants
 from cellgrad_audit.diagnose import Progress, diagnosis_of, quietly
 from cellgrad_audit.hypothesis import Hypothesis, Mask
 from cellgrad_audit.result import Cell, Group, cells_of

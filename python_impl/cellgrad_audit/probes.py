@@ -12,8 +12,7 @@ from cellgrad import shipped
 from cellgrad.case.model import Case
 from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
-from cellgrad_audit.bugs.catalogue import by_id, entries
-from cellgrad_audit.bugs.entry import CONVENTION, Variant
+from cellgrad_audit.bugs.catalogue import CONVENTION, Variant, by_id, entries
 from cellgrad_audit.bugs.program import Program
 
 

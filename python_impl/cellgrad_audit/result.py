@@ -11,7 +11,7 @@ from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key, Quantity, label_with_index, table
 from cellgrad.case.structure import Structure
 from cellgrad_audit.answer import PARAMETERS, Answer, Slot
-from cellgrad_audit.bugs.entry import Entry, Variant
+from cellgrad_audit.bugs.catalogue import Entry, Variant
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.hypothesis import Hypothesis
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from cellgrad.case.model import Case
 from cellgrad_audit.answer import Answer
-from cellgrad_audit.bugs import entry as kinds
-from cellgrad_audit.bugs.catalogue import entries
-from cellgrad_audit.bugs.entry import Entry, Variant
+from cellgrad_audit.bugs import catalogue
+from cellgrad_audit.bugs.catalogue import Entry, Variant
 from cellgrad_audit.diagnose import Finding, Progress, diagnose, quietly, reference_for, remarks
 from cellgrad_audit.hypothesis import Hypothesis, Reference
 from cellgrad_audit.printed import group_by_explanation
@@ -110,9 +109,9 @@ def _verdict(used: Sequence[Probed], finding: Finding, diagnoses: Sequence[Diagn
     if not diagnoses:
         return UNKNOWN_DIFFERENCE
     kinds_of_entries = {entry.kind for entry in diagnoses[0].entries}
-    if kinds_of_entries == {kinds.ALTERNATIVE}:
+    if kinds_of_entries == {catalogue.ALTERNATIVE}:
         return ALTERNATIVE_FORMULA
-    return CONVENTION if kinds_of_entries == {kinds.CONVENTION} else KNOWN_BUG
+    return CONVENTION if kinds_of_entries == {catalogue.CONVENTION} else KNOWN_BUG
 
 
 def _by_final_numbers(
@@ -162,7 +161,9 @@ def _unseen(answers: Sequence[Answer], reference: Hypothesis) -> list[str]:
         hypotheses = (Hypothesis(v.program, answers) for v in entry.variants)
         return any(h.differs(n, reference) for h in hypotheses for n in range(len(answers)))
 
-    looked_for = [e for e in entries() if e.kind in (kinds.MISTAKE, kinds.CONVENTION)]
+    looked_for = [
+        e for e in catalogue.entries() if e.kind in (catalogue.MISTAKE, catalogue.CONVENTION)
+    ]
     return [entry.id for entry in looked_for if not shows(entry)]
 
 

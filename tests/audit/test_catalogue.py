@@ -18,10 +18,19 @@ from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
 from cellgrad_audit.bugs import catalogue, certified, distances
 from cellgrad_audit.bugs.arithmetic import RunningBounds
-from cellgrad_audit.bugs.catalogue import by_id, chapters, entries, variants
+from cellgrad_audit.bugs.catalogue import (
+    ALTERNATIVE,
+    CONVENTION,
+    MISTAKE,
+    PRECISION,
+    by_id,
+    chapters,
+    entries,
+    variants,
+)
 from cellgrad_audit.bugs.certified import certified_final, final_document
 from cellgrad_audit.bugs.distances import SAME
-from cellgrad_audit.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, PROGRAMS, mistake
+from cellgrad_audit.bugs.mistakes import PROGRAMS, mistake
 from cellgrad_audit.bugs.pages import LABELS, catalogue_text, first_of, separation_text
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.probes import unfit

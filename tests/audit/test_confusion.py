@@ -12,8 +12,7 @@ import sys
 import pytest
 
 import plain_training
-from cellgrad_audit.bugs.catalogue import by_id, entries
-from cellgrad_audit.bugs.entry import ALTERNATIVE
+from cellgrad_audit.bugs.catalogue import ALTERNATIVE, by_id, entries
 from confusion.matrix import audited, entry_of, every_name, line, markdown, row_of, rows_of
 from confusion.matrix import words_for as words
 from confusion.page import PAGE

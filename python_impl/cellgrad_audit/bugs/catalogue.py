@@ -7,7 +7,7 @@ Adding a mistake: write its table into reference/bugs.toml and its function into
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,9 +17,72 @@ from cellgrad import shipped
 from cellgrad.case.model import Case
 from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import InputError
-from cellgrad_audit.bugs.entry import MISTAKE, PROGRAMS, Entry, Seen, Variant
+from cellgrad_audit.bugs.mistakes import PROGRAMS
+from cellgrad_audit.bugs.program import Program
 
-_MODULES = ("forward", "backward", "updates", "samples", "precision")
+_MODULES = ("forward", "backward", "updates", "samples")
+
+MISTAKE, CONVENTION, ALTERNATIVE, PRECISION = "mistake", "convention", "alternative", "precision"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to make the mistake.
+
+    Attributes:
+        entry: the entry's id.
+        name: which way, such as ``output layer``; empty where there is only one.
+        program: the program that makes it.
+        first: the first quantity that differs, in the order of the flow.
+    """
+
+    entry: str
+    name: str
+    program: type[Program]
+    first: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A place in public where the mistake stands: a fact and a link."""
+
+    what: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A mistake, or a convention that looks like one; the words stand in reference/bugs.toml.
+
+    Attributes:
+        id: its name.
+        title: one line.
+        wrong: the equation as the mistake has it, in the series' terms.
+        right: the equation as it should be.
+        first: the first quantity that differs, in the order of the flow; E, E_sample and P
+            are left out, since nothing is computed from them. A variant may have another.
+        why: why people make it.
+        fix: what to do about it.
+        variants: the programs.
+        kind: ``mistake``; ``convention`` (acceptable if declared); ``alternative`` (the same
+            mathematics by another formula); ``precision``.
+        needs: what a case must have for it to show, in words.
+        declare: for a convention that a case can state, how: returns the case that states it.
+        seen: where it stands in public.
+    """
+
+    id: str
+    title: str
+    wrong: str
+    right: str
+    first: str
+    why: str
+    fix: str
+    variants: tuple[Variant, ...]
+    kind: str
+    needs: str
+    declare: Callable[[Case], Case] | None
+    seen: tuple[Seen, ...]
 
 
 def words_file() -> Path:

@@ -9,7 +9,17 @@ from dataclasses import asdict
 import numpy as np
 
 from cellgrad.case.model import Case
-from cellgrad_audit.bugs.catalogue import by_id, chapters, entries, variants
+from cellgrad_audit.bugs.catalogue import (
+    ALTERNATIVE,
+    CONVENTION,
+    MISTAKE,
+    PRECISION,
+    Entry,
+    by_id,
+    chapters,
+    entries,
+    variants,
+)
 from cellgrad_audit.bugs.distances import (
     PRINTED,
     RIGHT,
@@ -19,7 +29,6 @@ from cellgrad_audit.bugs.distances import (
     classes,
     names,
 )
-from cellgrad_audit.bugs.entry import ALTERNATIVE, CONVENTION, MISTAKE, PRECISION, Entry
 
 LABELS = {
     "pre_activation": "S_preA",

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from cellgrad import shipped
 from cellgrad.case.model import Case
 from cellgrad.errors import InputError
-from cellgrad_audit.bugs.catalogue import by_id, variants
+from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
 from cellgrad_audit.bugs.distances import Vector, flat
-from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE, Variant
 from cellgrad_audit.bugs.program import Program
 
 SAME = 1e-9

@@ -26,8 +26,7 @@ from cellgrad.errors import CaseError, EngineError
 from cellgrad.verify.redraw import calm_redraw
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad_audit.answer import Vector
-from cellgrad_audit.bugs.catalogue import by_id, variants
-from cellgrad_audit.bugs.entry import MISTAKE
+from cellgrad_audit.bugs.catalogue import MISTAKE, by_id, variants
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.foreign.following import Formulas, places_in
 from cellgrad_audit.foreign.layers import Forward

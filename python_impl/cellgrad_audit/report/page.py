@@ -17,7 +17,7 @@ from cellgrad.case.quantities import Index, Key, layer_letter, node_name
 from cellgrad.case.structure import Structure
 from cellgrad.errors import printable
 from cellgrad.report.page import page_template
-from cellgrad_audit.bugs.entry import Seen
+from cellgrad_audit.bugs.catalogue import Seen
 from cellgrad_audit.probes import features
 from cellgrad_audit.report import sentences
 from cellgrad_audit.report.expression import PEOPLE, NotLiveError, cells_in, written

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cellgrad.case.model import Case
 from cellgrad.case.write import case_document
 from cellgrad.errors import printable
-from cellgrad_audit.bugs.entry import Entry, Variant
+from cellgrad_audit.bugs.catalogue import Entry, Variant
 from cellgrad_audit.probes import declare, folder, probes
 from cellgrad_audit.result import (
     AGREES,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cellgrad_audit.bugs.entry import Variant
+from cellgrad_audit.bugs.catalogue import Variant
 from cellgrad_coursework.grading.conventions import Convention
 from cellgrad_coursework.grading.key import Standard, Values, bits_of, equal, slots_of
 from cellgrad_coursework.grading.naming import Mistakes

@@ -15,8 +15,7 @@ from cellgrad.case.givens import with_givens
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import table
 from cellgrad.errors import InputError
-from cellgrad_audit.bugs.catalogue import by_id
-from cellgrad_audit.bugs.entry import CONVENTION
+from cellgrad_audit.bugs.catalogue import CONVENTION, by_id
 from cellgrad_audit.bugs.program import Program
 from cellgrad_coursework.grading.draws import Givens
 from cellgrad_coursework.grading.key import Key, Over, Standard, Values, bits_of, equal

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from cellgrad_audit.bugs.catalogue import by_id
-from cellgrad_audit.bugs.entry import CONVENTION
+from cellgrad_audit.bugs.catalogue import CONVENTION, by_id
 from cellgrad_coursework.grading.verdict import (
     CIRCULAR,
     HOLDS_ERROR,

@@ -17,8 +17,7 @@ from cellgrad.case.givens import with_givens
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key as QuantityKey
 from cellgrad_audit.bugs.arithmetic import Array
-from cellgrad_audit.bugs.catalogue import by_id, variants
-from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE, Variant
+from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
 from cellgrad_audit.bugs.program import Program
 from cellgrad_coursework.grading.draws import Givens
 from cellgrad_coursework.grading.key import Key, Values, equal

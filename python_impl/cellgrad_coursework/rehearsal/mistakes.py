@@ -26,8 +26,7 @@ from cellgrad.errors import InputError
 from cellgrad.workbook.formulas import Formulas
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import a1
-from cellgrad_audit.bugs.catalogue import by_id, variants
-from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE, Variant
+from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.report import expression as formula_of
 from cellgrad_audit.report.expression import Expression, NotLiveError, Reference, written

@@ -30,8 +30,7 @@ from cellgrad.case.write import case_document
 from cellgrad.documents import broken_rule, holds_control, read_schema, read_toml
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
-from cellgrad_audit.bugs.catalogue import by_id, entries
-from cellgrad_audit.bugs.entry import CONVENTION
+from cellgrad_audit.bugs.catalogue import CONVENTION, by_id, entries
 from cellgrad_coursework.model import FORMULA, Policy
 from cellgrad_coursework.setting.assignment_problems import (
     did_you_mean,

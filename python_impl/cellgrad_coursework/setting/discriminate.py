@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from cellgrad.case.model import Case, Network, Sample
 from cellgrad.case.quantities import Key, Quantity, table
 from cellgrad.errors import InputError
-from cellgrad_audit.bugs.catalogue import by_id, variants
-from cellgrad_audit.bugs.entry import CONVENTION, MISTAKE, Variant
+from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
 from cellgrad_audit.bugs.program import Program
 from cellgrad_coursework.grading.key import ABSOLUTE, RELATIVE
 from cellgrad_coursework.model import VALUE

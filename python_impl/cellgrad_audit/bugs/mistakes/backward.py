@@ -8,7 +8,7 @@ import numpy as np
 
 from cellgrad.case.vocabulary import ACTIVATIONS
 from cellgrad_audit.bugs.arithmetic import Array, total
-from cellgrad_audit.bugs.entry import InLayers, Right, mistake
+from cellgrad_audit.bugs.mistakes import Right, mistake
 from cellgrad_audit.bugs.program import Parameter, Program
 
 # fA′
@@ -36,12 +36,10 @@ def one_for_output(run: Program, right: Right[Array], k: int, x: Array) -> Array
     return right(k, x) if k < run.layers - 1 else run.ones(x)
 
 
-@mistake("no-hidden-derivative", "derivative")
-def one_for_hidden(
-    run: InLayers, right: Right[Array], k: int, x: Array, *, at: str = "hidden layers"
-) -> Array:
+@mistake("no-hidden-derivative", "derivative", at="hidden layers")
+def one_for_hidden(run: Program, right: Right[Array], k: int, x: Array) -> Array:
     """1 for fA′ of hidden nodes."""
-    return run.ones(x) if k < run.layers - 1 and run.here(at, k) else right(k, x)
+    return run.ones(x) if k < run.layers - 1 else right(k, x)
 
 
 @mistake("derivative-kept-in-cross-entropy", "output_signal")
@@ -51,44 +49,37 @@ def derivative_kept(run: Program, right: Right[Array]) -> Array:
     return signal * run.logistic_slope(run.post[-1]) if run.cancels else signal
 
 
-@mistake("derivative-of-post-activation", "slope")
-def slope_of_post(run: InLayers, right: Right[Array], k: int, *, at: str = "every layer") -> Array:
+@mistake("derivative-of-post-activation", "slope", at="every layer")
+def slope_of_post(run: Program, _right: Right[Array], k: int) -> Array:
     """FA applied once too often."""
-    return run.derivative(k, run.post[k]) if run.here(at, k) else right(k)
+    return run.derivative(k, run.post[k])
 
 
-@mistake("derivative-from-pre", "slope")
-def short_slope_of_pre(
-    run: InLayers, right: Right[Array], k: int, *, at: str = "every layer"
-) -> Array:
+@mistake("derivative-from-pre", "slope", at="every layer")
+def short_slope_of_pre(run: Program, right: Right[Array], k: int) -> Array:
     """X · (1 − x), 1 − x²."""
-    wrong = run.has_short_slope(k) and run.here(at, k)
-    return run.short_slope(k, run.pre[k]) if wrong else right(k)
+    return run.short_slope(k, run.pre[k]) if run.has_short_slope(k) else right(k)
 
 
-@mistake("derivative-sign", "derivative")
+@mistake("derivative-sign", "derivative", at="every layer")
 def negative_slope(
-    run: InLayers,
+    run: Program,
     right: Right[Array],
     k: int,
     x: Array,
     *,
-    at: str = "every layer",
     of: tuple[str, ...] = ("logistic", "tanh"),
 ) -> Array:
     """−fA′."""
     slope = right(k, x)
-    return -slope if run.here(at, k) and run.activations[k] in of else slope
+    return -slope if run.activations[k] in of else slope
 
 
-@mistake("derivative-precedence", "derivative")
-def without_brackets(
-    run: InLayers, right: Right[Array], k: int, x: Array, *, at: str = "every layer"
-) -> Array:
+@mistake("derivative-precedence", "derivative", at="every layer")
+def without_brackets(run: Program, right: Right[Array], k: int, x: Array) -> Array:
     """S · 1 − s."""
-    slope = right(k, x)
-    if not run.here(at, k) or run.activations[k] != "logistic":
-        return slope
+    if run.activations[k] != "logistic":
+        return right(k, x)
     s = run.function("logistic", x)
     return s * 1.0 - s
 
@@ -218,23 +209,17 @@ def output_back(run: Program, right: Right[Array], k: int) -> Array:
     return run.weighted_sum(run.post[-1], run.weights_back(k + 1))
 
 
-@mistake("one-output-only", "backpropagated")
-def one_term(
-    run: InLayers, right: Right[Array], k: int, *, which: int = 0, at: str = "every layer"
-) -> Array:
+@mistake("one-output-only", "backpropagated", at="every layer")
+def one_term(run: Program, _right: Right[Array], k: int, *, which: int = 0) -> Array:
     """One term of the sum."""
-    if not run.here(at, k):
-        return right(k)
     o = which % run.nodes[k + 2]
     signal, weights = run.signal[k + 1], run.weights_back(k + 1)
     return run.weighted_sum(signal[:, o : o + 1], weights[:, o : o + 1])
 
 
-@mistake("chain-dropped", "backpropagated")
-def weights_alone(run: InLayers, right: Right[Array], k: int, *, at: str = "every layer") -> Array:
+@mistake("chain-dropped", "backpropagated", at="every layer")
+def weights_alone(run: Program, _right: Right[Array], k: int) -> Array:
     """Weights without a signal."""
-    if not run.here(at, k):
-        return right(k)
     return run.weighted_sum(run.signal[k + 1] * 0.0 + 1.0, run.weights_back(k + 1))
 
 
@@ -283,12 +268,10 @@ def one_for_input(run: Program, right: Right[Array], k: int) -> Array:
     return right(k) if k else run.incoming[0] * 0.0 + 1.0
 
 
-@mistake("no-post-activation-factor", "incoming_back")
-def one_for_post_activation(
-    run: InLayers, right: Right[Array], k: int, *, at: str = "output layer"
-) -> Array:
+@mistake("no-post-activation-factor", "incoming_back", at="output layer")
+def one_for_post_activation(run: Program, right: Right[Array], k: int) -> Array:
     """1 for the hidden node's output."""
-    return run.incoming[k] * 0.0 + 1.0 if k and run.here(at, k) else right(k)
+    return run.incoming[k] * 0.0 + 1.0 if k else right(k)
 
 
 @mistake("pre-activation-factor", "incoming_back")
@@ -297,14 +280,10 @@ def pre_for_post_activation(run: Program, right: Right[Array], k: int) -> Array:
     return run.pre[k - 1] if k else right(k)
 
 
-@mistake("bias-gradient-summed", "bias_gradient")
-def one_bias_gradient(
-    run: InLayers, right: Right[Array], k: int, *, mean: bool = False, at: str = "every layer"
-) -> Array:
+@mistake("bias-gradient-summed", "bias_gradient", at="every layer")
+def one_bias_gradient(_run: Program, right: Right[Array], k: int, *, mean: bool = False) -> Array:
     """Σ or mean over the nodes."""
     gradient = right(k)
-    if not run.here(at, k):
-        return gradient
     nodes = len(gradient)
     summed = total([gradient[j] for j in range(nodes)])
     return 0.0 * gradient + (summed / float(nodes) if mean else summed)
@@ -338,13 +317,9 @@ def bias_gradient_times_input(
     return run.over_samples([(run.signal[k] * factor)[s] for s in range(run.size)])
 
 
-@mistake("gradient-transposed", "weight_gradient")
-def transposed_gradient(
-    run: InLayers, right: Right[Array], k: int, *, at: str = "every layer"
-) -> Array:
+@mistake("gradient-transposed", "weight_gradient", at="every layer")
+def transposed_gradient(_run: Program, right: Right[Array], k: int) -> Array:
     """The flat array read by columns."""
-    gradient = right(k)
-    if not run.here(at, k):
-        return gradient
+    gradient: Array = right(k)
     n, m = gradient.shape
     return gradient.ravel().reshape(m, n).T

@@ -1,12 +1,17 @@
-"""Mistakes in the forward pass and in the error."""
+"""Mistakes in the forward pass and in the error, other formulas for it, and poorer formats."""
 
 from __future__ import annotations
 
+import math
+import struct
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from cellgrad_audit.bugs.arithmetic import Array, total
-from cellgrad_audit.bugs.entry import InLayers, Right, mistake
-from cellgrad_audit.bugs.program import Program, Record
+from cellgrad_audit.bugs.mistakes import InLayers, Right, mistake
+from cellgrad_audit.bugs.program import Parameter, Program, Record
 
 # activations
 
@@ -177,55 +182,34 @@ class WeightsReadTransposed(InLayers):
         return record
 
 
-@mistake("last-term-skipped", "pre_activation")
-def last_term_skipped(
-    run: InLayers, right: Right[Array], k: int, incoming: Array, *, at: str = "every layer"
-) -> Array:
+@mistake("last-term-skipped", "pre_activation", at="every layer")
+def last_term_skipped(_run: Program, right: Right[Array], k: int, incoming: Array) -> Array:
     """The last product is left out, forward only."""
-    skips = run.here(at, k) and incoming.shape[1] > 1
-    return right(k, incoming[:, :-1] if skips else incoming)
+    return right(k, incoming[:, :-1] if incoming.shape[1] > 1 else incoming)
 
 
 # the error
-#
-# ``squared``: the mistake stands in the line of the squared errors; cross-entropies have their own
 
 
 @mistake("error-flipped", "error_of_outputs")
-def flipped(run: Program, right: Right[Array], *, squared: bool = False) -> Array:
+def flipped(_run: Program, right: Right[Array]) -> Array:
     """The network learns the opposite."""
-    return right() if squared and run.cancels else -right()
+    return -right()
 
 
 @mistake("loss-doubled", "error_derivative")
-def doubled(
-    run: Program,
-    right: Right[Array],
-    final_error: Array,
-    *,
-    squared: bool = False,
-    also: bool = False,
-) -> Array:
+def doubled(run: Program, right: Right[Array], final_error: Array, *, also: bool = False) -> Array:
     """2 · FE; ``also``: averaged over the samples twice."""
-    if squared and run.cancels:
-        return right(final_error)
     twice = 2.0 * right(final_error)
     return twice / float(run.size) if also else twice
 
 
 @mistake("loss-averaged-over-outputs", "error_derivative")
 def averaged_over_outputs(
-    run: Program,
-    right: Right[Array],
-    final_error: Array,
-    *,
-    squared: bool = False,
-    factor: float = 1.0,
+    run: Program, right: Right[Array], final_error: Array, *, factor: float = 1.0
 ) -> Array:
     """FE or 2 · FE over the number of outputs."""
     derivative = right(final_error)
-    if squared and run.cancels:
-        return derivative
     return (derivative if factor == 1 else 2.0 * derivative) / float(run.outputs)
 
 
@@ -236,13 +220,10 @@ def loss_for_error(
     output: Array,
     target: Array,
     *,
-    squared: bool = False,
     how: str = "square",
 ) -> Array:
     """E in the place of its derivative."""
     error = right(output, target)
-    if squared and run.cancels:
-        return error
     if how == "error":
         run.final_error = error
         return error * 0.0 + run.sample_error()[:, None]
@@ -254,12 +235,9 @@ def loss_for_error(
 
 
 @mistake("absolute-error", "output_error")
-def absolute(
-    run: Program, right: Right[Array], output: Array, target: Array, *, squared: bool = False
-) -> Array:
+def absolute(run: Program, right: Right[Array], output: Array, target: Array) -> Array:
     """|FE|."""
-    error = right(output, target)
-    return error if squared and run.cancels else run.math.absolute(error)
+    return run.math.absolute(right(output, target))
 
 
 @mistake("error-sign-only", "error_derivative")
@@ -270,10 +248,10 @@ def sign_only(run: Program, _right: Right[Array], final_error: Array) -> Array:
 
 @mistake("error-from-pre-activation", "output_error")
 def error_before_activation(
-    run: Program, right: Right[Array], output: Array, target: Array, *, squared: bool = False
+    run: Program, right: Right[Array], _output: Array, target: Array
 ) -> Array:
     """S_preA − target."""
-    return right(output if squared and run.cancels else run.pre[-1], target)
+    return right(run.pre[-1], target)
 
 
 @mistake("error-sign-convention")
@@ -283,3 +261,115 @@ class ErrorSignConvention(Program):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.sign = -self.sign
+
+
+# the same mathematics by other formulas
+
+
+@mistake("logistic-through-tanh", "logistic")
+def logistic_through_tanh(run: Program, _right: Right[Array], x: Array) -> Array:
+    """½ (1 + tanh(x/2))."""
+    return 0.5 * (1.0 + run.math.tanh(0.5 * x))
+
+
+@mistake("logistic-complement", "logistic")
+def logistic_complement(run: Program, _right: Right[Array], x: Array) -> Array:
+    """1 − fA(−x)."""
+    return 1.0 - 1.0 / (1.0 + run.math.exp(x))
+
+
+@mistake("tanh-through-exp", "function")
+def tanh_through_exp(
+    run: Program, right: Right[Array], name: str, x: Array, *, how: str = "two"
+) -> Array:
+    """(e^x − e^−x) / (e^x + e^−x)."""
+    if name != "tanh":
+        return right(name, x)
+    if how == "one":
+        return 2.0 / (1.0 + run.math.exp(-2.0 * x)) - 1.0
+    up, down = run.math.exp(x), run.math.exp(-x)
+    quotient: Array = (up - down) / (up + down)
+    return quotient
+
+
+@mistake("softmax-shifted", "softmax")
+def softmax_shifted(run: Program, right: Right[Array], x: Array) -> Array:
+    """Shifted by the maximum."""
+    largest = x[:, 0]
+    for o in range(1, x.shape[1]):
+        largest = run.math.choose(x[:, o] - largest, x[:, o], largest)
+    return right(x - largest[:, None])
+
+
+# values rounded on the way
+
+
+def to_decimals(decimals: int) -> Callable[[float], float]:
+    """Return what rounds to so many decimals."""
+    return lambda value: round(value, decimals)
+
+
+def to_float16(value: float) -> float:
+    """Round to half precision; beyond its range to infinity."""
+    with np.errstate(over="ignore"):
+        return float(np.float16(value))
+
+
+def to_bfloat16(value: float) -> float:
+    """Round to bfloat16: the upper half of a single."""
+    if not math.isfinite(value):
+        return value
+    bits = int.from_bytes(struct.pack(">f", value), "big")
+    bits += 0x7FFF + ((bits >> 16) & 1)
+    return float(struct.unpack(">f", (bits & 0xFFFF0000).to_bytes(4, "big"))[0])
+
+
+_FORMATS = {
+    **{f"{n} decimals": to_decimals(n) for n in range(2, 7)},
+    "float16": to_float16,
+    "bfloat16": to_bfloat16,
+}
+
+
+@mistake("low-precision")
+class LowPrecision(Program):
+    """A poorer format for some values."""
+
+    __to, __what, __givens_too = "4 decimals", "post", False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if self.__givens_too and self.biases is not None:
+            self.biases = [self.cut(layer, "weights") for layer in self.biases]
+
+    def cut(self, value: Array, *kinds: str) -> Array:
+        """Return a value in the poorer format, if it is of such a kind."""
+        cuts = self.__what in kinds
+        return self.math.rounded(value, _FORMATS[self.__to]) if cuts else value
+
+    def given_weights(self, k: int) -> Array:
+        weights = super().given_weights(k)
+        return self.cut(weights, "weights") if self.__givens_too else weights
+
+    def pre_activation(self, k: int, incoming: Array) -> Array:
+        return self.cut(super().pre_activation(k, incoming), "all")
+
+    def post_activation(self, k: int, pre: Array) -> Array:
+        return self.cut(super().post_activation(k, pre), "post", "post alone", "all")
+
+    def output_signal(self) -> Array:
+        return self.cut(super().output_signal(), "all")
+
+    def slope(self, k: int) -> Array:
+        if self.__what in ("post", "all") and self.has_short_slope(k):
+            return self.cut(self.short_slope(k, self.post[k]), "all")
+        return super().slope(k)
+
+    def hidden_signal(self, k: int) -> Array:
+        return self.cut(super().hidden_signal(k), "all")
+
+    def averaged(self, gradient: Array, parameter: Parameter) -> Array:
+        return self.cut(super().averaged(gradient, parameter), "gradients", "all")
+
+    def moved(self, parameter: Parameter, value: Array, gradient: Array) -> Array:
+        return self.cut(super().moved(parameter, value, gradient), "weights", "all")

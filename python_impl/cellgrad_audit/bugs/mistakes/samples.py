@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cellgrad_audit.bugs.arithmetic import Array, total
-from cellgrad_audit.bugs.entry import Right, mistake
+from cellgrad_audit.bugs.mistakes import Right, mistake
 from cellgrad_audit.bugs.program import Parameter, Program, Turn
 
 # rows

@@ -1,7 +1,4 @@
-"""Mistakes in the update, in momentum and in weight decay.
-
-``only``: the mistake is made for ``weights`` or ``biases`` only.
-"""
+"""Mistakes in the update, in momentum and in weight decay."""
 
 from __future__ import annotations
 
@@ -9,25 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cellgrad_audit.bugs.arithmetic import Array
-from cellgrad_audit.bugs.entry import InLayers, Right, mistake
+from cellgrad_audit.bugs.mistakes import Right, mistake
 from cellgrad_audit.bugs.program import Parameter, Program, Turn
 
 # what is updated
 
 
-@mistake("layer-frozen", "moves")
+@mistake("layer-frozen", "moves", at="every layer")
 def layer_frozen(
-    run: InLayers,
-    right: Right[bool],
-    parameter: Parameter,
-    *,
-    at: str = "every layer",
-    biases_too: bool = False,
+    _run: Program, right: Right[bool], parameter: Parameter, *, biases_too: bool = False
 ) -> bool:
     """One layer stays as it is."""
-    kind, k = parameter
-    frozen = run.here(at, k) and (kind == "weights" or biases_too)
-    return not frozen and right(parameter)
+    return parameter[0] == "biases" and not biases_too and right(parameter)
 
 
 @mistake("last-node-skipped", "moved")
@@ -64,32 +54,19 @@ def last_node_skipped(
     return new
 
 
-@mistake("bias-frozen", "moves")
-def bias_frozen(
-    run: InLayers, right: Right[bool], parameter: Parameter, *, at: str = "every layer"
-) -> bool:
+@mistake("bias-frozen", "moves", at="every layer")
+def bias_frozen(_run: Program, right: Right[bool], parameter: Parameter) -> bool:
     """Biases stay as they are."""
-    kind, k = parameter
-    return right(parameter) and not (kind == "biases" and run.here(at, k))
+    return parameter[0] == "weights" and right(parameter)
 
 
 # the learning rate
 
 
-@mistake("learning-rate-missing", "scaled")
-def rate_missing(
-    run: InLayers,
-    right: Right[Array],
-    parameter: Parameter,
-    step: Array,
-    *,
-    only: str = "",
-    at: str = "every layer",
-) -> Array:
+@mistake("learning-rate-missing", "scaled", at="every layer")
+def rate_missing(_run: Program, _right: Right[Array], _parameter: Parameter, step: Array) -> Array:
     """LR = 1."""
-    kind, k = parameter
-    wrong = only in ("", kind) and run.here(at, k)
-    return 1.0 * step if wrong else right(parameter, step)
+    return 1.0 * step
 
 
 @mistake("learning-rate-squared")
@@ -131,12 +108,9 @@ def updated_twice(
     value: Array,
     gradient: Array,
     *,
-    only: str = "",
     twice: bool = False,
 ) -> Array:
     """The same change twice, or the optimiser asked twice."""
-    if only not in ("", parameter[0]):
-        return right(parameter, value, gradient)
     if twice:
         return right(parameter, right(parameter, value, gradient), gradient)
     change = run.change(parameter, gradient)
@@ -197,19 +171,10 @@ class AssignedNotSubtracted(Program):
         return super().subtracted(value, -change if self.__plus else change)
 
 
-@mistake("gradient-added", "change")
-def added(
-    run: InLayers,
-    right: Right[Array],
-    parameter: Parameter,
-    gradient: Array,
-    *,
-    only: str = "",
-    at: str = "every layer",
-) -> Array:
+@mistake("gradient-added", "change", at="every layer")
+def added(_run: Program, right: Right[Array], parameter: Parameter, gradient: Array) -> Array:
     """Up the slope in some places."""
-    (kind, k), change = parameter, right(parameter, gradient)
-    return -change if only in ("", kind) and run.here(at, k) else change
+    return -right(parameter, gradient)
 
 
 @mistake("step-count-off-by-one")
@@ -240,11 +205,11 @@ class StepCountOffByOne(Program):
 
 @mistake("momentum-missing", "velocity")
 def momentum_missing(
-    _run: Program, right: Right[Array], parameter: Parameter, gradient: Array, *, only: str = ""
+    _run: Program, right: Right[Array], parameter: Parameter, gradient: Array
 ) -> Array:
-    """μ = 0."""
-    velocity = right(parameter, gradient)
-    return gradient if only in ("", parameter[0]) else velocity
+    """μ = 0, whatever is remembered."""
+    right(parameter, gradient)
+    return gradient
 
 
 @mistake("momentum-holds-learning-rate", "with_momentum")
