@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import plain_step
+import regenerate
 from cellgrad.build import build
 from cellgrad.described.workbook import describe
-from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.verifier import Verifier
 from drawn_cases import big_case
 
@@ -28,10 +28,12 @@ BIT_BY_BIT = ("formualizer", "ironcalc", "libreoffice", "saved")
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("every engine")
 @pytest.mark.parametrize("name", ENGINES)
 def test_every_shipped_workbook_agrees(name, engine_or_skip):
     engine_or_skip(name)
-    reports = verify_workbooks(WORKBOOKS, [name])
+    reports = regenerate.reports(name)
+    assert sorted(r.path for r in reports) == WORKBOOKS
     assert [r.path for r in reports if not r.agrees] == []
     assert all(r.draws >= 5 for r in reports)
     assert all(not r.worst or r.worst < 1 for r in reports)
@@ -44,6 +46,15 @@ def test_every_shipped_workbook_agrees(name, engine_or_skip):
         # its SUM and SUMPRODUCT are compensated, and it sets differences near 0 to 0; no sum
         # of a single training step is long enough for the first
         assert not {path for path, _ in inexact} & set(STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("every engine")
+@pytest.mark.parametrize("group", ["figures", "engines"])
+def test_the_pages_say_what_the_engines_measured(group, engine_or_skip):
+    for name in regenerate.ENGINES:
+        engine_or_skip(name)
+    assert regenerate.GROUPS[group](True) == 0
 
 
 @pytest.mark.parametrize("name", ENGINES)
