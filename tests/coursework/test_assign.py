@@ -22,14 +22,20 @@ from assignments import (
     workbooks,
 )
 from cellgrad.errors import InputError
-from cellgrad_coursework.commands.assign import Options, assign_command
 from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import Student
 from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.secret import read_secret
-from cellgrad_coursework.setting.assign import assign, moodle_name, moodle_names
+from cellgrad_coursework.setting.assign import (
+    assign,
+    assign_command,
+    moodle_name,
+    moodle_names,
+    write_example,
+)
 from cellgrad_coursework.setting.assignment import read_assignment
-from cellgrad_coursework.setting.folder import write_example
+
+A, R, O = Path("a.toml"), Path("r.csv"), Path("o")
 
 
 def test_the_same_secret_gives_the_same_bytes(handed_out, tmp_path):
@@ -62,16 +68,16 @@ def test_a_rate_that_hides_mistakes_is_noted(tmp_path):
 
 def test_the_example_works_as_it_is(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    assert assign_command(Options(None, init=Path("course"))) == 0
+    assert assign_command(init=Path("course")) == 0
     line = capfd.readouterr().out.splitlines()[-1]
     assert line == (
         "now: cellgrad assign course/assignment.toml --roster course/roster.csv -o handouts"
     )
-    options = Options(
-        Path("course/assignment.toml"), Path("course/roster.csv"), Path("handouts"),
-        worksheet=False,
-    )  # fmt: skip
-    assert assign_command(options) == 0
+    options = {
+        "assignment": Path("course/assignment.toml"), "roster": Path("course/roster.csv"),
+        "output": Path("handouts"), "worksheet": False,
+    }  # fmt: skip
+    assert assign_command(**options) == 0
     said = capfd.readouterr()
     assert said.out.startswith("read 6 students from course/roster.csv\nwrote 6 workbooks to ")
     assert "to handouts: 59 cells to fill in, 57 points" in said.out
@@ -86,31 +92,31 @@ def test_the_example_works_as_it_is(tmp_path, monkeypatch, capfd):
     everything = b"".join(p.read_bytes() for p in Path("handouts").rglob("*") if p.is_file())
     assert read_secret(secret).hex().encode() not in everything
     with pytest.raises(InputError, match="not empty"):
-        assign_command(options)
+        assign_command(**options)
     with pytest.raises(InputError, match="not empty"):
-        assign_command(Options(None, init=Path("course")))
+        assign_command(init=Path("course"))
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (Options(None), "ASSIGNMENT: is missing"),
-        (Options(Path("a.toml")), "--roster: is missing"),
-        (Options(Path("a.toml"), Path("r.csv")), "-o: is missing"),
-        (Options(Path("a.toml"), Path("r.csv"), Path("o"), layout_for="x"), "--for: 'x'"),
-        (Options(Path("a.toml"), Path("r.csv"), Path("o")), "a.toml: no such file"),
-        (Options(Path("a.toml"), init=Path("d")), "--init: writes an example"),
+        ({}, "ASSIGNMENT: is missing"),
+        ({"assignment": A}, "--roster: is missing"),
+        ({"assignment": A, "roster": R}, "-o: is missing"),
+        ({"assignment": A, "roster": R, "output": O, "layout_for": "x"}, "--for: 'x'"),
+        ({"assignment": A, "roster": R, "output": O}, "a.toml: no such file"),
+        ({"assignment": A, "init": O}, "--init: writes an example"),
     ],
 )
 def test_what_the_command_lacks_is_said_in_one_line(tmp_path, monkeypatch, options, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as refused:
-        assign_command(options)
+        assign_command(**options)
     assert refused.value.line().startswith(words)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("place", ["assign.readme", "folder._plain_mode"])
+@pytest.mark.parametrize("place", ["assign.readme", "assign._plain_mode"])
 def test_what_goes_wrong_leaves_nothing_behind(tmp_path, monkeypatch, place):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
@@ -187,7 +193,7 @@ def test_many_students_are_written_on_several_cores_as_on_one(tmp_path, monkeypa
     ticks = []
     assign(small, students, tmp_path / "a", secret=secret, worksheet=False,
            advance=lambda: ticks.append(1))  # fmt: skip
-    monkeypatch.setattr("cellgrad_coursework.setting.assign.WORTH_SHARING", 1_000)
+    monkeypatch.setattr("cellgrad_coursework.setting.maker.WORTH_SHARING", 1_000)
     assign(small, students, tmp_path / "b", secret=secret, worksheet=False)
     assert len(ticks) == 9
     for path in (tmp_path / "a").rglob("*"):
@@ -273,7 +279,7 @@ def test_a_workbook_is_of_its_assignment_even_under_the_same_id(tmp_path):
 def test_the_readme_names_the_worksheet_only_if_there_is_one(tmp_path, monkeypatch):
     kept_secret(tmp_path)
     for made in (b"%PDF", "none: LibreOffice is not installed"):
-        place = "cellgrad_coursework.setting.assign.worksheet_pdf"
+        place = "cellgrad_coursework.setting.maker.worksheet_pdf"
         monkeypatch.setattr(place, lambda *_, m=made: m)
         folder = tmp_path / type(made).__name__
         assign(assignment_of(), STUDENTS[:1], folder, secret=tmp_path / "ex.secret")
@@ -287,8 +293,8 @@ def test_the_command_says_who_was_read_and_who_was_left_out(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     Path("a.toml").write_text(text_of(blanks="quantities = ['E']"), "utf-8")
     Path("canvas.csv").write_text(CANVAS, "utf-8")
-    options = Options(Path("a.toml"), Path("canvas.csv"), Path("o"), worksheet=False)
-    assert assign_command(options) == 0
+    options = {"roster": Path("canvas.csv"), "output": Path("o"), "worksheet": False}
+    assert assign_command(Path("a.toml"), **options) == 0
     assert capsys.readouterr().out.splitlines()[:4] == [
         "read 2 students from canvas.csv",
         "  line 2 was left out: it says Points Possible",
@@ -296,6 +302,6 @@ def test_the_command_says_who_was_read_and_who_was_left_out(tmp_path, monkeypatc
         "wrote 2 workbooks to o: 1 cell to fill in, 1 point",
     ]
     Path("one.csv").write_text("id\ns1\n", "utf-8")
-    options = Options(Path("a.toml"), Path("one.csv"), Path("p"), worksheet=False)
-    assert assign_command(options) == 0
+    options = {"roster": Path("one.csv"), "output": Path("p"), "worksheet": False}
+    assert assign_command(Path("a.toml"), **options) == 0
     assert capsys.readouterr().out.startswith("read 1 student from one.csv\nwrote 1 workbook to p")

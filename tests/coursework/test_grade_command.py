@@ -9,11 +9,11 @@ import pytest
 
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id
-from cellgrad_coursework.commands.grade import grade_command
 from cellgrad_coursework.results.record import places_of, record_of
+from cellgrad_coursework.running.command import grade_command
 from cellgrad_coursework.running.store import check_results, claim_results
+from cellgrad_coursework.setting.assign import write_example
 from cellgrad_coursework.setting.assignment import read_assignment
-from cellgrad_coursework.setting.folder import write_example
 from handed_in import AMARA, a_grade, contents, filled, filled_in, said_of
 
 

@@ -10,16 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellgrad.xlsx.package import Package
-from cellgrad_coursework.commands.grade import grade_command
 from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Names, hint_of, natural, tokens_in
 from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import (
     Student,
 )
 from cellgrad_coursework.roster import read_roster
-from cellgrad_coursework.setting.assign import assign
+from cellgrad_coursework.running.command import grade_command
+from cellgrad_coursework.setting.assign import assign, write_example
 from cellgrad_coursework.setting.assignment import read_assignment
-from cellgrad_coursework.setting.folder import write_example
 from handed_in import (
     AMARA,
     BENEDIKT,

@@ -17,9 +17,7 @@ import openpyxl
 import pytest
 
 from cellgrad.errors import InputError
-from cellgrad_coursework.kits.__main__ import main as kits_command
-from cellgrad_coursework.kits.run import run_git, run_platform
-from cellgrad_coursework.kits.write import (
+from cellgrad_coursework.kits import (
     KINDS,
     MANIFEST,
     WHEEL,
@@ -27,6 +25,8 @@ from cellgrad_coursework.kits.write import (
     wheel_name,
     write_kit,
 )
+from cellgrad_coursework.kits.__main__ import main as kits_command
+from cellgrad_coursework.kits.__main__ import run_git, run_platform
 from cellgrad_coursework.manifest_file import manifest_bytes, version_of
 from graded import ROOT, manifest
 from importers import gradescope_accepts, prairielearn_accepts, records
@@ -80,9 +80,13 @@ def _assigned(folder):
     """Write the example assignment; return its folder and its manifest."""
     from cellgrad_coursework.manifest_file import read_manifest  # noqa: PLC0415
     from cellgrad_coursework.roster import read_roster  # noqa: PLC0415
-    from cellgrad_coursework.setting.assign import assign  # noqa: PLC0415 (slow to import)
+    from cellgrad_coursework.setting.assign import (  # noqa: PLC0415
+        ASSIGNMENT,
+        ROSTER,
+        assign,
+        write_example,
+    )
     from cellgrad_coursework.setting.assignment import read_assignment  # noqa: PLC0415
-    from cellgrad_coursework.setting.folder import ASSIGNMENT, ROSTER, write_example  # noqa: PLC0415
 
     write_example(folder / "example")
     assign(

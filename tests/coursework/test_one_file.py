@@ -42,8 +42,6 @@ from cellgrad.errors import InputError
 from cellgrad.workbook.layout import StepLayout
 from cellgrad.xlsx.addresses import Range, parse_a1
 from cellgrad.xlsx.book import read_book
-from cellgrad_coursework.commands.assign import Options, assign_command
-from cellgrad_coursework.commands.grade import grade_command
 from cellgrad_coursework.derivation import (
     MODULUS,
     SIGNS,
@@ -62,9 +60,10 @@ from cellgrad_coursework.manifest_file import manifest_bytes, parse_manifest, re
 from cellgrad_coursework.model import OK, OK_ECF, WRONG, Student
 from cellgrad_coursework.rehearsal.rehearse import rehearse
 from cellgrad_coursework.rehearsal.students import KINDS, Classroom
+from cellgrad_coursework.running.command import grade_command
 from cellgrad_coursework.running.judge import Codec, Judge
 from cellgrad_coursework.running.runner import Settings, grade_all
-from cellgrad_coursework.setting.assign import assign
+from cellgrad_coursework.setting.assign import assign, assign_command
 from cellgrad_coursework.setting.assignment import parse_assignment, read_assignment
 from cellgrad_coursework.setting.discriminate import Discrimination
 from cellgrad_coursework.setting.givens import plan_of, why_unfit
@@ -172,11 +171,11 @@ def test_the_command_refuses_what_does_not_go_together(tmp_path):
         text_of(**SMALL).replace("[network]", "one_file = true\n[network]", 1), "utf-8"
     )
     (tmp_path / "r.csv").write_text("Identifier,id\nParticipant 1,s1\nParticipant 2,é\n", "utf-8")
-    options = Options(tmp_path / "a.toml", tmp_path / "r.csv", tmp_path / "o", worksheet=False)
+    options = {"roster": tmp_path / "r.csv", "output": tmp_path / "o", "worksheet": False}
     with pytest.raises(InputError, match=r"a\.toml: one_file: there is one file for all"):
-        assign_command(replace(options, layout_for="moodle"))
+        assign_command(tmp_path / "a.toml", layout_for="moodle", **options)
     with pytest.raises(InputError, match=r"r\.csv: the id 'é' holds 'é'"):
-        assign_command(options)
+        assign_command(tmp_path / "a.toml", **options)
     assert not (tmp_path / "o").exists()
     assert not list(tmp_path.glob("*.secret"))
 
@@ -455,7 +454,7 @@ def test_equal_numbers_are_nobodys_even_where_there_are_few():
 
 
 def test_where_no_numbers_will_do_one_line_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("cellgrad_coursework.setting.assign.shared_numbers", lambda *_: None)
+    monkeypatch.setattr("cellgrad_coursework.setting.maker.shared_numbers", lambda *_: None)
     with pytest.raises(InputError, match="one_file: no numbers were found") as refused:
         assign(one_file_of(text_of()), STUDENTS[:1], tmp_path / "o", worksheet=False)
     assert "one_file = false" in refused.value.remedy

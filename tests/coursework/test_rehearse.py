@@ -20,7 +20,6 @@ from assignments import (
 )
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id
-from cellgrad_coursework.commands.rehearse import print_result
 from cellgrad_coursework.grader import Grader
 from cellgrad_coursework.grading.naming import telling
 from cellgrad_coursework.model import (
@@ -40,6 +39,7 @@ from cellgrad_coursework.rehearsal.rehearse import (
     NOT_NAMED,
     Rehearsal,
     compare,
+    print_result,
     rehearse,
 )
 from cellgrad_coursework.rehearsal.students import KINDS, Classroom

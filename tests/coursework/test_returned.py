@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellgrad.errors import InputError
-from cellgrad_coursework.commands.grade import grade_command
 from cellgrad_coursework.model import (
     Grade,
     Student,
 )
 from cellgrad_coursework.results.write import file_name
+from cellgrad_coursework.running.command import grade_command
 from cellgrad_coursework.running.returned import Returned, ReturnNames
 from handed_in import AMARA, FAKE, IN_MOODLE, as_zip, contents, filled, graded, variant
 

@@ -17,10 +17,10 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import pytest
 
 from cellgrad.errors import InputError
-from cellgrad_coursework.commands.grade import grade_command
 from cellgrad_coursework.rehearsal.students import Classroom
 from cellgrad_coursework.running import pool
 from cellgrad_coursework.running.child import BROKE, TOO_LONG, TOO_MUCH
+from cellgrad_coursework.running.command import grade_command
 from cellgrad_coursework.running.judge import Limits
 from handed_in import FAKE, QUICK, contents, filled, graded, variant
 from hostile import ROOT, environment
@@ -155,7 +155,7 @@ def test_sixty_hostile_files_among_a_thousand_cost_the_others_nothing(tmp_path, 
 RUN = """
 import sys
 from pathlib import Path
-from cellgrad_coursework.commands.grade import grade_command
+from cellgrad_coursework.running.command import grade_command
 grade_command(*map(Path, sys.argv[1:4]), feedback=sys.argv[4] == "feedback", jobs=int(sys.argv[5]))
 """
 

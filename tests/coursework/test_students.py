@@ -6,8 +6,7 @@ import random
 
 import pytest
 
-from cellgrad_coursework.commands.rehearse import rehearse_command
-from cellgrad_coursework.rehearsal.rehearse import rehearse
+from cellgrad_coursework.rehearsal.rehearse import rehearse, rehearse_command
 from cellgrad_coursework.rehearsal.students import KINDS, addresses_in, written_otherwise
 from cellgrad_coursework.running.runner import Settings
 from handed_in import FAKE

@@ -34,9 +34,8 @@ from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.rehearsal.students import Classroom
 from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.running.runner import cores
-from cellgrad_coursework.setting.assign import assign
+from cellgrad_coursework.setting.assign import assign, write_example
 from cellgrad_coursework.setting.assignment import read_assignment
-from cellgrad_coursework.setting.folder import write_example
 
 STUDENTS = 6
 RUN = """

@@ -124,10 +124,7 @@ class Canvas:
             Claim(kind, *key, label, cells, index_rule, equation, defined_name, part=self.part)
         )
         if defined_name:
-            area = f"{a1(cells.top, cells.left, absolute=True)}"
-            if (cells.height, cells.width) != (1, 1):
-                area += f":{a1(cells.bottom, cells.right, absolute=True)}"
-            self.book.names[defined_name] = f"{quoted(self.title)}!{area}"
+            self.book.names[defined_name] = f"{quoted(self.title)}!{cells.absolute}"
 
     def area(self, top: int, left: int, height: int, width: int) -> Range:
         """Return a rectangle of this sheet."""

@@ -101,6 +101,12 @@ class Range(NamedTuple):
         first, last = a1(self.top, self.left), a1(self.bottom, self.right)
         return first if first == last else f"{first}:{last}"
 
+    @property
+    def absolute(self) -> str:
+        """The same as defined names have it: ``$B$5`` or ``$B$5:$E$8``."""
+        first, last = (a1(*at, absolute=True) for at in (self[1:3], self[3:5]))
+        return first if first == last else f"{first}:{last}"
+
     def contains(self, row: int, column: int) -> bool:
         """Tell whether a cell of the same sheet lies inside."""
         return self.top <= row <= self.bottom and self.left <= column <= self.right

@@ -134,7 +134,7 @@ class Cause:
     @property
     def open_words(self) -> str:
         """The points that are not settled yet, in words; empty for none."""
-        return _open(self.open)
+        return open_points(self.open)
 
     @property
     def _short(self) -> float:
@@ -186,7 +186,7 @@ class Summary:
     @property
     def open_words(self) -> str:
         """The points that are not settled yet, in words; empty for none."""
-        return _open(self.open)
+        return open_points(self.open)
 
     @property
     def mistakes(self) -> list[Cause]:
@@ -303,7 +303,7 @@ def counted(number: int, word: str, several: str = "") -> str:
     return f"{number:,} {word if number == 1 else several or f'{word}s'}"
 
 
-def _open(points: float) -> str:
+def open_points(points: float) -> str:
     """Return ``1 point open``; nothing for none."""
     if not points:
         return ""

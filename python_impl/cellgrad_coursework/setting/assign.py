@@ -2,77 +2,161 @@
 
 from __future__ import annotations
 
-import csv
-import multiprocessing
+import contextlib
 import os
+import shlex
+import shutil
+import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from cellgrad.case.model import Case
-from cellgrad.engines import apart
-from cellgrad.errors import InputError
+from cellgrad.cli.progress import progress_bar
+from cellgrad.errors import InputError, printable
 from cellgrad.files import zip_entry
-from cellgrad.workbook.layout import StepLayout
-from cellgrad.xlsx.addresses import parse_a1
-from cellgrad.xlsx.book import read_book
-from cellgrad_coursework.manifest_file import (
-    HANDOUTS,
-    KEPT,
-    NAME,
-    assignment_in,
-    manifest_bytes,
-    version_of,
-    version_of_questions,
+from cellgrad_coursework.kits import KINDS, write_kit
+from cellgrad_coursework.manifest_file import HANDOUTS, KEPT, NAME, assignment_in, manifest_bytes
+from cellgrad_coursework.model import Manifest, Student
+from cellgrad_coursework.roster import (
+    Roster,
+    last_name_first,
+    participant,
+    roster_of,
+    safe_name,
 )
-from cellgrad_coursework.model import VALUE, GradedCell, Handout, Manifest, Student
-from cellgrad_coursework.roster import last_name_first, participant, safe_name
-from cellgrad_coursework.secret import (
-    new_secret,
-    read_secret,
-    secret_beside,
-    token_of,
-    write_secret,
-)
-from cellgrad_coursework.setting.assignment import Assignment
-from cellgrad_coursework.setting.folder import written_folder
-from cellgrad_coursework.setting.handouts import (
-    OneFile,
-    box_of,
-    handout_bytes,
-    key_bytes,
-    one_file,
-    worksheet_pdf,
-)
-from cellgrad_coursework.setting.numbers import (
-    OwnNumbers,
-    SharedNumbers,
-    check_ids,
-    shared_numbers,
-    without_a_trace,
-)
-from cellgrad_coursework.setting.questions import (
-    fixed_cells,
-    given_cells,
-    graded_cells,
-    names_of,
-)
+from cellgrad_coursework.secret import new_secret, read_secret, secret_beside, write_secret
+from cellgrad_coursework.setting.assignment import Assignment, read_assignment
+from cellgrad_coursework.setting.maker import KEYS, WORKSHEET, Maker
+from cellgrad_coursework.setting.numbers import check_ids
 
-KEYS = "keys"
-WORKSHEET = "worksheet.pdf"
+ASSIGNMENT, ROSTER = "assignment.toml", "roster.csv"
 MOODLE = "moodle"
-WORTH_SHARING = 8
-"""From so many students on, further processes pay."""
-
-_KEY_TABLE = ("id", "name", "cell", "quantity", "equation", "takes", "points", "formula", "value")
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
 _FOLDER_NAME = 80
+
+
+def assign_command(
+    assignment: Path | None = None,
+    *,
+    init: Path | None = None,
+    roster: Path | None = None,
+    output: Path | None = None,
+    secret: Path | None = None,
+    layout_for: str = "",
+    worksheet: bool = True,
+    kits: Sequence[str] = (),
+) -> int:
+    """Write an example, or the handouts of an assignment; return the exit code.
+
+    Args:
+        assignment: its file.
+        init: the folder of the example, if one is asked for.
+        roster: the students.
+        output: the folder to write.
+        secret: where the secret is kept; None for beside the output.
+        layout_for: ``moodle`` for a zip as it takes feedback files, or nothing.
+        worksheet: whether the printable worksheet is made, where that is possible.
+        kits: autograders whose kits are written too.
+
+    Raises:
+        InputError: something asked for is missing, cannot be read or cannot be written.
+    """
+    if init is not None:
+        return _init(init, assignment)
+    if assignment is None:
+        remedy = "name it, or begin with cellgrad assign --init DIR"
+        raise InputError("is missing", place="ASSIGNMENT", remedy=remedy)
+    if roster is None:
+        remedy = "name the list of students, such as --roster roster.csv"
+        raise InputError("is missing", place="--roster", remedy=remedy)
+    if output is None:
+        remedy = "name the folder to write, such as -o handouts"
+        raise InputError("is missing", place="-o", remedy=remedy)
+    if layout_for not in ("", MOODLE):
+        raise InputError(f"{layout_for!r} is not known", place="--for", remedy=f"use {MOODLE}")
+    if unknown := [kind for kind in kits if kind not in KINDS]:
+        remedy = f"use {', '.join(KINDS)}"
+        raise InputError(f"{unknown[0]!r} is no kit", place="--kit", remedy=remedy)
+    content, people = read_assignment(assignment), roster_of(roster)
+    with progress_bar("writing", len(people.students)) as bar:
+        try:
+            done = assign(
+                content, people.students, output,
+                secret=secret, layout_for=layout_for, worksheet=worksheet, advance=bar.advance,
+            )  # fmt: skip
+        except InputError as error:
+            if error.file == "the roster":
+                raise InputError(
+                    error.problem, file=roster, place=error.place, remedy=error.remedy
+                ) from error
+            raise error.within(assignment) from error
+    _say(done, output, people, roster)
+    for kind in kits:
+        folder = output / "kits" / kind
+        write_kit(kind, output, folder)
+        sys.stdout.write(printable(f"wrote the {kind} kit to {folder}: see its README") + "\n")
+    return 0
+
+
+def _init(folder: Path, assignment: Path | None) -> int:
+    if assignment is not None:
+        raise InputError(
+            "writes an example and reads nothing",
+            place="--init",
+            remedy="leave out the assignment",
+        )
+    write_example(folder)
+    toml, roster = folder / ASSIGNMENT, folder / ROSTER
+    command = ["cellgrad", "assign", str(toml), "--roster", str(roster), "-o", "handouts"]
+    for line in (f"wrote {toml} and {roster}", f"now: {shlex.join(command)}"):
+        sys.stdout.write(printable(line) + "\n")
+    return 0
+
+
+def _say(done: Assigned, output: Path, roster: Roster, read: Path) -> None:
+    count = len(done.manifest.handouts)
+    cells, points = len(done.manifest.cells), done.manifest.points
+    what = _counted(count, "workbook")
+    if done.manifest.one_file is not None:
+        what = f"one workbook for {_counted(count, 'student')}"
+    asked = f"{_counted(cells, 'cell')} to fill in, {_counted(points, 'point')}"
+    lines = [
+        f"read {_counted(len(roster.students), 'student')} from {read}",
+        *(f"  {note}" for note in roster.notes),
+        f"wrote {what} to {output}: {asked}",
+        *done.notes,
+    ]
+    if done.secret_is_new:
+        lines.append(
+            f"made the secret {done.secret}: keep it to yourself, with a copy; the same "
+            "numbers can be made from it alone"
+        )
+    lines.append(f"{output / 'README.txt'} says what to hand out and what to keep")
+    sys.stdout.write("".join(printable(line) + "\n" for line in lines))
+
+
+def _counted(number: float, what: str) -> str:
+    return f"{number:g} {what}{'s' * (number != 1)}"
+
+
+def write_example(folder: Path) -> None:
+    """Write an example to start from: a commented assignment and a roster that work as they are.
+
+    Args:
+        folder: where to; it must not exist, or be empty.
+
+    Raises:
+        InputError: there is something already, or the place cannot be written.
+    """
+    templates = files("cellgrad_coursework.setting") / "templates"
+    with written_folder(folder) as place:
+        for name in (ASSIGNMENT, ROSTER):
+            (place / name).write_bytes((templates / name).read_bytes())
 
 
 @dataclass(slots=True)
@@ -90,16 +174,6 @@ class Assigned:
     secret: Path
     secret_is_new: bool
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What was made for a student: the case, the token, the key's formulas and values."""
-
-    case: Case
-    token: str
-    formulas: list[str]
-    values: list[float]
 
 
 def assign(
@@ -140,7 +214,7 @@ def assign(
         with written_folder(output) as folder:
             for inner in (HANDOUTS, KEPT, f"{KEPT}/{KEYS}"):
                 (folder / inner).mkdir()
-            maker = _Maker(assignment, key, folder)
+            maker = Maker(assignment, key, folder)
             shared = maker.share(students) if assignment.one_file else None
             handouts = maker.hand_out(students, advance)
             manifest = maker.manifest(handouts, shared)
@@ -205,189 +279,6 @@ def _check_one_file(assignment: Assignment, students: Sequence[Student], layout_
             remedy="leave out --for moodle, or write one_file = false",
         )
     check_ids(students)
-
-
-# workbooks
-
-
-class _Maker:
-    """Makes the files of an assignment, student by student."""
-
-    def __init__(self, assignment: Assignment, secret: bytes, folder: Path) -> None:
-        self.assignment, self.secret, self.folder = assignment, secret, folder
-        self.layout = StepLayout(assignment.structure)
-        self.numbers = OwnNumbers(assignment, secret)
-        self.cells = graded_cells(assignment, self.layout)
-        self.givens = given_cells(assignment, self.layout)
-        self.fixed = fixed_cells(assignment, self.layout)
-        self.names = names_of(assignment, self.layout)
-        self._version = version_of_questions(
-            self.cells, self.givens, self.fixed, self.names, self.numbers.draw("", 0)
-        )
-        self._shared: SharedNumbers | None = None
-
-    def file_name(self, student: Student) -> str:
-        """Return the name of a student's workbook, which may be everybody's."""
-        one = self.assignment.one_file
-        return f"{self.assignment.id if one else safe_name(student.id)}.xlsx"
-
-    def share(self, students: Sequence[Student]) -> OneFile:
-        """Find what makes numbers of everybody's id, and write the one file for all.
-
-        Raises:
-            InputError: there is nothing that gives everybody numbers of their own that tell
-                mistakes apart.
-        """
-        self._shared = shared_numbers(self.assignment, self.secret, students)
-        if self._shared is None:
-            self.numbers.case(students[0].id)  # where even this fails, it says why
-            raise InputError(
-                "no numbers were found that tell every mistake apart for all students in one file",
-                place="one_file",
-                remedy="let samples be drawn, ask for more decimals or for formulas, or write "
-                "one_file = false",
-            )
-        made = one_file(self.assignment, self._shared.plan, self._shared.constants, self.layout)
-        (self.folder / HANDOUTS / self.file_name(students[0])).write_bytes(made.data)
-        return made
-
-    def hand_out(
-        self, students: Sequence[Student], advance: Callable[[], None] | None
-    ) -> dict[str, Handout]:
-        """Write everybody's files and the key table; return the handouts by token."""
-        handouts: dict[str, Handout] = {}
-        with (self.folder / KEPT / "key.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(_KEY_TABLE)
-            for student, made in zip(students, _made(self, students), strict=True):
-                name = self.file_name(student)
-                handouts[made.token] = Handout(student, made.token, made.case, name)
-                table.writerows(_key_rows(student, self.cells, made))
-                if advance is not None:
-                    advance()
-        return handouts
-
-    def make(self, student: Student) -> _Made:
-        """Write a student's workbook and key."""
-        token = token_of(self.secret, self.assignment.id, self._version, student.id)
-        if self._shared is not None:  # the workbook is everybody's, and written
-            case = self._shared.case(student.id)
-        else:
-            case = self.numbers.case(student.id)
-            data = handout_bytes(self.assignment, student, token, case, self.layout)
-            (self.folder / HANDOUTS / self.file_name(student)).write_bytes(data)
-        key = self.folder / KEPT / KEYS / f"{safe_name(student.id)}.xlsx"
-        key.write_bytes(key_bytes(self.assignment, student, case, self.layout))
-        book = read_book(key)
-        formulas, values = [], []
-        for cell in self.cells:
-            sheet, at = book.sheets[cell.sheet], parse_a1(cell.address)
-            value = sheet.values.get(at)
-            if not isinstance(value, float):
-                raise InputError(
-                    f"{cell.label} comes to {value} for these numbers",
-                    file=key.name,
-                    place=cell.address,
-                    remedy="take smaller inputs or another activation",
-                )
-            formulas.append(sheet.formulas[at])
-            values.append(value)
-        return _Made(case, token, formulas, values)
-
-    def manifest(self, handouts: dict[str, Handout], shared: OneFile | None) -> Manifest:
-        """Return what grading needs to know."""
-        assignment, derivation = self.assignment, shared.derivation if shared else None
-        questions = self.cells, self.givens, self.fixed, self.names
-        case = next(iter(handouts.values())).case
-        return Manifest(
-            id=assignment.id,
-            title=assignment.title,
-            version=version_of(*questions, assignment.policy, case, derivation),
-            cells=self.cells,
-            givens=self.givens,
-            policy=assignment.policy,
-            handouts=handouts,
-            box=box_of(self.layout) | (shared.box if shared else {}),
-            fixed=self.fixed,
-            names=self.names,
-            one_file=derivation,
-        )
-
-    def notes(self) -> list[str]:
-        """Return what the lecturer should know of the numbers."""
-        hidden = without_a_trace(self.assignment, self.numbers.judge)
-        if not hidden:
-            return []
-        cause = f"learning_rate = {self.assignment.learning_rate:g}"
-        if self.assignment.samples is not None:
-            cause += " or with these samples"
-        return [f"with {cause} these mistakes leave no trace: {', '.join(hidden)}"]
-
-    def print_worksheet(self) -> list[str]:
-        """Write the worksheet; return why there is none, if so."""
-        case = self.numbers.draw("worksheet", 0)
-        pdf = worksheet_pdf(self.assignment, case, self.layout)
-        if isinstance(pdf, str):
-            return [pdf]
-        (self.folder / WORKSHEET).write_bytes(pdf)
-        return []
-
-
-_maker: list[_Maker] = []
-"""The maker of a further process, which is forked with it."""
-
-
-def _make(student: Student) -> _Made:
-    return _maker[0].make(student)
-
-
-def _made(maker: _Maker, students: Sequence[Student]) -> Iterator[_Made]:
-    """Make all files, in the roster's order, on all cores where that is possible."""
-    if len(students) < WORTH_SHARING or not apart.possible():
-        yield from map(maker.make, students)
-        return
-    _maker[:] = [maker]
-    context = multiprocessing.get_context("fork")
-    workers = min(len(os.sched_getaffinity(0)), len(students))
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        try:
-            yield from pool.map(_make, students, chunksize=4)
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a process that writes workbooks was ended from outside",
-                remedy="close other programs and try again",
-            ) from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        finally:
-            _maker.clear()
-
-
-# what stands beside the workbooks
-
-
-def _key_rows(
-    student: Student, cells: Sequence[GradedCell], made: _Made
-) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of the key table: one a cell."""
-    for cell, formula, value in zip(cells, made.formulas, made.values, strict=True):
-        yield (
-            student.id,
-            _plain_cell(student.name),
-            f"{cell.sheet}!{cell.address}",
-            cell.label,
-            cell.equation,
-            cell.takes,
-            f"{cell.points:g}",
-            _plain_cell(formula),
-            f"{value:.{cell.decimals}f}" if cell.takes == VALUE else repr(value),
-        )
-
-
-def _plain_cell(text: str) -> str:
-    """Return a text that no spreadsheet program takes for a formula."""
-    return f"'{text}" if text.startswith(_RISKY) else text
 
 
 def moodle_names(students: Sequence[Student]) -> dict[str, str]:
@@ -456,3 +347,67 @@ def readme(assignment: Assignment, secret: Path, layout_for: str, *, printed: bo
         moodle=layout_for == MOODLE,
         printed=printed,
     )
+
+
+@contextmanager
+def written_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to write in; when all went well, it becomes ``path``.
+
+    Folders that it lies in are made where they are missing.
+
+    Raises:
+        InputError: there is something at the place already, or it cannot be written.
+    """
+    beside: Path | None = None
+    made: list[Path] = []
+    try:
+        try:
+            target = path.resolve()
+            if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+                what = (
+                    "the folder is not empty" if target.is_dir() else "a file of this name exists"
+                )
+                raise InputError(what, file=path, remedy="choose another place with -o")
+            made = _parents(target)
+            beside = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _unwritable(path, error) from error
+        yield beside
+        try:
+            if target.exists():
+                target.rmdir()  # empty; a rename onto a folder is not the same everywhere
+            beside.chmod(_plain_mode())
+            beside.rename(target)
+            beside = None
+        except OSError as error:
+            raise _unwritable(path, error) from error
+    finally:
+        if beside is not None:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(beside)
+        if beside is not None or not path.exists():
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # only if nothing else was put there
+
+
+def _parents(target: Path) -> list[Path]:
+    """Make the folders that a folder will lie in; return those that are new, outermost first."""
+    missing = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def _unwritable(path: Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(
+        f"cannot be written ({reason})",
+        file=path,
+        remedy="choose another place with -o, or make room",
+    )
+
+
+def _plain_mode() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o777 & ~umask

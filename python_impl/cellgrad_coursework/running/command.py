@@ -18,7 +18,7 @@ from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import Student
 from cellgrad_coursework.results.gradebooks import canvas_points
 from cellgrad_coursework.results.record import Record
-from cellgrad_coursework.results.summary import counted, plain_number
+from cellgrad_coursework.results.summary import counted, open_points
 from cellgrad_coursework.results.write import MOODLE_ZIP, USUAL, Written, check_formats, write_all
 from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.running.returned import FEEDBACK
@@ -37,7 +37,7 @@ def grade_command(
     assignment_dir: Path,
     output: Path,
     *,
-    formats: Collection[str] = USUAL,
+    formats: Collection[str] = (),
     scheduler: str | None = None,
     jobs: int | None = None,
     feedback: bool = True,
@@ -49,7 +49,7 @@ def grade_command(
         submissions: a folder, a zip, or one workbook.
         assignment_dir: what ``cellgrad assign`` wrote.
         output: the folder to write.
-        formats: which gradebooks; one may hold several, with commas.
+        formats: which gradebooks; one may hold several, with commas; empty for the usual.
         scheduler: the address of a Dask scheduler; None for this machine.
         jobs: how many processes; None for all cores.
         feedback: whether feedback is written for each student.
@@ -58,7 +58,8 @@ def grade_command(
     Raises:
         InputError: an input cannot be read, or the output cannot be written.
     """
-    formats = _split(formats)
+    words = [word.strip() for text in formats for word in text.split(",")]
+    formats = list(dict.fromkeys(filter(None, words))) if formats else USUAL
     check_formats(formats)
     manifest = read_manifest(assignment_dir)
     newer = tuple(read_roster(roster)) if roster is not None else ()
@@ -80,12 +81,6 @@ def grade_command(
             written = write_all(output, manifest, grades, students, formats, points)
     _say(written, output, students, feedback=feedback)
     return 0
-
-
-def _split(formats: Collection[str]) -> list[str]:
-    """Return formats one by one, also where several were written with commas."""
-    words = [word.strip() for text in formats for word in text.split(",")]
-    return list(dict.fromkeys(filter(None, words)))
 
 
 def _say(written: Written, output: Path, students: Collection[Student], *, feedback: bool) -> None:
@@ -123,37 +118,25 @@ def _what_to_look_at(files: Sequence[Record]) -> Iterator[str]:
     """Yield how many files a person should look at, and why."""
     latest = [record for record in files if not record.superseded]
     nobodys = [r for r in files if r.student is None and r.problem != OTHER_ASSIGNMENT]
-    for count, one, several in (
-        (len(nobodys), "belongs to nobody on the roster", "belong to nobody on the roster"),
-        (
-            len(files) - len(latest),
-            "does not count: the student handed in another one later",
-            "do not count: the student handed in another one later",
-        ),
-        (
-            sum(bool(r.review) for r in latest),
-            "needs a look by a person",
-            "need a look by a person",
-        ),
-        (
-            sum(bool(r.copying) for r in files),
-            "shows potential copying; the evidence is in review.csv",
-            "show potential copying; the evidence is in review.csv",
-        ),
-        (
-            sum(r.held for r in latest),
-            "is another student's workbook: no grade of it in the files for an LMS",
-            "are another student's workbooks: no grades of them in the files for an LMS",
-        ),
-    ):
+    unsure, held = sum(bool(r.review) for r in latest), sum(r.held for r in latest)
+    copied = sum(bool(r.copying) for r in files)
+    later = "not count: the student handed in another one later"
+    evidence = "potential copying; the evidence is in review.csv"
+    for count, one, several, what in (
+        (len(nobodys), "belongs", "belong", "to nobody on the roster"),
+        (len(files) - len(latest), "does", "do", later),
+        (unsure, "needs", "need", "a look by a person"),
+        (copied, "shows", "show", evidence),
+        (held, "is another student's workbook: no grade of it",
+         "are another student's workbooks: no grades of them", "in the files for an LMS"),
+    ):  # fmt: skip
         if count:
-            yield f"{count:,} {one if count == 1 else several}"
+            yield f"{count:,} {one if count == 1 else several} {what}"
     provisional = sum(bool(r.open) for r in latest)
     if provisional:
         verb = "grade is" if provisional == 1 else "grades are"
         left = sum(r.open for r in latest)
-        points = f"{plain_number(left)} point{'' if left == 1 else 's'}"
-        yield f"{provisional:,} {verb} provisional: {points} open until somebody has looked"
+        yield f"{provisional:,} {verb} provisional: {open_points(left)} until somebody has looked"
 
 
 def _shortened(name: str) -> str:

@@ -10,37 +10,36 @@ from typing import Any
 
 import click
 
+_PATH = click.Path(path_type=Path)
+_COUNT = click.IntRange(1)
+_jobs = click.option("--jobs", type=_COUNT, metavar="N", help="Processes; all cores by default.")
+
 
 @click.command()
-@click.argument("assignment", required=False, type=click.Path(path_type=Path))
+@click.argument("assignment", required=False, type=_PATH)
 @click.option(
     "--init",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="DIR",
     help="Write a commented assignment and a sample roster to start from.",
 )
 @click.option(
     "--roster",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="ROSTER",
     help="The students: a .csv or .xlsx, as it comes from Canvas or Moodle too.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The folder to write.",
-)
+@click.option("-o", "--output", type=_PATH, metavar="DIR", help="The folder to write.")
 @click.option(
     "--secret",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="FILE",
     help="Where the secret is kept; made if it is not there. Default: beside the output.",
 )
 @click.option(
     "--for",
     "layout_for",
+    default="",
     metavar="LMS",
     help="Lay the workbooks out as the LMS takes them: moodle.",
 )
@@ -57,18 +56,18 @@ def assign(**options: Any) -> int:
 
     Begin with: cellgrad assign --init course
     """
-    from cellgrad_coursework.commands.assign import Options, assign_command  # noqa: PLC0415 - start-up time
+    from cellgrad_coursework.setting.assign import assign_command  # noqa: PLC0415 - start-up time
 
-    return assign_command(Options(**options))
+    return assign_command(**options)
 
 
 @click.command()
-@click.argument("submissions", type=click.Path(path_type=Path))
+@click.argument("submissions", type=_PATH)
 @click.option(
     "--assignment",
     "assignment_dir",
     required=True,
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="DIR",
     help="The folder that cellgrad assign wrote.",
 )
@@ -76,7 +75,7 @@ def assign(**options: Any) -> int:
     "-o",
     "--output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="DIR",
     help="The folder to write; a run that was stopped goes on there.",
 )
@@ -89,41 +88,33 @@ def assign(**options: Any) -> int:
 )
 @click.option(
     "--roster",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     metavar="ROSTER",
     help="A newer roster, such as one with a column of lateness.",
 )
 @click.option("--feedback/--no-feedback", default=True, help="Feedback for each student.")
-@click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Processes; all cores by default."
-)
+@_jobs
 @click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster (cellgrad[dask]).")
-def grade(
-    submissions: Path, assignment_dir: Path, output: Path, formats: tuple[str, ...], **options: Any
-) -> int:
+def grade(**options: Any) -> int:
     """Grade SUBMISSIONS: a folder, a zip, or what an LMS lets you download.
 
     Every submission has a row in the gradebook; one that cannot be read has the reason.
     """
-    from cellgrad_coursework.commands.grade import grade_command  # noqa: PLC0415 - start-up time
+    from cellgrad_coursework.running.command import grade_command  # noqa: PLC0415 - start-up time
 
-    if formats:
-        options["formats"] = formats
-    return grade_command(submissions, assignment_dir, output, **options)
+    return grade_command(**options)
 
 
 @click.command()
-@click.argument("assignment_dir", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("-n", "count", default=100, show_default=True, type=click.IntRange(1), metavar="N")
-@click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Processes; all cores by default."
-)
+@click.argument("assignment_dir", metavar="DIR", type=_PATH)
+@click.option("-n", "count", default=100, show_default=True, type=_COUNT, metavar="N")
+@_jobs
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), metavar="N")
-def rehearse(assignment_dir: Path, count: int, **options: Any) -> int:
+def rehearse(**options: Any) -> int:
     """Grade N simulated students with known mistakes, before the real ones come.
 
     DIR is the folder that cellgrad assign wrote.
     """
-    from cellgrad_coursework.commands.rehearse import rehearse_command  # noqa: PLC0415 - start-up time
+    from cellgrad_coursework.rehearsal.rehearse import rehearse_command  # noqa: PLC0415
 
-    return rehearse_command(assignment_dir, count, **options)
+    return rehearse_command(**options)
