@@ -29,7 +29,7 @@ from cellgrad_coursework.grading.world import StudentBook
 from cellgrad_coursework.model import VALUE, Grade, Handout, Manifest, Remarks, Student
 from cellgrad_coursework.moodle_worksheet import moodle_number
 from cellgrad_coursework.secret import TOKEN, token_from
-from cellgrad_coursework.setting.givens import with_givens
+from cellgrad_coursework.setting.givens import with_scalars
 
 OTHER_ASSIGNMENT = "made out for another assignment (or with another secret)"
 """Why a workbook is not graded whose token, and whose numbers, are none of this assignment's."""
@@ -566,7 +566,8 @@ def enrolled(manifest: Manifest, students: Iterable[Student]) -> Manifest:
     known = {one.student.id for one in handouts.values()}
     taken = {canonical(student_id) for student_id in known}
     example = next(iter(handouts.values()))
-    places = [manifest.givens[n] for n in told.derived]
+    derived = (manifest.givens[n] for n in told.derived)
+    places = [(given.quantity, given.layer, given.index) for given in derived]
     for student in students:
         try:
             plain = canonical(student.id)
@@ -577,12 +578,8 @@ def enrolled(manifest: Manifest, students: Iterable[Student]) -> Manifest:
             continue
         taken.add(plain)
         numbers = givens_of(told.constants, told.rules, plain)
-        values = {
-            (given.quantity, given.layer, given.index): number
-            for given, number in zip(places, numbers, strict=True)
-        }
         digest = hashlib.sha256(f"{manifest.version}\0{plain}".encode()).digest()
         token = token_from(int.from_bytes(digest, "big"))
-        case = with_givens(example.case, values)
+        case = with_scalars(example.case, places, numbers)
         handouts[token] = Handout(student, token, case, example.file, checked=False)
     return replace(manifest, handouts=handouts)

@@ -8,15 +8,15 @@ mistakes apart is judged elsewhere (discriminate).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cellgrad.case.givens import givens_of, with_givens
 from cellgrad.case.model import Case, Matrix, Network, Sample, Vector
-from cellgrad.case.quantities import Quantity, quantities
+from cellgrad.case.quantities import quantities
 from cellgrad.case.structure import Structure
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.program import Program
@@ -239,8 +239,7 @@ class Plan:
     def case(self, constants: Constants, start: int) -> Case:
         """Return the case of a chain that begins at a start."""
         chain = zip(self.rules, numbers(constants, self.rules, start), strict=True)
-        values = [number / rule.base for rule, number in chain]
-        return with_givens(self.shape, dict(zip(self.places, values, strict=True)))
+        return with_scalars(self.shape, self.places, [n / rule.base for rule, n in chain])
 
 
 def plan_of(assignment: Assignment) -> Plan:
@@ -261,23 +260,25 @@ def plan_of(assignment: Assignment) -> Plan:
     return Plan(places, rules, draw_case(assignment, Stream(b"shape")))
 
 
+def given_places(structure: Structure) -> Iterator[Place]:
+    """Yield every given of a step."""
+    for quantity in quantities(structure):
+        if quantity.given:
+            for index in np.ndindex(quantity.shape):
+                yield quantity.name, quantity.layer, index
+
+
 def _derived(assignment: Assignment) -> Iterator[tuple[Place, Rule]]:
-    for quantity in quantities(assignment.structure):
-        shared = quantity.name in ("input", "target") and assignment.samples is not None
-        if quantity.given and quantity.shape and not shared:
-            for index in product(*(range(size) for size in quantity.shape)):
-                place = quantity.name, quantity.layer, index
-                yield place, _derived_rule(assignment, quantity, index)
-
-
-def _derived_rule(assignment: Assignment, quantity: Quantity, index: Sequence[int]) -> Rule:
-    s, layer = assignment.structure, quantity.layer or 0
-    rule = rule_of(assignment, quantity.name, layer)
-    if quantity.name == "target" and s.loss == "categorical_cross_entropy":
-        return _share_rule(rule.base, s.outputs, index[1])
-    if quantity.name in ("weights", "biases") and s.activations[layer] == "relu":
-        return replace(rule, negative=1)  # a silent node teaches nothing
-    return rule
+    s = assignment.structure
+    for name, layer, index in given_places(s):
+        if not index or (name in ("input", "target") and assignment.samples is not None):
+            continue
+        rule = rule_of(assignment, name, layer or 0)
+        if name == "target" and s.loss == "categorical_cross_entropy":
+            rule = _share_rule(rule.base, s.outputs, index[1])
+        elif layer is not None and s.activations[layer] == "relu":
+            rule = replace(rule, negative=1)  # a silent node teaches nothing
+        yield (name, layer, index), rule
 
 
 def _share_rule(base: int, outputs: int, output: int) -> Rule:
@@ -290,25 +291,9 @@ def _share_rule(base: int, outputs: int, output: int) -> Rule:
     return Rule(SIGNED, least, (base - least * outputs) // (outputs - 1) + 1, base)
 
 
-def with_givens(case: Case, values: Mapping[Place, float]) -> Case:
-    """Return a case with other givens: weights, biases, inputs, targets."""
-    network = case.network
-    weights = tuple(
-        tuple(
-            tuple(values.get(("weights", k, (i, j)), old) for j, old in enumerate(row))
-            for i, row in enumerate(layer)
-        )
-        for k, layer in enumerate(network.weights)
-    )
-    biases = network.biases and tuple(
-        tuple(values.get(("biases", k, (j,)), old) for j, old in enumerate(layer))
-        for k, layer in enumerate(network.biases)
-    )
-    samples = tuple(
-        Sample(
-            tuple(values.get(("input", None, (n, i)), old) for i, old in enumerate(sample.input)),
-            tuple(values.get(("target", None, (n, o)), old) for o, old in enumerate(sample.target)),
-        )
-        for n, sample in enumerate(case.samples)
-    )
-    return replace(case, network=replace(network, weights=weights, biases=biases), samples=samples)
+def with_scalars(case: Case, places: Iterable[Place], values: Iterable[float]) -> Case:
+    """Return a case with other numbers in some places."""
+    givens = givens_of(case)
+    for (name, layer, index), value in zip(places, values, strict=True):
+        givens[name, layer][index] = value
+    return with_givens(case, givens)

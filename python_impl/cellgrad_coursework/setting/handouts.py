@@ -30,10 +30,9 @@ from cellgrad_coursework.derivation import Constants, Derivation
 from cellgrad_coursework.model import Student
 from cellgrad_coursework.setting import numbers_sheet, step_sheet
 from cellgrad_coursework.setting.assignment import Assignment
-from cellgrad_coursework.setting.givens import Plan
+from cellgrad_coursework.setting.givens import Plan, given_places
 from cellgrad_coursework.setting.guide import name_last, own_workbook, write_guide
 from cellgrad_coursework.setting.numbers_sheet import ANCHOR, NUMBERS, NumbersSheet
-from cellgrad_coursework.setting.questions import given_cells
 
 GUIDE, SCRATCH = "Guide", "Scratch"
 ID_NAME = "cellgrad_student_id"
@@ -181,10 +180,7 @@ def one_file(
     _write_step(step, assignment, plan.shape, layout, " ", dict(zip(at, givens, strict=True)))
     step.formula(2, 1, f"={NumbersSheet.status}", "subtitle")
     _write_scratch(scratch)
-    number_of = {
-        (cell.quantity, cell.layer, cell.index): n
-        for n, cell in enumerate(given_cells(assignment, layout))
-    }
+    number_of = {place: n for n, place in enumerate(given_places(assignment.structure))}
     derivation = Derivation(
         sheet=GUIDE,
         address=typed.rpartition("!")[2].replace("$", ""),

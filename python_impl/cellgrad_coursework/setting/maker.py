@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+import numpy as np
+
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Quantity, person_label, quantities
 from cellgrad.engines import apart
@@ -70,7 +72,7 @@ def manifest_of(assignment: Assignment, layout: StepLayout) -> Manifest:
 
     def cells_of(quantity: Quantity) -> Iterator[tuple[tuple[int, ...], str]]:
         """Yield index and address of each cell of a quantity."""
-        for index in product(*(range(size) for size in quantity.shape)):
+        for index in np.ndindex(quantity.shape):
             yield index, a1(*layout.places[quantity.key].cell(index))
 
     def formula_of(quantity: Quantity, index: tuple[int, ...]) -> str:
