@@ -5,13 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from cellgrad.errors import InputError
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside the target, then rename: an old file stays until the new one is whole.
+    """Write a file whole or not at all.
+
+    Raises:
+        InputError: the place cannot be written, or the disk is full.
+    """
+    with whole_file(path) as beside, beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a file to write beside its place: an old one stays until the new one is whole.
 
     The new file gets the permissions that a plain write would give it.
 
@@ -28,21 +42,26 @@ def write_atomically(path: Path, data: bytes) -> None:
         # the name is cut: with its addition it must not grow too long for a file system
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
         beside = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        os.close(handle)
+        yield beside
         beside.chmod(_plain_mode(target))
         beside.replace(target)
+        beside = None
     except (OSError, RuntimeError, ValueError) as error:  # links in a circle; a NUL character
+        raise unwritable(path, error) from error
+    finally:
         if beside is not None:
             with contextlib.suppress(OSError):
                 beside.unlink()
-        raise InputError(
-            f"cannot be written ({getattr(error, 'strerror', None) or error})",
-            file=path,
-            remedy="choose another place with -o, or make room",
-        ) from error
+
+
+def unwritable(path: Path, error: Exception) -> InputError:
+    """Return what is said of a place that cannot be written."""
+    return InputError(
+        f"cannot be written ({getattr(error, 'strerror', None) or error})",
+        file=path,
+        remedy="choose another place with -o, or make room",
+    )
 
 
 def _plain_mode(target: Path) -> int:

@@ -25,8 +25,7 @@ from cellgrad_coursework.results.autograders import (
     markdown,
     prairielearn_results,
 )
-from cellgrad_coursework.results.gradebooks import canvas_points
-from cellgrad_coursework.results.tables import csv_line
+from cellgrad_coursework.results.gradebooks import canvas_points, csv_line
 from cellgrad_coursework.results.write import FORMATS, write_all, write_feedback_zip
 from cellgrad_coursework.roster import read_roster
 from graded import HOSTILE, grade, manifest, mistaken, mixed, renamed, roster, unreadable

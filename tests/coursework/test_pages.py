@@ -101,9 +101,8 @@ def test_what_a_person_looks_at_costs_nothing_yet():
     a, b, c = (cell.address for cell in manifest().cells[:3])
     one = grade({a: REVIEW, b: {"verdict": REVIEW, "points": 0.5}, c: WRONG})
     told = summary(one)
-    assert (told.open, [c.lost for c in told.causes], [c.open for c in told.causes]) == (
-        1.5, [0, 1], [1.5, 0],
-    )  # fmt: skip
+    assert (told.open, [c.lost for c in told.causes]) == (1.5, [0, 1])
+    assert [c.open_words for c in told.causes] == ["1.5 points open", ""]
     text = " ".join("".join(Tree(student_page(manifest(), one)).text).split())
     assert "To be looked at by a person (1.5 points open)" in text
     assert "1.5 points open: a person will look at it, and the score may rise" in text

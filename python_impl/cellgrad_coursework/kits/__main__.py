@@ -26,7 +26,7 @@ from cellgrad_coursework.results.autograders import (
     markdown,
     prairielearn_results,
 )
-from cellgrad_coursework.results.tables import one_line
+from cellgrad_coursework.results.gradebooks import one_line
 from cellgrad_coursework.results.write import json_bytes
 from cellgrad_coursework.running.runner import Settings, grade_all
 from cellgrad_coursework.taking_in.intake import Intake

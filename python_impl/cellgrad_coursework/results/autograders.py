@@ -12,6 +12,7 @@ import json
 from typing import Any
 
 from cellgrad_coursework.model import OK, OK_ECF, CellVerdict, Grade
+from cellgrad_coursework.results.gradebooks import one_line
 from cellgrad_coursework.results.summary import (
     MEANINGS,
     MOST_CAUSES,
@@ -20,7 +21,6 @@ from cellgrad_coursework.results.summary import (
     plain_number,
     summary,
 )
-from cellgrad_coursework.results.tables import one_line
 
 MAX_BYTES = 1_000_000
 """PrairieLearn takes no larger results."""

@@ -31,7 +31,6 @@ from cellgrad_coursework.results.summary import (
     COLOURS,
     MEANINGS,
     MOST_CAUSES,
-    ORDER,
     WORDS,
     Cause,
     Summary,
@@ -79,7 +78,7 @@ def _marked(parts: Parts, manifest: Manifest, grade: Grade) -> bytes:
     styles = Styles(parts.read(at_styles) if at_styles else EMPTY)
     marked = _by_sheet(grade, where)
     texts = SharedTexts(parts, book.part_of_kind("sharedStrings"))
-    verdicts = [name for name in ORDER if any(v.verdict == name for v in grade.verdicts)]
+    verdicts = [name for name in WORDS if any(v.verdict == name for v in grade.verdicts)]
     for name, part in book.sheets.items():
         if name.casefold() in marked:
             mark_sheet(parts, part, styles, marked[name.casefold()], texts, verdicts)
@@ -347,7 +346,7 @@ class _FeedbackSheet:
     def write_legend(self, told: Summary) -> None:
         """Write what the colours mean."""
         self._line([(1, "The colours", "bold")])
-        for verdict in filter(told.count, ORDER):
+        for verdict in filter(told.count, WORDS):
             self._line(
                 [(1, WORDS[verdict], verdict), (2, "", verdict),
                  (3, MEANINGS[verdict], "grey")],

@@ -19,59 +19,132 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from cellgrad.files import read_limited
-from cellgrad_coursework.model import CellVerdict, Grade, GradedCell, Manifest, Student
+from cellgrad_coursework.model import VERDICTS, CellVerdict, Grade, GradedCell, Manifest, Student
 from cellgrad_coursework.moodle_worksheet import Worksheet, maximum, worksheet_of
 from cellgrad_coursework.results.record import (
-    COUNTED,
     EXCUSED,
     GRADED,
     Record,
     moodle_identifier,
     roster_column,
 )
-from cellgrad_coursework.results.tables import (
-    Column,
-    csv_line,
-    csv_text,
-    disarmed,
-    number,
-    one_line,
-    table,
-    visible,
-)
+from cellgrad_coursework.results.summary import COLUMNS
 
 _MAX_BYTES = 32 << 20
 _ROWS = 20
 """Canvas's row of the points is the first or the second below the headings."""
 
 
-def _points(name: str, record: Record) -> float | None:
-    value: float | None = getattr(record, name)
+# columns over a record, and how a file holds their texts and numbers
+
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a spreadsheet program may take for the start of a formula (the last four: full width)."""
+
+_INVISIBLE = {code: None for code in range(32) if chr(code) not in "\t\r\n"} | {127: None}
+
+Field = str | float | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: its heading.
+        value: gives the field of a record; a float is a number of points.
+        matched: whether a program matches the field, so that it stays as it is.
+    """
+
+    name: str
+    value: Callable[[Any], Field]
+    matched: bool = False
+
+
+def table(columns: Sequence[Column], records: Iterable[Any]) -> Iterator[str]:
+    """Yield the lines of a CSV file: the headings, then a line for each record."""
+    yield csv_line(column.name for column in columns)
+    for record in records:
+        fields = [(column.value(record), column.matched) for column in columns]
+        yield csv_text(
+            [[number(f) if isinstance(f, float) else _text(f, matched=m) for f, m in fields]]
+        )
+
+
+def csv_line(fields: Iterable[Field], matched: Iterable[bool] | None = None) -> str:
+    """Return a line of a CSV file.
+
+    Args:
+        fields: texts are disarmed; numbers are written in full.
+        matched: which fields are ids that a program matches, and stay as they are.
+    """
+    flags = repeat(False) if matched is None else matched
+    return csv_text(
+        [[_text(field, matched=flag) for field, flag in zip(fields, flags, strict=False)]]
+    )
+
+
+def _text(value: Field, *, matched: bool = False) -> str:
+    if isinstance(value, str):
+        return visible(value) if matched else disarmed(value)
+    return "" if value is None else repr(value)
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """Return lines of a CSV file whose fields are already texts, and disarmed."""
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    return out.getvalue()
+
+
+@lru_cache(maxsize=20_000)
+def disarmed(text: str) -> str:
+    """Return a text that no spreadsheet program takes for a formula: led by an apostrophe."""
+    text = text.translate(_INVISIBLE)
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
+
+
+def visible(text: str) -> str:
+    """Return a text without what cannot be seen."""
+    return text.translate(_INVISIBLE)
+
+
+def number(value: float | None) -> str:
+    """Return a number of points, free of the noise of binary sums; nothing for None."""
+    if value is None or not math.isfinite(value):
+        return ""
+    return f"{round(value, 6) + 0.0:.10g}"
+
+
+def one_line(text: str) -> str:
+    """Return a text without control characters and line breaks."""
+    return " ".join(visible(text).split())
+
+
+# the lecturer's own
+
+
+def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6) + 0.0
 
 
-def _if_graded(name: str, record: Record) -> float | None:
-    return getattr(record, name) if record.status == GRADED else None
-
-
-def _cells(verdicts: tuple[str, ...], record: Record) -> int | None:
-    """Count the cells with these verdicts."""
-    if record.status != GRADED:
-        return None
-    return sum(record.counts.get(verdict, 0) for verdict in verdicts)
+def _count(verdict: str, record: Record) -> int | None:
+    """Count the cells with this verdict."""
+    return record.codes.count(VERDICTS.index(verdict)) if record.status == GRADED else None
 
 
 def _percent(record: Record) -> float | None:
-    if record.score is None or not record.of:
+    if record.score is None or not record.grade.of:
         return None
-    return round(100 * record.score / record.of, 2)
+    return round(100 * record.score / record.grade.of, 2)
 
 
 def _look_at(record: Record) -> str:
@@ -85,31 +158,31 @@ OWN = (
     Column("section", lambda r: r.who.section),
     Column("status", lambda r: r.status),
     # lateness included; empty where there is nothing to count
-    Column("score", partial(_points, "score")),
-    Column("of", partial(_points, "of")),
+    Column("score", lambda r: _rounded(r.score)),
+    Column("of", lambda r: _rounded(r.grade.of)),
     Column("percent", _percent),
     # before anything is taken off for lateness
-    Column("points", partial(_points, "points")),
+    Column("points", lambda r: _rounded(r.points)),
     # points of cells that a person has to look at; they are not in the score yet
-    Column("open", lambda r: _points("open", r) if r.status == GRADED else None),
+    Column("open", lambda r: _rounded(r.open) if r.status == GRADED else None),
     # the share taken off, 0 to 1
-    Column("late", lambda r: round(r.who.late, 6) + 0.0),
+    Column("late", lambda r: _rounded(r.who.late)),
     # mistakes that nothing before them explains, and cells that follow from one
-    Column("root_causes", partial(_if_graded, "roots")),
-    Column("consequences", partial(_if_graded, "consequences")),
-    *(Column(name, partial(_cells, verdicts)) for name, verdicts in COUNTED.items()),
+    Column("root_causes", lambda r: r.roots),
+    Column("consequences", lambda r: r.consequences),
+    *(Column(name, partial(_count, verdict)) for verdict, name in COLUMNS.items()),
     Column("first_mistake", lambda r: r.first),
     # no where the student handed in another file that counts
     Column("counts", lambda r: "yes" if r.counting else "no"),
-    Column("file", lambda r: r.file),
-    Column("sha256", lambda r: r.sha256, matched=True),
+    Column("file", lambda r: r.grade.file),
+    Column("sha256", lambda r: r.grade.sha256, matched=True),
     Column("look_at", _look_at),
 )
 
 REVIEW = (
     Column("student", lambda line: line[0].who.id, matched=True),
     Column("name", lambda line: line[0].who.name),
-    Column("file", lambda line: line[0].file),
+    Column("file", lambda line: line[0].grade.file),
     Column("kind", itemgetter(1)),
     Column("reason", itemgetter(2)),
 )
@@ -173,7 +246,7 @@ class CellRows:
         about = [_about(place, cell) for place, cell in enumerate(manifest.cells)]
         self._texts = [
             [
-                *(disarmed(_plain(value)) for value in list(each.values())[:-1]),
+                *map(_text, list(each.values())[:-1]),
                 number(cell.points),
             ]
             for each, cell in zip(about, manifest.cells, strict=True)
@@ -189,7 +262,7 @@ class CellRows:
         lines, objects = [], []
         for place, verdict in enumerate(grade.verdicts):
             told = _told(verdict)
-            cells = [disarmed(v) if isinstance(v, str) else _plain(v) for v in told.values()]
+            cells = [*map(_text, told.values())]
             cells[1] = number(verdict.points)
             lines.append([*left, *self._texts[place], *cells])
             objects.append(f"{opening}, {self._objects[place]}, {_JSON(told)[1:]}")
@@ -201,9 +274,9 @@ class CellRows:
         row = dict.fromkeys(CELLS) | {
             "assignment": self._manifest.id,
             "student": record.who.id,
-            "file": record.file,
+            "file": record.grade.file,
             "status": record.status,
-            "message": record.problem or reason.get(record.status, ""),
+            "message": record.grade.problem or reason.get(record.status, ""),
         }
         return csv_line(row.values(), _MATCHED), _JSON(row)
 
@@ -219,10 +292,6 @@ def _told(verdict: CellVerdict) -> dict[str, Any]:
 def cells_header() -> str:
     """Return the first line of the CSV file."""
     return csv_line(CELLS)
-
-
-def _plain(value: Any) -> str:
-    return "" if value is None else value if isinstance(value, str) else repr(value)
 
 
 def _finite(value: float | None) -> float | None:
@@ -242,7 +311,7 @@ def canvas_csv(
         records: of each submission, and of each student who handed nothing in.
         possible: the points that Canvas gives for it; None for those of the assignment.
     """
-    kept = [r for r in records if r.student is not None and r.counting]
+    kept = [r for r in records if r.counts]
     most = manifest.points if possible is None else possible
     share = most / manifest.points if manifest.points else 1.0
 
@@ -342,7 +411,9 @@ def moodle_csv(manifest: Manifest, records: Iterable[Record]) -> Iterator[str]:
     Where the roster is a worksheet, its own headings, columns and identifiers are written and
     only the grades are new.
     """
-    kept = [r for r in records if r.student is not None and r.counting and moodle_identifier(r)]
+    kept = [
+        r for r in records if r.grade.student is not None and r.counting and moodle_identifier(r)
+    ]
     sheet = next(filter(None, (worksheet_of(r.who) for r in kept)), None)
     if sheet is not None:
         return _as_the_roster(sheet, manifest, kept)
@@ -366,7 +437,9 @@ def moodle_csv(manifest: Manifest, records: Iterable[Record]) -> Iterator[str]:
 
 def without_identifier(records: Iterable[Record]) -> int:
     """Return how many students the worksheet leaves out."""
-    return sum(r.student is not None and r.counting and not moodle_identifier(r) for r in records)
+    return sum(
+        r.grade.student is not None and r.counting and not moodle_identifier(r) for r in records
+    )
 
 
 def _as_the_roster(sheet: Worksheet, manifest: Manifest, kept: list[Record]) -> Iterator[str]:

@@ -171,7 +171,7 @@ def class_page(manifest: Manifest, records: Sequence[Record]) -> str:
         records: of each submission, and of each student who handed nothing in, sorted.
     """
     graded = [r for r in records if r.status == GRADED and r.counting]
-    shares = [100 * r.score / r.of for r in graded if r.score is not None and r.of]
+    shares = [100 * r.score / r.grade.of for r in graded if r.score is not None and r.grade.of]
     states = Counter(r.status for r in records)
     reasons = [(r, kind, reason) for r in records for kind, reason in r.reasons]
     copying = [(r, reason) for r, kind, reason in reasons if kind == "potential copying"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.model import (
     BLANK,
-    EMBEDDED_CONSTANT,
     HARDCODED,
     OK,
     OK_ECF,
@@ -18,65 +19,15 @@ from cellgrad_coursework.model import (
     Grade,
 )
 
-WORDS = {
-    OK: "right",
-    OK_ECF: "follows correctly",
-    WRONG: "wrong",
-    EMBEDDED_CONSTANT: "right by chance",
-    HARDCODED: "no formula",
-    BLANK: "empty",
-    REVIEW: "to be looked at",
-}
-"""A word on each cell."""
+_SAID: dict[str, dict[str, str]] = tomllib.loads(
+    (files("cellgrad_coursework.results") / "templates" / "verdicts.toml").read_text("utf-8")
+)
+WORDS, MARKS, COLOURS, MEANINGS, COLUMNS = (
+    {verdict: row[part] for verdict, row in _SAID.items()}
+    for part in ("word", "mark", "colour", "meaning", "column")
+)
+"""Of each verdict, in the order in which they are explained; colours in hexadecimal."""
 
-MARKS = {
-    OK: "✓",
-    OK_ECF: "✓",
-    WRONG: "✗",
-    EMBEDDED_CONSTANT: "≈",
-    HARDCODED: "#",
-    BLANK: "–",
-    REVIEW: "?",
-}
-
-COLOURS = {
-    OK: "CDEBD0",
-    OK_ECF: "DCEBF7",
-    WRONG: "F8C9C2",
-    EMBEDDED_CONSTANT: "FADFB5",
-    HARDCODED: "E3D4F3",
-    BLANK: "E3E6EA",
-    REVIEW: "FFE494",
-}
-"""The colour of each verdict, as six hexadecimal digits."""
-
-MEANINGS = {
-    OK: "right",
-    OK_ECF: "right with the numbers it was given: it follows from an earlier mistake",
-    WRONG: "wrong",
-    EMBEDDED_CONSTANT: "right with these numbers only: a number of yours stands in the formula",
-    HARDCODED: "a number, or a formula that reads none of the givens",
-    BLANK: "nothing there",
-    REVIEW: "a person will look at it",
-}
-
-ORDER = (OK, OK_ECF, WRONG, EMBEDDED_CONSTANT, HARDCODED, BLANK, REVIEW)
-"""In which the verdicts are explained."""
-
-_TITLES = {
-    WRONG: "This formula is wrong",
-    EMBEDDED_CONSTANT: "This formula is right with these numbers only",
-    HARDCODED: "Numbers where formulas belong",
-    BLANK: "Cells left empty",
-    REVIEW: "To be looked at by a person",
-}
-_ADVICE = {
-    WRONG: "Write the equation beside the cell and compare it term by term.",
-    EMBEDDED_CONSTANT: "Refer to the cell that holds the number instead of writing the number.",
-    HARDCODED: "Write a formula that refers to the givens or to the cells before.",
-    BLANK: "Fill them in: each equation stands beside its cells.",
-    REVIEW: "Nothing for now: these points are not settled yet.",
-}
 MOST_CAUSES = 12
 """So many causes are told of one by one."""
 
@@ -90,31 +41,19 @@ class Cause:
 
     Attributes:
         first: the first cell that has it, in the order of the flow.
+        title: the mistake on one line.
+        why: why people make it, or what is said of this cell.
+        fix: what to do about it.
         also: further cells with the same one.
         follows: cells that follow from it.
     """
 
     first: CellVerdict
+    title: str
+    why: str
+    fix: str
     also: list[CellVerdict] = field(default_factory=list)
     follows: list[CellVerdict] = field(default_factory=list)
-
-    @property
-    def title(self) -> str:
-        """The mistake on one line."""
-        entry = by_id().get(self.first.bug)
-        return _TITLES[self.first.verdict] if entry is None else entry.title
-
-    @property
-    def why(self) -> str:
-        """Why people make it, or what is said of this cell."""
-        entry = by_id().get(self.first.bug)
-        return self.first.message if entry is None else entry.why
-
-    @property
-    def fix(self) -> str:
-        """What to do about it."""
-        entry = by_id().get(self.first.bug)
-        return _ADVICE[self.first.verdict] if entry is None else entry.fix
 
     @property
     def cells(self) -> list[CellVerdict]:
@@ -122,23 +61,19 @@ class Cause:
         return [self.first, *self.also]
 
     @property
-    def lost(self) -> float:
-        """The points that it costs; none as long as they are open."""
-        return 0.0 if self.first.verdict == REVIEW else self._short
+    def is_mistake(self) -> bool:
+        """Whether it is one: neither empty cells nor an open question."""
+        return self.first.verdict not in (BLANK, REVIEW)
 
     @property
-    def open(self) -> float:
-        """The points that are not settled yet."""
-        return self._short if self.first.verdict == REVIEW else 0.0
+    def lost(self) -> float:
+        """The points that it costs; none as long as they are open."""
+        return 0.0 if self.first.verdict == REVIEW else _points_missing(self.cells)
 
     @property
     def open_words(self) -> str:
         """The points that are not settled yet, in words; empty for none."""
-        return open_points(self.open)
-
-    @property
-    def _short(self) -> float:
-        return sum(v.cell.points - v.points for v in self.cells)
+        return open_points(_points_missing(self.cells) - self.lost)
 
     @property
     def reach(self) -> str:
@@ -173,15 +108,14 @@ class Summary:
         """The causes, each with its number: mistakes are counted from 1, the others are 0."""
         number, numbered = 0, []
         for cause in self.causes:
-            counts = cause.first.verdict not in (BLANK, REVIEW)
-            number += counts
-            numbered.append((number if counts else 0, cause))
+            number += cause.is_mistake
+            numbered.append((number if cause.is_mistake else 0, cause))
         return numbered
 
     @property
     def open(self) -> float:
         """The points that are not settled yet: a person has to look at their cells."""
-        return sum(v.cell.points - v.points for v in self.grade.verdicts if v.verdict == REVIEW)
+        return _points_missing(v for v in self.grade.verdicts if v.verdict == REVIEW)
 
     @property
     def open_words(self) -> str:
@@ -191,7 +125,7 @@ class Summary:
     @property
     def mistakes(self) -> list[Cause]:
         """The causes that are mistakes: neither empty cells nor open questions."""
-        return [c for c in self.causes if c.first.verdict not in (BLANK, REVIEW)]
+        return [cause for cause in self.causes if cause.is_mistake]
 
     @property
     def consequences(self) -> int:
@@ -204,29 +138,22 @@ class Summary:
         """The whole of it, such as ``1 root cause, 31 consequences``."""
         if self.grade.problem:
             return f"The file could not be read: {self.grade.problem}"
-        empty = self.count(BLANK)
-        parts = []
-        if self.mistakes:
-            parts.append(counted(len(self.mistakes), "root cause"))
-        if self.consequences:
-            parts.append(counted(self.consequences, "consequence"))
-        if empty:
-            parts.append(f"{counted(empty, 'empty cell')}")
-        if self.count(REVIEW):
-            parts.append(f"{counted(self.count(REVIEW), 'cell')} to be looked at")
-        return ", ".join(parts) if parts else "Every cell is right"
-
-    @property
-    def late(self) -> float:
-        """The share taken off for lateness."""
-        return self.grade.student.late if self.grade.student is not None else 0.0
+        parts = (
+            (len(self.mistakes), "root cause", ""),
+            (self.consequences, "consequence", ""),
+            (self.count(BLANK), "empty cell", ""),
+            (self.count(REVIEW), "cell", " to be looked at"),
+        )
+        said = [counted(number, word) + more for number, word, more in parts if number]
+        return ", ".join(said) or "Every cell is right"
 
     @property
     def late_words(self) -> str:
         """What lateness costs, in words; empty where it costs nothing."""
-        if not self.late:
+        late = self.grade.student.late if self.grade.student is not None else 0.0
+        if not late:
             return ""
-        return f"{plain_number(self.points)} points less {plain_number(100 * self.late)} % (late)"
+        return f"{plain_number(self.points)} points less {plain_number(100 * late)} % (late)"
 
     def count(self, *verdicts: str) -> int:
         """Return how many cells have one of these verdicts."""
@@ -241,20 +168,29 @@ def summary(grade: Grade) -> Summary:
     for verdict in grade.verdicts:
         if verdict.verdict in (OK, OK_ECF) or verdict.cause:
             continue
-        place = (verdict.cell.sheet, verdict.cell.address)
-        cause = _found(owner, verdict.cell.sheet, verdict.repeats)
+        kind = _kind(verdict)
+        cause = _owner_of(owner, verdict.cell.sheet, verdict.repeats) or together.get(kind)
         if cause is None:
-            cause = together.get(_kind(verdict))
-        if cause is None:
-            cause = Cause(verdict)
+            cause = _cause_of(verdict)
             causes.append(cause)
-            if kind := _kind(verdict):
+            if kind:
                 together[kind] = cause
         else:
             cause.also.append(verdict)
-        owner[place] = cause
-    follow(grade.verdicts, owner)
+        owner[verdict.cell.sheet, verdict.cell.address] = cause
+    _follow(grade.verdicts, owner)
     return Summary(grade, causes, sum(v.points for v in grade.verdicts))
+
+
+def _cause_of(verdict: CellVerdict) -> Cause:
+    entry, said = by_id().get(verdict.bug), _SAID[verdict.verdict]
+    if entry is None:
+        return Cause(verdict, said["title"], verdict.message, said["advice"])
+    return Cause(verdict, entry.title, entry.why, entry.fix)
+
+
+def _points_missing(verdicts: Iterable[CellVerdict]) -> float:
+    return sum(verdict.cell.points - verdict.points for verdict in verdicts)
 
 
 def _kind(verdict: CellVerdict) -> str:
@@ -269,13 +205,13 @@ def _kind(verdict: CellVerdict) -> str:
     return f"{verdict.bug} {cell.quantity} {cell.layer}" if verdict.bug else ""
 
 
-def follow(verdicts: Sequence[CellVerdict], owner: dict[tuple[str, str], Cause]) -> None:
+def _follow(verdicts: Sequence[CellVerdict], owner: dict[tuple[str, str], Cause]) -> None:
     """Put each consequence down to its root, through other consequences where need be."""
     by_place = {(v.cell.sheet, v.cell.address): v for v in verdicts}
     for verdict in verdicts:
         sheet, at, seen = verdict.cell.sheet, verdict.cause, set[str]()
         while at and at not in seen:
-            cause = _found(owner, sheet, at)
+            cause = _owner_of(owner, sheet, at)
             if cause is not None:
                 cause.follows.append(verdict)
                 break
@@ -290,7 +226,7 @@ def _place(sheet: str, address: str) -> tuple[str, str]:
     return (other.strip("'") if bang else sheet, cell)
 
 
-def _found(owner: dict[tuple[str, str], Cause], sheet: str, address: str) -> Cause | None:
+def _owner_of(owner: dict[tuple[str, str], Cause], sheet: str, address: str) -> Cause | None:
     if not address:
         return None
     return owner.get(_place(sheet, address)) or next(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from cellgrad.errors import InputError
-from cellgrad.files import make_folder, write_atomically, zip_entry
+from cellgrad.files import make_folder, unwritable, whole_file, write_atomically, zip_entry
 from cellgrad_coursework.identity import hint_of
 from cellgrad_coursework.model import Grade, Manifest, Student
 from cellgrad_coursework.results import gradebooks
@@ -42,8 +41,6 @@ USUAL = ("tidy", "canvas", "moodle")
 MOODLE_ZIP = "feedback.zip"
 _BOM = b"\xef\xbb\xbf"
 """So that spreadsheet programs read the lecturer's own tables as UTF-8."""
-
-_REMEDY = "choose another place with -o, or make room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ def write_all(
         for given in grades:
             grade = given if given.of else replace(given, of=manifest.points)
             record = record_of(grade, places)
-            record.student = _as_in_the_roster(grade.student, known)
+            record.grade.student = _as_in_the_roster(grade.student, known)
             records.append(record)
             if "tidy" in formats:
                 graded = record.status == GRADED
@@ -115,7 +112,7 @@ def write_all(
             _write_results(folder, grade, formats)
         records = _with_the_roster(manifest, records, roster)
         for record in records:
-            if record.status in (MISSING, EXCUSED) and not record.file:
+            if record.status in (MISSING, EXCUSED) and not record.grade.file:
                 table, objects = rows.without_cells(record)
                 csv.add(record.key, table)
                 lines.add(record.key, objects)
@@ -160,22 +157,22 @@ def _with_the_roster(
     """Add who handed nothing in, choose between several files of one student, and sort."""
     best: dict[str, Record] = {}
     for record in records:
-        if record.student is None or record.superseded:
-            continue
-        other = best.get(record.student.id)
-        if other is None or record.better > other.better:
-            best[record.student.id] = record
+        if record.grade.student is not None and not record.grade.superseded:
+            other = best.setdefault(record.who.id, record)
+            if record.better > other.better:
+                best[record.who.id] = record
     for record in records:
-        if record.student is not None:
-            record.counting = best.get(record.student.id) is record
+        if record.grade.student is not None:
+            record.counting = best.get(record.who.id) is record
     records += [
-        Record(student, MISSING, of=manifest.points)
+        Record(Grade("", "", student, "", of=manifest.points), MISSING)
         for student in {s.id: s for s in students}.values()
         if student.id not in best
     ]
     for record in records:
-        if record.student is not None and is_excused(record.student):
+        if is_excused(record.who):
             record.status, record.score, record.points = EXCUSED, None, None
+            record.roots = record.consequences = None
     return sorted(records, key=lambda record: record.key)
 
 
@@ -237,7 +234,7 @@ def _submission(record: Record) -> dict[str, Any]:
     row: dict[str, Any] = {column.name: column.value(record) for column in gradebooks.OWN}
     del row["look_at"]
     row["counts"] = record.counting
-    row["problem"] = record.problem
+    row["problem"] = record.grade.problem
     row["look_at"] = [{"kind": kind, "reason": reason} for kind, reason in record.reasons]
     return row
 
@@ -287,16 +284,15 @@ def write_feedback_zip(output: Path, feedback: Path, files: Iterable[str]) -> bo
     places = {place: file for file in sorted(files) if (place := _place_in_moodle(file))}
     path = output / MOODLE_ZIP
     if not places:
-        with _written_beside(path):
+        try:
             path.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(path, error) from error
         return False
-    with _written_beside(path) as beside:
-        with zipfile.ZipFile(beside, "w") as archive:
-            for place, file in places.items():
-                loose = not file.lower().endswith(".xlsx")  # those are packed already
-                entry = zip_entry(place, packed=loose)
-                archive.writestr(entry, (feedback / file).read_bytes())
-        beside.replace(path)
+    with whole_file(path) as beside, zipfile.ZipFile(beside, "w") as archive:
+        for place, file in places.items():
+            loose = not file.lower().endswith(".xlsx")  # those are packed already
+            archive.writestr(zip_entry(place, packed=loose), (feedback / file).read_bytes())
     return True
 
 
@@ -321,30 +317,8 @@ def _write(path: Path, lines: Iterable[str], start: bytes = b"") -> None:
 
 def _write_pieces(path: Path, *pieces: Iterable[bytes]) -> None:
     """Write a file of many pieces, whole or not at all."""
-    with _written_beside(path) as beside:
-        with beside.open("wb") as file:
-            for some in pieces:
-                file.writelines(some)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-
-
-@contextlib.contextmanager
-def _written_beside(path: Path) -> Iterator[Path]:
-    """Give a place beside a file, to be renamed to it once it is whole.
-
-    Raises:
-        InputError: the place cannot be written, or the disk is full.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield beside
-    except (OSError, ValueError, zipfile.LargeZipFile) as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise InputError(
-            f"cannot be written ({getattr(error, 'strerror', None) or error})",
-            file=path,
-            remedy=_REMEDY,
-        ) from error
+    with whole_file(path) as beside, beside.open("wb") as file:
+        for some in pieces:
+            file.writelines(some)
+        file.flush()
+        os.fsync(file.fileno())

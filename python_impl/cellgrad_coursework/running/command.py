@@ -84,19 +84,19 @@ def grade_command(
 
 
 def _say(written: Written, output: Path, students: Collection[Student], *, feedback: bool) -> None:
-    files = [record for record in written.records if record.file]
-    graded = sum(not record.problem for record in files)
+    files = [record for record in written.records if record.grade.file]
+    graded = sum(not record.grade.problem for record in files)
     lines = [
         f"{counted(len(files), 'file')}, {graded:,} graded, {counted(len(students), 'student')}"
     ]
-    others = sum(record.problem == OTHER_ASSIGNMENT for record in files)
+    others = sum(map(_of_another, files))
     if others:
         verb = "is" if others == 1 else "are"
         workbooks = counted(others + graded, "workbook")
         lines.append(f"{others:,} of {workbooks} {verb} of another assignment")
         if others > graded:
             lines[-1] += ": name the folder that they were handed out from with --assignment"
-    unreadable = sorted(r.file for r in files if r.problem not in ("", OTHER_ASSIGNMENT))
+    unreadable = sorted(r.grade.file for r in files if r.grade.problem and not _of_another(r))
     if unreadable:
         lines.append(f"{len(unreadable):,} could not be read; review.csv says why:")
         lines += [f"  {_shortened(name)}" for name in unreadable[:_NAMED]]
@@ -114,12 +114,17 @@ def _say(written: Written, output: Path, students: Collection[Student], *, feedb
     sys.stdout.write("".join(f"{line}\n" for line in _fitted(map(printable, lines))))
 
 
+def _of_another(record: Record) -> bool:
+    """Tell whether a file was made out for another assignment."""
+    return record.grade.problem == OTHER_ASSIGNMENT
+
+
 def _what_to_look_at(files: Sequence[Record]) -> Iterator[str]:
     """Yield how many files a person should look at, and why."""
-    latest = [record for record in files if not record.superseded]
-    nobodys = [r for r in files if r.student is None and r.problem != OTHER_ASSIGNMENT]
-    unsure, held = sum(bool(r.review) for r in latest), sum(r.held for r in latest)
-    copied = sum(bool(r.copying) for r in files)
+    latest = [record for record in files if not record.grade.superseded]
+    nobodys = [r for r in files if r.grade.student is None and not _of_another(r)]
+    unsure, held = sum(bool(r.grade.review) for r in latest), sum(r.held for r in latest)
+    copied = sum(bool(r.grade.copying) for r in files)
     later = "not count: the student handed in another one later"
     evidence = "potential copying; the evidence is in review.csv"
     for count, one, several, what in (

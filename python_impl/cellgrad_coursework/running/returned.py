@@ -23,8 +23,8 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
-from cellgrad.files import write_atomically
-from cellgrad_coursework.running.store import FOLDER, Journal, unwritable
+from cellgrad.files import unwritable, write_atomically
+from cellgrad_coursework.running.store import FOLDER, Journal
 
 NAME = "feedback.txt"
 FEEDBACK = "feedback"

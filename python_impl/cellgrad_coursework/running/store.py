@@ -24,7 +24,7 @@ from typing import Any
 from cellgrad import __version__
 from cellgrad.case.write import case_document
 from cellgrad.errors import InputError
-from cellgrad.files import read_limited, write_atomically
+from cellgrad.files import read_limited, unwritable, write_atomically
 from cellgrad_coursework.manifest_file import HANDOUTS, KEPT
 from cellgrad_coursework.model import Manifest
 
@@ -53,15 +53,6 @@ def digest_of(manifest: Manifest) -> str:
         numbers = json.dumps(case_document(handout.case), sort_keys=True)
         digest.update(f"\0{token}\0{handout.student.id}\0{numbers}".encode("utf-8", "replace"))
     return digest.hexdigest()
-
-
-def unwritable(path: Path, error: OSError) -> InputError:
-    """Return an error that says why a place of the output cannot be written."""
-    return InputError(
-        f"cannot be written ({error.strerror or error})",
-        file=path,
-        remedy="choose another place with -o, or make room",
-    )
 
 
 class Journal:

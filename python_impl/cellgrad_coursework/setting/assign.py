@@ -19,7 +19,7 @@ from jinja2 import Environment, StrictUndefined
 
 from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
-from cellgrad.files import zip_entry
+from cellgrad.files import unwritable, zip_entry
 from cellgrad_coursework.kits import KINDS, write_kit
 from cellgrad_coursework.manifest_file import HANDOUTS, KEPT, NAME, assignment_in, manifest_bytes
 from cellgrad_coursework.model import Manifest, Student
@@ -233,11 +233,7 @@ def assign(
         if made_secret:
             place.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise InputError(
-                f"cannot be written ({error.strerror or error})",
-                file=output,
-                remedy="choose another place with -o, or make room",
-            ) from error
+            raise unwritable(output, error) from error
         raise
     return Assigned(manifest, place, is_new, notes)
 
@@ -371,7 +367,7 @@ def written_folder(path: Path) -> Iterator[Path]:
             made = _parents(target)
             beside = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
         except (OSError, RuntimeError, ValueError) as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         yield beside
         try:
             if target.exists():
@@ -380,7 +376,7 @@ def written_folder(path: Path) -> Iterator[Path]:
             beside.rename(target)
             beside = None
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
     finally:
         if beside is not None:
             with contextlib.suppress(OSError):
@@ -396,15 +392,6 @@ def _parents(target: Path) -> list[Path]:
     missing = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     return missing[::-1]
-
-
-def _unwritable(path: Path, error: Exception) -> InputError:
-    reason = getattr(error, "strerror", None) or error
-    return InputError(
-        f"cannot be written ({reason})",
-        file=path,
-        remedy="choose another place with -o, or make room",
-    )
 
 
 def _plain_mode() -> int:

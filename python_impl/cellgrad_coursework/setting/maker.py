@@ -32,7 +32,7 @@ from cellgrad_coursework.model import (
     Manifest,
     Student,
 )
-from cellgrad_coursework.results.tables import disarmed
+from cellgrad_coursework.results.gradebooks import disarmed
 from cellgrad_coursework.roster import safe_name
 from cellgrad_coursework.secret import token_of
 from cellgrad_coursework.setting.assignment import Assignment
