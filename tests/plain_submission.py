@@ -10,7 +10,8 @@ from xml.sax.saxutils import escape
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.read import read_case
-from cellgrad.workbook import write_workbook
+from cellgrad.workbook.serialise import file_of
+from cellgrad.workbook.write import describe_workbook
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import Contents
 from cellgrad.xlsx.package import LENIENT, Package
@@ -33,7 +34,7 @@ def case_of(name):
 
 @cache
 def template(case, ask=everything):
-    return template_of(case, write_workbook(case), ask)
+    return template_of(case, file_of(describe_workbook(case)), ask)
 
 
 @cache

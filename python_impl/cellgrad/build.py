@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from cellgrad.case.model import Case
 from cellgrad.case.read import read_case
-from cellgrad.engines.formualizer import store_values
+from cellgrad.engines.formualizer import FormualizerEngine, store_values
 from cellgrad.errors import WorkbookError
 from cellgrad.files import write_atomically
 from cellgrad.packages import load
-from cellgrad.workbook import write_workbook
+from cellgrad.workbook.description import Book
+from cellgrad.workbook.serialise import Draw, file_of
+from cellgrad.workbook.write import describe_workbook
 from cellgrad.xlsx.addresses import a1
-from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.map_sheet import read_map
+from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import CellError
 
 EXP_LIMIT = 700.0
@@ -34,34 +35,37 @@ class Plan(Protocol):
         """Its name for programs."""
 
 
-def workbook_bytes(source: Case | Plan) -> bytes:
-    """Return the .xlsx file of a case or a plan, with the values that the engine computed.
+def described_workbook(source: Case | Plan) -> tuple[Book, Draw | None]:
+    """Return what the workbook of a case or a plan holds, and what draws its charts.
 
     A case with a single plain update becomes the workbook of a training step; every other
     case one with a row an update.
 
     Raises:
         CaseError: what is put together does not fit.
-        WorkbookError: it does not fit a sheet, or a pre-activation comes near 700.
-        EngineError: the engine refused it.
+        WorkbookError: it does not fit a sheet.
         PackageMissingError: it has several parts or updates, and the series is not installed.
     """
-    data = store_values(_written(source))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "built.xlsx"
-        path.write_bytes(data)
-        _refuse_overflow(read_book(path))
-    return data
-
-
-def _written(source: Case | Plan) -> bytes:
     if isinstance(source, Case) and source.is_step():
-        return write_workbook(source)
+        return describe_workbook(source), None
     needs = "a workbook with a row an update, or of several parts, needs"
     plan = source
     if isinstance(source, Case):
         plan = load("cellgrad_series.plan:plan_of_case", needs)(source)
-    data: bytes = load("cellgrad_series.sheets.write_plan:write_plan", needs)(plan)
+    describe = load("cellgrad_series.sheets.write_plan:describe_plan", needs)
+    return describe(plan), load("cellgrad_series.sheets.draw_chart:draw", needs)
+
+
+def workbook_bytes(source: Case | Plan) -> bytes:
+    """Return the .xlsx file of a case or a plan, with the values that the engine computed.
+
+    Raises:
+        InputError: as ``described_workbook``, a pre-activation comes near 700, or the engine
+            refused it.
+    """
+    book, draw = described_workbook(source)
+    data = store_values(file_of(book, draw))
+    _refuse_overflow(data, [claim for claim in book.claims if claim.quantity in _EXPONENTS])
     return data
 
 
@@ -86,25 +90,24 @@ def read_source(path: Path) -> Case | Plan:
     return plan
 
 
-def _refuse_overflow(book: Book) -> None:
-    table = read_map(book)
-    if table is None:
+def _refuse_overflow(data: bytes, claims: Sequence[Claim]) -> None:
+    if not claims:
         return
-    for claim in table.claims:
-        if claim.quantity not in _EXPONENTS:
-            continue
-        cells = claim.cells
-        values = book.sheets[cells.sheet].values
-        for row in range(cells.top, cells.bottom + 1):
-            for column in range(cells.left, cells.right + 1):
-                value = values.get((row, column))
-                bad = isinstance(value, CellError) or (
-                    isinstance(value, float) and not abs(value) < EXP_LIMIT
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "built.xlsx"
+        path.write_bytes(data)
+        with FormualizerEngine().open(path) as workbook:
+            blocks = workbook.read([claim.cells for claim in claims])
+    for claim, rows in zip(claims, blocks, strict=True):
+        for row, values in enumerate(rows, claim.cells.top):
+            for column, value in enumerate(values, claim.cells.left):
+                if isinstance(value, float) and not abs(value) < EXP_LIMIT:
+                    shown = f"{value:.6g}"
+                elif isinstance(value, CellError):
+                    shown = value.code
+                else:
+                    continue
+                raise WorkbookError(
+                    f"{claim.label} comes to {shown} at {claim.cells.sheet}!{a1(row, column)}",
+                    remedy=f"keep pre-activations below {EXP_LIMIT:.0f}: EXP overflows above 709",
                 )
-                if bad:
-                    shown = value if isinstance(value, CellError) else f"{value:.6g}"
-                    raise WorkbookError(
-                        f"{claim.label} comes to {shown} at {cells.sheet}!{a1(row, column)}",
-                        remedy=f"keep pre-activations below {EXP_LIMIT:.0f}: EXP overflows "
-                        f"above {math.log(1.7976931348623157e308):.0f}",
-                    )

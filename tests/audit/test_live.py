@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from cellgrad import engines
 from cellgrad.bounds.running import Running
 from cellgrad.case.model import Case, Network, Sample
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.canvas import STYLES, Canvas
 from cellgrad.workbook.description import Book
 from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import Range
@@ -254,7 +253,7 @@ class Packed:
     """Many computations of one case in one workbook, each on a sheet of its own."""
 
     def __init__(self, case, programs):
-        self.book = Book("Packed", style.STYLES)
+        self.book = Book("Packed", STYLES)
         self.places, self.lives = Places(), []
         givens = Givens(case)
         LiveSheet(Canvas(self.book, "Givens"), case, self.places).givens(givens.blocks)

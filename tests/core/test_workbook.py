@@ -20,9 +20,10 @@ from cellgrad.case.read import parse_case, read_case
 from cellgrad.described.workbook import describe
 from cellgrad.errors import WorkbookError
 from cellgrad.verify.verifier import Verifier
-from cellgrad.workbook import write_workbook
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.description import Book
+from cellgrad.workbook.serialise import file_of
+from cellgrad.workbook.write import describe_workbook
 from cellgrad.xlsx.book import read_book
 from drawn_cases import as_case, big_case, cases
 
@@ -211,7 +212,7 @@ def test_long_sums_use_the_sheets_own_functions_and_agree_within_bound(tmp_path,
 
 
 def test_a_large_networks_check_covers_a_stated_selection(tmp_path):
-    data = write_workbook(big_case([12, 10, 3]))
+    data = file_of(describe_workbook(big_case([12, 10, 3])))
     book = openpyxl.load_workbook(io.BytesIO(data))
     assert "18 of 150 weights and biases, evenly spread" in book["Check"]["A2"].value
     assert "of the step's" in book["Walkthrough"]["A2"].value
@@ -221,7 +222,7 @@ def test_a_large_networks_check_covers_a_stated_selection(tmp_path):
 @pytest.mark.slow
 def test_a_network_beyond_a_sheet_is_refused_with_the_limit_named(nodes, limit):
     with pytest.raises(WorkbookError, match=limit):
-        write_workbook(big_case(nodes))
+        describe_workbook(big_case(nodes))
 
 
 def test_a_pre_activation_near_700_is_refused():

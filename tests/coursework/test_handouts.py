@@ -29,7 +29,7 @@ from assignments import (
     text_of,
     workbooks,
 )
-from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.formulas import StepLayout
 from cellgrad.xlsx.addresses import Range, parse_a1
 from cellgrad.xlsx.book import read_book
 from cellgrad_audit.bugs.program import Program

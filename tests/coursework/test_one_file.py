@@ -39,7 +39,7 @@ from cellgrad.case.read import parse_case
 from cellgrad.case.write import case_document
 from cellgrad.engines.formualizer import store_values
 from cellgrad.errors import InputError
-from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.formulas import StepLayout
 from cellgrad.xlsx.addresses import Range, parse_a1
 from cellgrad.xlsx.book import read_book
 from cellgrad_coursework.derivation import (

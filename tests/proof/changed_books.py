@@ -4,12 +4,11 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-from cellgrad.workbook import write_workbook
+from cellgrad.build import described_workbook
+from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Book, SheetCells, read_book
 from cellgrad.xlsx.map_sheet import read_map
-from cellgrad_series.plan import plan_of_case
-from cellgrad_series.sheets.write_plan import write_plan
 
 ROOT = Path(__file__).parent.parent.parent
 SPREADSHEETS = ROOT / "spreadsheets"
@@ -81,11 +80,5 @@ def holds(report):
 def written(source, folder):
     """Return the workbook of a case or a plan, without values: a proof needs none."""
     path = folder / "built.xlsx"
-    if hasattr(source, "parts"):
-        data = write_plan(source)
-    elif source.updates() == 1 and source.update_rule().plain and not source.validation:
-        data = write_workbook(source)
-    else:
-        data = write_plan(plan_of_case(source))
-    path.write_bytes(data)
+    path.write_bytes(file_of(*described_workbook(source)))
     return path

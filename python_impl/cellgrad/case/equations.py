@@ -23,7 +23,7 @@ Scalar = tuple[Key, Index]
 
 Forms = dict[str, tuple[str, str, str]]
 
-SHEET, NUMBERS, WORDS = range(3)
+FORMULA, NUMBERS, WORDS = range(3)
 """The notations: as a formula, with numbers, in words."""
 
 FORMS: Forms = {

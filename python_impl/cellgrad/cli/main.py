@@ -1,4 +1,4 @@
-"""The command ``cellgrad`` and its exit codes.
+"""The command ``cellgrad``, its exit codes, and the commands verify, build and trace.
 
 0 yes, 1 no, 2 the input could not be used (one line on standard error).
 """
@@ -9,6 +9,7 @@ import contextlib
 import io
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -19,10 +20,10 @@ from cellgrad.packages import is_here, load
 NO, UNUSABLE, INTERRUPTED = 1, 2, 130
 
 _COMMANDS = {
-    "verify": ("cellgrad.cli.commands", "Recalculate workbooks and compare every cell."),
+    "verify": ("cellgrad.cli.main", "Recalculate workbooks and compare every cell."),
     "prove": ("cellgrad_proof.commands", "Prove that gradients are derivatives."),
-    "build": ("cellgrad.cli.commands", "Write the workbook of a case or a book."),
-    "trace": ("cellgrad.cli.commands", "Print a training step, numbers substituted."),
+    "build": ("cellgrad.cli.main", "Write the workbook of a case or a book."),
+    "trace": ("cellgrad.cli.main", "Print a training step, numbers substituted."),
     "train": ("cellgrad_series.commands", "Train a network, then validate it."),
     "audit": ("cellgrad_audit.commands", "Is a training step right? If not, what is wrong?"),
     "probes": ("cellgrad_audit.commands", "Write the probes for what cannot read JSON."),
@@ -85,6 +86,98 @@ def main() -> None:
 
     Exit codes: 0 yes, 1 no (a disagreement), 2 the input could not be used.
     """
+
+
+# what each does is imported when it is called: a page of help loads nothing else
+
+
+@click.command()
+@click.argument("workbooks", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    metavar="NAME",
+    help="formualizer (default), ironcalc, libreoffice, gnumeric, saved, or all installed; "
+    "repeat for several.",
+)
+@click.option(
+    "--table",
+    is_flag=True,
+    help="Measure each engine's numbers on values certified to 50 digits (cellgrad[proof]).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def verify(
+    workbooks: tuple[Path, ...], engines: tuple[str, ...], *, table: bool, as_json: bool
+) -> int:
+    """Recalculate WORKBOOKs (all shipped ones by default) and compare every cell.
+
+    The numbers in the yellow cells are taken from the file, the MLP computes the
+    step from them, and every formula cell must agree: with these numbers and with
+    at least five sets of random ones.
+    """
+    from cellgrad.cli.verify import verify_command  # noqa: PLC0415 - start-up time
+
+    return verify_command(workbooks, engines, as_json=as_json, table=table)
+
+
+@click.command()
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The .xlsx file to write.",
+)
+def build(case: Path, output: Path) -> int:
+    """Write the workbook of a CASE file (.json) or a book (.toml), values stored.
+
+    A case with one update becomes the sheets of a training step; one with many
+    becomes an Epoch sheet with a row an update.
+    """
+    from cellgrad.build import build as build_file  # noqa: PLC0415 - start-up time
+    from cellgrad.build import read_source  # noqa: PLC0415
+
+    if output.suffix.lower() != ".xlsx":
+        raise InputError("a workbook's name ends in .xlsx", file=output, remedy="rename the output")
+    try:
+        build_file(read_source(case), output)
+    except InputError as error:
+        raise error.within(case) from error
+    except OSError as error:  # it is calculated in the folder for temporary files
+        raise InputError(
+            f"cannot be calculated ({error.strerror or error})",
+            file=output,
+            remedy="make room in the folder for temporary files",
+        ) from error
+    sys.stdout.write(printable(f"wrote {output}; now: cellgrad verify {output}") + "\n")
+    return 0
+
+
+@click.command()
+@click.argument("case", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print a trace (reference/schema/) instead.")
+@click.option(
+    "--decimals",
+    default=6,
+    show_default=True,
+    type=click.IntRange(0, 17),
+    help="Digits after the point.",
+)
+@click.option(
+    "--update",
+    type=click.IntRange(1),
+    help="Which update of a case with many; the first by default.",
+)
+def trace(case: Path, *, as_json: bool, decimals: int, update: int | None) -> int:
+    """Print a training step of a CASE, quantity by quantity, numbers substituted."""
+    from cellgrad.cli.trace import trace_command  # noqa: PLC0415 - start-up time
+
+    return trace_command(case, as_json=as_json, decimals=decimals, update=update)
+
+
+# how it is run
 
 
 def run() -> None:

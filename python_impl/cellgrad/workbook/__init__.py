@@ -3,7 +3,3 @@
 Nothing is computed here: every result is a formula, and the values that a viewer
 sees are stored afterwards by a spreadsheet engine.
 """
-
-from cellgrad.workbook.write import write_workbook
-
-__all__ = ["write_workbook"]

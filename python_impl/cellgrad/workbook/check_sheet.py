@@ -15,10 +15,8 @@ from cellgrad.case.quantities import (
     quantities,
     table,
 )
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.formulas import Formulas
-from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.canvas import Canvas, colour_marks, show_tiny_numbers
+from cellgrad.workbook.formulas import Formulas, StepLayout
 from cellgrad.xlsx.addresses import a1, column_letters
 
 SHEET = "Check"
@@ -138,7 +136,7 @@ class CheckSheet:
             self.canvas.claim("check", (name, None), label, cells, "r")
         marks = self.canvas.area(_FIRST, 8, count, 1)
         self.canvas.claim("display", ("gradient_agrees", None), "✓ / ✗", marks, "r")
-        style.colour_marks(self.canvas.sheet, marks.address, f"H{_FIRST}")
+        colour_marks(self.canvas.sheet, marks.address)
 
     def _sign(self) -> str:
         """Where FE = target − output, the sheet's gradient is −∂E/∂w."""
@@ -237,5 +235,5 @@ class CheckSheet:
         page = self.canvas.print_on("landscape", area=area)
         page.scale, page.order, page.title_columns = 64, "overThenDown", "A:B"
         page.row_breaks.append(self.pass_head - 1)
-        style.show_tiny_numbers(self.canvas.sheet, f"B{_FIRST}:G{last}", f"B{_FIRST}")
-        style.show_tiny_numbers(self.canvas.sheet, "B4:B6", "B4")
+        show_tiny_numbers(self.canvas.sheet, f"B{_FIRST}:G{last}")
+        show_tiny_numbers(self.canvas.sheet, "B4:B6")

@@ -31,8 +31,8 @@ from openpyxl.workbook.properties import CalcProperties
 from openpyxl.worksheet.pagebreak import Break, ColBreak
 from openpyxl.worksheet.worksheet import Worksheet
 
+from cellgrad.workbook.canvas import FONT, TINY
 from cellgrad.workbook.description import Book, Chart, Highlight, Page, Sheet, Style
-from cellgrad.workbook.style import FONT, TINY
 from cellgrad.xlsx.addresses import column_letters
 
 _DATE = (2026, 1, 1, 0, 0, 0)

@@ -16,11 +16,15 @@ from cellgrad.case.quantities import (
     table,
 )
 from cellgrad.case.structure import Structure
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.formulas import Formulas
-from cellgrad.workbook.layout import StepLayout
-from cellgrad.xlsx.addresses import a1, column_letters
+from cellgrad.workbook.canvas import (
+    KIND_COLOURS,
+    LABEL_WIDTH,
+    VALUE_WIDTH,
+    Canvas,
+    show_tiny_numbers,
+)
+from cellgrad.workbook.formulas import Formulas, StepLayout
+from cellgrad.xlsx.addresses import column_letters
 
 ONE_PAGE_NODES = 6
 """Above this many nodes a layer, each panel is printed on its own page."""
@@ -73,9 +77,7 @@ class StepSheet:
             row, column = place.cell(index)
             self.canvas.formula(row, column, self.formulas.of(key, index), kind)
         self.canvas.claim_quantity("step", quantity, place.cells, place.rule.text)
-        style.show_tiny_numbers(
-            self.canvas.sheet, place.cells.address, a1(place.cells.top, place.cells.left)
-        )
+        show_tiny_numbers(self.canvas.sheet, place.cells.address)
         return quantity
 
     def _incoming(self, k: int) -> None:
@@ -89,9 +91,7 @@ class StepSheet:
         self.canvas.claim(
             "step", below.key, below.label, place.cells, place.rule.text, below.equation
         )
-        style.show_tiny_numbers(
-            self.canvas.sheet, place.cells.address, a1(place.cells.top, place.cells.left)
-        )
+        show_tiny_numbers(self.canvas.sheet, place.cells.address)
 
     # header
 
@@ -225,7 +225,7 @@ class StepSheet:
             if (name, None) in self.table:
                 self._rows((name, None))
 
-        for n, (kind, (_, meaning)) in enumerate(list(style.KIND_COLOURS.items())[:5]):
+        for n, (kind, (_, meaning)) in enumerate(list(KIND_COLOURS.items())[:5]):
             put(top + n + 1, lay.backward_label, kind, f"legend {kind}")
             put(top + n + 1, lay.backward, meaning, "source")
 
@@ -233,11 +233,9 @@ class StepSheet:
 
     def _columns(self) -> None:
         lay = self.layout
-        wide = dict.fromkeys(range(1, lay.last_column + 1), style.VALUE_WIDTH)
+        wide = dict.fromkeys(range(1, lay.last_column + 1), VALUE_WIDTH)
         for column in (1, lay.backward_label, lay.update_label):
-            wide[column] = max(
-                style.LABEL_WIDTH, 2 + max(len(q.label) for q in self.table.values())
-            )
+            wide[column] = max(LABEL_WIDTH, 2 + max(len(q.label) for q in self.table.values()))
         for column in (lay.backward_label - 1, lay.update_label - 1):
             wide[column] = 2.5
         self.canvas.widths(wide)

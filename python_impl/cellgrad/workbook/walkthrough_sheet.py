@@ -11,9 +11,9 @@ from cellgrad.case.equations import (
     walkthrough_lines,
 )
 from cellgrad.case.quantities import given, person_label
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.canvas import KIND_COLOURS, Canvas, colour_marks, show_tiny_numbers
+from cellgrad.workbook.description import Highlight
+from cellgrad.workbook.formulas import StepLayout
 
 SHEET = "Walkthrough"
 DECIMALS = 6
@@ -124,9 +124,11 @@ class WalkthroughSheet:
     def _look(self) -> None:
         last = _FIRST + len(self.lines) - 1
         sheet = self.canvas.sheet
-        style.tint(sheet, f"G{_FIRST}:G{last}", "given")
-        style.colour_marks(sheet, f"H{_FIRST}:H{last}", f"H{_FIRST}")
-        style.show_tiny_numbers(sheet, f"F{_FIRST}:F{last}", f"F{_FIRST}")
+        # coloured without a style, so that an empty cell stays empty to every engine
+        fill, _ = KIND_COLOURS["given"]
+        sheet.highlights.append(Highlight(f"G{_FIRST}:G{last}", "TRUE", fill=fill))
+        colour_marks(sheet, f"H{_FIRST}:H{last}")
+        show_tiny_numbers(sheet, f"F{_FIRST}:F{last}")
         widths = {1: 4, 2: 22, 3: 9, 4: 40, 5: _WORKING_WIDTH, 6: 11.5, 7: 11.5, 8: 6.5}
         self.canvas.widths(widths)
         self.canvas.heights({5: 18})

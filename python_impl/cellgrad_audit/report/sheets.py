@@ -8,8 +8,7 @@ from typing import cast
 
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import FORWARD
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.canvas import Canvas, show_tiny_numbers
 from cellgrad.xlsx.addresses import a1, quoted
 from cellgrad_audit.report.expression import written
 from cellgrad_audit.report.live import GIVEN, Block, Live, LiveCell, nodes_of
@@ -181,7 +180,7 @@ class LiveSheet:
     def _tiny(self, block: Block, row: int, column: int, rows: int, columns: int) -> None:
         if block.update != GIVEN:
             cells = self.canvas.area(row, column, rows, columns)
-            style.show_tiny_numbers(self.canvas.sheet, cells.address, a1(row, column))
+            show_tiny_numbers(self.canvas.sheet, cells.address)
 
     def _finish(self, tall: int, orientation: str) -> None:
         for waiting in self.waiting:

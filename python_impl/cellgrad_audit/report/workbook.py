@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from cellgrad.case.model import Case
 from cellgrad.engines.formualizer import store_values
 from cellgrad.errors import printable
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.canvas import STYLES, Canvas, colour_marks, show_tiny_numbers
 from cellgrad.workbook.description import Book, Highlight
-from cellgrad.workbook.diagram import network_drawing
-from cellgrad.workbook.guide import GuidePage
+from cellgrad.workbook.guide import GuidePage, network_drawing
 from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import a1
 from cellgrad_audit.answer import Answer, Slot, Vector
@@ -78,7 +76,7 @@ class _Writer:
     def __init__(self, audit: Audit) -> None:
         self.audit = audit
         title = f"Audit of {printable(audit.target)}"[:200]
-        self.book = Book(title, style.STYLES)
+        self.book = Book(title, STYLES)
         self.probed = most_telling_case(audit)
         self.diagnosis = None if self.probed is None else explanation(audit, self.probed)
         self.pair: Pair | None = None
@@ -362,11 +360,11 @@ class _AuditSheet:
                     sheet.cells[row, column].own = {"number_format": shape}
         for column in numbers:
             cells = canvas.area(first, column, last - first + 1, 1).address
-            style.show_tiny_numbers(sheet, cells, a1(first, column))
+            show_tiny_numbers(sheet, cells)
         marks = [7, *([12] if self.mistaken else [])]
         for column in marks:
             cells = canvas.area(first, column, last - first + 1, 1).address
-            style.colour_marks(sheet, cells, a1(first, column))
+            colour_marks(sheet, cells)
         wrong = f'$G{first}="✗"'
         sheet.highlights.append(
             Highlight(f"D{first}:E{last}", wrong, color=_RED, bold=True, fill=_PALE_RED)

@@ -23,8 +23,7 @@ from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key as QuantityKey
 from cellgrad.case.quantities import quantities
 from cellgrad.errors import InputError
-from cellgrad.workbook.formulas import Formulas
-from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.formulas import Formulas, StepLayout
 from cellgrad.xlsx.addresses import a1
 from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
 from cellgrad_audit.bugs.program import Program

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cellgrad.workbook.style import KIND_COLOURS
+from cellgrad.workbook.canvas import KIND_COLOURS
 from cellgrad.xlsx.addresses import Range, a1
 from cellgrad.xlsx.editor import (
     MAIN,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cellgrad.errors import WorkbookError
+from cellgrad.workbook.canvas import FONT, GREY
 from cellgrad.workbook.description import INK
-from cellgrad.workbook.style import FONT, GREY
 from cellgrad.xlsx.editor import MAIN, Patch, Tag, prefix_of, tags, with_attributes
 from cellgrad_coursework.results.summary import COLOURS
 

@@ -10,11 +10,9 @@ from jinja2 import Environment, StrictUndefined
 
 from cellgrad.case.equations import general_equation
 from cellgrad.case.quantities import quantities
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.diagram import Anchor
-from cellgrad.workbook.guide import GuidePage
-from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.canvas import KIND_COLOURS, Canvas
+from cellgrad.workbook.formulas import StepLayout
+from cellgrad.workbook.guide import Anchor, GuidePage
 from cellgrad.xlsx.addresses import a1
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.model import VALUE, Student
@@ -141,7 +139,7 @@ def _colours(page: GuidePage, assignment: Assignment) -> None:
     page.heading("Colours")
     blanks = assignment.blank_of()
     used = kinds_on(assignment.structure, blanks)
-    shown = {kind: words for kind, (_, words) in style.KIND_COLOURS.items() if kind in used}
+    shown = {kind: words for kind, (_, words) in KIND_COLOURS.items() if kind in used}
     shown["given"] = GIVEN_MEANING
     for kind, meaning in shown.items():
         page.pair(kind, meaning, f"legend {kind}", "source")

@@ -18,13 +18,11 @@ from pathlib import Path
 from cellgrad.case.model import Case
 from cellgrad.engines.formualizer import store_values
 from cellgrad.files import zip_entry
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.canvas import STYLES, Canvas
 from cellgrad.workbook.description import Book, Style
-from cellgrad.workbook.diagram import Anchor, network_drawing
-from cellgrad.workbook.guide import GuidePage
-from cellgrad.workbook.layout import SHEET as STEP
-from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.formulas import SHEET as STEP
+from cellgrad.workbook.formulas import StepLayout
+from cellgrad.workbook.guide import Anchor, GuidePage, network_drawing
 from cellgrad.workbook.serialise import file_of
 from cellgrad_coursework.derivation import Constants, Derivation
 from cellgrad_coursework.model import Student
@@ -45,7 +43,7 @@ _SECONDS = 120
 """So long LibreOffice may take to print the worksheet."""
 
 _STUDENT_ID = "student id"
-_STYLES = style.STYLES | step_sheet.STYLES
+_STYLES = STYLES | step_sheet.STYLES
 _ONE_FILE_STYLES = {
     **_STYLES,
     # a text, so that zeros stay

@@ -18,8 +18,7 @@ from cellgrad.case.model import Case
 from cellgrad.case.quantities import Quantity, person_label, quantities
 from cellgrad.engines import apart
 from cellgrad.errors import InputError
-from cellgrad.workbook.formulas import Formulas
-from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.formulas import Formulas, StepLayout
 from cellgrad.xlsx.addresses import a1, parse_a1, quoted
 from cellgrad.xlsx.book import read_book
 from cellgrad_coursework.manifest_file import HANDOUTS, KEPT, version_of, version_of_questions

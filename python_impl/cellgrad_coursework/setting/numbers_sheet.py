@@ -6,8 +6,7 @@ Every number that a formula reads stands in a cell, so that a person can follow 
 from __future__ import annotations
 
 from cellgrad.case.quantities import person_label, table
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.canvas import RULE, Canvas
 from cellgrad.workbook.description import Style
 from cellgrad.xlsx.addresses import a1, column_letters
 from cellgrad_coursework.derivation import (
@@ -35,9 +34,7 @@ _EMPTY = '""'
 
 
 STYLES = {
-    name: Style(
-        fill="F7F8FA", line=("thin", style.RULE), number_format=shape, horizontal=horizontal
-    )
+    name: Style(fill="F7F8FA", line=("thin", RULE), number_format=shape, horizontal=horizontal)
     for name, horizontal, shape in ((WHOLE, "right", "0"), (CHARACTER, "center", "@"))
 }
 """The styles of whole numbers and of an id's signs."""

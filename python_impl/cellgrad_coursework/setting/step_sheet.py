@@ -11,10 +11,9 @@ from itertools import product
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key, quantities
 from cellgrad.case.structure import Structure
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.canvas import KIND_COLOURS, Canvas, show_tiny_numbers
 from cellgrad.workbook.description import Cell, Highlight, Sheet, Style
-from cellgrad.workbook.layout import StepLayout
+from cellgrad.workbook.formulas import StepLayout
 from cellgrad.workbook.step_sheet import StepSheet, kind_of
 from cellgrad.xlsx.addresses import Range, a1, column_letters
 from cellgrad_coursework.model import VALUE
@@ -88,7 +87,7 @@ def write_step(
         area = layout.places[key].cells
         _empty(sheet, area, look_of(blank))
         numbers = Sheet("")
-        style.show_tiny_numbers(numbers, area.address, a1(area.top, area.left), _TINY)
+        show_tiny_numbers(numbers, area.address, _TINY)
         large = f"AND(ISNUMBER({a1(area.top, area.left)}),ABS({a1(area.top, area.left)})>=100)"
         wide = Highlight(area.address, large, number_format=_WIDE)
         _replace_highlights(sheet, area, [*numbers.highlights, wide])
@@ -127,7 +126,7 @@ def derive_givens(
         if key[0] == "incoming" or not layout.is_given(key):
             area = place.cells
             kind = "forward" if key[0] == "incoming" else kind_of(key[0])
-            colour = EMPTY if key in blanks else style.KIND_COLOURS[kind][0]
+            colour = EMPTY if key in blanks else KIND_COLOURS[kind][0]
             no_numbers = f'AND({first_given}="",ISERROR({a1(area.top, area.left)}))'
             hidden = Highlight(area.address, no_numbers, color=colour, fill=colour, stop=True)
             own = [each for each in sheet.highlights if each.cells == area.address]
@@ -179,7 +178,7 @@ def _explain_colours(canvas: Canvas, layout: StepLayout, blanks: Blanks, givens:
             canvas.sheet.cells.pop((row + n, column), None)
     lines = [
         (kind, kind, givens if kind == "given" else words)
-        for kind, (_, words) in style.KIND_COLOURS.items()
+        for kind, (_, words) in KIND_COLOURS.items()
         if kind in used
     ]
     lines += [("blank", look, BLANK_MEANING[look]) for look in looks_of(blanks)]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from cellgrad.case.structure import Structure
 from cellgrad.workbook.canvas import Canvas
-from cellgrad.workbook.diagram import Anchor
-from cellgrad.workbook.guide import GuidePage
+from cellgrad.workbook.guide import Anchor, GuidePage
 from cellgrad_series.parts.run import RunShape
 from cellgrad_series.plan import Plan
 

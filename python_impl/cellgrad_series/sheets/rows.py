@@ -12,8 +12,7 @@ from cellgrad.case.quantities import Index, Key, Quantity, node_name
 from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Shape
 from cellgrad.errors import WorkbookError
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.canvas import Canvas, show_tiny_numbers
 from cellgrad.workbook.step_sheet import kind_of as kind_on_step
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, quoted
 from cellgrad_series.parts.equations import part_equation
@@ -92,7 +91,7 @@ class Rows:
         cells = self.cells(quantity.key)
         given = quantity.given and quantity.per_row != "update"
         if not given and kind_of(quantity.name) != "given":
-            style.show_tiny_numbers(self.canvas.sheet, cells.address, a1(cells.top, cells.left))
+            show_tiny_numbers(self.canvas.sheet, cells.address)
 
     def _head(self, quantity: Quantity, rest: list[Index], start: int, width: float) -> None:
         put, row = self.canvas.text, self.label_row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cellgrad.case.equations import FORMS, SHEET
+from cellgrad.case.equations import FORMS, FORMULA
 from cellgrad.case.model import Sample
 from cellgrad.case.quantities import Quantity
 from cellgrad.case.structure import Structure
@@ -59,7 +59,7 @@ def write_function(canvas: Canvas, part: Part, shape: FunctionShape) -> Rows:
     for quantity in columns:
         rows.place(quantity)
     value_of, slope_of, step_of = (
-        FORMS[name][SHEET].format
+        FORMS[name][FORMULA].format
         for name in (shape.activation, f"{shape.activation} derivative", "unit_step")
     )
     for n, x in enumerate(part.values[0]):

@@ -9,14 +9,12 @@ from cellgrad.case.facts import Facts
 from cellgrad.case.model import Case
 from cellgrad.case.structure import Structure
 from cellgrad.described.parts import StepShape
-from cellgrad.workbook import style
-from cellgrad.workbook.canvas import Canvas
+from cellgrad.workbook.canvas import STYLES, Canvas
 from cellgrad.workbook.description import Book
-from cellgrad.workbook.diagram import network_drawing
-from cellgrad.workbook.layout import StepLayout
-from cellgrad.workbook.map_writer import write_map_of_parts
-from cellgrad.workbook.serialise import file_of
+from cellgrad.workbook.formulas import StepLayout
+from cellgrad.workbook.guide import network_drawing
 from cellgrad.workbook.step_sheet import StepSheet
+from cellgrad.workbook.write import write_map_of_parts
 from cellgrad.xlsx import map_sheet
 from cellgrad.xlsx.addresses import Range
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
@@ -27,7 +25,6 @@ from cellgrad_series.plan import Part, Plan, Reference, find_charted
 from cellgrad_series.sheets.charts import SHEET as CHARTS
 from cellgrad_series.sheets.charts import write_charts
 from cellgrad_series.sheets.classification_sheet import ClassificationSheet, SampleLink
-from cellgrad_series.sheets.draw_chart import draw
 from cellgrad_series.sheets.plan_guide import write_plan_guide
 from cellgrad_series.sheets.rows import Link, Rows
 from cellgrad_series.sheets.run_sheet import START_ROW, RunSheet, Samples
@@ -38,15 +35,6 @@ from cellgrad_series.sheets.tables import (
     write_samples,
     write_table,
 )
-
-
-def write_plan(plan: Plan) -> bytes:
-    """Return the .xlsx file of a plan: formulas, no values yet.
-
-    Raises:
-        WorkbookError: a part is larger than a sheet holds.
-    """
-    return file_of(describe_plan(plan), draw)
 
 
 def describe_plan(plan: Plan) -> Book:
@@ -63,7 +51,7 @@ class _Writer:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.book = Book(plan.title, style.STYLES)
+        self.book = Book(plan.title, STYLES)
         self.rows: dict[str, Rows] = {}
         self.runs: dict[str, RunSheet] = {}
         self.samples: dict[str, Samples] = {}
