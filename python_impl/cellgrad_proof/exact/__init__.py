@@ -9,6 +9,6 @@ Two routes that share neither code nor an arithmetic library:
   out at 100 digits with mpmath. No formula of the workbook and no equation of the backward
   pass is used: what is defined as a derivative is found by a complex step of E.
 
-``agreement`` counts the digits in which they agree. Cells of a training run are certified row
+``vectors`` counts the digits in which they agree. Cells of a training run are certified row
 by row, each from the doubles that its own row starts from.
 """

@@ -19,7 +19,7 @@ from cellgrad.xlsx.addresses import Place, parse_a1, place_text
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import Value
-from cellgrad_proof.exact import digits
+from cellgrad_proof.exact import enclosures
 from cellgrad_proof.exact.enclosures import BITS, MOST_BITS, Number, UndecidedError, exactly
 from cellgrad_proof.exact.evaluation import CellFailedError, Evaluation, Outside, Scopes
 
@@ -60,32 +60,32 @@ class CertifiedCell:
     @property
     def decimal(self) -> str:
         """The exact value to 50 significant digits, fewer where they say it exactly."""
-        return digits.decimal(self.enclosure)
+        return enclosures.decimal(self.enclosure)
 
     @property
     def exact(self) -> fmpq:
         """The middle of the enclosure, at least 50 digits of which are right."""
         if self._middle is None:
-            self._middle = digits.middle(self.enclosure)
+            self._middle = enclosures.middle(self.enclosure)
         return self._middle
 
     def ulps(self, value: float) -> float:
         """Return how many units of the last place a value is away."""
-        return digits.ulps(value, self.exact)
+        return enclosures.ulps(value, self.exact)
 
     def correct_digits(self, value: float) -> float:
         """Return how many decimal digits of a value are right; infinite if all are."""
-        return digits.correct_digits(value, self.exact)
+        return enclosures.correct_digits(value, self.exact)
 
     def share(self, value: float, bound: float | None = None) -> float:
         """Return the error of a value as a share of the bound."""
         limit = self.bound if bound is None else bound
         if not math.isfinite(value):
             return math.inf
-        gap = digits.distance(value, self.exact)
+        gap = enclosures.distance(value, self.exact)
         if not gap:
             return 0.0
-        return digits.ratio(gap, exactly(limit)) if 0 < limit < math.inf else math.inf
+        return enclosures.ratio(gap, exactly(limit)) if 0 < limit < math.inf else math.inf
 
 
 @dataclass(slots=True)
@@ -213,9 +213,9 @@ class _Levels:
                 value = self._evaluation(bits).of(place)
                 if isinstance(value, str):
                     return None
-                if digits.is_narrow(value):
-                    digits.decimal(value)
-                    return value, digits.nearest(value)
+                if enclosures.is_narrow(value):
+                    enclosures.decimal(value)
+                    return value, enclosures.nearest(value)
             except UndecidedError:
                 pass
             except OverflowError as error:

@@ -1,14 +1,18 @@
-"""Numbers that are known exactly, or enclosed between two bounds.
+"""Numbers that are known exactly, or enclosed between two bounds; their decimal digits.
 
 A number stays a fraction (``fmpq``) as long as only + − · / and comparisons made it, so that
 a sum which is exactly 0 is known to be 0. A transcendental function turns it into a ball
 (``arb``): midpoint and radius, rounded outwards at the precision in force. Whatever a ball
 cannot decide is refused (``UndecidedError``), never guessed.
+
+The unit of the last place (ulp) is that of the double nearest to the exact value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import math
+import operator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -49,21 +53,6 @@ def _kept(value: Number) -> Number:
     return value
 
 
-def add(left: Number, right: Number) -> Number:
-    """Return a sum."""
-    return _kept(left + right)
-
-
-def subtract(left: Number, right: Number) -> Number:
-    """Return a difference."""
-    return _kept(left - right)
-
-
-def multiply(left: Number, right: Number) -> Number:
-    """Return a product."""
-    return _kept(left * right)
-
-
 def divide(left: Number, right: Number) -> Number:
     """Return a quotient.
 
@@ -73,7 +62,20 @@ def divide(left: Number, right: Number) -> Number:
     """
     if sign(right) == 0:
         raise ZeroDivisionError
-    return _kept(left / right)
+    return left / right
+
+
+def operate(operation: str, left: Number, right: Number) -> Number:
+    """Return left + right, left − right, left · right or left / right."""
+    return _kept(_OPERATIONS[operation](left, right))
+
+
+_OPERATIONS: dict[str, Callable[[Number, Number], Number]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": divide,
+}
 
 
 def sign(value: Number) -> int:
@@ -99,11 +101,6 @@ def larger(left: Number, right: Number) -> Number:
     return right if right >= left else arb(left).max(arb(right))
 
 
-def exponential(value: Number) -> Number:
-    """Return e to a power."""
-    return fmpq(1) if value == 0 else arb(value).exp()
-
-
 def logarithm(value: Number) -> Number:
     """Return the natural logarithm.
 
@@ -114,11 +111,6 @@ def logarithm(value: Number) -> Number:
     if sign(value) <= 0:
         raise ValueError("LN of a number that is not positive")
     return fmpq(0) if value == 1 else arb(value).log()
-
-
-def hyperbolic_tangent(value: Number) -> Number:
-    """Return tanh."""
-    return fmpq(0) if value == 0 else arb(value).tanh()
 
 
 def square_root(value: Number) -> Number:
@@ -145,7 +137,7 @@ def rounded(value: Number, decimals: int) -> Number:
     """
     scale = fmpq(10) ** decimals
     direction = sign(value)
-    lifted = add(multiply(multiply(value, fmpq(direction)), scale), _HALF)
+    lifted = value * direction * scale + _HALF
     return fmpq(direction * _floor(lifted)) / scale
 
 
@@ -175,62 +167,156 @@ def _fraction(exact: arb) -> fmpq:
     return fmpq(mantissa << exponent) if exponent >= 0 else fmpq(mantissa, 1 << -exponent)
 
 
-OPERATORS: dict[str, Callable[[Number, Number], Number]] = {
-    "+": add,
-    "-": subtract,
-    "*": multiply,
-    "/": divide,
-}
-
 FUNCTIONS: dict[str, Callable[[Number], Number]] = {
-    "EXP": exponential,
+    "EXP": lambda value: fmpq(1) if value == 0 else arb(value).exp(),
     "LN": logarithm,
-    "TANH": hyperbolic_tangent,
+    "TANH": lambda value: fmpq(0) if value == 0 else arb(value).tanh(),
     "SQRT": square_root,
-    "ABS": lambda value: multiply(value, fmpq(sign(value))),
+    "ABS": lambda value: value * sign(value),
     "negative": lambda value: -value,
 }
 """The spreadsheet functions of one number, and the sign before one."""
 
 
-class Arithmetic:
-    """Operations that know what they have computed before.
+DIGITS = 50
+"""So many significant digits are certified."""
 
-    The same operation on the same operands gives the same object, and an object minus itself
-    is exactly 0. So E₊ − E₋ is known to be 0 where the weight that was moved is multiplied by
-    an input of 0, whatever exponentials E is made of: no width of a ball could tell.
+_PLAIN = range(-7, 21)
+"""Decimal exponents that are written without an E."""
+
+_ZERO = fmpq(0)
+
+
+def nearest(value: Number) -> float:
+    """Return the double nearest to a number.
+
+    Raises:
+        UndecidedError: the enclosure lies on both sides of a tie.
+        OverflowError: no double is as large.
     """
-
-    def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[Number, Number, Number]] = {}
-
-    def operate(self, operator: str, left: Number, right: Number) -> Number:
-        """Return left + right, left − right, left · right or left / right."""
-        if isinstance(left, fmpq) and isinstance(right, fmpq):
-            return OPERATORS[operator](left, right)
-        if operator == "-" and left is right:
-            return fmpq(0)
-        key = (operator, _name(left), _name(right))
-        if key not in self._known:
-            # the operands are kept too: another object must not take over their identity
-            self._known[key] = (OPERATORS[operator](left, right), left, right)
-        return self._known[key][0]
-
-    def call(self, function: str, value: Number) -> Number:
-        """Return a function of one number."""
-        key = (function, _name(value))
-        if key not in self._known:
-            self._known[key] = (FUNCTIONS[function](value), value, value)
-        return self._known[key][0]
-
-    def compare(self, left: Number, right: Number) -> int:
-        """Return the sign of left − right.
-
-        Raises:
-            UndecidedError: as ``sign``.
-        """
-        return 0 if left is right else sign(self.operate("-", left, right))
+    low, high = ends(value)
+    found = _nearest(low)
+    if low is not high and _nearest(high) != found:
+        raise UndecidedError
+    return found
 
 
-def _name(value: Number) -> Hashable:
-    return value if isinstance(value, fmpq) else id(value)
+def _nearest(value: fmpq) -> float:
+    return int(value.p) / int(value.q)  # Python rounds this division to the nearest double
+
+
+def decimal(value: Number, digits: int = DIGITS) -> str:
+    """Return a number rounded to so many significant digits; fewer where it is exact.
+
+    Raises:
+        UndecidedError: the enclosure does not decide the last digit.
+    """
+    low, high = ends(value)
+    if low is high:
+        return _written(*_rounded(low, digits))
+    if low <= _ZERO <= high:
+        raise UndecidedError
+    found = _rounded(low, digits)
+    if _rounded(high, digits) != found:
+        raise UndecidedError
+    return _written(*found)
+
+
+def _rounded(value: fmpq, digits: int) -> tuple[int, int]:
+    """Return (whole, exponent): value ≈ whole · 10^exponent, with so many digits; ties to even."""
+    if not value:
+        return 0, 0
+    minus = value < _ZERO
+    size = -value if minus else value
+    exponent = _magnitude(size) - digits + 1
+    lifted = size * fmpq(10) ** -exponent + _HALF
+    whole = int(lifted.floor())
+    if lifted.q == 1 and whole % 2:  # a tie
+        whole -= 1
+    if whole == 10**digits:
+        whole, exponent = whole // 10, exponent + 1
+    return -whole if minus else whole, exponent
+
+
+def _magnitude(value: fmpq) -> int:
+    """Return the exponent of the first decimal digit of a positive number."""
+    guess = len(str(int(value.p))) - len(str(int(value.q)))
+    return guess if value >= fmpq(10) ** guess else guess - 1
+
+
+def _written(whole: int, exponent: int) -> str:
+    if not whole:
+        return "0"
+    text = str(abs(whole))
+    kept = text.rstrip("0")
+    minus = "-" if whole < 0 else ""
+    magnitude = exponent + len(text) - 1
+    if magnitude not in _PLAIN:
+        tail = f".{kept[1:]}" if len(kept) > 1 else ""
+        return f"{minus}{kept[0]}{tail}e{magnitude}"
+    if magnitude < 0:
+        return f"{minus}0.{'0' * (-magnitude - 1)}{kept}"
+    padded = kept.ljust(magnitude + 1, "0")
+    head, tail = padded[: magnitude + 1], padded[magnitude + 1 :]
+    return f"{minus}{head}.{tail}" if tail else f"{minus}{head}"
+
+
+def is_narrow(value: Number) -> bool:
+    """Tell whether an enclosure is narrower than 10⁻⁵⁰ of its value (or exact)."""
+    low, high = ends(value)
+    if low is high:
+        return True
+    if low <= _ZERO <= high:
+        return False
+    smaller = low if low > _ZERO else -high
+    return (high - low) * fmpq(10) ** DIGITS < smaller
+
+
+def middle(value: Number) -> fmpq:
+    """Return the middle of an enclosure."""
+    low, high = ends(value)
+    return low if low is high else (low + high) * _HALF
+
+
+def distance(found: float, exact: fmpq) -> fmpq:
+    """Return how far a double is from an exact value."""
+    gap = exactly(found) - exact
+    return -gap if gap < _ZERO else gap
+
+
+def ratio(over: fmpq, under: fmpq) -> float:
+    """Return a quotient of two numbers that are not negative as a double."""
+    share = over / under
+    return int(share.p) / int(share.q)
+
+
+def ulps(found: float, exact: fmpq) -> float:
+    """Return how many units of the last place a double is away from an exact value.
+
+    Infinite where the exact value is 0 and the double is not: 0 has no last place.
+    """
+    if not math.isfinite(found):
+        return math.inf
+    gap = distance(found, exact)
+    if not gap:
+        return 0.0
+    double = _nearest(exact)
+    return ratio(gap, exactly(math.ulp(double))) if double else math.inf
+
+
+def correct_digits(found: float, exact: fmpq) -> float:
+    """Return −log10 of the relative error: infinite if there is none, never below 0."""
+    if not math.isfinite(found):
+        return 0.0
+    return max(0.0, digits_of_share(distance(found, exact), exact))
+
+
+def digits_of_share(gap: fmpq, exact: fmpq) -> float:
+    """Return −log10(gap / |exact|): infinite for no gap, 0 where the exact value is 0."""
+    if not gap:
+        return math.inf
+    if not exact:
+        return 0.0
+    share = gap / exact
+    # logarithms of whole numbers do not underflow
+    return math.log10(int(share.q)) - math.log10(abs(int(share.p)))

@@ -8,7 +8,9 @@ from a run. Read from the Map; a workbook without one is a single computation.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 
 from flint import fmpq
 
@@ -22,17 +24,17 @@ from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.map_sheet import Claim, MapSheet, read_map
 from cellgrad.xlsx.values import Value
 from cellgrad_proof.exact import enclosures
-from cellgrad_proof.exact.enclosures import Arithmetic, Number
+from cellgrad_proof.exact.enclosures import Number
 
-ANSWERS: dict[str, Callable[[int], bool]] = {
-    ">": lambda sign: sign > 0,
-    "<": lambda sign: sign < 0,
-    ">=": lambda sign: sign >= 0,
-    "<=": lambda sign: sign <= 0,
-    "=": lambda sign: sign == 0,
-    "<>": lambda sign: sign != 0,
+ANSWERS: dict[str, Callable[[int, int], bool]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "=": operator.eq,
+    "<>": operator.ne,
 }
-"""What a comparison says, by the sign of the difference."""
+"""What a comparison says, by the sign of the difference and 0."""
 
 Result = Number | str
 """What a formula comes to: a number, or a text (whose characters do not matter)."""
@@ -57,6 +59,10 @@ class _NeededError(Exception):
 class Enclosures(Algebra[Result]):
     """Enclosures, and texts.
 
+    The same operation on the same operands gives the same object, and an object minus itself
+    is exactly 0. So E₊ − E₋ is known to be 0 where the weight that was moved is multiplied by
+    an input of 0, whatever exponentials E is made of: no width of a ball could tell.
+
     Args:
         cell: what a cell holds.
     """
@@ -67,7 +73,25 @@ class Enclosures(Algebra[Result]):
     most_cells = 2_000_000
 
     def __init__(self, cell: Callable[[Place], Result]) -> None:
-        self._cell, self._arithmetic = cell, Arithmetic()
+        self._cell = cell
+        self._known: dict[Hashable, tuple[Number, tuple[Number, ...]]] = {}
+
+    def _operate(self, operation: str, left: Result, right: Result) -> Number:
+        """Return left + right, left − right, left · right or left / right."""
+        one, other = _number(left), _number(right)
+        if isinstance(one, fmpq) and isinstance(other, fmpq):
+            return enclosures.operate(operation, one, other)
+        if operation == "-" and one is other:
+            return fmpq(0)
+        return self._once(partial(enclosures.operate, operation), operation, one, other)
+
+    def _once(self, function: Callable[..., Number], name: str, *operands: Number) -> Number:
+        """Return a function of operands, worked out the first time."""
+        key = (name, *(value if isinstance(value, fmpq) else id(value) for value in operands))
+        if key not in self._known:
+            # the operands are kept too: another object must not take over their identity
+            self._known[key] = function(*operands), operands
+        return self._known[key][0]
 
     def cell(self, place: Place) -> Result:
         """Return what a cell holds."""
@@ -87,25 +111,25 @@ class Enclosures(Algebra[Result]):
 
     def negative(self, value: Result) -> Result:
         """Return −value."""
-        return self._arithmetic.call("negative", _number(value))
+        return self.function("negative", value)
 
     def sum(self, terms: Sequence[tuple[int, Result]]) -> Result:
         """Add from left to right."""
         total = _number(terms[0][1])
         for sign, term in terms[1:]:
-            total = self._arithmetic.operate("-" if sign < 0 else "+", total, _number(term))
+            total = self._operate("-" if sign < 0 else "+", total, term)
         return total
 
     def product(self, factors: Sequence[Result]) -> Result:
         """Multiply from left to right."""
         product = _number(factors[0])
         for factor in factors[1:]:
-            product = self._arithmetic.operate("*", product, _number(factor))
+            product = self._operate("*", product, factor)
         return product
 
     def quotient(self, over: Result, under: Result) -> Result:
         """Divide; a ZeroDivisionError says that there is no value."""
-        return self._arithmetic.operate("/", _number(over), _number(under))
+        return self._operate("/", over, under)
 
     def join(self, left: Result, right: Result) -> Result:
         """Return a text, whose characters do not matter."""
@@ -119,7 +143,8 @@ class Enclosures(Algebra[Result]):
             if SOME_TEXT in (left, right) or sign not in ("=", "<>"):
                 raise CellFailedError("a comparison of texts")
             return fmpq(int((left == right) == (sign == "=")))
-        return fmpq(int(ANSWERS[sign](self._arithmetic.compare(left, right))))
+        gap = 0 if left is right else enclosures.sign(self._operate("-", left, right))
+        return fmpq(int(ANSWERS[sign](gap, 0)))
 
     def decide(self, condition: Result) -> bool:
         """An IF goes the way that its condition says."""
@@ -145,7 +170,7 @@ class Enclosures(Algebra[Result]):
 
     def function(self, name: str, value: Result) -> Result:
         """Return a function of one number."""
-        return self._arithmetic.call(name, _number(value))
+        return self._once(enclosures.FUNCTIONS[name], name, _number(value))
 
 
 class Evaluation:

@@ -13,27 +13,28 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import ROUND_UP, Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flint import fmpq
+from mpmath.libmp import to_rational
+
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import quantities
+from cellgrad.case.quantities import Index, Key, quantities
 from cellgrad.case.structure import Structure
-from cellgrad.errors import InputError
+from cellgrad.described.workbook import describe
+from cellgrad.errors import CaseError, InputError
+from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.map_sheet import Claim
-from cellgrad_proof.exact import digits
-from cellgrad_proof.exact.agreement import WANTED, agreed_digits
+from cellgrad.xlsx.map_sheet import SHEET, Claim
+from cellgrad_proof.exact import enclosures
 from cellgrad_proof.exact.certified import Certified, CertifiedCell, certify
-from cellgrad_proof.exact.definition.complex_step import DIGITS, working_precision
-from cellgrad_proof.exact.definition.holdings import PART, CaseFile
-from cellgrad_proof.exact.definition.network import Index
-from cellgrad_proof.exact.definition.parts import quantities_of
-from cellgrad_proof.exact.definition.run import run_quantities
-from cellgrad_proof.exact.definition.update import Found, Key
-from cellgrad_proof.exact.enclosures import BITS
+from cellgrad_proof.exact.definition.holdings import PART, CaseFile, Sheets, cells_of
+from cellgrad_proof.exact.definition.parts import quantities_of, run_quantities
+from cellgrad_proof.exact.definition.update import DIGITS, Found, Real, working_precision
 from cellgrad_series.parts.run import START, RunShape
 
 FORMAT = "cellgrad-certified/1"
@@ -77,7 +78,7 @@ def document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:
             "in rational numbers and in balls",
             "verified_by": "the definitions of reference/equations.md, from the case file; "
             "derivatives by a complex step of E",
-            "working_digits": [int(BITS * math.log10(2)), DIGITS],
+            "working_digits": [int(enclosures.BITS * math.log10(2)), DIGITS],
             "tools": {name: version(name) for name in ("python-flint", "mpmath")},
             "values_compared": sum(len(values) for values in cells.values()),
             "digits_agreed": agreed,
@@ -164,7 +165,7 @@ def _leftovers(certified: Certified, cells: Cells) -> dict[Key, dict[Index, floa
 
 def _agreed(case: Case, cells: Cells, defined: Found) -> int:
     """Return the fewest digits in which the routes agree, at most the 50 that are printed."""
-    fewest = float(digits.DIGITS)
+    fewest = float(enclosures.DIGITS)
     for key, values in cells.items():
         for index, cell in values.items():
             value = defined.get(key, {}).get(index)
@@ -324,3 +325,81 @@ def _flat(value: Mapping[str, Any] | list[Any]) -> bool:
     if isinstance(value, Mapping):
         return "double" in value
     return not any(isinstance(item, (Mapping, list)) for item in value)
+
+
+WANTED = 45
+"""In so many digits the routes must agree."""
+
+_COMPUTED = ("step", "check")
+_LEFT = fmpq(10) ** (20 - DIGITS)
+"""Where one route says exactly 0, the other may leave so much behind."""
+
+
+@dataclass(slots=True)
+class Agreement:
+    """What comparing the routes showed.
+
+    Attributes:
+        cells: how many cells both routes computed.
+        digits: the fewest digits in which they agree (at most 50 are certified).
+        worst: the cell with the fewest.
+        missing: cells that only one route has.
+    """
+
+    cells: int = 0
+    digits: float = math.inf
+    worst: str = ""
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every cell agrees in 45 digits."""
+        return bool(self.cells) and not self.missing and self.digits >= WANTED
+
+
+def agreement(certified: Certified) -> Agreement:
+    """Compare every computed number of a workbook with what its definition comes to.
+
+    Raises:
+        CaseError: the Map does not describe the workbook.
+    """
+    described = describe(certified.book)
+    if described.unusable:
+        raise CaseError(described.unusable[1], file=certified.book.path, place=SHEET)
+    sheets = Sheets(described, certified.held)
+    result = Agreement()
+    for part in sheets.parts:
+        with working_precision():
+            defined = quantities_of(sheets, part)
+        for claim in sheets.claims(part):
+            if claim.kind not in _COMPUTED and claim.quantity != "result":
+                continue
+            values = defined.get(claim.key, {})
+            for index, place in cells_of(claim):
+                _compare(result, certified, place, values.get(index))
+    return result
+
+
+def _compare(result: Agreement, certified: Certified, place: Place, value: Real | None) -> None:
+    cell = certified.cells.get(place)
+    name = place_text(place)
+    if cell is None or value is None:
+        # a decision line of height nowhere has no value on either route
+        if cell is not None or value is not None or certified.failed[place] != "a division by 0":
+            result.missing.append(name)
+        return
+    result.cells += 1
+    agreed = agreed_digits(cell.exact, value)
+    if agreed < result.digits:
+        result.digits, result.worst = agreed, name
+
+
+def agreed_digits(exact: fmpq, value: Real) -> float:
+    """Return in how many digits a number of the second route agrees; infinite if in all."""
+    if isinstance(value, int):
+        gap = fmpq(value) - exact
+    else:
+        gap = fmpq(*map(int, to_rational(value._mpf_))) - exact
+    if not exact and -_LEFT < gap < _LEFT:
+        return math.inf
+    return enclosures.digits_of_share(gap, exact)

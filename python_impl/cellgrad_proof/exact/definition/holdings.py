@@ -9,15 +9,22 @@ import numpy as np
 
 from cellgrad.case.givens import givens_of
 from cellgrad.case.model import Case
+from cellgrad.case.quantities import Index, Key
 from cellgrad.case.structure import Structure
 from cellgrad.described.parts import Part, Shape, StepShape
 from cellgrad.described.workbook import Described
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.values import Value
-from cellgrad_proof.exact.definition.complex_step import Real, number
-from cellgrad_proof.exact.definition.network import Index, Matrix, Parameters, Vector
-from cellgrad_proof.exact.definition.update import Constants, Key, Sample
+from cellgrad_proof.exact.definition.update import (
+    Constants,
+    Matrix,
+    Parameters,
+    Real,
+    Sample,
+    Vector,
+    number,
+)
 from cellgrad_series.parts.run import START, RunShape
 
 

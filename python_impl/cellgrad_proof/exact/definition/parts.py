@@ -2,48 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 
 import mpmath
 
 from cellgrad.case.equations import walkthrough_lines
-from cellgrad.case.quantities import checked_parameters
-from cellgrad.case.structure import Structure
-from cellgrad_proof.exact.definition.complex_step import Real, derivative, number
+from cellgrad.case.quantities import Index, Key, Parameter, all_parameters, checked_parameters
+from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad_proof.exact.definition.holdings import Holdings
-from cellgrad_proof.exact.definition.network import (
-    Index,
+from cellgrad_proof.exact.definition.update import (
+    Found,
     Matrix,
     Network,
     Parameters,
+    Real,
+    Update,
     Vector,
     activation,
-)
-from cellgrad_proof.exact.definition.run import run_quantities
-from cellgrad_proof.exact.definition.update import (
-    Found,
-    Key,
-    Update,
     add_row,
+    derivative,
     evaluated,
     forward_quantities,
     grid,
+    number,
     parameter_quantities,
     sample_quantities,
 )
+from cellgrad_series.parts.run import EVALUATED, START, RunShape
 from cellgrad_series.parts.sweep import SweepShape
 from cellgrad_series.parts.tables import ComparisonShape
-
-
-def quantities_of(held: Holdings, part: str) -> Found:
-    """Return every quantity of a part by its definition.
-
-    Raises:
-        CaseError: the Map does not describe it.
-        KeyError: a given is missing.
-    """
-    return _KINDS[held.parts[part].kind](held, part)
 
 
 def _step(held: Holdings, part: str) -> Found:
@@ -73,15 +64,11 @@ def _check(update: Update, after: Parameters, epsilon: Real | None) -> Found:
         after: the parameters after it.
         epsilon: by how much a parameter is moved; None where nothing is differentiated.
     """
-    found: Found = {}
-
-    def put(name: str, index: Index, value: Real) -> None:
-        found.setdefault((name, None), {})[index] = value
-
+    found: Found = defaultdict(dict)
     before, later = update.error(update.parameters), update.error(after)
-    put("error_before", (), before)
-    put("error_after", (), later)
-    put("error_change", (), later - before)
+    found["error_before", None][()] = before
+    found["error_after", None][()] = later
+    found["error_change", None][()] = later - before
     _enter_pass(found, update, after, 0)
     if epsilon is None:
         return found
@@ -91,17 +78,17 @@ def _check(update: Update, after: Parameters, epsilon: Real | None) -> Found:
         for side, sign in enumerate((1, -1)):
             moved = update.parameters.copy()
             moved.put(slot, value + sign * epsilon)
-            put("moved_value", (2 * p + side,), value + sign * epsilon)
+            found["moved_value", None][2 * p + side,] = value + sign * epsilon
             _enter_pass(found, update, moved, 1 + 2 * p + side)
             errors.append(update.error(moved))
         slope = update.gradient[slot]
         quotient = (errors[0] - errors[1]) / (2 * epsilon)
-        put("checked_value", (p,), value)
-        put("checked_gradient", (p,), update.sign * slope)
-        put("error_plus", (p,), errors[0])
-        put("error_minus", (p,), errors[1])
-        put("difference_quotient", (p,), quotient)
-        put("quotient_gap", (p,), slope - quotient)
+        found["checked_value", None][p,] = value
+        found["checked_gradient", None][p,] = update.sign * slope
+        found["error_plus", None][p,] = errors[0]
+        found["error_minus", None][p,] = errors[1]
+        found["difference_quotient", None][p,] = quotient
+        found["quotient_gap", None][p,] = slope - quotient
     return found
 
 
@@ -144,9 +131,9 @@ def _classified(held: Holdings, part: str) -> Found:
     outputs = [network.forward(parameters, x).post[-1] for x, _ in samples]
     targets = [t for _, t in samples]
     if held.parts[part].kind == "rule":
-        return found | rule(outputs, targets)
-    limit = held.scalar(part, "limit", 0.5)
-    found |= classification(outputs, targets, limit)
+        correct = [int(y[0] == t[0]) for y, t in zip(outputs, targets, strict=True)]
+        return found | {("correct", None): column(correct), ("right", None): {(): sum(correct)}}
+    found |= classification(outputs, targets, held.scalar(part, "limit", 0.5))
     if held.has(part, "boundary_x"):
         line = held.vector(part, ("boundary_x", None))
         found["boundary_y", None] = boundary(parameters, line)
@@ -164,36 +151,42 @@ def _comparison(held: Holdings, part: str) -> Found:
 
 
 def _function(held: Holdings, part: str) -> Found:
-    name = held.parts[part].shape.activation
-    x = held.vector(part, ("x", None))
-    return function(name, x, held.scalar(part, "epsilon"))
+    """Return value, derivative and central difference of an activation function."""
+    x, epsilon = held.vector(part, ("x", None)), held.scalar(part, "epsilon")
+    value = partial(activation, held.parts[part].shape.activation, slope=0)
+    slopes = [derivative(value, z) for z in x]
+    above, below = ([value(z + side * epsilon) for z in x] for side in (1, -1))
+    quotients = [(a - b) / (2 * epsilon) for a, b in zip(above, below, strict=True)]
+    return {
+        ("value", None): column([value(z) for z in x]),
+        ("derivative", None): column(slopes),
+        ("value_above", None): column(above),
+        ("value_below", None): column(below),
+        ("quotient", None): column(quotients),
+        ("gap", None): column([s - q for s, q in zip(slopes, quotients, strict=True)]),
+        ("step", None): column([int(z >= 0) for z in x]),
+    }
 
 
 def _table(held: Holdings, part: str) -> Found:
-    return statistics(held.matrix(part, ("measured", None)))
-
-
-_KINDS: dict[str, Callable[[Holdings, str], Found]] = {
-    "step": _step,
-    "run": run_quantities,
-    "sweep": _sweep,
-    "validation": _classified,
-    "rule": _classified,
-    "comparison": _comparison,
-    "function": _function,
-    "table": _table,
-}
+    """Return mean, spread, best and worst of each row."""
+    measured = held.matrix(part, ("measured", None))
+    means = [sum(row) / len(row) for row in measured]
+    spreads = [
+        mpmath.sqrt(sum((value - mean) ** 2 for value in row) / (len(row) - 1))
+        for row, mean in zip(measured, means, strict=True)
+    ]
+    return {
+        ("mean", None): column(means),
+        ("spread", None): column(spreads),
+        ("best", None): column([max(row) for row in measured]),
+        ("worst", None): column([min(row) for row in measured]),
+    }
 
 
 def column(values: Vector) -> dict[Index, Real]:
     """Return a list by index."""
     return {(n,): value for n, value in enumerate(values)}
-
-
-def rule(outputs: Matrix, targets: Matrix) -> Found:
-    """Return which targets are as a rule says, and how many."""
-    correct = [int(y[0] == t[0]) for y, t in zip(outputs, targets, strict=True)]
-    return {("correct", None): column(correct), ("right", None): {(): sum(correct)}}
 
 
 def classification(outputs: Matrix, targets: Matrix, limit: Real) -> Found:
@@ -230,36 +223,211 @@ def boundary(parameters: Parameters, line: Vector) -> dict[Index, Real]:
     return column([-(bias + w1 * x) / w2 for x in line])
 
 
-def function(name: str, x: Vector, epsilon: Real) -> Found:
-    """Return value, derivative and central difference of an activation function."""
+@dataclass(slots=True)
+class Memory:
+    """What an optimiser has kept of earlier updates, by parameter.
 
-    def value(z: Real) -> Real:
-        return activation(name, z, 0)
+    Attributes:
+        first: velocity, or the mean of gradients.
+        second: the mean of their squares.
+        beta1_power, beta2_power: as they were after the last update.
+    """
 
-    slopes = [derivative(value, z) for z in x]
-    above, below = ([value(z + side * epsilon) for z in x] for side in (1, -1))
-    quotients = [(a - b) / (2 * epsilon) for a, b in zip(above, below, strict=True)]
-    return {
-        ("value", None): column([value(z) for z in x]),
-        ("derivative", None): column(slopes),
-        ("value_above", None): column(above),
-        ("value_below", None): column(below),
-        ("quotient", None): column(quotients),
-        ("gap", None): column([s - q for s, q in zip(slopes, quotients, strict=True)]),
-        ("step", None): column([int(z >= 0) for z in x]),
-    }
+    first: dict[Parameter, Real] = field(default_factory=dict)
+    second: dict[Parameter, Real] = field(default_factory=dict)
+    beta1_power: Real = 1
+    beta2_power: Real = 1
 
 
-def statistics(measured: Matrix) -> Found:
-    """Return mean, spread, best and worst of each row."""
-    means = [sum(row) / len(row) for row in measured]
-    spreads = [
-        mpmath.sqrt(sum((value - mean) ** 2 for value in row) / (len(row) - 1))
-        for row, mean in zip(measured, means, strict=True)
-    ]
-    return {
-        ("mean", None): column(means),
-        ("spread", None): column(spreads),
-        ("best", None): column([max(row) for row in measured]),
-        ("worst", None): column([min(row) for row in measured]),
-    }
+def optimised(
+    update: Update, rule: UpdateRule, memory: Memory, rate: Real, given: Mapping[str, Real]
+) -> Parameters:
+    """Return the parameters after an update (Eq. 10, 13, 15, 21 to 24), and enter all of it.
+
+    Args:
+        update: with its quantities computed.
+        rule: how gradients become updates.
+        memory: what earlier updates left.
+        rate: the learning rate.
+        given: ``momentum``, ``beta1``, ``beta2``, ``adam_epsilon``.
+    """
+    if rule.plain:
+        return update.new_parameters(rate)
+    after = update.parameters.copy()
+    mover = _Adam(update, memory, given) if rule.optimizer == "adam" else None
+    for slot, slope in update.gradient.items():
+        if not update.moves(slot):
+            continue
+        g = update.sign * slope
+        if mover is not None:
+            change = rate * mover.direction(slot, g)
+        else:
+            old = given["momentum"] * memory.first[slot]
+            velocity = old + rate * g if rule.rate_in_velocity else old + g
+            _enter(update.found, slot, "velocity", velocity)
+            change = velocity if rule.rate_in_velocity else rate * velocity
+        after.put(slot, after.value(slot) - update.sign * change)
+    update.enter_new(after)
+    return after
+
+
+class _Adam:
+    """Eq. 22 to 24."""
+
+    def __init__(self, update: Update, memory: Memory, given: Mapping[str, Real]) -> None:
+        self.update, self.memory, self.given = update, memory, given
+        self.power1 = memory.beta1_power * given["beta1"]
+        self.power2 = memory.beta2_power * given["beta2"]
+        update.found["beta1_power", None] = {(): self.power1}
+        update.found["beta2_power", None] = {(): self.power2}
+
+    def direction(self, slot: Parameter, g: Real) -> Real:
+        """Return m̂ / (√ŝ + ε)."""
+        beta1, beta2 = self.given["beta1"], self.given["beta2"]
+        m = beta1 * self.memory.first[slot] + (1 - beta1) * g
+        s = beta2 * self.memory.second[slot] + (1 - beta2) * g * g
+        m_hat, s_hat = m / (1 - self.power1), s / (1 - self.power2)
+        for name, value in (
+            ("first_moment", m),
+            ("second_moment", s),
+            ("corrected_first_moment", m_hat),
+            ("corrected_second_moment", s_hat),
+        ):
+            _enter(self.update.found, slot, name, value)
+        return m_hat / (mpmath.sqrt(s_hat) + self.given["adam_epsilon"])
+
+
+def _enter(found: Found, slot: Parameter, name: str, value: Real) -> None:
+    kind, k, index = slot
+    found[name if kind == "weights" else f"bias_{name}", k][index] = value
+
+
+class Rows:
+    """The rows of a run, each from the doubles that the row above holds."""
+
+    def __init__(self, held: Holdings, part: str) -> None:
+        self.held, self.part = held, part
+        self.shape: RunShape = held.parts[part].shape
+        self.samples = held.samples(part, "sample_")
+        self.unseen = held.samples(part, EVALUATED) if self.shape.evaluated else []
+
+    def started(self) -> Found:
+        """Return the parameters before the first update."""
+        return parameter_quantities(self.shape.step, self._start(), START)
+
+    def _start(self) -> Parameters:
+        return self.held.parameters(self.part, self.shape.step, START)
+
+    def row(self, row: int) -> Found:
+        """Return the quantities of one update."""
+        first, count = self.shape.batch(row)
+        structure = self.shape.structure(count)
+        if row:
+            parameters = self.held.parameters(self.part, structure, "new_", (row - 1,))
+            if structure.biases and not structure.update_biases:
+                parameters.biases = self._start().biases
+        else:
+            parameters = self._start()
+        batch = self.samples[first : first + count]
+        update = Update(structure, parameters, batch, self.held.constants(self.part))
+        found = update.quantities()
+        rates = self.held.values(self.part, ("learning_rate", None))
+        rate = number(rates[row,] if self.shape.scheduled else rates[()])
+        names = ("momentum", "beta1", "beta2", "adam_epsilon")
+        given = {name: self.held.scalar(self.part, name) for name in names}
+        after = optimised(update, self.shape.rule, self._memory(row), rate, given)
+        found |= sample_quantities(batch)
+        if self.unseen:
+            network = Network(self.shape.step, self.held.constants(self.part).slope)
+            seen = evaluated(network, after, self.unseen)
+            found |= {(EVALUATED + name, k): values for (name, k), values in seen.items()}
+        return found
+
+    def _memory(self, row: int) -> Memory:
+        memory = Memory()
+        for name in self.shape.state():
+            if name.endswith("_power"):
+                own, at = (name, (row - 1,)) if row else (START + name, ())
+                value = number(self.held.values(self.part, (own, None))[at])
+                setattr(memory, name, value)
+                continue
+            kept = memory.second if "second" in name else memory.first
+            kind = "biases" if name.startswith("bias_") else "weights"
+            for slot in all_parameters(self.shape.step):
+                if slot[0] == kind:
+                    kept[slot] = number(self._remembered(name, slot, row))
+        return memory
+
+    def _remembered(self, name: str, slot: Parameter, row: int) -> float:
+        _, k, index = slot
+        if row:
+            return self.held.values(self.part, (name, k))[row - 1, *index]
+        return self.held.values(self.part, (START + name, k))[index]
+
+
+class Carried(Holdings):
+    """Holdings whose rows hold what was computed, in full precision: a run from end to end.
+
+    Args:
+        held: the givens.
+    """
+
+    def __init__(self, held: Holdings) -> None:
+        self._held = held
+        self.parts, self.whole = held.parts, held.whole
+        self._rows: Found = {}
+
+    def own_values(self, part: str, key: Key) -> Mapping[Index, Real]:
+        """Return the numbers of a quantity."""
+        return self._rows[key] if key in self._rows else self._held.own_values(part, key)
+
+    def holds(self, part: str, key: Key) -> bool:
+        """Tell whether there is such a quantity."""
+        return key in self._rows or self._held.holds(part, key)
+
+    def keep(self, row: int, found: Found) -> None:
+        """Keep what a row came to, for the next to start from."""
+        add_row(self._rows, row, found)
+
+
+def run_quantities(held: Holdings, part: str, *, chained: bool = False) -> Found:
+    """Return every quantity of a run, with an axis of updates in front.
+
+    Args:
+        held: givens, and what each row leaves to the next.
+        part: the run.
+        chained: start each row from what the one above came to, in full precision.
+    """
+    carried = Carried(held)
+    rows = Rows(carried if chained else held, part)
+    found: Found = {}
+    for row in range(rows.shape.updates):
+        computed = rows.row(row)
+        if chained:
+            carried.keep(
+                row, {key: v for key, v in computed.items() if key[0] not in ("input", "target")}
+            )
+        add_row(found, row, computed)
+    return found | rows.started()
+
+
+_KINDS: dict[str, Callable[[Holdings, str], Found]] = {
+    "step": _step,
+    "run": run_quantities,
+    "sweep": _sweep,
+    "validation": _classified,
+    "rule": _classified,
+    "comparison": _comparison,
+    "function": _function,
+    "table": _table,
+}
+
+
+def quantities_of(held: Holdings, part: str) -> Found:
+    """Return every quantity of a part by its definition.
+
+    Raises:
+        CaseError: the Map does not describe it.
+        KeyError: a given is missing.
+    """
+    return _KINDS[held.parts[part].kind](held, part)
