@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from cellgrad.xlsx.addresses import Place, place_text
-from cellgrad_audit.foreign.following import (
+from cellgrad_audit.foreign import (
     Formulas,
     Product,
     activation_of,

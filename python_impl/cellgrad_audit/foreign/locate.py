@@ -13,11 +13,10 @@ from cellgrad.case.quantities import Key, table
 from cellgrad.case.structure import Structure
 from cellgrad.errors import EngineError, InputError
 from cellgrad.xlsx.addresses import Place, Range, quoted
-from cellgrad_audit.foreign.following import Formulas, label_near
+from cellgrad_audit.foreign import Formulas, label_near, read_foreign
 from cellgrad_audit.foreign.layers import Choose, Forward, NotFoundError, find_forward
 from cellgrad_audit.foreign.map_file import NEW, SCHEMA, Placement, parse_map
 from cellgrad_audit.foreign.matching import Matched, Matcher, Placed
-from cellgrad_audit.foreign.sheets import read_foreign
 
 MOST_BLOCKS = 60
 

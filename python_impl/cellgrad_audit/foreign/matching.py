@@ -28,7 +28,7 @@ from cellgrad.xlsx.addresses import Place, Range
 from cellgrad_audit.answer import Vector
 from cellgrad_audit.bugs.catalogue import MISTAKE, by_id, variants
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.foreign.following import Formulas, places_in
+from cellgrad_audit.foreign import Formulas, places_in
 from cellgrad_audit.foreign.layers import Forward
 from cellgrad_audit.foreign.map_file import NEW, Placement, changes_for, joined, placement_of
 from cellgrad_audit.foreign.recalculation import calculate

@@ -21,8 +21,8 @@ from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, a1, place_text
 from cellgrad_audit.answer import Slot
+from cellgrad_audit.foreign import Foreign, term_at
 from cellgrad_audit.foreign.map_file import CONSTANTS, NEW, WorkbookMap
-from cellgrad_audit.foreign.sheets import Foreign, term_at
 from cellgrad_audit.foreign.target import key_of
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.block import Block, Claim, Derivative, Equals, Spec, gradients

@@ -26,8 +26,7 @@ from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Place, Range, place_text
 from cellgrad.xlsx.cells import Cell
 from cellgrad.xlsx.values import CellError, Value
-from cellgrad_audit.foreign.sheets import Foreign, term_at
-from cellgrad_audit.foreign.terms import value_of
+from cellgrad_audit.foreign import Foreign, term_at, value_of
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.terms import Leaf, Term
 

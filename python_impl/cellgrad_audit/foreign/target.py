@@ -22,6 +22,7 @@ from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
 from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.values import Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
+from cellgrad_audit.foreign import Foreign, read_foreign
 from cellgrad_audit.foreign.map_file import (
     NEW,
     Placement,
@@ -32,7 +33,6 @@ from cellgrad_audit.foreign.map_file import (
     workbook_of,
 )
 from cellgrad_audit.foreign.recalculation import Calculation, calculate
-from cellgrad_audit.foreign.sheets import Foreign, read_foreign
 
 DRAWS = 5
 """Sets of drawn numbers, besides the special ones of networks with kinks."""
