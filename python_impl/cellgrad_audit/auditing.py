@@ -160,13 +160,10 @@ def _repeat_command(options: Options) -> str:
 
 def _add_cells(result: Audit, target: Target) -> None:
     """Say of a workbook what no answer shows: addresses, typed numbers, what is refuted."""
-    from cellgrad_audit.foreign.target import WorkbookTarget  # noqa: PLC0415 - start-up time
-
-    if not isinstance(target, WorkbookTarget):
+    report_on = getattr(target, "report", None)
+    if report_on is None:
         return
-    from cellgrad_audit.foreign.audit import report_of  # noqa: PLC0415
-
-    report = report_of(target, [probed.answer for probed in result.probes])
+    report = report_on([probed.answer for probed in result.probes])
     result.notes += report.lines()
     if result.verdict in RIGHT and not report.agrees:
         result.verdict = UNKNOWN_DIFFERENCE

@@ -4,10 +4,24 @@ Matrices with a row a node, samples as columns, a bias column and a row of ones,
 formulas, helper cells, no names.
 """
 
+from contextlib import closing
+
 import pytest
 from openpyxl import Workbook
 from openpyxl.utils import get_column_letter as letter
 from openpyxl.worksheet.formula import ArrayFormula
+
+from cellgrad.xlsx.addresses import place_text
+from cellgrad_audit.foreign.target import DRAWS, WorkbookTarget
+
+
+def audit_workbook(path, *, engine=None, count=DRAWS, proof=None):
+    with closing(WorkbookTarget(path, engine=engine, count=count)) as target:
+        return target.report([target.answer(case) for case in target.cases()], proof=proof)
+
+
+def place_of(target, slot, index):
+    return place_text(dict(target.map.computed[slot.key].cells())[index])
 
 
 def write(path, cells):

@@ -8,11 +8,11 @@ from openpyxl import Workbook
 
 from cellgrad.errors import InputError
 from cellgrad_audit.commands import _ask, locate_command
-from cellgrad_audit.foreign.audit import audit_workbook
 from cellgrad_audit.foreign.map_file import read_map
 from cellgrad_audit.foreign.matching import Matcher
 from foreign_sheets import (
     MISTAKES,
+    audit_workbook,
     engine_of_arrays,
     matrix,
     plain,

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from cellgrad.errors import InputError
-from cellgrad_audit.foreign.audit import audit_workbook
 from cellgrad_audit.foreign.map_file import read_map
-from foreign_sheets import MATRIX_MAP, PLAIN_MAP, matrix, plain
+from foreign_sheets import MATRIX_MAP, PLAIN_MAP, audit_workbook, matrix, plain
 
 # maps
 

@@ -12,6 +12,7 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import TypeVar
@@ -193,7 +194,7 @@ class Matcher:
         drawn = [calm_redraw(structure, n + 1, awake=True) for n in range(_AWAKE)]
         drawn += [calm_redraw(structure, n + 11) for n in range(_OTHER)]
         self.draws = [joined(self.given, draw.givens) for draw in drawn]
-        with calculate(self.f.foreign, [*self.cells, *self.used]) as calculation:
+        with closing(calculate(self.f.foreign, [*self.cells, *self.used])) as calculation:
             for givens in self.draws:
                 calculation.update(changes_for(self.given, givens))
                 for place, value in calculation.values(self.cells).items():

@@ -16,14 +16,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from cellgrad.case.quantities import FORWARD, Index, person_label
+from cellgrad.case.quantities import FORWARD, Index, Key, person_label
 from cellgrad.case.structure import Structure, UpdateRule
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, a1, place_text
-from cellgrad_audit.answer import Slot
 from cellgrad_audit.foreign import Foreign, term_at
 from cellgrad_audit.foreign.map_file import CONSTANTS, NEW, WorkbookMap
-from cellgrad_audit.foreign.target import key_of
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.block import Block, Claim, Derivative, Equals, Spec, gradients
 from cellgrad_proof.proof.declared import Network, Update
@@ -88,7 +86,7 @@ class ForeignProof:
 
 
 def prove_foreign(
-    foreign: Foreign, where: WorkbookMap, wrong: Collection[tuple[Slot, Index]] = ()
+    foreign: Foreign, where: WorkbookMap, wrong: Collection[tuple[Key, Index]] = ()
 ) -> ForeignProof:
     """Prove or refute every mapped computed cell.
 
@@ -106,10 +104,10 @@ _SIGNALS = ("error_derivative", "activation_derivative", "backpropagated_error",
 
 class _Proof:
     def __init__(
-        self, foreign: Foreign, where: WorkbookMap, wrong: Collection[tuple[Slot, Index]]
+        self, foreign: Foreign, where: WorkbookMap, wrong: Collection[tuple[Key, Index]]
     ) -> None:
         self.foreign, self.map, self.s = foreign, where, where.structure
-        self.wrong = {Role(*key_of(slot), index) for slot, index in wrong}
+        self.wrong = {Role(*key, index) for key, index in wrong}
         self.roles: dict[Place, Role] = {}
         for key, placed in where.given.items():
             for index, place in placed.cells():

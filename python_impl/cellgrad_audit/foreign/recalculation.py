@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from cellgrad.engines import create, installed
 from cellgrad.engines.apart import ApartEngine, possible
@@ -105,12 +105,6 @@ class Calculation:
     def close(self) -> None:
         """End the engine; nothing of it stays behind."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
 
 def calculate(foreign: Foreign, wanted: Iterable[Place], engine: str | None = None) -> Calculation:

@@ -1,20 +1,27 @@
-"""Somebody else's workbook as a target: cases are written into its cells, answers read."""
+"""Somebody else's workbook as a target, and the report on its cells.
+
+Cases are written into its cells and answers read: every mapped cell is compared with the right
+step, for the workbook's own numbers and for drawn ones, and then proved.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from itertools import islice, product
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cellgrad.bounds.running import UNIT, Running, bounds_of, values_of
 from cellgrad.case.givens import case_of, givens_of
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Index, Key
+from cellgrad.case.quantities import Index, Key, person_label
+from cellgrad.engines.interface import Arithmetic
 from cellgrad.errors import CaseError, CellgradError, WorkbookError
 from cellgrad.formula.references import find_cycle
 from cellgrad.verify.expected import targets_problem
@@ -22,6 +29,8 @@ from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
 from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.values import Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
+from cellgrad_audit.bugs.arithmetic import Array, RunningBounds
+from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.foreign import Foreign, read_foreign
 from cellgrad_audit.foreign.map_file import (
     NEW,
@@ -34,23 +43,154 @@ from cellgrad_audit.foreign.map_file import (
 )
 from cellgrad_audit.foreign.recalculation import Calculation, calculate
 
+if TYPE_CHECKING:
+    from cellgrad_audit.foreign.proof import ForeignProof
+
 DRAWS = 5
 """Sets of drawn numbers, besides the special ones of networks with kinks."""
 
-_MOST_DRAWS = 40
+_MOST_DRAWS, _MOST_LINES = 40, 40
+_UNIT = UNIT["float64"]
 
 _BEFORE = {new: name for name, new in NEW.items()}
 
 
-def slot_of(key: Key) -> Slot:
+def _slot_of(key: Key) -> Slot:
     """Return where a mapped quantity stands in the run: step 1, new parameters at its end."""
     name, layer = key
     return Slot(0, _BEFORE[name], layer) if name in _BEFORE else Slot(1, name, layer)
 
 
-def key_of(slot: Slot) -> Key:
-    """Return the key of the quantity that stands at a slot."""
-    return slot.key if slot.step == 0 else (slot.name, slot.layer)
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One number that is not what it should be.
+
+    Attributes:
+        case: the id of the case.
+        found: what the sheet gives.
+        right: what it should be.
+    """
+
+    case: str
+    found: float
+    right: float
+
+    @property
+    def size(self) -> float:
+        """How far apart the two are."""
+        return abs(self.found - self.right)
+
+
+@dataclass(slots=True)
+class CellOutcome:
+    """What became of one mapped cell.
+
+    Attributes:
+        place: its cell, such as ``Sheet1!B5``.
+        label: its name for people, such as ``gradient_ItoH[1,3]``.
+        equation: its number.
+        typed: whether a number stands there instead of a formula.
+        asked: in how many cases it was compared.
+        own: whether it differs with the file's own numbers.
+        differences: where it differs.
+    """
+
+    place: str
+    label: str
+    equation: str
+    typed: bool
+    asked: int = 0
+    own: bool = False
+    differences: list[Difference] = field(default_factory=list)
+
+    def line(self) -> str:
+        """Return on one line how far it is off at worst."""
+        worst = max(self.differences, key=lambda difference: difference.size)
+        numbered = f" ({self.equation})" if self.equation else ""
+        return (
+            f"{self.place}  {self.label}{numbered}: {worst.found:.9g} instead of"
+            f" {worst.right:.9g} in {worst.case.rpartition(': ')[2]}; wrong in"
+            f" {len(self.differences)} of {self.asked} cases"
+        )
+
+
+@dataclass(slots=True)
+class ForeignReport:
+    """What was found of a workbook.
+
+    Attributes:
+        workbook: its file.
+        engine: who recalculated it.
+        notes: why not an engine that comes before it.
+        cases: in how many cases it was asked: its own numbers, and each drawn set.
+        cells: every mapped computed cell, in the order of the flow.
+        failures: cases in which the sheet gave no numbers.
+        proof: what was proved; None where the packages for it are missing, or it was not asked.
+    """
+
+    workbook: Path
+    engine: str
+    notes: list[str]
+    cases: int
+    cells: list[CellOutcome]
+    failures: list[str]
+    proof: ForeignProof | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every cell is a formula that was right in every case, and none refuted."""
+        refuted = self.proof is not None and bool(self.proof.refuted)
+        wrong = self.wrong or self.typed or self.failures or refuted
+        return bool(self.cells) and not wrong
+
+    @property
+    def wrong(self) -> list[CellOutcome]:
+        """The cells that differ in some case."""
+        return [cell for cell in self.cells if cell.differences]
+
+    @property
+    def typed(self) -> list[CellOutcome]:
+        """The cells that hold a number instead of a formula."""
+        return [cell for cell in self.cells if cell.typed]
+
+    def lines(self) -> list[str]:
+        """Return it for people, line by line."""
+        wrong, own = self.wrong, sum(cell.own for cell in self.cells)
+        lines = [
+            (
+                f"{self.workbook.name}: recalculated by {self.engine}, {self.cases} cases:"
+                " its own numbers, and drawn ones"
+            ),
+            (
+                f"compared {len(self.cells)} cells: {len(self.cells) - len(wrong)} right in every"
+                f" case, {len(wrong)} wrong ({own} of them with the workbook's own numbers)"
+            ),
+        ]
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  no answer: {failure}" for failure in self.failures]
+        lines += [
+            f"  {cell.place}  {cell.label}: a typed number, no formula" for cell in self.typed
+        ]
+        lines += _first([[f"  {cell.line()}"] for cell in wrong])
+        return lines if self.proof is None else [*lines, *_proof_lines(self.proof)]
+
+
+def _proof_lines(proof: ForeignProof) -> list[str]:
+    counts = [
+        f"{proof.count(grade)} {grade}"
+        for grade in ("proved", "identity-tested", "refuted", "not covered")
+        if proof.count(grade)
+    ]
+    lines = [f"from the formulas themselves: {', '.join(counts) or 'nothing asked'}"]
+    lines += [f"  note: {note}" for note in proof.notes]
+    return lines + _first([cell.lines() for cell in proof.cells if cell.problem])
+
+
+def _first(items: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of the first items, and how many more there are."""
+    lines = [line for item in items[:_MOST_LINES] for line in item]
+    more = len(items) - _MOST_LINES
+    return [*lines, f"  … and {more} more"] if more > 0 else lines
 
 
 class WorkbookTarget:
@@ -99,25 +239,6 @@ class WorkbookTarget:
         """Return the file's own numbers as a case, then the drawn ones."""
         return [self.own, *self._drawn()]
 
-    def place(self, slot: Slot, index: Index) -> str:
-        """Return the cell where a number stands, such as ``Sheet1!B5``; empty for none."""
-        cell = self._cell(slot, index)
-        return "" if cell is None else place_text(cell)
-
-    def formula(self, slot: Slot, index: Index) -> str:
-        """Return what stands in a number's cell, with its equals sign; a number as text."""
-        cell = self._cell(slot, index)
-        if cell is None:
-            return ""
-        formula = self.foreign.formula(cell)
-        if formula is None:
-            return str(self.foreign.value(cell))
-        return f"{{={formula}}}" if cell in self.foreign.anchors else f"={formula}"
-
-    def _cell(self, slot: Slot, index: Index) -> Place | None:
-        where = self.map.computed.get(key_of(slot))
-        return None if where is None else dict(where.cells()).get(tuple(index))
-
     def answer(self, case: Case) -> Answer:
         """Write a case into the given cells, recalculate, and read the computed ones.
 
@@ -140,11 +261,57 @@ class WorkbookTarget:
         """End the engine; nothing of it stays behind."""
         self.calculation.close()
 
-    def __enter__(self) -> Self:
-        return self
+    def report(self, answers: Sequence[Answer], *, proof: bool | None = None) -> ForeignReport:
+        """Return the report on the workbook after it has answered its cases.
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        Args:
+            answers: what it said of ``cases()``.
+            proof: whether formulas are proved; None to do so where the packages are installed.
+        """
+        outcomes: dict[tuple[Key, Index], CellOutcome] = {}
+        failures = []
+        for answer in answers:
+            if answer.failure or answer.unsupported:
+                failures.append(answer.failure or f"{answer.case.id}: {answer.unsupported}")
+            else:
+                self._compare(answer, outcomes)
+        proved = None
+        if find_spec("sympy") is not None if proof is None else proof:
+            from cellgrad_audit.foreign.proof import prove_foreign  # noqa: PLC0415 - an extra
+
+            wrong = {number for number, cell in outcomes.items() if cell.differences}
+            proved = prove_foreign(self.foreign, self.map, wrong)
+        return ForeignReport(
+            self.map.workbook,
+            self.calculation.engine,
+            [f"not recalculated by {note}" for note in self.calculation.notes],
+            len(answers),
+            list(outcomes.values()),
+            failures,
+            proved,
+        )
+
+    def _compare(self, answer: Answer, outcomes: dict[tuple[Key, Index], CellOutcome]) -> None:
+        """Compare the answer to one case."""
+        right = _right_numbers(answer.case, self.calculation.arithmetic)
+        for slot, numbers in answer.numbers.items():
+            key = slot.key
+            values, bounds = right[key]
+            places, quantity = dict(self.map.computed[key].cells()), self.map.quantities[key]
+            for index in np.ndindex(values.shape):
+                if (key, index) not in outcomes:
+                    outcomes[key, index] = CellOutcome(
+                        place_text(places[index]),
+                        person_label(self.map.structure, quantity, index),
+                        quantity.equation,
+                        places[index] in self.typed,
+                    )
+                outcome = outcomes[key, index]
+                outcome.asked += 1
+                shown, wanted = float(numbers.values[index]), float(values[index])
+                if not abs(shown - wanted) <= float(bounds[index]):
+                    outcome.differences.append(Difference(answer.case.id, shown, wanted))
+                    outcome.own |= answer.case.id == self.own.id
 
     # reading the file
 
@@ -198,7 +365,7 @@ class WorkbookTarget:
     def _results(self) -> dict[Slot, Numbers]:
         values = self._numbers(self.map.computed, "a computed cell")
         return {
-            slot_of(key): Numbers(values[key], np.zeros_like(values[key]))
+            _slot_of(key): Numbers(values[key], np.zeros_like(values[key]))
             for key in self.map.quantities
             if key in values
         }
@@ -275,3 +442,35 @@ def _both_sides(found: Sequence[Drawn]) -> bool:
 
 def _what(value: Value) -> str:
     return "it is empty" if value is None else f"it holds {str(value)[:40]!r}"
+
+
+def _right_numbers(case: Case, arithmetic: Arithmetic) -> dict[Key, tuple[Vector, Vector]]:
+    """Return every quantity of a step, and how far a correct calculation may lie from it.
+
+    Both are calculated, and each may lie one bound from the exact value.
+
+    Args:
+        case: one step.
+        arithmetic: how the engine departs from IEEE double.
+    """
+    step = Program(case, _Bounds(arithmetic)).run().steps[0]
+    arrays = {key: np.asarray(value, dtype=object) for key, value in step.items()}
+    # an engine that sets small differences to 0 errs by so much more at every addition
+    wider = 2.0 + arithmetic.snap / _UNIT
+    return {key: (values_of(array), wider * bounds_of(array)) for key, array in arrays.items()}
+
+
+class _Bounds(RunningBounds):
+    """Bounds for an engine that may hold givens with an error of their own."""
+
+    def __init__(self, arithmetic: Arithmetic) -> None:
+        super().__init__("float64")
+        self._given = arithmetic.given_error
+
+    def numbers(self, values: Any) -> Array:
+        """Return given numbers as an array of objects."""
+        if not self._given:
+            return super().numbers(values)
+        array = np.array(values, dtype=np.float64)
+        runs = [Running(v, self._given * abs(v), _UNIT, abs(v)) for v in array.ravel().tolist()]
+        return self._array(runs, array.shape)
