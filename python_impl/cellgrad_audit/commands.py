@@ -1,35 +1,34 @@
-"""The commands audit, probes and locate.
-
-Declared apart from what they do, so that a page of help loads nothing else.
-"""
+"""The commands audit, probes and locate; a page of help loads nothing of what they do."""
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cellgrad.errors import InputError, printable
 
-
-def _audit_class() -> type[click.Command]:
-    """Return the class of ``audit``: it must know whether words stood behind ``--``."""
-
-    class Words(click.Command):
-        """Remembers whether there was a ``--``."""
-
-        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-            ctx.meta["cellgrad.command"] = "--" in args
-            return super().parse_args(ctx, args)
-
-    return Words
+if TYPE_CHECKING:
+    from cellgrad_audit.result import Audit
+    from cellgrad_audit.targets import Target
 
 
-@click.command(cls=_audit_class())
+class _Words(click.Command):
+    """Remembers whether there was a ``--``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["cellgrad.command"] = "--" in args
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Words)
 @click.argument("target", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--case",
@@ -75,7 +74,20 @@ def _audit_class() -> type[click.Command]:
     help="Write a certificate (JSON): verdict, scope, checksums.",
 )
 @click.pass_context
-def audit(context: click.Context, /, **options: Any) -> int:
+def audit(
+    context: click.Context,
+    /,
+    target: tuple[str, ...],
+    cases: tuple[Path, ...],
+    conventions: tuple[str, ...],
+    tolerance: float | None,
+    timeout: float,
+    html: Path | None,
+    xlsx: Path | None,
+    certificate: Path | None,
+    *,
+    as_json: bool,
+) -> int:
     """Audit TARGET: is its training step right, and if not, which mistake is it?
 
     TARGET is a command behind "--" (a case on its standard input, a trace on its standard
@@ -85,10 +97,128 @@ def audit(context: click.Context, /, **options: Any) -> int:
 
     Exit codes: 0 right, 1 a mistake or an undeclared convention, 2 a case failed.
     """
-    from cellgrad_audit.auditing import Options, audit_command  # noqa: PLC0415 - start-up time
+    from cellgrad.case.read import read_case  # noqa: PLC0415 - start-up time
+    from cellgrad.cli.progress import progress_bar  # noqa: PLC0415
+    from cellgrad_audit.probes import probes as shipped_probes  # noqa: PLC0415
+    from cellgrad_audit.run import add_report  # noqa: PLC0415
+    from cellgrad_audit.run import audit as audit_target  # noqa: PLC0415
 
-    command = context.meta["cellgrad.command"]
-    return audit_command(Options(command=command, **options))
+    is_command = context.meta["cellgrad.command"]
+    audited = _target(target, timeout, is_command=is_command, has_cases=bool(cases))
+    with closing(audited), progress_bar("asking") as bar:
+        own = getattr(audited, "cases", shipped_probes)
+        result = audit_target(
+            audited,
+            [read_case(path) for path in cases] or own(),
+            declared=conventions,
+            tolerance=tolerance,
+            progress=lambda text, done, total: bar.show(done, total, text),
+        )
+        add_report(result, audited)
+    words = ["cellgrad", "audit"]
+    for name, values in (("--case", cases), ("--convention", conventions)):
+        for value in values:
+            words += [name, str(value)]
+    if tolerance is not None:
+        words += ["--tolerance", f"{tolerance:g}"]
+    result.command = shlex.join([*words, *(["--"] if is_command else []), *target])
+    _print(result, as_json=as_json)
+    _write(result, html, xlsx, certificate)
+    complaint = result.complaint()
+    if complaint:
+        sys.stderr.write(f"cellgrad: {printable(complaint)}\n")
+    return result.code()
+
+
+def _target(words: tuple[str, ...], timeout: float, *, is_command: bool, has_cases: bool) -> Target:
+    """Return what the words of the command line name.
+
+    Raises:
+        InputError: there is no such target.
+    """
+    if is_command:
+        from cellgrad_audit.targets.command import CommandTarget  # noqa: PLC0415 - start-up time
+
+        return CommandTarget(words, timeout=timeout)
+    if len(words) != 1:
+        raise InputError(
+            "one target is audited at a time",
+            remedy="name one; a command with arguments stands behind --",
+        )
+    from cellgrad_audit import adapters  # noqa: PLC0415 - start-up time
+
+    word = words[0]
+    adapter = adapters.create(word, timeout=timeout)
+    if adapter is not None:
+        return adapter
+    path = Path(word)
+    if path.is_dir():
+        from cellgrad_audit.targets.folder import FolderTarget  # noqa: PLC0415
+
+        return FolderTarget(path)
+    suffix = path.suffix.lower()
+    if suffix == ".toml":
+        from cellgrad_audit.foreign.target import WorkbookTarget  # noqa: PLC0415
+
+        return WorkbookTarget(path)
+    if suffix == ".xlsx":
+        raise InputError(
+            "a workbook is audited through a map of its cells",
+            file=path,
+            remedy=f"write one with: cellgrad locate {path.name} -o map.toml",
+        )
+    if suffix == ".json" or path.is_file():
+        from cellgrad_audit.reading import TraceFileTarget  # noqa: PLC0415
+
+        if not has_cases:
+            raise InputError(
+                "a trace is audited with the case that it answers",
+                file=path,
+                remedy="name it with --case CASE.json",
+            )
+        return TraceFileTarget(path)
+    if ":" in word:
+        from cellgrad_audit.targets.function import FunctionTarget  # noqa: PLC0415
+
+        return FunctionTarget(word, timeout=timeout)
+    raise InputError(
+        "no such file or folder, and no module:function",
+        file=printable(word),
+        remedy="a command to run stands behind --",
+    )
+
+
+def _print(result: Audit, *, as_json: bool) -> None:
+    if as_json:
+        from cellgrad_audit.report.document import document  # noqa: PLC0415 - start-up time
+
+        sys.stdout.write(json.dumps(document(result), allow_nan=False, indent=1) + "\n")
+        return
+    from rich.console import Console  # noqa: PLC0415 - start-up time
+
+    from cellgrad_audit.report.terminal import print_audit  # noqa: PLC0415
+
+    print_audit(result, Console(highlight=False))
+
+
+def _write(result: Audit, html: Path | None, xlsx: Path | None, certificate: Path | None) -> None:
+    from cellgrad.files import write_atomically  # noqa: PLC0415 - start-up time
+
+    if html is not None:
+        from cellgrad_audit.report.page import page  # noqa: PLC0415 - start-up time
+
+        write_atomically(html, page(result).encode())
+    if xlsx is not None:
+        from cellgrad_audit.report.workbook import audit_workbook_bytes  # noqa: PLC0415
+
+        write_atomically(xlsx, audit_workbook_bytes(result))
+    if certificate is not None:
+        from cellgrad_audit.report import document  # noqa: PLC0415
+
+        text = json.dumps(
+            document.certificate(result), allow_nan=False, indent=1, ensure_ascii=False
+        )
+        write_atomically(certificate, (text + "\n").encode())
 
 
 @click.command()
@@ -132,26 +262,6 @@ def locate(workbook: Path, output: Path | None, nodes: str | None, *, yes: bool)
 
     cellgrad audit MAP.toml then recalculates it, redraws its givens and compares.
     """
-    return locate_command(workbook, output, nodes, yes=yes)
-
-
-_MOST_LAYERS, _MOST_NODES = 20, 1_000
-
-
-def locate_command(workbook: Path, output: Path | None, nodes: str | None, *, yes: bool) -> int:
-    """Propose the map of somebody else's workbook and write it; return the exit code.
-
-    0: the map is whole, and the audit accepts it. 1: it has open places to fill.
-
-    Args:
-        workbook: the file.
-        output: where the map goes; beside the workbook by default.
-        nodes: the network's layers, such as ``3,4,1``, if they are known.
-        yes: take the likeliest answer to every question.
-
-    Raises:
-        InputError: the workbook cannot be used, or the map exists already.
-    """
     from cellgrad.files import write_atomically  # noqa: PLC0415 - start-up time
     from cellgrad_audit.foreign.locate import propose  # noqa: PLC0415
 
@@ -169,6 +279,9 @@ def locate_command(workbook: Path, output: Path | None, nodes: str | None, *, ye
         return 0
     sys.stdout.write(f"written with open places: {path}\n")
     return 1
+
+
+_MOST_LAYERS, _MOST_NODES = 20, 1_000
 
 
 def _layers(nodes: str | None) -> list[int] | None:

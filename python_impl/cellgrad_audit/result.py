@@ -163,6 +163,18 @@ class Audit:
             return 2
         return 0 if self.verdict in RIGHT else 1
 
+    def complaint(self) -> str:
+        """Return on one line why it could not be finished; empty where it was."""
+        failed = [probed.answer.failure for probed in self.probes if probed.status == FAILED]
+        line = ""
+        if failed:
+            line = failed[0] + (f" (and {len(failed) - 1} more)" if len(failed) > 1 else "")
+        elif self.verdict == INCONCLUSIVE:
+            reasons = [p.answer.unsupported for p in self.probes if p.status == UNSUPPORTED]
+            why = f": {reasons[0]}" if reasons else ""
+            line = f"{self.target}: no case could be run{why}; nothing was audited"
+        return " ".join(line.split())
+
 
 MOST = 20_000
 """Cells that agree are listed up to here, cells that do not likewise."""

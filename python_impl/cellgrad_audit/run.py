@@ -23,6 +23,7 @@ from cellgrad_audit.result import (
     FAILED,
     INCONCLUSIVE,
     KNOWN_BUG,
+    RIGHT,
     UNKNOWN_DIFFERENCE,
     UNSUPPORTED,
     WITHIN_BOUND,
@@ -83,6 +84,17 @@ def audit(
         if result.verdict == UNKNOWN_DIFFERENCE:
             result.notes += remarks(answers, finding.reference, finding.precision)
     return result
+
+
+def add_report(result: Audit, target: Target) -> None:
+    """Say of a workbook what no answer shows: addresses, typed numbers, what is refuted."""
+    report_on = getattr(target, "report", None)
+    if report_on is None:
+        return
+    report = report_on([probed.answer for probed in result.probes])
+    result.notes += report.lines()
+    if result.verdict in RIGHT and not report.agrees:
+        result.verdict = UNKNOWN_DIFFERENCE
 
 
 def _judge_probes(used: Sequence[Probed], finding: Finding) -> None:

@@ -7,7 +7,7 @@ import pytest
 from openpyxl import Workbook
 
 from cellgrad.errors import InputError
-from cellgrad_audit.commands import _ask, locate_command
+from cellgrad_audit.commands import _ask, locate
 from cellgrad_audit.foreign.map_file import read_map
 from cellgrad_audit.foreign.matching import Matcher
 from foreign_sheets import (
@@ -26,7 +26,7 @@ from foreign_sheets import (
 def test_locate_finds_everything_of_a_plain_sheet(tmp_path, capsys):
     path = plain(tmp_path)
     found = tmp_path / "found.toml"
-    assert locate_command(tmp_path / "plain.xlsx", found, None, yes=True) == 0
+    assert locate.callback(tmp_path / "plain.xlsx", found, None, yes=True) == 0
     assert "2-2-1 (logistic, logistic)" in capsys.readouterr().out
     mine, theirs = read_map(path), read_map(found)
     assert theirs.structure == mine.structure
@@ -43,7 +43,7 @@ def test_locate_finds_a_sheet_of_array_formulas_with_a_bias_column(tmp_path):
     engine_of_arrays()
     path = matrix(tmp_path)
     found = tmp_path / "found.toml"
-    assert locate_command(tmp_path / "matrix.xlsx", found, "2,3,2", yes=True) == 0
+    assert locate.callback(tmp_path / "matrix.xlsx", found, "2,3,2", yes=True) == 0
     mine, theirs = read_map(path), read_map(found)
     assert (theirs.structure.nodes, theirs.structure.activations) == (
         (2, 3, 2),
@@ -60,7 +60,7 @@ def test_locate_proposes_gradients_that_hold_a_known_mistake_and_the_audit_finds
     changes, _ = MISTAKES["the new output weights in the hidden signal"]
     plain(tmp_path, changes)
     found = tmp_path / "found.toml"
-    assert locate_command(tmp_path / "plain.xlsx", found, None, yes=True) == 0
+    assert locate.callback(tmp_path / "plain.xlsx", found, None, yes=True) == 0
     assert "holds no right numbers" in found.read_text()
     report = audit_workbook(found, count=1, proof=False)
     assert {"C15", "D15", "C16", "D16"} <= wrong_places(report)
@@ -84,7 +84,7 @@ def test_sums_inside_activations_a_shared_bias_and_a_rate_in_the_formulas_are_fo
     pytest.importorskip("sympy")
     write(tmp_path / "fused.xlsx", FUSED)
     found = tmp_path / "found.toml"
-    assert locate_command(tmp_path / "fused.xlsx", found, None, yes=True) == 0
+    assert locate.callback(tmp_path / "fused.xlsx", found, None, yes=True) == 0
     where = read_map(found)
     assert where.constants["learning_rate"] == 0.5
     assert dict(where.given["biases", 0].cells()) == {
@@ -100,7 +100,7 @@ def test_the_commonest_mistake_is_found_in_a_sheet_that_shows_no_gradient(tmp_pa
     wrong = {"J1": "=(H1*I1+H2*I3)*E1*(1-E1)", "J2": "=(H1*I2+H2*I4)*E2*(1-E2)"}
     write(tmp_path / "fused.xlsx", FUSED | wrong)
     found = tmp_path / "found.toml"
-    assert locate_command(tmp_path / "fused.xlsx", found, None, yes=True) == 0
+    assert locate.callback(tmp_path / "fused.xlsx", found, None, yes=True) == 0
     report = audit_workbook(found, count=2)
     assert wrong_places(report) == {"J1", "J2", "K1", "K2", "K3", "K4"}
     assert {cell.place.partition("!")[2] for cell in report.proof.refuted} == wrong_places(report)
@@ -123,7 +123,7 @@ def test_a_forgotten_derivative_of_relu_shows_in_drawn_numbers_where_a_node_is_a
         cells["D11"] = "=D10"
     write(tmp_path / "relu.xlsx", cells)
     found = tmp_path / "found.toml"
-    assert locate_command(tmp_path / "relu.xlsx", found, None, yes=True) == 0
+    assert locate.callback(tmp_path / "relu.xlsx", found, None, yes=True) == 0
     where = read_map(found)
     flowing, signal = (where.computed[name, 0].pieces[0].address
                        for name in ("backpropagated_error", "error_signal"))  # fmt: skip
@@ -154,7 +154,7 @@ def test_signals_are_told_from_what_flows_back_below_a_wrong_layer_too(seen, tmp
         monkeypatch.setattr(Matcher, "_steady", lambda *_: 0.0)
     write(tmp_path / "deep.xlsx", cells)
     found = tmp_path / "found.toml"
-    assert locate_command(tmp_path / "deep.xlsx", found, None, yes=True) == 0
+    assert locate.callback(tmp_path / "deep.xlsx", found, None, yes=True) == 0
     where = {key: w.pieces[0].address for key, w in read_map(found).computed.items()}
     assert where["backpropagated_error", 0] == "E5:E6"
     assert where["error_signal", 0] == "D5:D6"
@@ -175,7 +175,7 @@ def test_a_regression_with_a_row_a_sample_is_found(tmp_path):
     cells |= {f"{c}7": f"={c}2-$J$2*{c}5" for c in "GHI"}
     write(tmp_path / "line.xlsx", cells)
     found = tmp_path / "found.toml"
-    assert locate_command(tmp_path / "line.xlsx", found, None, yes=True) == 0
+    assert locate.callback(tmp_path / "line.xlsx", found, None, yes=True) == 0
     where = read_map(found)
     assert (where.structure.loss, where.structure.update) == ("squared_error", "batch_mean")
     assert where.structure.samples == 3
@@ -192,12 +192,12 @@ def test_locate_leaves_open_places_where_there_is_no_network(tmp_path, capsys):
         book.active[f"A{row}"] = row
     book.active["A6"] = "=SUM(A2:A5)"
     book.save(tmp_path / "sales.xlsx")
-    assert locate_command(tmp_path / "sales.xlsx", None, None, yes=True) == 1
+    assert locate.callback(tmp_path / "sales.xlsx", None, None, yes=True) == 1
     text = (tmp_path / "sales.map.toml").read_text()
     assert "Sheet!A2:A5: 4 × 1 numbers, near 'sales'" in text
     assert "open places" in capsys.readouterr().out
     with pytest.raises(InputError, match="exists already"):
-        locate_command(tmp_path / "sales.xlsx", None, None, yes=True)
+        locate.callback(tmp_path / "sales.xlsx", None, None, yes=True)
 
 
 def test_a_question_is_asked_on_the_terminal_and_the_answer_taken(monkeypatch, capsys):
@@ -211,13 +211,13 @@ def test_a_question_is_asked_on_the_terminal_and_the_answer_taken(monkeypatch, c
 @pytest.mark.parametrize("nodes", ["", "3", "3,x", "0,1", "3,-1", "9" * 50])
 def test_layers_that_are_none_are_refused(nodes, tmp_path):
     with pytest.raises(InputError, match="--nodes"):
-        locate_command(tmp_path / "none.xlsx", None, nodes, yes=True)
+        locate.callback(tmp_path / "none.xlsx", None, nodes, yes=True)
 
 
 def test_a_file_that_is_no_workbook_is_refused(tmp_path):
     (tmp_path / "none.xlsx").write_bytes(b"PK\3\4 nothing")
     with pytest.raises(InputError, match="no zip archive"):
-        locate_command(tmp_path / "none.xlsx", None, None, yes=True)
+        locate.callback(tmp_path / "none.xlsx", None, None, yes=True)
     assert list(tmp_path.iterdir()) == [Path(tmp_path / "none.xlsx")]
 
 
@@ -226,5 +226,5 @@ def test_a_file_that_is_no_workbook_is_refused(tmp_path):
 def test_locate_never_ends_in_a_traceback_on_workbooks_of_many_sheets(name, tmp_path):
     source = Path(__file__).parent.parent.parent / "spreadsheets" / f"{name}.xlsx"
     found = tmp_path / "found.toml"
-    assert locate_command(source, found, None, yes=True) in (0, 1)
+    assert locate.callback(source, found, None, yes=True) in (0, 1)
     assert found.read_text().startswith("#")

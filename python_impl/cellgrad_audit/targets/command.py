@@ -38,7 +38,7 @@ class CommandTarget:
 
     def __init__(self, words: Sequence[str], timeout: float = SECONDS) -> None:
         if not words:
-            raise InputError("no command is given", remedy="write it after --")
+            raise InputError("no command stands behind --", remedy="cellgrad audit -- ./program")
         self.name = printable(shortened(shlex.join(words), _MOST_NAME))
         if any("\0" in word for word in words):
             raise InputError("holds a NUL character", file=self.name)
