@@ -27,7 +27,7 @@ from cellgrad.bounds.running import bounds_of
 from cellgrad.case.read import parse_case
 from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, entries, variants
-from cellgrad_audit.bugs.distances import largest_gaps, predictions
+from cellgrad_audit.bugs.pairs import largest_gaps, predictions
 from cellgrad_audit.probes import unfit
 
 FOLDER = Path(__file__).resolve().parent.parent / "reference" / "probes"

@@ -20,7 +20,7 @@ from cellgrad_audit.bugs.catalogue import (
     by_id,
     variants,
 )
-from cellgrad_audit.bugs.distances import predicted
+from cellgrad_audit.bugs.pairs import predicted
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.hypothesis import PRECISIONS, SPAN, Hypothesis, Reference
 from cellgrad_audit.probes import probes

@@ -16,7 +16,7 @@ from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
-from cellgrad_audit.bugs import catalogue, certified, distances
+from cellgrad_audit.bugs import catalogue, certified, pairs
 from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.catalogue import (
     ALTERNATIVE,
@@ -29,9 +29,9 @@ from cellgrad_audit.bugs.catalogue import (
     variants,
 )
 from cellgrad_audit.bugs.certified import certified_final, final_document
-from cellgrad_audit.bugs.distances import SAME
 from cellgrad_audit.bugs.mistakes import PROGRAMS, mistake
 from cellgrad_audit.bugs.pages import LABELS, catalogue_text, first_of, separation_text
+from cellgrad_audit.bugs.pairs import SAME
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.probes import unfit
 from hostile import ROOT
@@ -58,7 +58,7 @@ def probes():
 
 @cache
 def measured():
-    return distances.measure(probes())
+    return pairs.measure(probes())
 
 
 @cache
@@ -282,9 +282,7 @@ def test_the_probes_show_every_entry_but_those_that_nothing_can_show():
     gaps = measured().programs()[0]
     unseen = {
         name
-        for name, block in zip(
-            distances.names()[1:], distances.blocks_of_entries()[1:], strict=True
-        )
+        for name, block in zip(pairs.names()[1:], pairs.blocks_of_entries()[1:], strict=True)
         if gaps[block].min() <= SAME
     }
     same_mathematics = {entry.id for entry in entries() if entry.kind == ALTERNATIVE}
@@ -293,7 +291,7 @@ def test_the_probes_show_every_entry_but_those_that_nothing_can_show():
 
 def test_the_probes_tell_every_two_entries_apart_where_the_mathematics_differs():
     between = measured().entries()
-    same = {n for n, name in enumerate(distances.names()) if between[0, n] <= SAME}
+    same = {n for n, name in enumerate(pairs.names()) if between[0, n] <= SAME}
     ties = {tuple(sorted(pair)) for pair in zip(*np.nonzero(between <= SAME), strict=True)}
     assert all(a == b or {a, b} <= same for a, b in ties)
 
@@ -301,7 +299,7 @@ def test_the_probes_tell_every_two_entries_apart_where_the_mathematics_differs()
 def test_the_matrix_that_is_shipped_is_what_the_programs_come_to():
     with (PROBES / "separation.csv").open(encoding="utf-8", newline="") as file:
         head, *rows = list(csv.reader(file))
-    assert tuple(head[1:]) == tuple(row[0] for row in rows) == distances.names()
+    assert tuple(head[1:]) == tuple(row[0] for row in rows) == pairs.names()
     shipped = np.array([[float(cell) for cell in row[1:]] for row in rows])
     found = measured().entries()
     assert np.array_equal(shipped, shipped.T)
@@ -313,7 +311,7 @@ def test_the_matrix_that_is_shipped_is_what_the_programs_come_to():
 
 def test_groups_of_like_programs_are_counted_as_what_hangs_together():
     gaps = np.abs(np.subtract.outer(np.array([0, 1, 2, 9]), np.array([0, 1, 2, 9])))
-    assert [distances.classes(gaps.astype(float), d) for d in (0.5, 1, 6.9, 7)] == [4, 2, 2, 1]
+    assert [pairs.classes(gaps.astype(float), d) for d in (0.5, 1, 6.9, 7)] == [4, 2, 2, 1]
 
 
 def test_every_probe_but_the_saturated_one_is_fit():

@@ -25,7 +25,7 @@ from cases_asked import (
 )
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Slot
-from cellgrad_audit.targets import process
+from cellgrad_audit.targets import command
 from cellgrad_audit.targets.command import CommandTarget
 from hostile_targets import ENDLESS, FAILURES, FINE, LEAVING, SECONDS, program
 
@@ -61,7 +61,7 @@ def test_a_program_that_answers_in_its_own_way_is_read(what):
 def test_a_program_that_never_ends_is_ended(what, monkeypatch):
     body, answers = ENDLESS[what]
     mark = uuid.uuid4().hex
-    monkeypatch.setattr(process, "GRACE", 0.1)
+    monkeypatch.setattr(command, "GRACE", 0.1)
     seconds = 60.0 if answers else SECONDS  # whoever answered is not waited for
     answer = CommandTarget(program(body, mark), timeout=seconds).answer(probe())
     if answers:
@@ -96,11 +96,11 @@ def test_a_program_that_hangs_twice_is_asked_no_more(monkeypatch):
     def run(words, case, timeout):
         asked.append(words)
         if json.loads(case)["id"] == bad.id:
-            return process.Finished(b"", b"", None, process.OVERTIME)
-        return process.Finished(json.dumps(unmoved(fine)).encode(), b"", 0)
+            return command.Finished(b"", b"", None, command.OVERTIME)
+        return command.Finished(json.dumps(unmoved(fine)).encode(), b"", 0)
 
     asked = []
-    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(command, "run", run)
     target = CommandTarget([sys.executable], timeout=1.5)
     said = [target.answer(case).failure for case in (bad, fine, bad, bad, fine, bad)]
     late, never = "no answer within 1.5 s", "not run: no answer within 1.5 s, 2 times in a row"
@@ -114,10 +114,10 @@ def test_neither_side_waits_for_the_other_when_both_have_much_to_say():
     given_ = b"x" * (1 << 20)
     size = 3 << 20
     talks = f"sys.stdout.write('y' * {size}); sys.stdout.flush(); print(len(sys.stdin.read()))"
-    finished = process.run(program(talks, beginning="import sys\n"), given_, 20.0)
+    finished = command.run(program(talks, beginning="import sys\n"), given_, 20.0)
     assert (finished.status, finished.limit) == (0, "")
     assert finished.output == b"y" * size + b"%d\n" % len(given_)
-    finished = process.run(program("print('done')", beginning=""), given_, 20.0)
+    finished = command.run(program("print('done')", beginning=""), given_, 20.0)
     assert (finished.status, finished.output) == (0, b"done\n")
 
 
@@ -125,19 +125,19 @@ def test_of_a_flood_on_standard_error_the_end_is_kept():
     body = "sys.stderr.write('z' * 1000000 + '\\nthe last words\\n\\n'); sys.exit(4)"
     failure = CommandTarget(program(body)).answer(probe()).failure
     assert failure == "probe-online: exit status 4; standard error: the last words"
-    finished = process.run(program(body), NETWORK, 20.0)
-    assert len(finished.errors) == process.KEPT_ERRORS
+    finished = command.run(program(body), NETWORK, 20.0)
+    assert len(finished.errors) == command.KEPT_ERRORS
 
 
 def test_a_flood_of_output_is_stopped_early():
-    finished = process.run(program(FAILURES["too much"][0]), NETWORK, 20.0)
-    assert finished.limit == process.TOO_MUCH_OUTPUT
-    assert 0 < len(finished.output) - process.MOST_OUTPUT <= 1 << 16
+    finished = command.run(program(FAILURES["too much"][0]), NETWORK, 20.0)
+    assert finished.limit == command.TOO_MUCH_OUTPUT
+    assert 0 < len(finished.output) - command.MOST_OUTPUT <= 1 << 16
     assert finished.status is None
 
 
 def test_an_endless_standard_error_is_ended(monkeypatch):
-    monkeypatch.setattr(process, "MOST_ERRORS", 1 << 20)
+    monkeypatch.setattr(command, "MOST_ERRORS", 1 << 20)
     failure = (
         CommandTarget(program("while True: sys.stderr.write('z' * 1000)")).answer(probe()).failure
     )

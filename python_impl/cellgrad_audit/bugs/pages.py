@@ -20,7 +20,7 @@ from cellgrad_audit.bugs.catalogue import (
     entries,
     variants,
 )
-from cellgrad_audit.bugs.distances import (
+from cellgrad_audit.bugs.pairs import (
     PRINTED,
     RIGHT,
     SAME,
