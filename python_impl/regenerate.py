@@ -35,10 +35,9 @@ from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.result import COMPUTED, Report
 from cellgrad_audit.bugs import pairs
 from cellgrad_audit.bugs.catalogue import check_words
-from cellgrad_audit.bugs.certified import final_document
 from cellgrad_audit.bugs.pages import catalogue_text, separation_text
 from cellgrad_audit.bugs.pairs import as_csv, measure
-from cellgrad_audit.probes import probes
+from cellgrad_audit.probes import final_document, probes
 from cellgrad_proof.engine_table import markdown
 from cellgrad_proof.engine_table import measure as measure_engines
 from cellgrad_proof.exact.vectors import as_text, document

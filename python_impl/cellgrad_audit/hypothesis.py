@@ -16,9 +16,8 @@ from cellgrad.mlp import Update, training_run
 from cellgrad.mlp.step import forward
 from cellgrad_audit.answer import Answer, Slot, Vector
 from cellgrad_audit.bugs.arithmetic import Arithmetic, Array, Doubles, RunningBounds, total
-from cellgrad_audit.bugs.certified import certified_final
 from cellgrad_audit.bugs.program import Program, Record, Turn
-from cellgrad_audit.probes import probes
+from cellgrad_audit.probes import certified_final, probes
 
 SPAN = 5
 """Updates over which a bound is carried, at most (reference/equations.md)."""
@@ -286,14 +285,11 @@ class Reference(Hypothesis):
         return self._computed[n]
 
     def _certified(self, n: int) -> dict[Slot, Vector]:
-        case, certified = self.answers[n].case, {}
+        case = self.answers[n].case
         shipped = {probe.id: probe for probe in probes()}
-        final = certified_final(case.id) if shipped.get(case.id) == case else None
-        for slot in self.answers[n].numbers:
-            layers = getattr(final, slot.name, None) if slot.step == 0 else None
-            if layers is not None and slot.layer is not None:
-                certified[slot] = layers[slot.layer]
-        return certified
+        final = (certified_final(case.id) if shipped.get(case.id) == case else None) or {}
+        finals = (slot for slot in self.answers[n].numbers if not slot.step)
+        return {slot: final[slot[1:]] for slot in finals if slot[1:] in final}
 
     def theirs_and_ours(self, n: int, precision: str) -> dict[Slot, Vector]:
         """Return the target's bounds and those of the right numbers, added."""

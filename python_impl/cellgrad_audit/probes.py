@@ -1,17 +1,23 @@
-"""The cases that an audit asks, and what they exercise."""
+"""The cases that an audit asks, what they exercise, and what a right program leaves of them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cellgrad import shipped
+from cellgrad.bounds.running import UNIT, bounds_of
 from cellgrad.case.model import Case
+from cellgrad.case.quantities import Key
 from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
+from cellgrad_audit.answer import PARAMETERS, Vector
+from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.catalogue import CONVENTION, Variant, by_id, entries
 from cellgrad_audit.bugs.program import Program
 
@@ -134,6 +140,118 @@ def declare(case: Case, ids: Sequence[str]) -> tuple[Case, list[Variant]]:
         else:
             beyond += chosen
     return case, beyond
+
+
+# what a right program leaves
+
+
+CERTIFIED = "cellgrad-certified-final/1"
+
+
+@cache
+def certified_final(case: str) -> dict[Key, Vector] | None:
+    """Return the certified weights and biases after all updates of a shipped probe.
+
+    They are the doubles nearest to the exact values, which come from the formulas of the
+    probe's workbook alone, verified by the proof's second route. Whoever compares with them
+    makes sure, by the checksum or the case itself, that the case is the shipped one.
+
+    Args:
+        case: its id; None is returned for any other case's.
+
+    Raises:
+        InputError: the file is there and cannot be used.
+    """
+    path = folder() / "certified" / f"{case}.json"
+    if not case.replace("-", "").isalnum() or not path.is_file():
+        return None  # no id of a probe, and no part of a path
+    try:
+        document = json.loads(path.read_bytes())
+        names = {CERTIFIED: PARAMETERS}[document["schema"]]  # no other format is known
+        return {
+            (name, k): np.array(_doubles(layer), dtype=np.float64)
+            for name in names
+            for k, layer in enumerate(document[name] or ())
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            "cannot be read as certified values", file=path, remedy="install cellgrad again"
+        ) from error
+
+
+def _doubles(value: Any) -> Any:
+    return float.fromhex(value["hex"]) if isinstance(value, dict) else [*map(_doubles, value)]
+
+
+MOST_UPDATES = 5
+"""Bounds are carried over no more updates: beyond, they say nothing."""
+
+
+def final_document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:
+    """Return the certified weights and biases after all updates of a case.
+
+    Args:
+        case: of at most ``MOST_UPDATES`` updates.
+        sha256: the checksum of its file, in hexadecimal.
+        workbook: a workbook that was built from it.
+
+    Raises:
+        InputError: the case makes more updates, a value could not be certified, or the two
+            routes do not agree.
+    """
+    from importlib.metadata import version  # noqa: PLC0415 - start-up time
+
+    from cellgrad_proof.exact.vectors import final_parameters  # noqa: PLC0415
+
+    if case.updates() > MOST_UPDATES:
+        raise InputError(
+            f"makes {case.updates()} updates",
+            file=case.id,
+            remedy=f"bounds are carried over {MOST_UPDATES} at most",
+        )
+    values = final_parameters(case, workbook)
+    bounds = {precision: Program(case, RunningBounds(precision)).run() for precision in UNIT}
+    return {
+        "schema": CERTIFIED,
+        "case": case.id,
+        "updates": case.updates(),
+        "provenance": {
+            "case_file": f"reference/probes/{case.id}.json",
+            "case_sha256": sha256,
+            "values": "the formulas of the case's workbook, from its givens through all updates, "
+            "in rational numbers and in balls",
+            "verified_by": "the definitions of reference/equations.md, from the case file; "
+            "derivatives by a complex step of E",
+            "tools": {name: version(name) for name in ("python-flint", "mpmath")},
+            "digits_agreed": values["digits_agreed"],
+        },
+        "weights": [
+            _with_bounds(layer, {p: bounds_of(r.weights[k]) for p, r in bounds.items()})
+            for k, layer in enumerate(values["weights"])
+        ],
+        "biases": [
+            _with_bounds(layer, {p: bounds_of((r.biases or [])[k]) for p, r in bounds.items()})
+            for k, layer in enumerate(values["biases"])
+        ]
+        if "biases" in values
+        else None,
+    }
+
+
+def _with_bounds(value: Any, bounds: dict[str, np.ndarray[Any, Any]]) -> Any:
+    """Return nested numbers with the bounds of the same place."""
+    from cellgrad_proof.exact.vectors import rounded_up  # noqa: PLC0415 - start-up time
+
+    if isinstance(value, dict):
+        return {
+            **value,
+            "bound": rounded_up(float(bounds["float64"])),
+            "bound_float32": rounded_up(float(bounds["float32"])),
+        }
+    return [
+        _with_bounds(item, {p: array[n] for p, array in bounds.items()})
+        for n, item in enumerate(value)
+    ]
 
 
 # what a case needs to be one

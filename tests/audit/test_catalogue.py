@@ -6,17 +6,17 @@ import json
 import re
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import cellgrad_audit.probes
 from cellgrad.build import workbook_bytes
 from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
-from cellgrad_audit.bugs import catalogue, certified, pairs
+from cellgrad_audit.bugs import catalogue, pairs
 from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.catalogue import (
     ALTERNATIVE,
@@ -28,12 +28,11 @@ from cellgrad_audit.bugs.catalogue import (
     entries,
     variants,
 )
-from cellgrad_audit.bugs.certified import certified_final, final_document
 from cellgrad_audit.bugs.mistakes import PROGRAMS, mistake
 from cellgrad_audit.bugs.pages import LABELS, catalogue_text, first_of, separation_text
 from cellgrad_audit.bugs.pairs import SAME
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.probes import unfit
+from cellgrad_audit.probes import certified_final, final_document, unfit
 from hostile import ROOT
 
 WORDS = ROOT / "reference" / "bugs.toml"
@@ -405,19 +404,18 @@ def test_the_three_ways_to_write_a_certified_number_say_the_same():
             assert leaf["bound"] <= leaf["bound_float32"] < 1e-4
 
 
-def beyond(case, layers, precision="float64", factor=1.0):
+def beyond(case, layers, precision="float64"):
     """Return the largest share of their bounds by which weights and biases are away."""
-    wanted = certified_final(case.id)
+    document, wanted = documents()[case.id], certified_final(case.id)
+    name = "bound" if precision == "float64" else "bound_float32"
     shares = [0.0]
-    for found, exact, bounds in (
-        (layers[0], wanted.weights, wanted.weight_bounds),
-        (layers[1] or (), wanted.biases or (), wanted.bias_bounds),
-    ):
-        for a, b, k in zip(found, exact, range(len(exact)), strict=True):
-            allowed = bounds[precision][k]
+    for kind, own in zip(("weights", "biases"), layers, strict=True):
+        for k, found in enumerate(own or ()):
+            exact, certified = wanted[kind, k], document[kind][k]
+            bounds = np.reshape([leaf[name] for leaf in leaves(certified)], exact.shape)
             # the nearest double is half a unit of its last place away
-            gap = np.abs(np.asarray(a) - b) - np.spacing(np.abs(b)) / 2
-            shares.append(float(np.max(gap / np.where(allowed > 0, allowed, 1e-300))))
+            gap = np.abs(np.asarray(found) - exact) - np.spacing(np.abs(exact)) / 2
+            shares.append(float(np.max(gap / np.where(bounds > 0, bounds, 1e-300))))
     return max(shares)
 
 
@@ -456,9 +454,10 @@ def test_no_other_case_has_certified_final_answers():
 
 
 def test_a_damaged_file_of_answers_is_refused_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(certified, "folder", lambda: tmp_path)
+    monkeypatch.setattr(cellgrad_audit.probes, "folder", lambda: tmp_path)
+    (tmp_path / "certified").mkdir()
     for number, text in enumerate(("", "[]", "{}", '{"schema": "other/1"}', '{"schema": 1')):
-        Path(tmp_path / f"probe-damaged-{number}.json").write_text(text, "utf-8")
+        (tmp_path / "certified" / f"probe-damaged-{number}.json").write_text(text, "utf-8")
         with pytest.raises(InputError, match="install cellgrad again"):
             certified_final(f"probe-damaged-{number}")
 
