@@ -23,12 +23,12 @@ def engine_or_skip():
 
         if name in shared and not fresh and not options:
             return shared[name]
-        missing = engines._kind(name).missing()
+        missing = engines.engine_class(name).missing()
         if missing is not None:
             if os.environ.get("CELLGRAD_REQUIRE_ENGINES") == "1":
                 pytest.fail(missing)
             pytest.skip(missing)
-        engine = engines._kind(name)(**options)
+        engine = engines.engine_class(name)(**options)
         if fresh or options:
             others.append(engine)
         else:

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Self
 from unittest.mock import patch
 
+from cellgrad.described import Described
 from cellgrad.described import workbook as describing
-from cellgrad.described.workbook import Described
+from cellgrad.engines import failures_of
 from cellgrad.engines.formualizer import FormualizerEngine
-from cellgrad.engines.interface import failures_of
 from cellgrad.errors import WorkbookError
 from cellgrad.formula import tree as typed
 from cellgrad.formula.parse import parse as parse_formula
@@ -30,7 +30,8 @@ from cellgrad.formula.references import range_of
 from cellgrad.verify.result import Report
 from cellgrad.verify.verifier import DRAWS, Verifier
 from cellgrad.xlsx.addresses import Place, Range, a1
-from cellgrad.xlsx.book import Book, SheetCells, read_book
+from cellgrad.xlsx.book import Book, read_book
+from cellgrad.xlsx.sheet import SheetCells
 
 # trees of single operations, which is what mutants change
 

@@ -22,9 +22,9 @@ from openpyxl.styles import PatternFill
 
 from cellgrad import engines
 from cellgrad.engines.formualizer import _rectangles, store_values
-from cellgrad.engines.interface import CellError
 from cellgrad.errors import EngineError, EngineMissingError, InputError
 from cellgrad.xlsx.addresses import Range
+from cellgrad.xlsx.sheet import CellError
 from cellgrad_office.libreoffice import _sockets
 
 CALCULATING = [

@@ -14,7 +14,7 @@ import re
 import openpyxl
 import pytest
 
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.engines.formualizer import store_values
 from cellgrad.xlsx.addresses import a1, parse_a1
 from cellgrad.xlsx.map_sheet import SHEET as MAP

@@ -12,13 +12,13 @@ from cellgrad.case.read import read_case
 from cellgrad.engines.formualizer import FormualizerEngine, store_values
 from cellgrad.errors import WorkbookError
 from cellgrad.files import write_atomically
-from cellgrad.packages import load
+from cellgrad.shipped import load
 from cellgrad.workbook.description import Book
 from cellgrad.workbook.serialise import Draw, file_of
 from cellgrad.workbook.write import describe_workbook
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.map_sheet import Claim
-from cellgrad.xlsx.values import CellError
+from cellgrad.xlsx.sheet import CellError
 
 EXP_LIMIT = 700.0
 """EXP overflows to an error just above 709; near it a sheet cannot be trusted."""

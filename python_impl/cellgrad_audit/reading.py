@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from cellgrad.case.model import Case
-from cellgrad.documents import read_json, shortened
 from cellgrad.errors import InputError, printable
-from cellgrad.files import read_limited
+from cellgrad.files import read_json, read_limited, shortened
 from cellgrad_audit.answer import Answer, Numbers, Place, Slot, Slots, Vector, printed
 
 SCHEMA = "cellgrad-trace/1"

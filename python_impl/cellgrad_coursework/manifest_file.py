@@ -17,9 +17,8 @@ from typing import Any
 from cellgrad.case.model import Case, Matrix, Sample, Vector
 from cellgrad.case.read import parse_case
 from cellgrad.case.write import case_document
-from cellgrad.documents import check_schema, read_json
 from cellgrad.errors import InputError, ShapeError
-from cellgrad.files import read_limited
+from cellgrad.files import check_schema, read_json, read_limited
 from cellgrad_coursework.derivation import Constants, Derivation, Rule
 from cellgrad_coursework.model import (
     FixedCell,

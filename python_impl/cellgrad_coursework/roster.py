@@ -17,7 +17,7 @@ from cellgrad.errors import InputError
 from cellgrad.files import read_limited
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import read_book
-from cellgrad.xlsx.values import CellError
+from cellgrad.xlsx.sheet import CellError
 from cellgrad_coursework.model import Student
 
 MAX_BYTES = 32 << 20

@@ -23,10 +23,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cellgrad.engines.interface import (
+from cellgrad.engines import (
     Arithmetic,
-    Block,
-    CellError,
     Changes,
     CheckedWorkbook,
     Engine,
@@ -37,10 +35,9 @@ from cellgrad.engines.interface import (
 from cellgrad.errors import EngineError, EngineMissingError
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.book import Contents
-from cellgrad.xlsx.cells import Cell, SheetCells
 from cellgrad.xlsx.editor import Parts, Patch, SheetTags, escaped
 from cellgrad.xlsx.package import LENIENT, Package, open_package
-from cellgrad.xlsx.sheet import SheetReader
+from cellgrad.xlsx.sheet import Block, Cell, CellError, SheetCells, SheetReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

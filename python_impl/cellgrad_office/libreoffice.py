@@ -30,19 +30,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cellgrad.engines.interface import (
+from cellgrad.engines import (
     Arithmetic,
-    Block,
-    CellError,
     Changes,
     CheckedWorkbook,
     Engine,
     OpenWorkbook,
-    Value,
     seconds_allowed,
 )
 from cellgrad.errors import EngineError, EngineMissingError
 from cellgrad.xlsx.package import open_package
+from cellgrad.xlsx.sheet import Block, CellError, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

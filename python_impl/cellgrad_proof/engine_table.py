@@ -12,15 +12,14 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from cellgrad.engines import create
-from cellgrad.engines.interface import Arithmetic, Engine
+from cellgrad.engines import Arithmetic, Engine, create
 from cellgrad.errors import InputError, printable
 from cellgrad.report.verification import verdict_table
 from cellgrad.verify.result import Report
 from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import Claim, read_map
-from cellgrad.xlsx.values import Value
+from cellgrad.xlsx.sheet import Value
 from cellgrad_proof.exact.certified import Certified, CertifiedCell, Held, certify, stored_in
 
 _HEADINGS = ("workbook", "cells", "same bits", "within", "nearest", "ulp", "digits", "of B", "")

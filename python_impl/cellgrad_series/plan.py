@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cellgrad.case.model import Case, Sample, Vector
 from cellgrad.case.quantities import Index, Key
-from cellgrad.described.parts import Shape
+from cellgrad.described import Shape
 from cellgrad.errors import CaseError
 from cellgrad_series.parts.classification import LIMIT, ClassificationShape
 from cellgrad_series.parts.run import RunShape

@@ -12,10 +12,9 @@ from cellgrad.case.model import Case, Optimizer, Sample, Vector
 from cellgrad.case.quantities import Parameter
 from cellgrad.case.read import read_case
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import Shape, StepShape
-from cellgrad.documents import check_schema, read_toml
+from cellgrad.described import Shape, StepShape
 from cellgrad.errors import CaseError, InputError
-from cellgrad.files import read_limited
+from cellgrad.files import check_schema, read_limited, read_toml
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.parts.run import RunShape
 from cellgrad_series.parts.sweep import SweepShape

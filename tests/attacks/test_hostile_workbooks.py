@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import InputError
 from cellgrad.verify import many

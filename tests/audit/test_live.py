@@ -19,7 +19,7 @@ from cellgrad.workbook.canvas import STYLES, Canvas
 from cellgrad.workbook.description import Book
 from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import Range
-from cellgrad.xlsx.values import CellError
+from cellgrad.xlsx.sheet import CellError
 from cellgrad_audit.answer import Slot
 from cellgrad_audit.bugs.arithmetic import Doubles, RunningBounds
 from cellgrad_audit.bugs.catalogue import variants

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
+from cellgrad.engines import Engine, OpenWorkbook, as_values
 from cellgrad.engines.apart import ApartEngine
 from cellgrad.engines.formualizer import FormualizerEngine
-from cellgrad.engines.interface import Engine, OpenWorkbook, as_values
 from cellgrad.errors import EngineError, InputError
 from cellgrad.verify import many
 from cellgrad.xlsx.addresses import Range

@@ -19,7 +19,8 @@ from cellgrad.compare.texts import numbers_in, shows
 from cellgrad.errors import WorkbookError
 from cellgrad.formula.references import place_of, places_in, range_of, tree_of
 from cellgrad.formula.tree import Call, Cell, Chain, Number, Signed
-from cellgrad.xlsx.book import Book, SheetCells, read_book
+from cellgrad.xlsx.book import Book, read_book
+from cellgrad.xlsx.sheet import SheetCells
 from drawn_cases import as_case, cases
 
 TOP = Path(__file__).parents[2]

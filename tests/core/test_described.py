@@ -7,11 +7,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cellgrad.described import parts as kinds
-from cellgrad.described.parts import KINDS, Kind, Origin, find_kind, read_part
-from cellgrad.described.workbook import ClaimedCells, Owners, describe
+from cellgrad.described import (
+    KINDS,
+    ClaimedCells,
+    Kind,
+    Origin,
+    Owners,
+    describe,
+    find_kind,
+    missing_packages,
+    read_part,
+)
 from cellgrad.errors import CaseError, WorkbookError
-from cellgrad.packages import PackageMissingError
+from cellgrad.shipped import PackageMissingError
 from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.book import read_book
 from cellgrad.xlsx.map_sheet import Claim, IndexRule
@@ -92,7 +100,7 @@ def test_a_kind_of_a_missing_package_names_the_package(monkeypatch):
 
 def test_packages_of_others_are_looked_for_only_where_a_kind_is_unknown(monkeypatch):
     asked = []
-    own = Kind("cellgrad.described.parts:StepShape", "cellgrad.verify.step:StepProgram")
+    own = Kind("cellgrad.described:StepShape", "cellgrad.verify.step:StepProgram")
 
     def entry_points(**wanted):
         asked.append(wanted)
@@ -108,7 +116,7 @@ def test_packages_of_others_are_looked_for_only_where_a_kind_is_unknown(monkeypa
 
 
 def test_nothing_is_missing_where_all_packages_are_here():
-    assert kinds.missing_packages() == set()
+    assert missing_packages() == set()
 
 
 def test_a_book_without_a_map_is_refused_in_the_name_of_who_asks():

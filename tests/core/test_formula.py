@@ -32,7 +32,8 @@ from cellgrad.formula.tree import (
 )  # fmt: skip
 from cellgrad.formula.work_out import WorkOut
 from cellgrad.xlsx.addresses import a1
-from cellgrad.xlsx.book import Book, SheetCells
+from cellgrad.xlsx.book import Book
+from cellgrad.xlsx.sheet import SheetCells
 
 README = Path(__file__).parents[2] / "python_impl/cellgrad/formula/README.md"
 

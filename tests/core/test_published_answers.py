@@ -12,7 +12,7 @@ import pytest
 import plain_step
 from cellgrad.case.quantities import table
 from cellgrad.case.read import read_case
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.report.trace import step_of_case
 
 TOP = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ from openpyxl.formula import Tokenizer
 from cellgrad import shipped
 from cellgrad.build import build, workbook_bytes
 from cellgrad.case.read import parse_case, read_case
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.errors import WorkbookError
 from cellgrad.verify.verifier import Verifier
 from cellgrad.workbook.canvas import Canvas

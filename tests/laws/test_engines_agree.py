@@ -10,7 +10,7 @@ import pytest
 import plain_step
 import regenerate
 from cellgrad.build import build
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.verify.verifier import Verifier
 from drawn_cases import big_case
 

@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.mlp import activations as fa
 from cellgrad.mlp import equations as eq

@@ -7,8 +7,9 @@ from pathlib import Path
 from cellgrad.build import described_workbook
 from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import a1
-from cellgrad.xlsx.book import Book, SheetCells, read_book
+from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import read_map
+from cellgrad.xlsx.sheet import SheetCells
 
 ROOT = Path(__file__).parent.parent.parent
 SPREADSHEETS = ROOT / "spreadsheets"

@@ -23,7 +23,8 @@ from flint import arb, fmpq
 import plain_step
 from cellgrad.build import build, workbook_bytes
 from cellgrad.case.read import read_case
-from cellgrad.xlsx.book import Book, SheetCells, read_book
+from cellgrad.xlsx.book import Book, read_book
+from cellgrad.xlsx.sheet import SheetCells
 from cellgrad_proof.exact import enclosures
 from cellgrad_proof.exact.certified import UNDECIDED, certify
 from cellgrad_proof.exact.definition import update

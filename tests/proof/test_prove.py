@@ -16,7 +16,8 @@ from changed_books import (
     place_of,
 )
 
-from cellgrad.xlsx.book import Book, SheetCells, read_book
+from cellgrad.xlsx.book import Book, read_book
+from cellgrad.xlsx.sheet import SheetCells
 from cellgrad_proof.proof.workbook import prove_book, prove_workbook
 from cellgrad_series.parts.run import RunShape
 from hostile import is_refusal, parts_of, with_formula, with_stored, with_text, zipped

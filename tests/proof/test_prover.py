@@ -487,7 +487,7 @@ def every_mutant(book, places):
 
 def check_mutants(path, sheets, step):
     """Every mutant is refuted by name of its cell, or the same function by other algebra."""
-    from cellgrad.described.workbook import describe  # noqa: PLC0415 (for the other algebra)
+    from cellgrad.described import describe  # noqa: PLC0415 (for the other algebra)
 
     book, described = read_book(path), describe(path)
     algebra = Algebra(described)

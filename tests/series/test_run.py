@@ -19,7 +19,7 @@ import plain_training
 from cellgrad.build import build, read_source
 from cellgrad.case.quantities import quantities
 from cellgrad.case.read import parse_case, read_case
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.mlp import training_run

@@ -43,8 +43,8 @@ from cellgrad import engines, shipped
 from cellgrad.build import build
 from cellgrad.case.model import Sample
 from cellgrad.case.read import read_case
-from cellgrad.described.workbook import describe
-from cellgrad.engines.interface import OpenWorkbook
+from cellgrad.described import describe
+from cellgrad.engines import OpenWorkbook
 from cellgrad.errors import EngineMissingError, InputError, WorkbookError
 from cellgrad.files import write_atomically
 from cellgrad.mlp import training_step

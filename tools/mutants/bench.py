@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.formula.references import names_of, precedents
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, Range, a1

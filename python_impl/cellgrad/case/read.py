@@ -18,9 +18,8 @@ from cellgrad.case.model import (
     Source,
     Vector,
 )
-from cellgrad.documents import check_schema, holds_control, read_json
 from cellgrad.errors import CaseError, InputError, ShapeError
-from cellgrad.files import read_limited
+from cellgrad.files import check_schema, holds_control, read_json, read_limited
 
 MAX_BYTES = 64 << 20
 MAX_NODES = 1_000_000

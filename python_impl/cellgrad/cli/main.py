@@ -15,7 +15,7 @@ import click
 
 from cellgrad import __version__
 from cellgrad.errors import InputError, printable
-from cellgrad.packages import is_here, load
+from cellgrad.shipped import is_here, load
 
 NO, UNUSABLE, INTERRUPTED = 1, 2, 130
 

@@ -16,16 +16,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cellgrad.engines.interface import (
-    Block,
-    Changes,
-    Engine,
-    OpenWorkbook,
-    Values,
-    failures_of,
-    seconds_allowed,
-)
+from cellgrad.engines import Changes, Engine, OpenWorkbook, Values, failures_of, seconds_allowed
 from cellgrad.errors import CellgradError, EngineError
+from cellgrad.xlsx.sheet import Block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,54 +8,28 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from functools import lru_cache
 from importlib.util import find_spec
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from cellgrad.engines.interface import (
-    Block,
-    CellError,
-    Changes,
-    CheckedWorkbook,
-    Engine,
-    OpenWorkbook,
-    Value,
-    Values,
-    as_values,
-    failures_of,
-)
+from cellgrad.engines import Changes, CheckedWorkbook, Engine, OpenWorkbook, failures_of
 from cellgrad.errors import EngineError
 from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.book import Contents, read_sheet
 from cellgrad.xlsx.editor import Parts, with_results
 from cellgrad.xlsx.package import open_package
+from cellgrad.xlsx.sheet import Block, CellError, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import formualizer
 
     Constant = float | str | None
 
-_CODES: Final = {
-    "Null": "#NULL!",
-    "Ref": "#REF!",
-    "Name": "#NAME?",
-    "Value": "#VALUE!",
-    "Div": "#DIV/0!",
-    "Na": "#N/A",
-    "Num": "#NUM!",
-    "Spill": "#SPILL!",
-    "Calc": "#CALC!",
-    "Circ": "#CIRC!",
-    "NImpl": "#N/IMPL!",
-    "Error": "#ERROR!",
-    "Cancelled": "#CANCELLED!",
-}
+_CODES: Final = {"Name": "#NAME?", "Div": "#DIV/0!", "Na": "#N/A", "NImpl": "#N/IMPL!"}
+"""Errors whose text is not their kind in capitals, as in ``#REF!``."""
 
 
 def store_values(data: bytes) -> bytes:
@@ -106,13 +80,6 @@ def _store_by_patching(data: bytes) -> bytes:
     return parts.packed(level=9)
 
 
-@lru_cache(maxsize=1)
-def _version() -> str:
-    from importlib import metadata  # noqa: PLC0415 (slow to start)
-
-    return metadata.version("formualizer")
-
-
 class FormualizerEngine(Engine):
     """The engine that comes with the package."""
 
@@ -137,7 +104,9 @@ class FormualizerEngine(Engine):
 
     def version(self) -> str:
         """Return the version of the installed wheel: the library itself states none."""
-        return _version()
+        from importlib import metadata  # noqa: PLC0415 (slow to start)
+
+        return metadata.version("formualizer")
 
     def open(self, path: Path) -> OpenWorkbook:
         """Load a workbook and recalculate every formula.
@@ -166,28 +135,13 @@ class _Workbook(CheckedWorkbook):
         self._sheets = {name: workbook.sheet(name) for name in self.sheets}
 
     def _read(self, ranges: Sequence[Range]) -> list[Block]:
-        return [[[_value(cell) for cell in row] for row in self._rows(area)] for area in ranges]
+        return [self._block(area) for area in ranges]
 
-    def read_values(self, ranges: Sequence[Range]) -> list[Values]:
-        """Return the same as ``read``, numbers as arrays.
-
-        Raises:
-            EngineError: the engine failed, or there is no such sheet.
-        """
-        self.check_sheets(ranges)
-        with failures_of("formualizer", self.path, "read"):
-            return [self._values(area) for area in ranges]
-
-    def _values(self, area: Range) -> Values:
-        rows = self._rows(area)
-        cells = list(chain.from_iterable(rows))
-        if set(map(type, cells)) == {float}:  # the usual case, and a large sheet has many cells
-            return Values(np.fromiter(cells, np.float64, len(cells)).reshape(len(rows), -1))
-        return as_values([[_value(cell) for cell in row] for row in rows])
-
-    def _rows(self, area: Range) -> list[list[Any]]:
+    def _block(self, area: Range) -> Block:
         rows: list[list[Any]] = self._sheets[area.sheet].get_values(self._address(*area))
-        return rows
+        if set(map(type, chain.from_iterable(rows))) == {float}:  # the usual case
+            return rows
+        return [[_value(cell) for cell in row] for row in rows]
 
     def _update(self, changes: Changes) -> None:
         for area, rows in _rectangles(changes):
@@ -212,41 +166,26 @@ def _rectangles(changes: Changes) -> Iterator[tuple[Range, list[list[Constant]]]
     Every write marks all cells that depend on it, so 900 givens written one by
     one cost seventy times as much as the same givens in one rectangle.
     """
-    sheets: dict[str, dict[int, dict[int, Constant]]] = defaultdict(dict)
+    sheets: dict[str, dict[int, dict[int, Constant]]] = defaultdict(lambda: defaultdict(dict))
     for area, rows in changes:
         for number, row in enumerate(rows, area.top):
-            cells = sheets[area.sheet].setdefault(number, {})
-            cells.update(enumerate(row, area.left))
-    for name, cells_of in sheets.items():
-        for top, left, block in _stacks(cells_of):
-            bottom, right = top + len(block) - 1, left + len(block[0]) - 1
-            yield Range(name, top, left, bottom, right), block
+            sheets[area.sheet][number].update(enumerate(row, area.left))
+    for sheet, cells_of in sheets.items():
+        stacks: dict[tuple[int, int], list[tuple[int, list[list[Constant]]]]] = defaultdict(list)
+        for number, cells in sorted(cells_of.items()):
+            for columns in _runs(sorted(cells)):
+                values = [cells[column] for column in columns]
+                stack = stacks[columns[0], columns[-1]]
+                if stack and stack[-1][0] + len(stack[-1][1]) == number:
+                    stack[-1][1].append(values)
+                else:
+                    stack.append((number, [values]))
+        for (left, right), stack in stacks.items():
+            for top, block in stack:
+                yield Range(sheet, top, left, top + len(block) - 1, right), block
 
 
-def _stacks(
-    cells: Mapping[int, Mapping[int, Constant]],
-) -> Iterator[tuple[int, int, list[list[Constant]]]]:
-    """Pile runs of the same columns in touching rows; yield (top, left, rows)."""
-    pending: dict[tuple[int, int], tuple[int, list[list[Constant]]]] = {}
-    for number in sorted(cells):
-        row = cells[number]
-        for first, last in _runs(sorted(row)):
-            top, block = pending.get((first, last), (number, []))
-            if top + len(block) != number:
-                yield top, first, block
-                top, block = number, []
-            block.append([row[column] for column in range(first, last + 1)])
-            pending[first, last] = (top, block)
-    for (first, _), (top, block) in pending.items():
-        yield top, first, block
-
-
-def _runs(columns: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Group ascending columns into unbroken runs (first, last)."""
-    first = last = columns[0]
-    for column in columns[1:]:
-        if column != last + 1:
-            yield first, last
-            first = column
-        last = column
-    yield first, last
+def _runs(columns: Sequence[int]) -> Iterator[list[int]]:
+    """Return ascending columns in unbroken runs."""
+    for _, run in groupby(enumerate(columns), lambda pair: pair[1] - pair[0]):
+        yield [column for _, column in run]

@@ -12,17 +12,9 @@ import zipfile
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
-from cellgrad.engines.interface import (
-    Block,
-    CellError,
-    Changes,
-    CheckedWorkbook,
-    Engine,
-    OpenWorkbook,
-    Value,
-    failures_of,
-)
+from cellgrad.engines import Changes, CheckedWorkbook, Engine, OpenWorkbook, failures_of
 from cellgrad.errors import EngineError
+from cellgrad.xlsx.sheet import Block, CellError, Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

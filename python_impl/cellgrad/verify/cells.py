@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cellgrad.case.quantities import Index, Key
-from cellgrad.described.workbook import ClaimedCells, Described
-from cellgrad.engines.interface import Arithmetic, Values
+from cellgrad.described import ClaimedCells, Described
+from cellgrad.engines import Arithmetic, Values
 from cellgrad.errors import WorkbookError
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.program import Numbers, Programs
 from cellgrad.xlsx.addresses import Place, a1
-from cellgrad.xlsx.values import CellError, Value
+from cellgrad.xlsx.sheet import CellError, Value
 
 if TYPE_CHECKING:  # imported where bits differ: start-up time
     from cellgrad.bounds.formulas import ErrorBounds

@@ -9,15 +9,15 @@ import numpy as np
 
 from cellgrad.case.quantities import Index, Key
 from cellgrad.compare.numbers import Gap, compare_block
-from cellgrad.described.workbook import ClaimedCells
-from cellgrad.engines.interface import Values
+from cellgrad.described import ClaimedCells
+from cellgrad.engines import Values
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.cells import Bounds, CellValues
 from cellgrad.verify.program import Numbers, Program
 from cellgrad.verify.result import COMPUTED, Mismatch, Report, with_layer
 from cellgrad.xlsx.addresses import a1
 from cellgrad.xlsx.map_sheet import SHEET, Claim
-from cellgrad.xlsx.values import CellError
+from cellgrad.xlsx.sheet import CellError
 
 
 class Comparison:

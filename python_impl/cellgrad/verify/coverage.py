@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.described.workbook import Described
-from cellgrad.engines.interface import Values
+from cellgrad.described import Described
+from cellgrad.engines import Values
 from cellgrad.verify.cells import CellValues
 from cellgrad.xlsx.addresses import Place, parse_a1
 

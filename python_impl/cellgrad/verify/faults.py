@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cellgrad.case.facts import STRUCTURE_FACTS
 from cellgrad.case.quantities import Key, Quantity
-from cellgrad.described.workbook import ClaimedCells, Described
+from cellgrad.described import ClaimedCells, Described
 from cellgrad.verify.program import Program, Programs, create_program
 from cellgrad.verify.result import Mismatch
 from cellgrad.xlsx.addresses import a1

@@ -13,12 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cellgrad.described.parts import missing_packages
-from cellgrad.described.workbook import describe
-from cellgrad.engines import DEFAULT, ENGINE_NAMES, apart, create, installed
-from cellgrad.engines.interface import Engine
+from cellgrad.described import describe, missing_packages
+from cellgrad.engines import DEFAULT, ENGINE_NAMES, Engine, apart, create, installed
 from cellgrad.errors import InputError
-from cellgrad.packages import PackageMissingError
+from cellgrad.shipped import PackageMissingError
 from cellgrad.verify.result import Report
 from cellgrad.verify.verifier import DRAWS, MAX_DRAWS, Verifier
 from cellgrad.xlsx.package import check_directory

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Index, Key, Quantity, label_with_index
-from cellgrad.described.parts import Part, find_kind
+from cellgrad.described import Part, find_kind
 from cellgrad.mlp.activations import Array
-from cellgrad.packages import load
+from cellgrad.shipped import load
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
-from cellgrad.xlsx.values import Value
+from cellgrad.xlsx.sheet import Value
 
 if TYPE_CHECKING:
     from cellgrad.verify.cells import CellValues

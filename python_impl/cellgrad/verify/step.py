@@ -10,14 +10,14 @@ import numpy as np
 from cellgrad.case.equations import Operand, Template, walkthrough_lines
 from cellgrad.case.quantities import Index, Key
 from cellgrad.compare.texts import numbers_in, shows
-from cellgrad.described.parts import Part, StepShape
+from cellgrad.described import Part, StepShape
 from cellgrad.mlp.activations import Array
 from cellgrad.verify import redraw
 from cellgrad.verify.expected import all_numbers, step_of, targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
-from cellgrad.xlsx.values import CellError, Value
+from cellgrad.xlsx.sheet import CellError, Value
 
 if TYPE_CHECKING:
     from cellgrad.verify.cells import CellValues

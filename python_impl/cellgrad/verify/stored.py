@@ -9,14 +9,14 @@ from functools import partial
 
 import numpy as np
 
-from cellgrad.described.workbook import ClaimedCells
-from cellgrad.engines.interface import Arithmetic, Values, as_values
+from cellgrad.described import ClaimedCells
+from cellgrad.engines import Arithmetic, Values, as_values
 from cellgrad.verify.cells import Bounds, CellValues
 from cellgrad.verify.program import Programs
 from cellgrad.verify.result import COMPUTED, Mismatch, Report, place_of
 from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.map_sheet import Claim
-from cellgrad.xlsx.values import CellError, Value
+from cellgrad.xlsx.sheet import CellError, Value
 
 _NUMBER = re.compile(r"[-−]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
 _DIGITS_15 = 0.5e-14

@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cellgrad.case.quantities import Key
-from cellgrad.described.workbook import Described
-from cellgrad.engines.interface import Changes, Engine, OpenWorkbook, Values
+from cellgrad.described import Described
+from cellgrad.engines import Changes, Engine, OpenWorkbook, Values
 from cellgrad.errors import EngineError, WorkbookError
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.cells import Bounds, CellValues

@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cellgrad.xlsx.addresses import Range, a1, parse_reference
-from cellgrad.xlsx.cells import Cell, SheetCells
 from cellgrad.xlsx.package import SAVE, WORKBOOK, Package, open_package
 from cellgrad.xlsx.plain import read_plain
-from cellgrad.xlsx.sheet import MAIN, SheetReader, Watch, refuse_root
-
-__all__ = ["Book", "Cell", "Contents", "SheetCells", "parse_reference", "read_book"]
+from cellgrad.xlsx.sheet import MAIN, Cell, SheetCells, SheetReader, Watch, refuse_root
 
 _RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships id"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships Relationship"

@@ -20,9 +20,8 @@ from xml.sax import saxutils
 from cellgrad.errors import WorkbookError
 from cellgrad.files import zip_entry
 from cellgrad.xlsx.addresses import parse_a1
-from cellgrad.xlsx.cells import Cell
 from cellgrad.xlsx.package import Package
-from cellgrad.xlsx.values import Block, CellError, Value
+from cellgrad.xlsx.sheet import Block, Cell, CellError, Value
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, column_number
-from cellgrad.xlsx.cells import Cell, SheetCells
 from cellgrad.xlsx.package import Package
 from cellgrad.xlsx.sheet import (
     MAIN,
     MAX_FORMULA_CHARACTERS,
     MAX_INDEX_DIGITS,
     MAX_NUMBER_CHARACTERS,
+    Cell,
+    SheetCells,
 )
 
 _OPENED, _CLOSED = b"<sheetData>", b"</sheetData>"

@@ -1,16 +1,15 @@
-"""Reading one worksheet: a single pass that counts against the policy and builds the cells."""
+"""What a sheet's cells hold, and one pass that counts against the policy and reads them."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, column_letters, parse_a1
-from cellgrad.xlsx.cells import Cell, SheetCells
 from cellgrad.xlsx.package import SAVE, Package
-from cellgrad.xlsx.values import CellError, Value
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main "
 STRICT = "http://purl.oclc.org/ooxml/"
@@ -41,6 +40,57 @@ _SHORTER = "write a shorter formula"
 
 Watch = Mapping[str, Callable[[dict[str, str]], object]]
 """What to do with the attributes of tags that are no cells, by the tag's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellError:
+    """An error value, such as ``#DIV/0!``."""
+
+    code: str
+
+    def __str__(self) -> str:
+        return self.code
+
+
+Value = float | str | bool | CellError | None
+"""Numbers are always float; an empty cell is None."""
+
+Block = list[list[Value]]
+"""The values of a rectangle of cells, row by row."""
+
+Cell = tuple[int, int]
+"""Row and column, from 1."""
+
+
+@dataclass(slots=True)
+class SheetCells:
+    """The cells of one sheet, by 1-based (row, column).
+
+    Attributes:
+        values: constants, and the stored values of formulas.
+        formulas: formula texts without the equals sign.
+        arrays: for the first cell of each array formula the range that it fills.
+        shared: for a cell that shares a formula the cell for which its text is written.
+        problems: what is wrong with a cell, where its policy does not refuse the file for it.
+    """
+
+    values: dict[Cell, Value] = field(default_factory=dict)
+    formulas: dict[Cell, str] = field(default_factory=dict)
+    arrays: dict[Cell, Range] = field(default_factory=dict)
+    shared: dict[Cell, Cell] = field(default_factory=dict)
+    problems: dict[Cell, str] = field(default_factory=dict)
+
+    def block(self, area: Range) -> Block:
+        """Return the values of a rectangle, row by row."""
+        columns = range(area.left, area.right + 1)
+        return [
+            [self.values.get((row, column)) for column in columns]
+            for row in range(area.top, area.bottom + 1)
+        ]
+
+    def stores_results(self) -> bool:
+        """Tell whether a value is stored beside any formula."""
+        return any(cell in self.values for cell in self.formulas)
 
 
 class SheetReader:

@@ -15,8 +15,8 @@ from typing import Any
 
 from cellgrad import shipped
 from cellgrad.case.model import Case
-from cellgrad.documents import check_schema, read_toml
 from cellgrad.errors import InputError
+from cellgrad.files import check_schema, read_toml
 from cellgrad_audit.bugs.mistakes import PROGRAMS
 from cellgrad_audit.bugs.program import Program
 

@@ -26,7 +26,7 @@ from cellgrad.formula.tree import Call, FormulaError, Node, nodes
 from cellgrad.formula.work_out import WorkOut
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.values import Value
+from cellgrad.xlsx.sheet import Value
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
 from cellgrad_proof.proof.terms import Leaf, Term

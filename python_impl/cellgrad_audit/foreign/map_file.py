@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from cellgrad.case.model import DEFAULT_LEAKY_SLOPE, Conventions
 from cellgrad.case.quantities import Index, Key, Quantity, table
 from cellgrad.case.structure import Structure
-from cellgrad.documents import check_schema, read_toml
-from cellgrad.engines.interface import Changes
+from cellgrad.engines import Changes
 from cellgrad.errors import CaseError, InputError
-from cellgrad.files import read_limited
+from cellgrad.files import check_schema, read_limited, read_toml
 from cellgrad.xlsx.addresses import Place, Range, parse_reference, place_text, quoted
 from cellgrad.xlsx.book import read_book
 from cellgrad_audit.answer import Vector

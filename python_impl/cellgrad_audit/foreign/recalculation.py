@@ -18,14 +18,20 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cellgrad.engines import create, installed
+from cellgrad.engines import (
+    Arithmetic,
+    Changes,
+    Engine,
+    OpenWorkbook,
+    create,
+    installed,
+    seconds_allowed,
+)
 from cellgrad.engines.apart import ApartEngine, possible
-from cellgrad.engines.interface import Arithmetic, Changes, Engine, OpenWorkbook, seconds_allowed
 from cellgrad.errors import EngineError, InputError, WorkbookError
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Place, Range, place_text
-from cellgrad.xlsx.cells import Cell
-from cellgrad.xlsx.values import CellError, Value
+from cellgrad.xlsx.sheet import Cell, CellError, Value
 from cellgrad_audit.foreign import Foreign, term_at, value_of
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.terms import Leaf, Term

@@ -21,13 +21,13 @@ from cellgrad.bounds.running import UNIT, Running, bounds_of, values_of
 from cellgrad.case.givens import case_of, givens_of
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key, person_label
-from cellgrad.engines.interface import Arithmetic
+from cellgrad.engines import Arithmetic
 from cellgrad.errors import CaseError, CellgradError, WorkbookError
 from cellgrad.formula.references import find_cycle
 from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
 from cellgrad.xlsx.addresses import Place, place_text
-from cellgrad.xlsx.values import Value
+from cellgrad.xlsx.sheet import Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
 from cellgrad_audit.bugs.arithmetic import Array, RunningBounds
 from cellgrad_audit.bugs.program import Program

@@ -28,8 +28,8 @@ from typing import IO, Final
 
 from cellgrad.case.model import Case
 from cellgrad.case.write import case_document
-from cellgrad.documents import shortened
 from cellgrad.errors import InputError, printable
+from cellgrad.files import shortened
 from cellgrad_audit.answer import Answer
 from cellgrad_audit.reading import read_answer
 from cellgrad_audit.targets import Patience

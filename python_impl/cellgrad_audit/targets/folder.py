@@ -19,9 +19,8 @@ import numpy as np
 
 from cellgrad.case.model import Case
 from cellgrad.case.read import read_case
-from cellgrad.documents import shortened
 from cellgrad.errors import InputError, printable
-from cellgrad.files import read_limited
+from cellgrad.files import read_limited, shortened
 from cellgrad_audit.answer import (
     Answer,
     Numbers,

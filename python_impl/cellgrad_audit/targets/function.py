@@ -26,8 +26,8 @@ from typing import NoReturn
 
 from cellgrad.case.model import Case
 from cellgrad.case.write import case_document
-from cellgrad.documents import shortened
 from cellgrad.errors import InputError, printable
+from cellgrad.files import shortened
 from cellgrad_audit.answer import Answer
 from cellgrad_audit.reading import answer_of_document
 from cellgrad_audit.targets import Patience

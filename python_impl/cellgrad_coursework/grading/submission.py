@@ -12,9 +12,7 @@ from dataclasses import dataclass
 
 from cellgrad.xlsx.addresses import Range, parse_reference
 from cellgrad.xlsx.book import Contents
-from cellgrad.xlsx.cells import Cell, SheetCells
-from cellgrad.xlsx.sheet import SheetReader
-from cellgrad.xlsx.values import Value
+from cellgrad.xlsx.sheet import Cell, SheetCells, SheetReader, Value
 
 _MAX_ARRAY = 10_000
 _WRAPPED = re.compile(

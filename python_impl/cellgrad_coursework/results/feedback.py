@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cellgrad.errors import WorkbookError
-from cellgrad.xlsx.addresses import a1, column_letters, parse_a1, quoted
-from cellgrad.xlsx.book import parse_reference
+from cellgrad.xlsx.addresses import a1, column_letters, parse_a1, parse_reference, quoted
 from cellgrad.xlsx.editor import (
     MAIN,
     OFFICE,

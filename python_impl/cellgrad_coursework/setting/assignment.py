@@ -27,9 +27,8 @@ from cellgrad.case.read import parse_case
 from cellgrad.case.structure import Structure
 from cellgrad.case.vocabulary import OUTPUTS_OF
 from cellgrad.case.write import case_document
-from cellgrad.documents import broken_rule, holds_control, read_schema, read_toml
 from cellgrad.errors import CaseError, InputError
-from cellgrad.files import read_limited
+from cellgrad.files import broken_rule, holds_control, read_limited, read_schema, read_toml
 from cellgrad_audit.bugs.catalogue import CONVENTION, by_id, entries
 from cellgrad_coursework.model import FORMULA, Policy
 from cellgrad_coursework.setting.assignment_problems import (

@@ -15,8 +15,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from cellgrad.documents import BrokenRule, shortened
 from cellgrad.errors import InputError
+from cellgrad.files import BrokenRule, shortened
 
 _CLOSE = 0.6
 _COMMA = re.compile(r"\s*([A-Za-z_]+)\s*=\s*(-?\d+),(\d+)\s*(?:#.*)?")

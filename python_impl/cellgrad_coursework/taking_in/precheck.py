@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, a1, column_letters, parse_a1
 from cellgrad.xlsx.book import Contents
-from cellgrad.xlsx.cells import SheetCells
 from cellgrad.xlsx.package import BLANKS_AROUND, SAVE, WORKBOOK, XLSX, Package, Policy
-from cellgrad.xlsx.sheet import MAIN, STRICT, SheetReader, Watch
+from cellgrad.xlsx.sheet import MAIN, STRICT, SheetCells, SheetReader, Watch
 
 _SHRINK = "delete what is not needed"
 _SHORTER = "write a shorter formula"

@@ -18,7 +18,7 @@ from cellgrad.bounds.formulas import ErrorBounds
 from cellgrad.xlsx.addresses import Place, parse_a1, place_text
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import Claim
-from cellgrad.xlsx.values import Value
+from cellgrad.xlsx.sheet import Value
 from cellgrad_proof.exact import enclosures
 from cellgrad_proof.exact.enclosures import BITS, MOST_BITS, Number, UndecidedError, exactly
 from cellgrad_proof.exact.evaluation import CellFailedError, Evaluation, Outside, Scopes

@@ -14,7 +14,7 @@ from functools import partial
 
 from flint import fmpq
 
-from cellgrad.described.workbook import Owners
+from cellgrad.described import Owners
 from cellgrad.formula.algebra import Algebra
 from cellgrad.formula.references import names_of, tree_of
 from cellgrad.formula.tree import FormulaError
@@ -22,7 +22,7 @@ from cellgrad.formula.work_out import WorkOut
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.map_sheet import Claim, MapSheet, read_map
-from cellgrad.xlsx.values import Value
+from cellgrad.xlsx.sheet import Value
 from cellgrad_proof.exact import enclosures
 from cellgrad_proof.exact.enclosures import Number
 

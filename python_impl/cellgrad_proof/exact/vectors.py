@@ -25,7 +25,7 @@ from mpmath.libmp import to_rational
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key, quantities
 from cellgrad.case.structure import Structure
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.errors import CaseError, InputError
 from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.book import Book, read_book

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cellgrad.described.workbook import Described
+from cellgrad.described import Described
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import Place, a1
 from cellgrad.xlsx.map_sheet import SHEET

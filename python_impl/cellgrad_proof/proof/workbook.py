@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cellgrad.described.workbook import describe
+from cellgrad.described import describe
 from cellgrad.errors import CaseError
 from cellgrad.formula.references import find_cycle, places_in, ranges_read_by
 from cellgrad.formula.tree import FormulaError

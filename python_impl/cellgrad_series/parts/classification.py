@@ -10,7 +10,7 @@ from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
 from cellgrad.case.quantities import Key, Quantity, quantities
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import Origin, Part, Shape
+from cellgrad.described import Origin, Part, Shape
 from cellgrad.errors import CaseError
 from cellgrad_series.parts.run import START, refuse_other_network, run_above, sample_origins
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 from cellgrad.case.equations import FORMS, Equations, Forms, Words, general_equation
 from cellgrad.case.quantities import Index, Key, Quantity
 from cellgrad.case.structure import Structure, UpdateRule
-from cellgrad.described.parts import Shape
+from cellgrad.described import Shape
 from cellgrad_series.parts.classification import ClassificationShape
 from cellgrad_series.parts.run import EVALUATED, RunShape
 from cellgrad_series.parts.sweep import SweepShape

@@ -11,7 +11,7 @@ from cellgrad.case.facts import Facts
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import ACTIVATION, Key, Quantity, given, quantities
 from cellgrad.case.structure import Structure, UpdateRule
-from cellgrad.described.parts import Origin, Part, Shape
+from cellgrad.described import Origin, Part, Shape
 from cellgrad.errors import CaseError
 
 START = "start_"

@@ -10,7 +10,7 @@ from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
 from cellgrad.case.quantities import FORWARD, Key, Parameter, Quantity, given, quantities, table
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import Shape
+from cellgrad.described import Shape
 from cellgrad.errors import CaseError
 
 MOST_ROWS = 20_000

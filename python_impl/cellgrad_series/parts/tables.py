@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from cellgrad.case import facts as words
 from cellgrad.case.facts import Facts
 from cellgrad.case.quantities import Key, Quantity, given
-from cellgrad.described.parts import Origin, Part, Shape
+from cellgrad.described import Origin, Part, Shape
 from cellgrad.errors import CaseError
 from cellgrad_series.parts.run import run_above
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cellgrad.case.quantities import Key
-from cellgrad.described.parts import Part
+from cellgrad.described import Part
 from cellgrad.mlp import classification as mlp
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.step import forward

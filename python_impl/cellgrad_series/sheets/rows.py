@@ -10,7 +10,7 @@ from cellgrad.case.equations import indices
 from cellgrad.case.model import Network
 from cellgrad.case.quantities import Index, Key, Quantity, node_name
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import Shape
+from cellgrad.described import Shape
 from cellgrad.errors import WorkbookError
 from cellgrad.workbook.canvas import Canvas, show_tiny_numbers
 from cellgrad.workbook.step_sheet import kind_of as kind_on_step

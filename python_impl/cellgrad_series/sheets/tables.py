@@ -8,7 +8,7 @@ from cellgrad.case.equations import FORMS, FORMULA
 from cellgrad.case.model import Sample
 from cellgrad.case.quantities import Quantity
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import Shape
+from cellgrad.described import Shape
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.formulas import join_sum
 from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape

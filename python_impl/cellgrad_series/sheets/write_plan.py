@@ -8,7 +8,7 @@ from typing import Any
 from cellgrad.case.facts import Facts
 from cellgrad.case.model import Case
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import StepShape
+from cellgrad.described import StepShape
 from cellgrad.workbook.canvas import STYLES, Canvas
 from cellgrad.workbook.description import Book
 from cellgrad.workbook.formulas import StepLayout

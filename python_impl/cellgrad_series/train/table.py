@@ -21,8 +21,8 @@ from pathlib import Path
 
 from cellgrad.errors import InputError
 from cellgrad.xlsx.addresses import a1, column_letters, column_number
-from cellgrad.xlsx.book import Book, SheetCells
-from cellgrad.xlsx.values import CellError, Value
+from cellgrad.xlsx.book import Book
+from cellgrad.xlsx.sheet import CellError, SheetCells, Value
 
 _NUMBER_LIKE = re.compile(r"[-+−]?\s*[0-9][0-9\s.,'’]*(?:[eE][-+]?[0-9]+)?\s*%?")
 _SHOWN = 30

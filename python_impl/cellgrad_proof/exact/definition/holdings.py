@@ -11,11 +11,10 @@ from cellgrad.case.givens import givens_of
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import Part, Shape, StepShape
-from cellgrad.described.workbook import Described
+from cellgrad.described import Described, Part, Shape, StepShape
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim
-from cellgrad.xlsx.values import Value
+from cellgrad.xlsx.sheet import Value
 from cellgrad_proof.exact.definition.update import (
     Constants,
     Matrix,

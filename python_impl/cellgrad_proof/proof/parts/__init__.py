@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cellgrad.described.parts import Part as DescribedPart
+from cellgrad.described import Part as DescribedPart
 from cellgrad.errors import CaseError
 from cellgrad_proof.proof.atlas import Atlas
 from cellgrad_proof.proof.parts.classification import ClassificationPart

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import Part as DescribedPart
+from cellgrad.described import Part as DescribedPart
 from cellgrad.formula.references import names_of, tree_of
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import product
 
 from cellgrad.case.structure import Structure
-from cellgrad.described.parts import Part as DescribedPart
+from cellgrad.described import Part as DescribedPart
 from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import Atlas, Entry

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cellgrad.case.equations import walkthrough_lines
 from cellgrad.case.quantities import checked_parameters
 from cellgrad.case.structure import Structure, UpdateRule
-from cellgrad.described.parts import StepShape
+from cellgrad.described import StepShape
 from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.atlas import COPY, Entry
