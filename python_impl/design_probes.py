@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 
 from cellgrad.bounds.running import bounds_of
-from cellgrad.case.read import parse_case
+from cellgrad.case.model import parse_case
 from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, entries, variants
 from cellgrad_audit.bugs.pairs import largest_gaps, predictions

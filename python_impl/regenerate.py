@@ -28,8 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from cellgrad.build import read_source, workbook_bytes
-from cellgrad.case.model import Case
-from cellgrad.case.read import read_case
+from cellgrad.case.model import Case, read_case
 from cellgrad.engines import create
 from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.result import COMPUTED, Report

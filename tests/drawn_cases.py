@@ -6,20 +6,20 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from cellgrad.case import vocabulary
-from cellgrad.case.read import parse_case
+from cellgrad.case.model import parse_case
+from cellgrad.case.quantities import ERROR_SIGNS, HIDDEN_ACTIVATIONS, OUTPUTS_OF, UPDATES
 from cellgrad.mlp import training_step
 
 PERMITTED = [
     (loss, output)
-    for loss, outputs in vocabulary.OUTPUTS_OF.items()
+    for loss, outputs in OUTPUTS_OF.items()
     for output in outputs
     if loss != "perceptron"
 ]
 
 
 @st.composite
-def cases(draw, activations=vocabulary.HIDDEN_ACTIVATIONS):
+def cases(draw, activations=HIDDEN_ACTIVATIONS):
     """Draw a case as the JSON format has it, small numbers, any permitted pair."""
     nodes = draw(st.lists(st.integers(1, 4), min_size=2, max_size=4))
     loss, output = draw(
@@ -52,7 +52,7 @@ def cases(draw, activations=vocabulary.HIDDEN_ACTIVATIONS):
         "optimizer": {"weight_decay": draw(st.sampled_from([0.0, 0.0625]))},
         "conventions": {
             "update_biases": draw(st.booleans()),
-            "error_sign": draw(st.sampled_from(vocabulary.ERROR_SIGNS)),
+            "error_sign": draw(st.sampled_from(ERROR_SIGNS)),
         },
     }  # fmt: skip
 
@@ -136,7 +136,7 @@ def run_cases(draw):
             "beta2": 0.9375,
             "epsilon": 0.0078125,
         }
-    update = draw(st.sampled_from(vocabulary.UPDATES))
+    update = draw(st.sampled_from(UPDATES))
     epochs = draw(st.integers(1, 3))
     document |= {"samples": samples, "optimizer": optimizer, "update": update, "epochs": epochs}
     size = count
@@ -146,7 +146,7 @@ def run_cases(draw):
     if draw(st.booleans()):
         document["learning_rate"] = [draw(st.integers(1, 16)) / 32 for _ in range(updates)]
     document["conventions"] = {
-        "error_sign": draw(st.sampled_from(vocabulary.ERROR_SIGNS)),
+        "error_sign": draw(st.sampled_from(ERROR_SIGNS)),
         "update_biases": draw(st.booleans()),
         "decay_biases": draw(st.booleans()),
         "rate_in_velocity": draw(st.booleans()),

@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from cellgrad.case.model import Case, Network, Optimizer, Sample
-from cellgrad.case.read import read_case
+from cellgrad.case.model import Case, Network, Optimizer, Sample, read_case
 from cellgrad.workbook.serialise import file_of
 from cellgrad.workbook.write import describe_workbook
 from cellgrad.xlsx.addresses import parse_a1

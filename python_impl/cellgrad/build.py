@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from cellgrad.case.model import Case
-from cellgrad.case.read import read_case
+from cellgrad.case.model import Case, read_case
 from cellgrad.engines.formualizer import FormualizerEngine, store_values
 from cellgrad.errors import WorkbookError
 from cellgrad.files import write_atomically

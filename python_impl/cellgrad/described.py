@@ -25,10 +25,16 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case import facts as words
-from cellgrad.case.facts import Facts
-from cellgrad.case.quantities import Key, Quantity, quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import (
+    Facts,
+    Key,
+    Quantity,
+    Structure,
+    quantities,
+    structure_facts,
+    structure_from,
+    word,
+)
 from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.shipped import PackageMissingError, is_here, load
 from cellgrad.xlsx.addresses import Place, Range
@@ -128,12 +134,12 @@ class StepShape(Shape):
 
     def facts(self) -> Facts:
         """Return the words from which the shape can be read back."""
-        return words.structure_facts(self.step)
+        return structure_facts(self.step)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, str]) -> Self:
         """Return the shape that words describe; CaseError where one is missing or unknown."""
-        return cls(words.structure_from(facts))
+        return cls(structure_from(facts))
 
 
 @dataclass(slots=True)
@@ -178,7 +184,7 @@ def read_part(name: str, facts: Facts, above: Mapping[str, Part]) -> Part:
         ValueError: it cannot be on any sheet.
         PackageMissingError: the package that knows its kind is not here.
     """
-    kind = words.word(facts, "kind")
+    kind = word(facts, "kind")
     shape_class: type[Shape] = load(find_kind(kind).shape, f"the part {name!r} ({kind}) needs")
     shape = shape_class.from_facts(facts)
     network = shape.pictured()

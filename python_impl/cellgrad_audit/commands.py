@@ -97,7 +97,7 @@ def audit(
 
     Exit codes: 0 right, 1 a mistake or an undeclared convention, 2 a case failed.
     """
-    from cellgrad.case.read import read_case  # noqa: PLC0415 - start-up time
+    from cellgrad.case.model import read_case  # noqa: PLC0415 - start-up time
     from cellgrad.cli.progress import progress_bar  # noqa: PLC0415
     from cellgrad_audit.probes import probes as shipped_probes  # noqa: PLC0415
     from cellgrad_audit.run import add_report  # noqa: PLC0415

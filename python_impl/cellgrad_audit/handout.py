@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Template
 
-from cellgrad.case import vocabulary
-from cellgrad.case.model import Case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import Case, case_document
+from cellgrad.case.quantities import ACTIVATIONS, LOSSES, OPTIMIZERS, UPDATES
 from cellgrad.errors import InputError, printable
 from cellgrad_audit.targets.folder import SUFFIX, template
 
@@ -130,9 +129,7 @@ def c_header(case: Case) -> str:
     )
 
 
-_VOCABULARY = (
-    *(vocabulary.ACTIVATIONS, vocabulary.LOSSES, vocabulary.UPDATES, vocabulary.OPTIMIZERS),
-)
+_VOCABULARY = (*(ACTIVATIONS, LOSSES, UPDATES, OPTIMIZERS),)
 
 
 def _rule(case: Case) -> Iterator[str]:

@@ -12,9 +12,8 @@ import numpy as np
 
 from cellgrad import shipped
 from cellgrad.bounds.running import UNIT, bounds_of
-from cellgrad.case.model import Case
+from cellgrad.case.model import Case, read_case
 from cellgrad.case.quantities import Key
-from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import PARAMETERS, Vector
 from cellgrad_audit.bugs.arithmetic import RunningBounds

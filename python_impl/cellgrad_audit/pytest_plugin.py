@@ -37,7 +37,7 @@ def _audit(
     __tracebackhide__ = True
     from pathlib import Path  # noqa: PLC0415 - nothing is imported before it is asked for
 
-    from cellgrad.case.read import read_case  # noqa: PLC0415
+    from cellgrad.case.model import read_case  # noqa: PLC0415
     from cellgrad.errors import InputError  # noqa: PLC0415
     from cellgrad_audit.adapters import create  # noqa: PLC0415
     from cellgrad_audit.probes import probes  # noqa: PLC0415

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Key, Quantity, label_with_index, table
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key, Quantity, Structure, label_with_index, table
 from cellgrad_audit.answer import PARAMETERS, Answer, Slot
 from cellgrad_audit.bugs.catalogue import Entry, Variant
 from cellgrad_audit.bugs.program import Program

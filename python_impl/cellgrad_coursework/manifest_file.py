@@ -14,9 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from cellgrad.case.model import Case, Matrix, Sample, Vector
-from cellgrad.case.read import parse_case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import Case, Matrix, Sample, Vector, case_document, parse_case
 from cellgrad.errors import InputError, ShapeError
 from cellgrad.files import check_schema, read_json, read_limited
 from cellgrad_coursework.derivation import Constants, Derivation, Rule

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cellgrad import shipped
-from cellgrad.case.model import Case, Optimizer, Sample, Vector
-from cellgrad.case.quantities import Parameter
-from cellgrad.case.read import read_case
-from cellgrad.case.structure import Structure
+from cellgrad.case.model import Case, Optimizer, Sample, Vector, read_case
+from cellgrad.case.quantities import Parameter, Structure
 from cellgrad.described import Shape, StepShape
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import check_schema, read_limited, read_toml

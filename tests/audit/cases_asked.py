@@ -15,9 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from cellgrad.case.model import Sample
-from cellgrad.case.read import read_case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import Sample, case_document, read_case
 from cellgrad.mlp import training_run
 from cellgrad.report.trace import trace_of_run
 from cellgrad_audit.probes import probes

@@ -13,7 +13,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from cellgrad.case.read import read_case
+from cellgrad.case.model import read_case
 from cellgrad.errors import InputError
 from cellgrad_audit import adapters
 from cellgrad_audit.bugs import catalogue

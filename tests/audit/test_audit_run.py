@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import plain_training
-from cellgrad.case.read import parse_case, read_case
+from cellgrad.case.model import parse_case, read_case
 from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
 from cellgrad_audit.answer import Answer, Numbers, Slot
@@ -348,7 +348,7 @@ def test_a_trace_shows_where_an_unknown_mistake_begins():
 
 
 def _document(case):
-    from cellgrad.case.write import case_document  # noqa: PLC0415
+    from cellgrad.case.model import case_document  # noqa: PLC0415
 
     return case_document(case)
 
@@ -383,7 +383,7 @@ def test_the_command_names_a_mistake_and_exits_with_one(tmp_path):
     (tmp_path / "mine.py").write_text(
         "from cellgrad_audit.bugs.catalogue import variants\n"
         "import json\n"
-        "from cellgrad.case.read import parse_case\n"
+        "from cellgrad.case.model import parse_case\n"
         "PROGRAM = next(v.program for v in variants() if v.entry == 'no-hidden-derivative')\n"
         "def step(case):\n"
         "    record = PROGRAM(parse_case(json.dumps(case).encode()), keep=False).run()\n"

@@ -12,8 +12,8 @@ import pytest
 
 import cellgrad_audit.probes
 from cellgrad.build import workbook_bytes
+from cellgrad.case.model import read_case
 from cellgrad.case.quantities import table
-from cellgrad.case.read import read_case
 from cellgrad.errors import InputError
 from cellgrad.mlp import training_run
 from cellgrad_audit.bugs import catalogue, pairs

@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 from cellgrad.bounds.running import bounds_of, values_of
-from cellgrad.case.read import read_case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import case_document, read_case
 from cellgrad_audit.answer import Slot
 from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.program import Program

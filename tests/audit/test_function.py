@@ -21,7 +21,7 @@ from cases_asked import (
     probe,
     unmoved,
 )
-from cellgrad.case.read import parse_case
+from cellgrad.case.model import parse_case
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Slot
 from cellgrad_audit.targets.function import FunctionTarget

@@ -6,7 +6,7 @@ import pytest
 
 PLUGIN = """
 import json
-from cellgrad.case.read import parse_case
+from cellgrad.case.model import parse_case
 from cellgrad_audit.bugs.catalogue import variants
 from cellgrad_audit.bugs.program import Program
 

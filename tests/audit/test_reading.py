@@ -27,9 +27,7 @@ from cases_asked import (
     unmoved,
 )
 from cellgrad import shipped
-from cellgrad.case.model import Conventions, Optimizer, Sample
-from cellgrad.case.read import parse_case, read_case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import Conventions, Optimizer, Sample, case_document, parse_case, read_case
 from cellgrad.errors import InputError
 from cellgrad_audit import reading
 from cellgrad_audit.answer import Slot, printed

@@ -11,10 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cellgrad.case import vocabulary
-from cellgrad.case.model import Case
-from cellgrad.case.read import parse_case
-from cellgrad.case.structure import Structure
+from cellgrad.case.model import Case, parse_case
+from cellgrad.case.quantities import ACTIVATIONS, LOSSES, OUTPUTS_OF, UPDATES, Structure
 from cellgrad.errors import CaseError, InputError
 from hostile import CASES, SMALL_CASE, cellgrad, is_refusal
 
@@ -223,8 +221,8 @@ def test_a_missing_case_and_a_folder_are_refused(tmp_path, command):
     assert is_refusal(command("build", "folder.json", "-o", "o.xlsx"), "folder.json", "not a file")
 
 
-PERMITTED = {(loss, name) for loss, names in vocabulary.OUTPUTS_OF.items() for name in names}
-EVERY = [(loss, name) for loss in vocabulary.LOSSES for name in vocabulary.ACTIVATIONS]
+PERMITTED = {(loss, name) for loss, names in OUTPUTS_OF.items() for name in names}
+EVERY = [(loss, name) for loss in LOSSES for name in ACTIVATIONS]
 
 
 def pair(loss, activation):
@@ -348,7 +346,7 @@ JUNK = st.recursive(
     | st.integers(-3, 3)
     | st.floats()
     | st.text(max_size=8)
-    | st.sampled_from([*vocabulary.ACTIVATIONS, *vocabulary.LOSSES, *vocabulary.UPDATES, "adam"])
+    | st.sampled_from([*ACTIVATIONS, *LOSSES, *UPDATES, "adam"])
     | st.sampled_from([[], {}, [[]], [1.0, 2.0], [[1.0]], "=1+1", "x" * 500, 1e300, -0.0, 5e-324]),
     lambda inside: (
         st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5), inside, max_size=3)

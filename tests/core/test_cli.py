@@ -16,7 +16,7 @@ import pytest
 from rich.cells import cell_len
 
 from cellgrad import __version__
-from cellgrad.case.read import read_case
+from cellgrad.case.model import read_case
 from cellgrad.cli import main
 from cellgrad.report.verification import print_reports
 from cellgrad.verify.many import verify_workbooks

@@ -8,7 +8,6 @@ import pytest
 from cellgrad.formula.algebra import Algebra
 from cellgrad.formula.parse import MAX_CHARACTERS, parse
 from cellgrad.formula.references import find_cycle, precedents, ranges_read_by
-from cellgrad.formula.render import text_of
 from cellgrad.formula.tree import (
     Area,
     Axis,
@@ -29,6 +28,7 @@ from cellgrad.formula.tree import (
     Truth,
     nodes,
     size,
+    text_of,
 )  # fmt: skip
 from cellgrad.formula.work_out import WorkOut
 from cellgrad.xlsx.addresses import a1

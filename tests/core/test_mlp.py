@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 import plain_step
-from cellgrad.case import vocabulary
+from cellgrad.case.quantities import ACTIVATIONS, LOSSES, OUTPUTS_OF
 from cellgrad.errors import CaseError, ShapeError
 from cellgrad.mlp import training_step
 from cellgrad.mlp.differences import central_differences
@@ -156,8 +156,8 @@ def test_the_unit_step_is_one_at_zero():
     ("loss", "output"),
     [
         (loss, output)
-        for loss, output in product(vocabulary.LOSSES, vocabulary.ACTIVATIONS)
-        if output not in vocabulary.OUTPUTS_OF[loss]
+        for loss, output in product(LOSSES, ACTIVATIONS)
+        if output not in OUTPUTS_OF[loss]
     ],
 )
 def test_a_pair_outside_the_mathematics_is_refused(loss, output):

@@ -14,7 +14,7 @@ import pytest
 
 from cellgrad.bounds.formulas import UNIT, ErrorBounds
 from cellgrad.build import build
-from cellgrad.case.read import parse_case
+from cellgrad.case.model import parse_case
 from cellgrad.described import describe
 from cellgrad.mlp.run import constants_of, training_run, update_from
 

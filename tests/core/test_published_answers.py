@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import plain_step
+from cellgrad.case.model import read_case
 from cellgrad.case.quantities import table
-from cellgrad.case.read import read_case
 from cellgrad.described import describe
 from cellgrad.report.trace import step_of_case
 

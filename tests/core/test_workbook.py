@@ -16,7 +16,7 @@ from openpyxl.formula import Tokenizer
 
 from cellgrad import shipped
 from cellgrad.build import build, workbook_bytes
-from cellgrad.case.read import parse_case, read_case
+from cellgrad.case.model import parse_case, read_case
 from cellgrad.described import describe
 from cellgrad.errors import WorkbookError
 from cellgrad.verify.verifier import Verifier

@@ -12,8 +12,8 @@ from pathlib import Path
 import openpyxl
 
 from cellgrad.build import workbook_bytes
+from cellgrad.case.model import read_case
 from cellgrad.case.quantities import table
-from cellgrad.case.read import read_case
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import read_book
 from cellgrad.xlsx.map_sheet import read_map

@@ -35,8 +35,7 @@ from assignments import (
     planted,
     text_of,
 )
-from cellgrad.case.read import parse_case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import case_document, parse_case
 from cellgrad.engines.formualizer import store_values
 from cellgrad.errors import InputError
 from cellgrad.workbook.formulas import StepLayout

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Structure
 from cellgrad.errors import InputError
 from cellgrad.verify.expected import step_of
 from cellgrad_audit.bugs.catalogue import by_id

@@ -28,7 +28,7 @@ pytest.importorskip("flint")
 import plain_step
 from cellgrad.bounds import formulas as bounds
 from cellgrad.build import workbook_bytes
-from cellgrad.case.read import parse_case
+from cellgrad.case.model import parse_case
 from cellgrad.mlp import training_step
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import read_map

@@ -15,8 +15,7 @@ from openpyxl.worksheet.formula import ArrayFormula
 from cellgrad.build import workbook_bytes
 from cellgrad.formula.parse import parse
 from cellgrad.formula.references import range_of
-from cellgrad.formula.render import text_of
-from cellgrad.formula.tree import FormulaError, Spill
+from cellgrad.formula.tree import FormulaError, Spill, text_of
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
 from cellgrad_coursework.formulas.cache import Formulas
 from cellgrad_coursework.formulas.evaluate import evaluate

@@ -22,7 +22,7 @@ from flint import arb, fmpq
 
 import plain_step
 from cellgrad.build import build, workbook_bytes
-from cellgrad.case.read import read_case
+from cellgrad.case.model import read_case
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.sheet import SheetCells
 from cellgrad_proof.exact import enclosures

@@ -174,7 +174,7 @@ def test_stored_values_of_formulas_are_used(tmp_path, sheet):
 def test_several_outputs_take_several_columns(sheet):
     document = json.loads((CASES / "batch-mean-2-3-2.json").read_text("utf-8"))
     rows = [["x1", "x2", "output 1", "output 2"], [1, 2, 0, 1], [3, 4, 1, 0]]
-    from cellgrad.case.read import parse_case  # noqa: PLC0415 (this test's case)
+    from cellgrad.case.model import parse_case  # noqa: PLC0415 (this test's case)
 
     case = parse_case(json.dumps(document).encode())
     found = samples_of(sheet("t.xlsx", rows), sheet("v.xlsx", rows[:2]), case)

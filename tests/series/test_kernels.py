@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 import plain_step
 import plain_training
 from cellgrad import shipped
-from cellgrad.case.model import Sample
-from cellgrad.case.read import parse_case, read_case
+from cellgrad.case.model import Sample, parse_case, read_case
 from cellgrad.errors import CaseError, InputError, ShapeError
 from cellgrad.mlp import training_step
 from cellgrad_series.kernels import KERNELS, Training, arrays, compiled_available, plain, straight

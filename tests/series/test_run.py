@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import plain_training
 from cellgrad.build import build, read_source
+from cellgrad.case.model import parse_case, read_case
 from cellgrad.case.quantities import quantities
-from cellgrad.case.read import parse_case, read_case
 from cellgrad.described import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import CaseError, WorkbookError

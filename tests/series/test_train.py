@@ -21,7 +21,7 @@ import pytest
 from rich.cells import cell_len
 
 import plain_step
-from cellgrad.case.read import parse_case
+from cellgrad.case.model import parse_case
 from cellgrad_series.train.report import _shown_epochs
 from cellgrad_series.train.run import Sums, sample_errors, train
 from hostile import CASES, ROOT, SMALL_CASE, cellgrad, is_refusal

@@ -41,8 +41,7 @@ from rich.table import Table
 import cellgrad
 from cellgrad import engines, shipped
 from cellgrad.build import build
-from cellgrad.case.model import Sample
-from cellgrad.case.read import read_case
+from cellgrad.case.model import Sample, read_case
 from cellgrad.described import describe
 from cellgrad.engines import OpenWorkbook
 from cellgrad.errors import EngineMissingError, InputError, WorkbookError

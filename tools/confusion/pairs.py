@@ -73,7 +73,7 @@ class Imagined:
 
     def answer(self, case):
         """Run a case."""
-        from cellgrad.case.write import case_document  # noqa: PLC0415
+        from cellgrad.case.model import case_document  # noqa: PLC0415
         from cellgrad.errors import InputError  # noqa: PLC0415
         from cellgrad_audit.answer import Answer  # noqa: PLC0415 - the program needs none of it
         from cellgrad_audit.reading import read_answer  # noqa: PLC0415
@@ -106,7 +106,7 @@ def drawn(count=COUNT, seed=SEED):
 @cache
 def documents():
     """Return the probes as documents."""
-    from cellgrad.case.write import case_document  # noqa: PLC0415
+    from cellgrad.case.model import case_document  # noqa: PLC0415
     from cellgrad_audit.probes import probes  # noqa: PLC0415 - the program needs none of it
 
     return [case_document(case) for case in probes()]

@@ -15,8 +15,16 @@ from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
 
-from cellgrad.case.quantities import MAX_LINES, Index, Key, Quantity, evenly, quantities, table
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import (
+    MAX_LINES,
+    Index,
+    Key,
+    Quantity,
+    Structure,
+    evenly,
+    quantities,
+    table,
+)
 
 Scalar = tuple[Key, Index]
 """One number of the step. ``incoming`` of a layer is the post-activation of the layer below."""

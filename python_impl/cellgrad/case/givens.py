@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.model import Case, Conventions, Matrix, Network, Optimizer, Sample
-from cellgrad.case.quantities import Key
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key, Structure
 
 Array = NDArray[np.float64]
 

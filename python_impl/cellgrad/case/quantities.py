@@ -1,17 +1,308 @@
-"""The quantities of a training step: names, labels, shapes, equations.
+"""A training step: its structure, and its quantities with their names, labels, shapes, equations.
 
-The one table behind reference/notation.md. A quantity is known by its code name
-and, where there is one a layer, by the number of its weight layer (0 is the
-layer that the input feeds).
+The words of the case format and which of them go together; the one table behind
+reference/notation.md. A quantity is known by its code name and, where there is one a layer, by the
+number of its weight layer (0 is the layer that the input feeds). Source: reference/equations.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from cellgrad.case.structure import Structure
+from cellgrad.errors import CaseError
+
+HIDDEN_ACTIVATIONS = ("logistic", "tanh", "relu", "leaky_relu", "identity")
+ACTIVATIONS = (*HIDDEN_ACTIVATIONS, "softmax", "unit_step")
+
+SQUARED_LOSSES = ("half_squared_error", "squared_error", "mean_squared_error")
+CROSS_ENTROPIES = ("binary_cross_entropy", "categorical_cross_entropy")
+LOSSES = (*SQUARED_LOSSES, *CROSS_ENTROPIES, "perceptron")
+
+UPDATES = ("online", "batch_sum", "batch_mean")
+OPTIMIZERS = ("sgd", "adam")
+ERROR_SIGNS = ("output_minus_target", "target_minus_output")
+
+OUTPUTS_OF = {
+    **dict.fromkeys(SQUARED_LOSSES, HIDDEN_ACTIVATIONS),
+    "binary_cross_entropy": ("logistic",),
+    "categorical_cross_entropy": ("softmax",),
+    "perceptron": ("unit_step",),
+}
+"""The output activations that each loss permits."""
+
+
+# everything but the numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What decides which equations a step has, and in which shapes.
+
+    Attributes:
+        nodes: number of nodes, layer by layer, the input layer first.
+        activations: one for every layer but the input layer.
+        loss: the name of the loss.
+        update: ``online`` (one sample), ``batch_sum`` or ``batch_mean``.
+        samples: how many samples this one update covers.
+        biases: whether the nodes have biases.
+        decay: whether weights decay (Eq. 16).
+        update_biases: False where a source leaves its biases as they are.
+        decay_biases: whether biases decay too, by convention.
+        error_sign: ``output_minus_target``, or the convention that flips it.
+    """
+
+    nodes: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss: str
+    update: str = "online"
+    samples: int = 1
+    biases: bool = False
+    decay: bool = False
+    update_biases: bool = True
+    error_sign: str = "output_minus_target"
+    decay_biases: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what has no place in the mathematics."""
+        self._check_layers()
+        self._check_words()
+        if self.update == "online" and self.samples != 1:
+            raise CaseError(
+                f"an online update covers one sample, not {self.samples}",
+                remedy="use update batch_sum or batch_mean",
+            )
+        if self.samples < 1:
+            raise CaseError("a step needs at least one sample")
+        if self.decay_biases and not (self.biases and self.decay):
+            object.__setattr__(self, "decay_biases", False)  # there is nothing to decay
+
+    def _check_layers(self) -> None:
+        if len(self.nodes) < 2:
+            raise CaseError(
+                f"a network needs an input and an output layer, this one has {len(self.nodes)}",
+                place="network.nodes",
+            )
+        if min(self.nodes) < 1:
+            raise CaseError("every layer needs at least one node", place="network.nodes")
+        if len(self.activations) != len(self.nodes) - 1:
+            raise CaseError(
+                f"{len(self.nodes)} layers take {len(self.nodes) - 1} activations, "
+                f"not {len(self.activations)}",
+                place="network.activations",
+                remedy="give one for every layer but the input layer",
+            )
+
+    def _check_words(self) -> None:
+        for word, known, place in (
+            (self.loss, LOSSES, "loss"),
+            (self.update, UPDATES, "update"),
+            (self.error_sign, ERROR_SIGNS, "conventions.error_sign"),
+        ):
+            if word not in known:
+                raise CaseError(f"{word!r} is not known", place=place, remedy=_one_of(known))
+        for k, name in enumerate(self.activations[:-1]):
+            if name not in HIDDEN_ACTIVATIONS:
+                raise CaseError(
+                    f"{name!r} is not permitted in a hidden layer",
+                    place=f"network.activations[{k}]",
+                    remedy=_one_of(HIDDEN_ACTIVATIONS),
+                )
+        permitted = OUTPUTS_OF[self.loss]
+        if self.activations[-1] not in permitted:
+            raise CaseError(
+                f"{self.loss} is not permitted with {self.activations[-1]!r} outputs",
+                place="network.activations",
+                remedy=_one_of(permitted),
+            )
+        if self.loss == "perceptron" and len(self.nodes) != 2:
+            raise CaseError(
+                "the perceptron rule cannot reach hidden nodes",
+                place="network.nodes",
+                remedy="give an input and an output layer only",
+            )
+
+    @property
+    def layers(self) -> int:
+        """Number of weight layers."""
+        return len(self.nodes) - 1
+
+    @property
+    def outputs(self) -> int:
+        """Number of output nodes."""
+        return self.nodes[-1]
+
+    @property
+    def cancels(self) -> bool:
+        """Whether δ of the output layer is FE itself (Eq. 18, Eq. 20)."""
+        return self.loss in CROSS_ENTROPIES or self.loss == "perceptron"
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the error has a derivative: not with a unit step."""
+        return self.loss != "perceptron"
+
+    @property
+    def leaky(self) -> bool:
+        """Whether any layer needs a leaky slope."""
+        return "leaky_relu" in self.activations
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        weights = sum(a * b for a, b in zip(self.nodes, self.nodes[1:], strict=False))
+        return weights + (sum(self.nodes[1:]) if self.biases else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRule:
+    """How gradients become updates, without the numbers.
+
+    Attributes:
+        optimizer: ``sgd`` or ``adam``.
+        momentum: whether a velocity is kept (sgd only).
+        rate_in_velocity: whether the velocity holds the learning rate, by convention.
+    """
+
+    optimizer: str = "sgd"
+    momentum: bool = False
+    rate_in_velocity: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is not known, and forget what has no effect."""
+        if self.optimizer not in OPTIMIZERS:
+            raise CaseError(
+                f"{self.optimizer!r} is not known",
+                place="optimizer.name",
+                remedy=_one_of(OPTIMIZERS),
+            )
+        if self.optimizer == "adam":
+            object.__setattr__(self, "momentum", False)
+        if not self.momentum:
+            object.__setattr__(self, "rate_in_velocity", False)
+
+    @property
+    def plain(self) -> bool:
+        """Whether an update is weight − LR · gradient and nothing is remembered."""
+        return self.optimizer == "sgd" and not self.momentum
+
+
+def _one_of(words: tuple[str, ...]) -> str:
+    return ("use " if len(words) == 1 else "use one of ") + ", ".join(words)
+
+
+# a structure as words, as a workbook's Map says it, and words as a structure
+
+Facts = dict[str, str]
+
+STRUCTURE_FACTS = (
+    "nodes",
+    "activations",
+    "loss",
+    "update",
+    "samples",
+    "biases",
+    "update_biases",
+    "weight_decay",
+    "error_sign",
+)
+"""The words without which a step is not described."""
+
+_WORDS = {True: "yes", False: "no"}
+_MEANING = {"yes": True, "no": False}
+
+
+def structure_facts(structure: Structure) -> Facts:
+    """Return the words from which the structure of a step can be read back."""
+    found = {
+        "nodes": "-".join(str(n) for n in structure.nodes),
+        "activations": ", ".join(structure.activations),
+        "loss": structure.loss,
+        "update": structure.update,
+        "samples": f"{structure.samples}",
+        "biases": _WORDS[structure.biases],
+        "update_biases": _WORDS[structure.update_biases],
+        "weight_decay": _WORDS[structure.decay],
+        "error_sign": structure.error_sign,
+    }
+    if structure.decay_biases:
+        found["decay_biases"] = "yes"
+    return found
+
+
+def structure_from(facts: Mapping[str, str]) -> Structure:
+    """Return the structure that words describe.
+
+    Raises:
+        CaseError: a word is missing or unknown, or they do not go together.
+    """
+    return Structure(
+        nodes=tuple(_whole(n, "nodes") for n in word(facts, "nodes").split("-")),
+        activations=tuple(name.strip() for name in word(facts, "activations").split(",")),
+        loss=word(facts, "loss"),
+        update=word(facts, "update"),
+        samples=whole(facts, "samples"),
+        biases=yes(facts, "biases"),
+        decay=yes(facts, "weight_decay"),
+        update_biases=yes(facts, "update_biases"),
+        error_sign=word(facts, "error_sign"),
+        decay_biases=yes({"decay_biases": "no", **facts}, "decay_biases"),
+    )
+
+
+def rule_facts(rule: UpdateRule) -> Facts:
+    """Return the words from which an update rule can be read back."""
+    return {
+        "optimizer": rule.optimizer,
+        "momentum": _WORDS[rule.momentum],
+        "rate_in_velocity": _WORDS[rule.rate_in_velocity],
+    }
+
+
+def rule_from(facts: Mapping[str, str]) -> UpdateRule:
+    """Return the update rule that words describe.
+
+    Raises:
+        CaseError: a word is missing or unknown.
+    """
+    return UpdateRule(
+        word(facts, "optimizer"), yes(facts, "momentum"), yes(facts, "rate_in_velocity")
+    )
+
+
+def said(value: bool) -> str:  # noqa: FBT001 - it is the value that is said
+    """Return yes or no."""
+    return _WORDS[value]
+
+
+def word(facts: Mapping[str, str], name: str) -> str:
+    """Return a word; CaseError if it is missing."""
+    if name not in facts:
+        raise CaseError(f"the row {name!r} is missing")
+    return facts[name]
+
+
+def whole(facts: Mapping[str, str], name: str) -> int:
+    """Return a whole number; CaseError if it is none."""
+    return _whole(word(facts, name), name)
+
+
+def yes(facts: Mapping[str, str], name: str) -> bool:
+    """Return a yes or no; CaseError if it is neither."""
+    text = word(facts, name)
+    if text not in _MEANING:
+        raise CaseError(f"{name} should be yes or no, not {text!r}")
+    return _MEANING[text]
+
+
+def _whole(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise CaseError(f"{name} should be a whole number, not {text[:20]!r}")
+    return int(text)
+
+
+# quantities
 
 Key = tuple[str, int | None]
 """Code name and weight layer (None for what the whole step has once)."""

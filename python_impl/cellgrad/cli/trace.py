@@ -14,9 +14,8 @@ from textwrap import wrap
 import numpy as np
 
 from cellgrad.case.equations import all_lines, general_equation
-from cellgrad.case.model import Case
+from cellgrad.case.model import Case, read_case
 from cellgrad.case.quantities import Index, Key, person_label, quantities
-from cellgrad.case.read import read_case
 from cellgrad.errors import CaseError, InputError
 from cellgrad.mlp import Step, Update, training_run
 from cellgrad.report.trace import trace_document, trace_of_run

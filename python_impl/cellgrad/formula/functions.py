@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cellgrad.formula.grid import Grid
+from cellgrad.formula.algebra import Grid
 from cellgrad.formula.tree import FormulaError, Node, Truth
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, Literal, TypeVar
 
-from cellgrad.formula.algebra import Algebra
+from cellgrad.formula.algebra import Algebra, Grid, broadcast, work_of
 from cellgrad.formula.functions import FUNCTIONS
-from cellgrad.formula.grid import Grid, broadcast, work_of
 from cellgrad.formula.references import Named, place_of, places_in, range_of
 from cellgrad.formula.tree import (
     Area,

@@ -13,7 +13,7 @@ from itertools import count
 import numpy as np
 
 from cellgrad.case.model import Case
-from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.case.quantities import Structure, UpdateRule
 from cellgrad.mlp import equations as eq
 from cellgrad.mlp import optimizers as opt
 from cellgrad.mlp.activations import Array

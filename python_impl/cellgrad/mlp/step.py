@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Structure
 from cellgrad.errors import ShapeError
 from cellgrad.mlp import activations as fa
 from cellgrad.mlp import equations as eq

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cellgrad.case.quantities import Key, checked_parameters
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key, Structure, checked_parameters
 from cellgrad.mlp import Step, training_step
 from cellgrad.mlp.activations import Array
 from cellgrad.mlp.differences import CentralDifferences, central_differences

@@ -8,8 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.facts import STRUCTURE_FACTS
-from cellgrad.case.quantities import Key, Quantity
+from cellgrad.case.quantities import STRUCTURE_FACTS, Key, Quantity
 from cellgrad.described import ClaimedCells, Described
 from cellgrad.verify.program import Program, Programs, create_program
 from cellgrad.verify.result import Mismatch

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.quantities import Key, Quantity, quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key, Quantity, Structure, quantities
 from cellgrad.mlp import Step
 from cellgrad.mlp.activations import Array
 from cellgrad.verify.expected import Numbers, all_numbers, step_of

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from cellgrad.case.equations import FORMULA, Equations, Scalar
-from cellgrad.case.quantities import Index, Key, table
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Index, Key, Structure, table
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, quoted
 from cellgrad.xlsx.map_sheet import IndexRule

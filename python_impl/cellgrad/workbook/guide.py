@@ -12,8 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from cellgrad.case.equations import general_equation
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import layer_letter, node_name, quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Structure, layer_letter, node_name, quantities
 from cellgrad.workbook.canvas import KIND_COLOURS, Canvas
 from cellgrad.workbook.formulas import StepLayout
 

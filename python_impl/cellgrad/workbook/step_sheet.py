@@ -11,11 +11,11 @@ from cellgrad.case.quantities import (
     FORWARD,
     Key,
     Quantity,
+    Structure,
     layer_letter,
     node_name,
     table,
 )
-from cellgrad.case.structure import Structure
 from cellgrad.workbook.canvas import (
     KIND_COLOURS,
     LABEL_WIDTH,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cellgrad.case.facts import structure_facts
 from cellgrad.case.model import Case
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Structure, structure_facts
 from cellgrad.workbook import check_sheet, walkthrough_sheet
 from cellgrad.workbook.canvas import STYLES, Canvas
 from cellgrad.workbook.description import Book

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cellgrad.case.model import Case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import Case, case_document
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Answer, Vector
 from cellgrad_audit.targets.function import SECONDS, FunctionTarget, import_function

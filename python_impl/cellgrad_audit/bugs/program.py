@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Key
-from cellgrad.case.vocabulary import CROSS_ENTROPIES
+from cellgrad.case.quantities import CROSS_ENTROPIES, Key
 from cellgrad_audit.bugs.arithmetic import Arithmetic, Array, Doubles, total
 
 Parameter = tuple[str, int]

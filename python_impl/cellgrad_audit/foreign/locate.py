@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
 
-from cellgrad.case.quantities import Key, table
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key, Structure, table
 from cellgrad.errors import EngineError, InputError
 from cellgrad.xlsx.addresses import Place, Range, quoted
 from cellgrad_audit.foreign import Formulas, label_near, read_foreign

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.model import DEFAULT_LEAKY_SLOPE, Conventions
-from cellgrad.case.quantities import Index, Key, Quantity, table
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Index, Key, Quantity, Structure, table
 from cellgrad.engines import Changes
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import check_schema, read_limited, read_toml

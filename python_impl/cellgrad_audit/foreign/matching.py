@@ -20,9 +20,7 @@ from typing import TypeVar
 import numpy as np
 
 from cellgrad.case.givens import case_of
-from cellgrad.case.quantities import Index, Key, table
-from cellgrad.case.structure import Structure
-from cellgrad.case.vocabulary import OUTPUTS_OF, SQUARED_LOSSES
+from cellgrad.case.quantities import OUTPUTS_OF, SQUARED_LOSSES, Index, Key, Structure, table
 from cellgrad.errors import CaseError, EngineError
 from cellgrad.verify.redraw import calm_redraw
 from cellgrad.xlsx.addresses import Place, Range

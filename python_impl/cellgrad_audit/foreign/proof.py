@@ -16,8 +16,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from cellgrad.case.quantities import FORWARD, Index, Key, person_label
-from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.case.quantities import FORWARD, Index, Key, Structure, UpdateRule, person_label
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, a1, place_text
 from cellgrad_audit.foreign import Foreign, term_at

@@ -13,8 +13,7 @@ from jinja2 import Template
 
 from cellgrad import __version__
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Index, Key, layer_letter, node_name
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Index, Key, Structure, layer_letter, node_name
 from cellgrad.errors import printable
 from cellgrad.report.page import page_template
 from cellgrad_audit.bugs.catalogue import Seen

@@ -9,8 +9,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cellgrad.case.model import Case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import Case, case_document
 from cellgrad.errors import printable
 from cellgrad_audit.bugs.catalogue import Entry, Variant
 from cellgrad_audit.probes import declare, folder, probes

@@ -26,8 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from cellgrad.case.model import Case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import Case, case_document
 from cellgrad.errors import InputError, printable
 from cellgrad.files import shortened
 from cellgrad_audit.answer import Answer

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cellgrad.case.model import Case
-from cellgrad.case.read import read_case
+from cellgrad.case.model import Case, read_case
 from cellgrad.errors import InputError, printable
 from cellgrad.files import read_limited, shortened
 from cellgrad_audit.answer import (

@@ -24,8 +24,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import NoReturn
 
-from cellgrad.case.model import Case
-from cellgrad.case.write import case_document
+from cellgrad.case.model import Case, case_document
 from cellgrad.errors import InputError, printable
 from cellgrad.files import shortened
 from cellgrad_audit.answer import Answer

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cellgrad.formula.parse import parse
-from cellgrad.formula.render import text_of
 from cellgrad.formula.tree import (
     Area,
     Call,
@@ -18,6 +17,7 @@ from cellgrad.formula.tree import (
     children,
     nodes,
     size,
+    text_of,
 )
 from cellgrad_coursework.formulas.evaluate import SPECIAL
 from cellgrad_coursework.formulas.functions import FUNCTIONS, refusal

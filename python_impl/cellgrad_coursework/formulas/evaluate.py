@@ -7,8 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from cellgrad.formula.algebra import Algebra
-from cellgrad.formula.grid import Grid
+from cellgrad.formula.algebra import Algebra, Grid
 from cellgrad.formula.references import place_of
 from cellgrad.formula.tree import Area, Cell, FormulaError, Name, Node, Spill, size
 from cellgrad.formula.work_out import Ranges, WorkOut

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cellgrad.formula.grid import Grid
+from cellgrad.formula.algebra import Grid
 from cellgrad.formula.tree import FormulaError
 from cellgrad_coursework.formulas.values import (
     Logical,

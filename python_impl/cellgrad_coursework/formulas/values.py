@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.formula.grid import Grid, broadcast
+from cellgrad.formula.algebra import Grid, broadcast
 from cellgrad.formula.tree import FormulaError
 
 Number = float | NDArray[np.float64]

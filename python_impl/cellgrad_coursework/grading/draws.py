@@ -12,8 +12,7 @@ import random
 import numpy as np
 
 from cellgrad.case.givens import Array
-from cellgrad.case.quantities import Key, Quantity, quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key, Quantity, Structure, quantities
 from cellgrad.verify.expected import step_of
 from cellgrad.verify.redraw import array, number, targets
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.formula.grid import Grid
+from cellgrad.formula.algebra import Grid
 from cellgrad.formula.tree import ErrorValue, FormulaError, nodes
 from cellgrad.xlsx.addresses import Place
 from cellgrad_coursework.formulas.values import Logical, Value

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.formula.grid import Grid
+from cellgrad.formula.algebra import Grid
 from cellgrad.formula.parse import parse
 from cellgrad.formula.references import place_of, places_in, range_of
 from cellgrad.formula.tree import Area, Cell, FormulaError, Name, Node, Spill

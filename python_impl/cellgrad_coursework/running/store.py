@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cellgrad import __version__
-from cellgrad.case.write import case_document
+from cellgrad.case.model import case_document
 from cellgrad.errors import InputError
 from cellgrad.files import read_limited, unwritable, write_atomically
 from cellgrad_coursework.manifest_file import HANDOUTS, KEPT

@@ -21,12 +21,10 @@ from cellgrad.case.model import (
     Optimizer,
     Sample,
     Source,
+    case_document,
+    parse_case,
 )
-from cellgrad.case.quantities import Key, Quantity, quantities
-from cellgrad.case.read import parse_case
-from cellgrad.case.structure import Structure
-from cellgrad.case.vocabulary import OUTPUTS_OF
-from cellgrad.case.write import case_document
+from cellgrad.case.quantities import OUTPUTS_OF, Key, Quantity, Structure, quantities
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import broken_rule, holds_control, read_limited, read_schema, read_toml
 from cellgrad_audit.bugs.catalogue import CONVENTION, by_id, entries

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from cellgrad.case.givens import givens_of, with_givens
 from cellgrad.case.model import Case, Matrix, Network, Sample, Vector
-from cellgrad.case.quantities import quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Structure, quantities
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.program import Program
 from cellgrad_coursework.derivation import ONE_OF, REST, SIGNED, Constants, Rule, numbers

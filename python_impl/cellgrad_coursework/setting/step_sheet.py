@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Key, quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Key, Structure, quantities
 from cellgrad.workbook.canvas import KIND_COLOURS, Canvas, show_tiny_numbers
 from cellgrad.workbook.description import Cell, Highlight, Sheet, Style
 from cellgrad.workbook.formulas import StepLayout

@@ -23,8 +23,7 @@ from flint import fmpq
 from mpmath.libmp import to_rational
 
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Index, Key, quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Index, Key, Structure, quantities
 from cellgrad.described import describe
 from cellgrad.errors import CaseError, InputError
 from cellgrad.xlsx.addresses import Place, place_text

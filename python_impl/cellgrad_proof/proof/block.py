@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Structure
 from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof.declared import Named, Network, as_leaf, indices
 from cellgrad_proof.proof.terms import Role, Term

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import product as pairs
 
-from cellgrad.case.quantities import Index
-from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.case.quantities import Index, Structure, UpdateRule
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.terms import MINUS_ONE, ONE, ZERO, Role, Term
 

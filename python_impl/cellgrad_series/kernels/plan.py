@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.model import Case, Conventions, Optimizer
-from cellgrad.case.structure import Structure
-from cellgrad.case.vocabulary import ERROR_SIGNS
+from cellgrad.case.quantities import ERROR_SIGNS, Structure
 from cellgrad.errors import CaseError, ShapeError
 
 Array = NDArray[np.float64]

@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from cellgrad.case import facts as words
-from cellgrad.case.facts import Facts
-from cellgrad.case.quantities import Key, Quantity, quantities
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import (
+    Facts,
+    Key,
+    Quantity,
+    Structure,
+    quantities,
+    said,
+    structure_facts,
+    structure_from,
+    yes,
+)
 from cellgrad.described import Origin, Part, Shape
 from cellgrad.errors import CaseError
 from cellgrad_series.parts.run import START, refuse_other_network, run_above, sample_origins
@@ -105,7 +112,7 @@ class ClassificationShape(NetworkShape):
 
     def facts(self) -> Facts:
         """Return the words from which the shape can be read back."""
-        return {**words.structure_facts(self.network), "boundary": words.said(self.boundary)}
+        return {**structure_facts(self.network), "boundary": said(self.boundary)}
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, str]) -> Self:
@@ -114,7 +121,7 @@ class ClassificationShape(NetworkShape):
         Raises:
             CaseError: a word is missing or unknown.
         """
-        return cls(words.structure_from(facts), words.yes(facts, "boundary"))
+        return cls(structure_from(facts), yes(facts, "boundary"))
 
     def quantities(self) -> list[Quantity]:
         """Return every quantity of the part, in the order in which they are computed."""
@@ -177,7 +184,7 @@ class RuleShape(NetworkShape):
 
     def facts(self) -> Facts:
         """Return the words from which the shape can be read back."""
-        return words.structure_facts(self.network)
+        return structure_facts(self.network)
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, str]) -> Self:
@@ -186,7 +193,7 @@ class RuleShape(NetworkShape):
         Raises:
             CaseError: a word is missing or unknown.
         """
-        return cls(words.structure_from(facts))
+        return cls(structure_from(facts))
 
     def quantities(self) -> list[Quantity]:
         """Return every quantity of the part, in the order in which they are computed."""

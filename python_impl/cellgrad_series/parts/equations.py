@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from cellgrad.case.equations import FORMS, Equations, Forms, Words, general_equation
-from cellgrad.case.quantities import Index, Key, Quantity
-from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.case.quantities import Index, Key, Quantity, Structure, UpdateRule
 from cellgrad.described import Shape
 from cellgrad_series.parts.classification import ClassificationShape
 from cellgrad_series.parts.run import EVALUATED, RunShape

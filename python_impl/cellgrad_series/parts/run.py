@@ -6,11 +6,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from cellgrad.case import facts as words
-from cellgrad.case.facts import Facts
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import ACTIVATION, Key, Quantity, given, quantities
-from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.case.quantities import (
+    ACTIVATION,
+    Facts,
+    Key,
+    Quantity,
+    Structure,
+    UpdateRule,
+    given,
+    quantities,
+    rule_facts,
+    rule_from,
+    structure_facts,
+    structure_from,
+    whole,
+    word,
+)
 from cellgrad.described import Origin, Part, Shape
 from cellgrad.errors import CaseError
 
@@ -118,8 +130,8 @@ class RunShape(Shape):
     def facts(self) -> Facts:
         """Return the words from which the shape can be read back."""
         return {
-            **words.structure_facts(self.step),
-            **words.rule_facts(self.rule),
+            **structure_facts(self.step),
+            **rule_facts(self.rule),
             "data": str(self.data),
             "updates": str(self.updates),
             "learning_rates": "one an update" if self.scheduled else "one",
@@ -133,16 +145,16 @@ class RunShape(Shape):
         Raises:
             CaseError: a word is missing or unknown.
         """
-        rates = words.word(facts, "learning_rates")
+        rates = word(facts, "learning_rates")
         if rates not in ("one", "one an update"):
             raise CaseError(f"learning_rates should be one or one an update, not {rates!r}")
         return cls(
-            words.structure_from(facts),
-            words.rule_from(facts),
-            words.whole(facts, "data"),
-            words.whole(facts, "updates"),
+            structure_from(facts),
+            rule_from(facts),
+            whole(facts, "data"),
+            whole(facts, "updates"),
             rates != "one",
-            words.whole(facts, "evaluated"),
+            whole(facts, "evaluated"),
         )
 
     def sample_keys(self) -> tuple[Key, Key]:

@@ -6,10 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from cellgrad.case import facts as words
-from cellgrad.case.facts import Facts
-from cellgrad.case.quantities import FORWARD, Key, Parameter, Quantity, given, quantities, table
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import (
+    FORWARD,
+    Facts,
+    Key,
+    Parameter,
+    Quantity,
+    Structure,
+    given,
+    quantities,
+    said,
+    structure_facts,
+    structure_from,
+    table,
+    word,
+    yes,
+)
 from cellgrad.described import Shape
 from cellgrad.errors import CaseError
 
@@ -74,10 +86,10 @@ class SweepShape(Shape):
             for name, layer, index in self.swept
         )
         return {
-            **words.structure_facts(self.step),
+            **structure_facts(self.step),
             "swept": swept,
             "values": " ".join(str(count) for count in self.counts),
-            "backward": words.said(self.backward),
+            "backward": said(self.backward),
         }
 
     @classmethod
@@ -89,13 +101,13 @@ class SweepShape(Shape):
         """
         swept: list[Parameter] = []
         try:
-            for text in words.word(facts, "swept").split(";"):
+            for text in word(facts, "swept").split(";"):
                 name, layer, *index = text.split()
                 swept.append((name, int(layer), tuple(int(i) for i in index)))
-            counts = tuple(int(n) for n in words.word(facts, "values").split())
+            counts = tuple(int(n) for n in word(facts, "values").split())
         except ValueError as error:
             raise CaseError("the swept parameters cannot be read") from error
-        return cls(words.structure_from(facts), tuple(swept), counts, words.yes(facts, "backward"))
+        return cls(structure_from(facts), tuple(swept), counts, yes(facts, "backward"))
 
     def sample_keys(self) -> tuple[Key, Key]:
         """Return as what the sweep holds the inputs and targets of its samples."""

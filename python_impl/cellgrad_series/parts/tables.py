@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from cellgrad.case import facts as words
-from cellgrad.case.facts import Facts
-from cellgrad.case.quantities import Key, Quantity, given
+from cellgrad.case.quantities import Facts, Key, Quantity, given, whole, word
 from cellgrad.described import Origin, Part, Shape
 from cellgrad.errors import CaseError
 from cellgrad_series.parts.run import run_above
@@ -44,8 +42,8 @@ class ComparisonShape(Shape):
         Raises:
             CaseError: a word is missing or unknown.
         """
-        runs = tuple(name.strip() for name in words.word(facts, "runs").split(";"))
-        counts = words.word(facts, "updates").split()
+        runs = tuple(name.strip() for name in word(facts, "runs").split(";"))
+        counts = word(facts, "updates").split()
         if not all(n.isascii() and n.isdigit() and len(n) < 8 for n in counts):
             raise CaseError("the numbers of updates cannot be read")
         return cls(runs, tuple(int(n) for n in counts))
@@ -109,7 +107,7 @@ class FunctionShape(Shape):
         Raises:
             CaseError: a word is missing or unknown.
         """
-        return cls(words.word(facts, "activation"), words.whole(facts, "rows"))
+        return cls(word(facts, "activation"), whole(facts, "rows"))
 
     def quantities(self) -> list[Quantity]:
         """Return every quantity of the table, in the order in which they are computed."""
@@ -168,7 +166,7 @@ class TableShape(Shape):
         Raises:
             CaseError: a word is missing or unknown.
         """
-        return cls(words.whole(facts, "rows"), words.whole(facts, "columns"))
+        return cls(whole(facts, "rows"), whole(facts, "columns"))
 
     def quantities(self) -> list[Quantity]:
         """Return every quantity of the table, in the order in which they are computed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Structure
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.guide import Anchor, GuidePage
 from cellgrad_series.parts.run import RunShape

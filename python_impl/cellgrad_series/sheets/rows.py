@@ -8,8 +8,7 @@ from typing import Any
 
 from cellgrad.case.equations import indices
 from cellgrad.case.model import Network
-from cellgrad.case.quantities import Index, Key, Quantity, node_name
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Index, Key, Quantity, Structure, node_name
 from cellgrad.described import Shape
 from cellgrad.errors import WorkbookError
 from cellgrad.workbook.canvas import Canvas, show_tiny_numbers

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 
 from cellgrad.case.equations import indices
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Index, Key, Quantity
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Index, Key, Quantity, Structure
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.formulas import Formulas, Reference
 from cellgrad.xlsx.addresses import a1, quoted

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cellgrad.case.equations import FORMS, FORMULA
 from cellgrad.case.model import Sample
-from cellgrad.case.quantities import Quantity
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Quantity, Structure
 from cellgrad.described import Shape
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.formulas import join_sum

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cellgrad.case.facts import Facts
 from cellgrad.case.model import Case
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Facts, Structure
 from cellgrad.described import StepShape
 from cellgrad.workbook.canvas import STYLES, Canvas
 from cellgrad.workbook.description import Book

@@ -9,8 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cellgrad.case.model import Case
-from cellgrad.case.read import read_case
+from cellgrad.case.model import Case, read_case
 from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import CaseError, InputError, printable
 from cellgrad.files import write_atomically

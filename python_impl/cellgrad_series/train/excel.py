@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cellgrad.case.model import Case, Sample
-from cellgrad.case.vocabulary import CROSS_ENTROPIES
+from cellgrad.case.quantities import CROSS_ENTROPIES
 from cellgrad.errors import InputError
 from cellgrad.xlsx.book import read_book
 from cellgrad_series.train.settings import HIDDEN_NODES, series_case

@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 
 from cellgrad import shipped
-from cellgrad.case.model import Case, Vector
-from cellgrad.case.read import read_case
+from cellgrad.case.model import Case, Vector, read_case
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 from cellgrad_series.kernels import Training

@@ -14,8 +14,7 @@ import math
 import random
 from dataclasses import replace
 
-from cellgrad.case.model import Case, Network
-from cellgrad.case.read import MAX_EPOCHS
+from cellgrad.case.model import MAX_EPOCHS, Case, Network
 from cellgrad.errors import CaseError, InputError
 
 _STEPS = 10_000

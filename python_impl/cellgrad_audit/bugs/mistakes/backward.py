@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cellgrad.case.vocabulary import ACTIVATIONS
+from cellgrad.case.quantities import ACTIVATIONS
 from cellgrad_audit.bugs.arithmetic import Array, total
 from cellgrad_audit.bugs.mistakes import Right, mistake
 from cellgrad_audit.bugs.program import Parameter, Program

@@ -9,8 +9,7 @@ import numpy as np
 
 from cellgrad.case.givens import givens_of
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Index, Key
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Index, Key, Structure
 from cellgrad.described import Described, Part, Shape, StepShape
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim

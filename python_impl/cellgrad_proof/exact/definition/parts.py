@@ -11,8 +11,15 @@ from itertools import product
 import mpmath
 
 from cellgrad.case.equations import walkthrough_lines
-from cellgrad.case.quantities import Index, Key, Parameter, all_parameters, checked_parameters
-from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.case.quantities import (
+    Index,
+    Key,
+    Parameter,
+    Structure,
+    UpdateRule,
+    all_parameters,
+    checked_parameters,
+)
 from cellgrad_proof.exact.definition.holdings import Holdings
 from cellgrad_proof.exact.definition.update import (
     Found,

@@ -17,8 +17,7 @@ from typing import Any
 
 import mpmath
 
-from cellgrad.case.quantities import Index, Key, Parameter, all_parameters
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Index, Key, Parameter, Structure, all_parameters
 
 Real = Any
 """A number of mpmath's (the library says nothing of its types), or a plain one."""

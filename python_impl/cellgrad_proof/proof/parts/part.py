@@ -9,7 +9,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from cellgrad.case.structure import Structure
+from cellgrad.case.quantities import Structure
 from cellgrad.described import Part as DescribedPart
 from cellgrad.formula.references import names_of, tree_of
 from cellgrad.formula.tree import FormulaError

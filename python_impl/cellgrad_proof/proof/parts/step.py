@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cellgrad.case.equations import walkthrough_lines
-from cellgrad.case.quantities import checked_parameters
-from cellgrad.case.structure import Structure, UpdateRule
+from cellgrad.case.quantities import Structure, UpdateRule, checked_parameters
 from cellgrad.described import StepShape
 from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
