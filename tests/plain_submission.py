@@ -14,10 +14,10 @@ from cellgrad.workbook.write import describe_workbook
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import Contents
 from cellgrad.xlsx.package import LENIENT, Package
-from cellgrad_coursework.grader import Grader
+from cellgrad_coursework.grading.book import Submission
 from cellgrad_coursework.grading.key import given_number
-from cellgrad_coursework.grading.submission import Submission
 from cellgrad_coursework.model import Handout, Manifest, Policy, Student
+from cellgrad_coursework.running.judge import Grader
 from cellgrad_coursework.taking_in.precheck import Checked
 from template_cells import everything, template_of
 

@@ -22,12 +22,11 @@ from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.package import Package
 from cellgrad_coursework.derivation import canonical, givens_of
-from cellgrad_coursework.grading.changes import changed_givens, shown_givens
+from cellgrad_coursework.grading.book import Entry, StudentBook
 from cellgrad_coursework.grading.key import Key, Values
-from cellgrad_coursework.grading.submission import Entry
-from cellgrad_coursework.grading.world import StudentBook
+from cellgrad_coursework.grading.relocation import changed_givens, shown_givens
 from cellgrad_coursework.model import VALUE, Grade, Handout, Manifest, Remarks, Student
-from cellgrad_coursework.moodle_worksheet import moodle_number
+from cellgrad_coursework.roster import moodle_number
 from cellgrad_coursework.secret import TOKEN, token_from
 from cellgrad_coursework.setting.givens import with_scalars
 

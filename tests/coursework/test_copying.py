@@ -12,7 +12,7 @@ from cellgrad_coursework.grading.key import given_number
 from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,
 )
-from cellgrad_coursework.running.child import BROKE
+from cellgrad_coursework.running.pool import BROKE
 from cellgrad_coursework.taking_in.copying import Copying
 from handed_in import FAKE, QUICK, a_grade, filled, filled_in, graded, said_of, variant
 

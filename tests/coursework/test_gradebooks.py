@@ -18,7 +18,6 @@ from cellgrad import shipped
 from cellgrad.errors import InputError
 from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Names
 from cellgrad_coursework.model import OK, WRONG
-from cellgrad_coursework.moodle_worksheet import moodle_number
 from cellgrad_coursework.results.autograders import (
     MAX_BYTES,
     gradescope_results,
@@ -27,7 +26,7 @@ from cellgrad_coursework.results.autograders import (
 )
 from cellgrad_coursework.results.gradebooks import canvas_points, csv_line
 from cellgrad_coursework.results.write import FORMATS, write_all, write_feedback_zip
-from cellgrad_coursework.roster import read_roster
+from cellgrad_coursework.roster import moodle_number, read_roster
 from graded import HOSTILE, grade, manifest, mistaken, mixed, renamed, roster, unreadable
 from importers import (
     CanvasCourse,

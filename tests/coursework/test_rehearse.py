@@ -20,8 +20,7 @@ from assignments import (
 )
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id
-from cellgrad_coursework.grader import Grader
-from cellgrad_coursework.grading.naming import telling
+from cellgrad_coursework.grading.catalogue import telling
 from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,
     HARDCODED,
@@ -44,6 +43,7 @@ from cellgrad_coursework.rehearsal.rehearse import (
 )
 from cellgrad_coursework.rehearsal.students import KINDS, Classroom
 from cellgrad_coursework.rehearsal.work import Work
+from cellgrad_coursework.running.judge import Grader
 from cellgrad_coursework.running.runner import Settings, grade_all
 from cellgrad_coursework.taking_in.intake import Intake
 from grading_oracle import differs

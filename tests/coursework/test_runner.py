@@ -19,9 +19,9 @@ import pytest
 from cellgrad.errors import InputError
 from cellgrad_coursework.rehearsal.students import Classroom
 from cellgrad_coursework.running import pool
-from cellgrad_coursework.running.child import BROKE, TOO_LONG, TOO_MUCH
 from cellgrad_coursework.running.command import grade_command
 from cellgrad_coursework.running.judge import Limits
+from cellgrad_coursework.running.pool import BROKE, TOO_LONG, TOO_MUCH
 from handed_in import FAKE, QUICK, contents, filled, graded, variant
 from hostile import ROOT, environment
 from hostile_submissions import SHAPES

@@ -21,11 +21,9 @@ from cellgrad.errors import InputError
 from cellgrad.verify.expected import step_of
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework import manifest_file
-from cellgrad_coursework.formulas import cache as cache_of_formulas
-from cellgrad_coursework.grader import Grader
-from cellgrad_coursework.grading import patterns, verdict, world
+from cellgrad_coursework.grading import slips, verdict, world
 from cellgrad_coursework.grading.draws import COUNT, draw_givens
-from cellgrad_coursework.grading.edits import count_edits
+from cellgrad_coursework.grading.slips import count_edits
 from cellgrad_coursework.identity import Claim
 from cellgrad_coursework.manifest_file import manifest_bytes, parse_manifest, version_of
 from cellgrad_coursework.model import (
@@ -39,6 +37,7 @@ from cellgrad_coursework.model import (
     Policy,
 )
 from cellgrad_coursework.rehearsal.mistakes import mistakes_of
+from cellgrad_coursework.running.judge import Grader
 from cellgrad_coursework.setting.assignment import parse_assignment
 from grading_oracle import differs
 from plain_submission import (
@@ -1300,7 +1299,7 @@ def test_a_formula_that_holds_an_error_is_told_so(manifest, grader):
 
 
 def test_long_wrong_sums_are_compared_without_recursion(monkeypatch, manifest, grader):
-    monkeypatch.setattr(cache_of_formulas, "MAX_KEPT", 100)  # each is read anew
+    monkeypatch.setattr("cellgrad_coursework.formulas.evaluate.MAX_KEPT", 100)  # each is read anew
     tail = "+$B$6-$B$6" * 600
     skipped = each(PRE, lambda c, r: f"=$B$6*{c}6+$B$7*{c}7{tail}")
     found = grader.grade(workbook(manifest, skipped), "x")
@@ -1317,7 +1316,7 @@ def test_long_wrong_sums_are_compared_without_recursion(monkeypatch, manifest, g
 
 
 def test_a_grader_that_forgets_to_transplant_is_caught(monkeypatch, manifest):
-    monkeypatch.setattr(world.Transplants, "of", lambda self, slot, circle=0: np.full(17, np.nan))
+    monkeypatch.setattr(verdict, "transplanted", lambda *_: np.full(17, np.nan))
     assert grade(manifest, {"C10": "=B6*C6"}).score < 58
 
 
@@ -1344,4 +1343,4 @@ def test_a_grader_with_a_loose_tolerance_is_caught(monkeypatch, manifest):
 def test_a_grader_that_forgives_every_repeat_is_caught(monkeypatch, manifest):
     monkeypatch.setattr("cellgrad_coursework.grading.charging.is_slip", lambda *a, **k: True)
     assert grade(manifest, all_but_givens(manifest, "=$B$6")).score > 0
-    assert patterns.is_slip is not None
+    assert slips.is_slip is not None

@@ -17,13 +17,10 @@ from cellgrad.formula.parse import parse
 from cellgrad.formula.references import range_of
 from cellgrad.formula.tree import FormulaError, Spill, text_of
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
-from cellgrad_coursework.formulas.cache import Formulas
-from cellgrad_coursework.formulas.evaluate import evaluate
-from cellgrad_coursework.formulas.functions import FUNCTIONS
-from cellgrad_coursework.formulas.limits import Budget
-from cellgrad_coursework.formulas.values import Logical
+from cellgrad_coursework.formulas.evaluate import Formulas, World, evaluate
+from cellgrad_coursework.formulas.functions import FUNCTIONS, Logical
+from cellgrad_coursework.grading.book import unwrapped
 from cellgrad_coursework.grading.following import typed_number
-from cellgrad_coursework.grading.submission import unwrapped
 from cellgrad_coursework.model import OK, OK_ECF
 from plain_submission import (
     REFERENCE,
@@ -508,12 +505,12 @@ def test_files_saved_by_libreoffice_are_read(manifest, tmp_path, engine_or_skip)
 GIVENS = {"A1": 0.5, "A2": -1.25, "A3": 2.0, "B1": 3.5, "B2": 0.0, "B3": -0.75}
 
 
-class Plain:
+class Plain(World):
     """A world of a few constants."""
 
     def __init__(self, cells):
         self.cells = {("s", *parse_a1(a)): v for a, v in cells.items()}
-        self.budget = Budget()
+        super().__init__()
 
     def cell(self, place):
         value = self.cells.get(("s", *place[1:]))
@@ -523,9 +520,6 @@ class Plain:
         if isinstance(node, Spill):
             raise FormulaError("nothing spills here")
         return range_of(node, ("s", *at[1:]))
-
-    def named(self, name):
-        return None
 
 
 def ours(formula):

@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from cellgrad_coursework.grader import Grader
 from cellgrad_coursework.rehearsal.mistakes import mistakes_of
+from cellgrad_coursework.running.judge import Grader
 from plain_submission import assignment, case_of, workbook
 
 

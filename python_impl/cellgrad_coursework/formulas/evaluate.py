@@ -1,87 +1,109 @@
-"""A formula evaluated on all draws at once; every cell it reads is asked of a world."""
+"""Formulas read once, and evaluated on all draws at once in a world of cells.
+
+How much of a submission is looked at is limited by counts, not seconds, so that a submission gets
+the same grade on every machine: a short formula can ask for endless work.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from cellgrad.formula.algebra import Algebra, Grid
-from cellgrad.formula.references import place_of
-from cellgrad.formula.tree import Area, Cell, FormulaError, Name, Node, Spill, size
+from cellgrad.formula.parse import parse
+from cellgrad.formula.references import place_of, range_of
+from cellgrad.formula.tree import (
+    Area,
+    Call,
+    Cell,
+    FormulaError,
+    Name,
+    Node,
+    Spill,
+    children,
+    nodes,
+    size,
+    text_of,
+)
 from cellgrad.formula.work_out import Ranges, WorkOut
 from cellgrad.xlsx.addresses import Place, Range
 from cellgrad_coursework.formulas.functions import (
     COMPARE,
     FUNCTIONS,
     TAKE_RANGES,
+    Logical,
+    Value,
     divided,
+    finite,
+    number,
     power,
     refusal,
 )
-from cellgrad_coursework.formulas.limits import MAX_AREA, MAX_TEXT, Budget
-from cellgrad_coursework.formulas.values import Logical, Value, finite, number
+
+MAX_NODES = 4_000
+"""Of a formula's tree."""
+
+MAX_TEXT = 32_767
+"""Characters of a text, as in Excel."""
+
+MAX_AREA = 20_000
+"""Cells of one range."""
+
+MAX_WORK = 1_000_000
+"""Parts of formulas evaluated, cells read, and elements of rectangles worked through, in one
+submission."""
+
+MAX_REACHED = 20_000
+"""Cells of a submission that graded cells read, directly or not."""
 
 
-class World(Protocol):
-    """What a formula can read."""
+class Budget:
+    """What may still be done for one submission."""
 
-    budget: Budget
+    def __init__(self, work: int = MAX_WORK) -> None:
+        self.left = work
 
-    def cell(self, place: Place) -> Value:
-        """Return the value of a cell."""
+    def spend(self, count: int) -> None:
+        """Count work.
 
-    def bounds(self, node: Area | Spill, at: Place) -> Range:
-        """Return which cells an area, or what a cell spills, means in a formula at a place."""
-
-    def named(self, name: str) -> Node | None:
-        """Return what a defined name stands for, parsed without a place; None for nothing."""
-
-
-def evaluate(tree: Node, at: Place, world: World, *, array: bool = False) -> Value:
-    """Return the value of a formula in a cell.
-
-    Args:
-        tree: the formula.
-        at: the cell.
-        world: what it reads.
-        array: whether it is an array formula, which may come to a rectangle.
-
-    Raises:
-        FormulaError: it uses what is not evaluated; a person has to look.
-    """
-    value = _Evaluation(world, at, "whole").value(tree)
-    if not isinstance(value, Grid) or array:
-        return value
-    if value.size == 1:
-        only: Value = value.rows[0][0]
-        return only
-    value = _Evaluation(world, at, "intersected").value(tree)
-    if isinstance(value, Grid):
-        raise FormulaError("the formula comes to several values in one cell")
-    return value
+        Raises:
+            FormulaError: it is too much.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise FormulaError("the workbook asks for too many calculations")
 
 
-class Draws(Algebra[Value]):
-    """Numbers on many draws, with truth values, texts, and empty cells (None) among them.
+class World(Algebra[Value]):
+    """What formulas read, and how they calculate: the handout's own cells, unless it says more.
+
+    Values are numbers on many draws, with truth values, texts, and empty cells (None) among them.
 
     Args:
-        world: what formulas read.
+        budget: on which the work counts; a whole one by default.
     """
 
     most_cells = MAX_AREA
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
 
-    def cell(self, place: Place) -> Value:
-        """Return the value of a cell."""
-        return self._world.cell(place)
+    def bounds(self, node: Area | Spill, at: Place) -> Range:
+        """Return which cells an area, or what a cell spills, means in a formula at a place."""
+        if isinstance(node, Spill):
+            raise FormulaError("a spilled range")
+        return range_of(node, at)
+
+    def named(self, name: str) -> Node | None:
+        """Return what a defined name stands for, parsed without a place; None for nothing."""
+        del name
+        return None
 
     def spend(self, count: int) -> None:
         """Count work on the submission's budget."""
-        self._world.budget.spend(count)
+        self.budget.spend(count)
 
     def number(self, value: float) -> Value:
         """Return a number, the same on every draw."""
@@ -155,6 +177,30 @@ def _order(left: Value, right: Value) -> float:
     return 1.0 if isinstance(left, str) else -1.0
 
 
+def evaluate(tree: Node, at: Place, world: World, *, array: bool = False) -> Value:
+    """Return the value of a formula in a cell.
+
+    Args:
+        tree: the formula.
+        at: the cell.
+        world: what it reads.
+        array: whether it is an array formula, which may come to a rectangle.
+
+    Raises:
+        FormulaError: it uses what is not evaluated; a person has to look.
+    """
+    value = _Evaluation(world, at, "whole").value(tree)
+    if not isinstance(value, Grid) or array:
+        return value
+    if value.size == 1:
+        only: Value = value.rows[0][0]
+        return only
+    value = _Evaluation(world, at, "intersected").value(tree)
+    if isinstance(value, Grid):
+        raise FormulaError("the formula comes to several values in one cell")
+    return value
+
+
 class _Evaluation(WorkOut[Value]):
     """One formula in one cell, with the functions that look at places and names.
 
@@ -165,14 +211,14 @@ class _Evaluation(WorkOut[Value]):
     """
 
     def __init__(self, world: World, at: Place, ranges: Ranges) -> None:
-        super().__init__(Draws(world), at, world.named, ranges=ranges)
+        super().__init__(world, at, world.named, ranges=ranges)
         self._world = world
         self._local: dict[str, Value] = {}
 
     def range_of(self, node: Cell | Area | Spill) -> Range:
         """Return the cells that a reference means."""
         return (
-            super().range_of(node) if isinstance(node, Cell) else self._world.bounds(node, self.at)
+            range_of(node, self.at) if isinstance(node, Cell) else self._world.bounds(node, self.at)
         )
 
     def reference(self, node: Node) -> Range | None:
@@ -291,3 +337,92 @@ def settled(value: Value, count: int) -> Value:
     if isinstance(value, Logical):
         return Logical(np.broadcast_to(np.asarray(value.data, np.float64), (count,)))
     return 0.0 * np.ones(count) if value is None else value
+
+
+MAX_KEPT = 500_000
+"""Characters of formulas kept; beyond it everything is forgotten and read anew."""
+
+Reference = Cell | Area | Spill | Name
+
+_PLACES = frozenset({"ROW", "COLUMN", "ROWS", "COLUMNS"})
+"""Functions that look at where cells are, and not at what they hold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Formula:
+    """A formula, read.
+
+    Attributes:
+        tree: relative to its cell; None where it cannot be read.
+        text: the same as text: equal for equal formulas.
+        size: how many parts it has.
+        reads: the nodes in it whose cells it reads.
+        problem: why it is not evaluated, or empty.
+        array: whether it may come to several values by its own words.
+    """
+
+    tree: Node | None
+    text: str = ""
+    size: int = 0
+    reads: tuple[Reference, ...] = ()
+    problem: str = ""
+    array: bool = False
+
+
+class Formulas:
+    """The formulas met so far, by their text and cell, and by their relative text."""
+
+    def __init__(self) -> None:
+        self._by_text: dict[tuple[str, int, int], Formula] = {}
+        self._by_relative: dict[str, Formula] = {}
+        self._characters = 0
+
+    def of(self, text: str, row: int, column: int) -> Formula:
+        """Return a formula (without its equals sign) that was written for a cell."""
+        key = (text, row, column)
+        formula = self._by_text.get(key)
+        if formula is None:
+            self._characters += len(text)
+            if self._characters > MAX_KEPT:
+                self._by_text.clear()
+                self._by_relative.clear()
+                self._characters = len(text)
+            formula = self._by_text[key] = self._read(text, row, column)
+        return formula
+
+    def _read(self, text: str, row: int, column: int) -> Formula:
+        try:
+            tree = parse(text, row, column, ignore_case=True)
+        except FormulaError as problem:
+            return Formula(None, problem=str(problem))
+        relative = text_of(tree)
+        formula = self._by_relative.get(relative)
+        if formula is None:
+            formula = self._by_relative[relative] = _look_over(tree, relative)
+        return formula
+
+
+def _look_over(tree: Node, text: str) -> Formula:
+    parts = size(tree)
+    if parts > MAX_NODES:
+        return Formula(None, problem="the formula has too many parts")
+    calls = [node for node in nodes(tree) if isinstance(node, Call)]
+    known = FUNCTIONS.keys() | SPECIAL.keys()
+    problem = next((refusal(call.name) for call in calls if call.name not in known), "")
+    array = isinstance(tree, Call) and tree.name in ("ARRAYFORMULA", "ARRAY_CONSTRAIN")
+    local = {name for call in calls if call.name == "LET" for name in call.args[:-1:2]}
+    reads = tuple(node for node in _references_read(tree) if node not in local)
+    return Formula(tree, text, parts, reads, problem, array)
+
+
+def _references_read(tree: Node) -> Iterator[Reference]:
+    """Yield what stands for cells that are read: ``ROW(C10)`` reads nothing."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Reference):
+            yield node
+        parts = children(node)
+        if isinstance(node, Call) and node.name in _PLACES:
+            parts = tuple(part for part in parts if not isinstance(part, Reference))
+        stack += reversed(parts)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from cellgrad_coursework.grading.book import Entry
 from cellgrad_coursework.grading.key import Key, Over, Standard, Values, slots_of
 from cellgrad_coursework.model import VALUE
 
@@ -48,6 +49,15 @@ def typed_number(text: str) -> float | None:
     if not _NUMBER.fullmatch(plain):
         return None
     return float(plain) / 100.0 if percent else float(plain)
+
+
+def typed_in(entry: Entry | None) -> float | None:
+    """Return the number that was typed into a cell; None for a formula or none."""
+    if entry is None or entry.formula or entry.problem or isinstance(entry.value, bool):
+        return None
+    if isinstance(entry.value, float):
+        return entry.value
+    return typed_number(entry.value) if isinstance(entry.value, str) else None
 
 
 class TypedNumbers:

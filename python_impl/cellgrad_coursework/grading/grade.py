@@ -1,10 +1,10 @@
 """Grading one workbook: a verdict on every cell, of the key, a student's givens and the file.
 
 Pure: no files, no clock, no chance, and nothing of rosters or platforms. The same workbook gets
-the same verdicts everywhere. The stages: read (``submission``), find the cells again
+the same verdicts everywhere. The stages: read (``book``), find the cells again
 (``relocation``), recalculate (``world``), judge each cell given its precedents (``verdict``),
-choose a convention (``conventions``), name the mistakes (``naming``), charge each once
-(``charging``), say it (``messages``), and note what else was seen (here and in ``changes``).
+choose a convention and name the mistakes (``catalogue``), charge each once and say it
+(``charging``), and note what else was seen (here and in ``relocation``).
 """
 
 from __future__ import annotations
@@ -22,18 +22,15 @@ from cellgrad.case.model import Case
 from cellgrad.errors import InputError
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, a1
-from cellgrad_coursework.formulas.cache import Formulas
-from cellgrad_coursework.grading.changes import note_changes, some_of
-from cellgrad_coursework.grading.charging import Account
-from cellgrad_coursework.grading.conventions import Accepted, Convention
+from cellgrad_coursework.formulas.evaluate import Formulas
+from cellgrad_coursework.grading.book import StudentBook, Submission
+from cellgrad_coursework.grading.catalogue import Accepted, Convention, Mistakes
+from cellgrad_coursework.grading.charging import Account, message, named, reason
 from cellgrad_coursework.grading.key import Key, Standard, Values, bits_of, equal
-from cellgrad_coursework.grading.messages import message, named, reason
-from cellgrad_coursework.grading.naming import Mistakes
-from cellgrad_coursework.grading.patterns import pattern
-from cellgrad_coursework.grading.relocation import Template
-from cellgrad_coursework.grading.submission import Submission
-from cellgrad_coursework.grading.verdict import Findings, Judge, as_numbers
-from cellgrad_coursework.grading.world import StudentBook, Transplants
+from cellgrad_coursework.grading.relocation import Template, note_changes, some_of
+from cellgrad_coursework.grading.slips import pattern
+from cellgrad_coursework.grading.verdict import Findings, Judge
+from cellgrad_coursework.grading.world import transplanted
 from cellgrad_coursework.model import (
     EMBEDDED_CONSTANT,
     HARDCODED,
@@ -256,7 +253,7 @@ class _Grading:
                 continue
             if own.reached.get(place, 0) & unknown or own.circular:
                 continue  # what a person looks at, and what iterates, is not known here
-            stored, value = entry.value, own.actual.get(slot, float(own.values[slot][-1]))
+            stored, value = entry.value, self.judge.actual.get(slot, float(own.values[slot][-1]))
             if not isinstance(stored, float):
                 continue
             if not abs(stored - value) <= _FORGED * max(1.0, abs(value)):
@@ -292,7 +289,7 @@ class _Grading:
         if values is None:
             return False
         try:
-            made = as_numbers(Transplants(self.book, values).of(slot), values.shape[1])
+            made = transplanted(self.book, slot, values)
         except FormulaError:
             return False
         return bool(equal(made, values[slot]).all())

@@ -16,12 +16,10 @@ from cellgrad.case.givens import givens_of
 from cellgrad.case.model import Case
 from cellgrad.errors import InputError
 from cellgrad.formula.references import places_in, range_of
-from cellgrad.formula.tree import Area, FormulaError, Name, Node, Spill
-from cellgrad.xlsx.addresses import Place, Range, parse_a1
-from cellgrad_coursework.formulas.cache import Formula, Formulas
-from cellgrad_coursework.formulas.evaluate import evaluate, settled
-from cellgrad_coursework.formulas.limits import Budget
-from cellgrad_coursework.formulas.values import Value
+from cellgrad.formula.tree import FormulaError, Name, Spill
+from cellgrad.xlsx.addresses import Place, parse_a1
+from cellgrad_coursework.formulas.evaluate import Formula, Formulas, World, evaluate, settled
+from cellgrad_coursework.formulas.functions import Value
 from cellgrad_coursework.grading.draws import COUNT, Givens, draw_givens
 from cellgrad_coursework.model import GivenCell, GradedCell, Manifest
 
@@ -237,29 +235,7 @@ def _of(givens: Givens, given: GivenCell) -> float:
     return float(givens[given.quantity, given.layer][given.index])
 
 
-class HandoutCells:
-    """The handout's own cells as formulas read them; what a cell holds is for subclasses."""
-
-    def __init__(self) -> None:
-        self.budget = Budget()
-
-    def cell(self, place: Place) -> Value:
-        """Return what a cell holds."""
-        raise NotImplementedError
-
-    def bounds(self, node: Area | Spill, at: Place) -> Range:
-        """Return which cells an area means; the handout's have no open sides."""
-        if isinstance(node, Spill):
-            raise FormulaError("a spilled range")
-        return range_of(node, at)
-
-    def named(self, name: str) -> Node | None:
-        """Return nothing: the handout's formulas use no names."""
-        del name
-        return None
-
-
-class _Template(HandoutCells):
+class _Template(World):
     """The slots of the key.
 
     Args:

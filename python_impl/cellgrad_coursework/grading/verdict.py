@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.formula.algebra import Grid
 from cellgrad.formula.tree import ErrorValue, FormulaError, nodes
 from cellgrad.xlsx.addresses import Place
-from cellgrad_coursework.formulas.values import Logical, Value
-from cellgrad_coursework.grading.following import TypedNumbers, typed_number
+from cellgrad_coursework.grading.book import Entry, StudentBook
+from cellgrad_coursework.grading.following import TypedNumbers, typed_in
 from cellgrad_coursework.grading.key import Key, Standard, Values, bits_of, equal
-from cellgrad_coursework.grading.submission import Entry
-from cellgrad_coursework.grading.world import Sight, StudentBook, Transplants
+from cellgrad_coursework.grading.world import OwnWorld, transplanted
 from cellgrad_coursework.model import (
     BLANK,
     EMBEDDED_CONSTANT,
@@ -58,53 +55,6 @@ CIRCULAR, RIGHT_NUMBER, NO_NUMBER, NOT_FOUND = "circular", "right number", "no n
 LOST_GIVENS, HOLDS_ERROR = "lost givens", "holds an error"
 
 
-@dataclass(slots=True)
-class OwnWorld:
-    """The student's whole workbook, evaluated with the givens restored.
-
-    Attributes:
-        values: of every graded cell, by slot.
-        reached: for each cell, the slots that it reads, directly or not, as bits.
-        circular: cells that read each other in a circle, and the slots in it, as bits.
-        problems: graded cells that a person has to look at, by slot, and why.
-        unknown: slots that could not be evaluated and stand as if they were right, as bits.
-        typed: slots whose typed number is right and stands as the exact one, as bits.
-        actual: with the real givens, as they stand, for typed values; by slot.
-        known: of every cell that was evaluated, by place.
-    """
-
-    values: dict[int, Values] = field(default_factory=dict)
-    reached: dict[Place, int] = field(default_factory=dict)
-    circular: dict[Place, int] = field(default_factory=dict)
-    problems: dict[int, str] = field(default_factory=dict)
-    unknown: int = 0
-    typed: int = 0
-    actual: dict[int, float] = field(default_factory=dict)
-    known: dict[Place, Value] = field(default_factory=dict)
-
-
-def as_numbers(value: Value, draws: int) -> Values:
-    """Return a cell's value as numbers, NaN for what is none."""
-    if isinstance(value, np.ndarray):
-        return value
-    if isinstance(value, float):
-        return np.full(draws, value)
-    if isinstance(value, Logical):
-        return np.broadcast_to(np.asarray(value.data, np.float64), (draws,))
-    if isinstance(value, Grid):
-        raise FormulaError("the formula comes to several values in one cell")
-    return np.full(draws, np.nan)
-
-
-def _typed_in(entry: Entry | None) -> float | None:
-    """Return the number that was typed into a cell; None for a formula or none."""
-    if entry is None or entry.formula or entry.problem or isinstance(entry.value, bool):
-        return None
-    if isinstance(entry.value, float):
-        return entry.value
-    return typed_number(entry.value) if isinstance(entry.value, str) else None
-
-
 def _is_blank(entry: Entry) -> bool:
     empty = entry.value is None or (isinstance(entry.value, str) and not entry.value.strip())
     return empty and not entry.formula and not entry.problem
@@ -133,89 +83,20 @@ class Judge:
         self.key: Key = book.key
         self.draws = standard.values.shape[1]
         self.numbers = TypedNumbers(self.key, standard.values[:, -1])
-        self.own = self._own_world(standard)
+        self.own = OwnWorld(book, standard, self.numbers)
+        self.actual: dict[int, float] = {}
         self._worlds: dict[Standard, tuple[OwnWorld, NDArray[np.bool_]]] = {}
         self._lost_givens = None in book.where[: self.key.givens]
         self._takes_values = any(cell.takes == VALUE for cell in self.key.manifest.cells)
         if self._takes_values:
-            self._work_out_actual()
+            self.actual = self.own.as_it_stands()
             constants = (s for s in self.key.graded_slots if book.where[s] and not self.reached(s))
-            self.numbers.see(self.own.actual, bits_of(constants))
+            self.numbers.see(self.actual, bits_of(constants))
 
     def reached(self, slot: int) -> int:
         """Return the slots that a graded cell reads, directly or not, as bits."""
         place = self.book.where[slot]
         return 0 if place is None else self.own.reached.get(place, 0)
-
-    # recalculation
-
-    def _own_world(self, standard: Standard) -> OwnWorld:
-        """Evaluate the workbook; right typed numbers stand as the standard's exact ones."""
-        book, key, own = self.book, self.key, OwnWorld()
-        sight = Sight(book, self.draws, self.standard.values, (1 << key.givens) - 1)
-        own.known = sight.known
-        nothing = np.full(self.draws, np.nan)
-        starts = [place for place in map(book.where.__getitem__, key.graded_slots) if place]
-        for group in book.groups(starts, sight.holds):
-            bits = 0
-            for other in (other for place in group for other in book.reads(place)):
-                slot = book.slot_at.get(other)
-                bits |= own.reached.get(other, 0) | (0 if slot is None else 1 << slot)
-            own.reached.update(dict.fromkeys(group, bits))
-            if len(group) > 1 or group[0] in book.reads(group[0]):
-                slots = {place: book.slot_at[place] for place in group if place in book.slot_at}
-                own.circular.update(dict.fromkeys(group, bits_of(slots.values())))
-                own.known.update(dict.fromkeys(group, nothing))
-                own.values.update({s: nothing for s in slots.values() if key.is_graded(s)})
-            else:
-                self._work_out(own, sight, group[0], standard)
-        return own
-
-    def _work_out(self, own: OwnWorld, sight: Sight, place: Place, standard: Standard) -> None:
-        slot = self.book.slot_at.get(place)
-        if slot is None or not self.key.is_graded(slot):
-            with contextlib.suppress(FormulaError):
-                sight.work_out(place)
-            return
-        right = standard.values[slot]
-        try:
-            own.values[slot] = as_numbers(sight.work_out(place), self.draws)
-        except FormulaError as problem:
-            own.problems[slot] = str(problem)
-            # what follows goes on as if this were right, until a person has looked
-            sight.problems.pop(place, None)
-            sight.known[place] = right
-            own.unknown |= 1 << slot
-            return
-        number = _typed_in(self.book.entry(place))
-        if self.key.cell(slot).takes != VALUE or number is None:
-            return
-        if self.numbers.right(slot, number, standard.values):
-            sight.known[place] = right
-            own.typed |= 1 << slot
-
-    def _work_out_actual(self) -> None:
-        """Evaluate with the real givens alone, typed values as they stand."""
-        book, key, own = self.book, self.key, self.own
-        sight = Sight(book, 1, self.standard.values[:, -1:], (1 << key.givens) - 1)
-        # the handout's own cells too: typed values follow through its copies
-        starts = [place for place in book.where[key.givens :] if place is not None]
-        for place in (place for group in book.groups(starts, sight.holds) for place in group):
-            slot = book.slot_at.get(place)
-            handed_out = slot is not None and slot >= key.givens + key.graded
-            number = None if handed_out else _typed_in(book.entry(place))
-            if place in own.circular:
-                sight.known[place] = np.full(1, np.nan)
-            elif number is not None:
-                sight.known[place] = np.full(1, number)
-            else:
-                try:
-                    sight.work_out(place)
-                except FormulaError:
-                    sight.problems.pop(place, None)
-                    sight.known[place] = np.full(1, np.nan)
-            if slot is not None and slot >= key.givens:
-                own.actual[slot] = float(as_numbers(sight.known.get(place), 1)[0])
 
     # verdicts
 
@@ -266,7 +147,7 @@ class Judge:
             made = self.transplanted(slot, standard.values, self.own.circular.get(place, 0))
             if equal(made, standard.values[slot]).all():
                 return True
-        typed = self.own.actual.get(slot, np.nan) if entry.formula else _typed_in(entry)
+        typed = self.actual.get(slot, np.nan) if entry.formula else typed_in(entry)
         if self.key.cell(slot).takes != VALUE or typed is None:
             return False
         return self._of_typed(slot, typed, standard).verdict != WRONG
@@ -280,7 +161,7 @@ class Judge:
     ) -> Values:
         """Return what a formula makes of the key's values; NaN where that cannot be told."""
         try:
-            return as_numbers(Transplants(self.book, values, aliases).of(slot, circle), self.draws)
+            return transplanted(self.book, slot, values, circle, aliases)
         except FormulaError:
             return np.full(self.draws, np.nan)
 
@@ -292,7 +173,7 @@ class Judge:
         if standard not in self._worlds:
             own, slots = self.own, self.key.graded_slots
             if standard is not self.standard and self._takes_values:
-                own = self._own_world(standard)
+                own = OwnWorld(self.book, standard, self.numbers)
             nothing = np.full(self.draws, np.nan)
             made = np.array([own.values.get(slot, nothing) for slot in slots])
             agreeing = equal(made, standard.values[slots.start : slots.stop]).all(axis=1)
@@ -300,7 +181,7 @@ class Judge:
         return self._worlds[standard]
 
     def _of_constant(self, cell: _Cell, standard: Standard) -> Finding:
-        number = _typed_in(cell.entry)
+        number = typed_in(cell.entry)
         if number is None:
             return Finding(WRONG if cell.takes_value else HARDCODED, why=NO_NUMBER)
         return self._of_number(cell, number, standard)
@@ -330,7 +211,7 @@ class Judge:
             return Finding(OK, real)
         circle = self.own.circular.get(cell.place, 0)
         try:
-            made = as_numbers(Transplants(self.book, standard.values).of(slot, circle), self.draws)
+            made = transplanted(self.book, slot, standard.values, circle)
         except FormulaError as problem:
             return Finding(REVIEW, real, why=str(problem))
         finding = self._of_transplanted(slot, made, standard, own, reached)
@@ -339,7 +220,7 @@ class Judge:
         if finding.verdict == WRONG and circle and not np.isfinite(made).any():
             return Finding(WRONG, None, why=CIRCULAR)
         if cell.takes_value and real is not None and finding.verdict not in (OK, OK_ECF):
-            typed = self._of_typed(slot, self.own.actual.get(slot, real), standard)
+            typed = self._of_typed(slot, self.actual.get(slot, real), standard)
             return typed if typed.verdict != WRONG else finding
         return finding
 

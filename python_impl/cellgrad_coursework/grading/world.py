@@ -9,226 +9,26 @@ its own consequences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellgrad.formula.algebra import Grid
-from cellgrad.formula.parse import parse
-from cellgrad.formula.references import place_of, places_in, range_of
-from cellgrad.formula.tree import Area, Cell, FormulaError, Name, Node, Spill
+from cellgrad.formula.tree import Area, FormulaError, Node, Spill
 from cellgrad.xlsx.addresses import Place, Range
-from cellgrad_coursework.formulas.cache import Formula, Formulas, Reference
-from cellgrad_coursework.formulas.evaluate import evaluate, settled
-from cellgrad_coursework.formulas.limits import MAX_AREA, MAX_REACHED, Budget
-from cellgrad_coursework.formulas.values import Value
-from cellgrad_coursework.grading.key import Key
-from cellgrad_coursework.grading.submission import Entry, Submission
-
-Values = NDArray[np.float64]
+from cellgrad_coursework.formulas.evaluate import Formula, World, evaluate, settled
+from cellgrad_coursework.formulas.functions import Logical, Value
+from cellgrad_coursework.grading.book import Entry, StudentBook
+from cellgrad_coursework.grading.following import TypedNumbers, typed_in
+from cellgrad_coursework.grading.key import Standard, Values, bits_of
+from cellgrad_coursework.model import VALUE
 
 _ANCHOR = "anchor of "
 """The whole result of an array formula is kept under this and its sheet's name."""
 
 
-class StudentBook:
-    """A submission as formulas see it: which cells exist, what they read.
-
-    Args:
-        submission: the workbook.
-        key: the key.
-        formulas: where formulas are kept.
-        where: where each slot lies in the submission; None for one that was not found.
-    """
-
-    def __init__(
-        self, submission: Submission, key: Key, formulas: Formulas, where: list[Place | None]
-    ) -> None:
-        self.submission, self.key, self.formulas, self.where = submission, key, formulas, where
-        self.slot_at = {place: slot for slot, place in enumerate(where) if place is not None}
-        self.budget = Budget()
-        self._reads: dict[Place, list[Place]] = {}
-        self._formulas: dict[Place, Formula | None] = {}
-        self._names: dict[str, Node | None] = {}
-        self._reached = 0
-
-    def entry(self, place: Place) -> Entry | None:
-        """Return what a cell of the submission holds; None for nothing."""
-        return self.submission.cells(place[0]).get((place[1], place[2]))
-
-    def formula(self, place: Place) -> Formula | None:
-        """Return the formula of a cell, or of the array formula that fills it."""
-        try:
-            return self._formulas[place]
-        except KeyError:
-            found = self._formulas[place] = self._formula_of(place)
-            return found
-
-    def _formula_of(self, place: Place) -> Formula | None:
-        entry = self.entry(place)
-        if entry is None:
-            return None
-        if entry.problem:
-            return Formula(None, problem=entry.problem)
-        if not entry.formula:
-            return None
-        if entry.anchor is not None:
-            anchor = self.entry((place[0], *entry.anchor))
-            if anchor is None or not anchor.formula or anchor.problem:
-                return Formula(None, problem="the array formula that fills it was not found")
-            return self.formulas.of(anchor.formula, *anchor.base)
-        return self.formulas.of(entry.formula, *entry.base)
-
-    def named(self, name: str) -> Node | None:
-        """Return what a defined name stands for, parsed without a place."""
-        if name not in self._names:
-            text = self.submission.names.get(name)
-            try:
-                self._names[name] = (
-                    parse(text.removeprefix("="), ignore_case=True) if text else None
-                )
-            except FormulaError:
-                self._names[name] = None
-        return self._names[name]
-
-    def bounds(self, node: Area | Spill, at: Place) -> Range:
-        """Return which cells an area means; whole columns end with the sheet's cells."""
-        if isinstance(node, Spill):
-            return self._spilled(place_of(node.corner, at))
-        sheet = at[0] if node.sheet is None else node.sheet
-        area = range_of(node, at, self.submission.box(sheet) if node.is_open else None)
-        if area.height * area.width > MAX_AREA:
-            raise FormulaError(f"a range has more than {MAX_AREA:,} cells")
-        return area
-
-    def _spilled(self, place: Place) -> Range:
-        """Return the cells that the array formula in a cell fills, as the file says."""
-        entry = self.entry(place)
-        if entry is None or not entry.array or entry.fills is None:
-            raise FormulaError("# stands behind a cell that fills no other")
-        return Range(*place, *entry.fills)
-
-    def reads(self, place: Place) -> list[Place]:
-        """Return the cells that a cell reads directly, if they hold anything or are slots.
-
-        Cells of the handout read what the key has them read.
-        """
-        found = self._reads.get(place)
-        if found is None:
-            self._reached += 1
-            if self._reached > MAX_REACHED:
-                raise FormulaError("the workbook has too many cells that read each other")
-            slot = self.slot_at.get(place)
-            if slot is None or self.key.is_graded(slot):
-                found = list(dict.fromkeys(self._read_by(place)))
-            else:
-                places = (self.where[other] for other in self.key.reads[slot])
-                found = [other for other in places if other is not None]
-            self._reads[place] = found
-        return found
-
-    def _read_by(self, place: Place) -> Iterator[Place]:
-        formula = self.formula(place)
-        if formula is None or formula.tree is None:
-            return
-        entry = self.entry(place)
-        if entry is not None and entry.anchor is not None:
-            place = (place[0], *entry.anchor)
-        try:
-            yield from self._nodes_read(formula.reads, place, set())
-        except FormulaError:
-            return  # found again, and told, when the cell is evaluated
-
-    def _nodes_read(self, reads: Iterable[Reference], at: Place, seen: set[str]) -> Iterator[Place]:
-        """Yield the cells of some nodes; names that stand for names are followed once each."""
-        for node in reads:
-            if isinstance(node, Cell):
-                other = place_of(node, at)
-                if other in self.slot_at or self.entry(other) is not None:
-                    yield other
-            elif not isinstance(node, Name):
-                yield from self._filled(self.bounds(node, at))
-            elif node.name not in seen and self.named(node.name) is not None:
-                seen.add(node.name)
-                text = self.submission.names[node.name].removeprefix("=")
-                yield from self._nodes_read(self.formulas.of(text, 0, 0).reads, (at[0], 0, 0), seen)
-
-    def _filled(self, area: Range) -> Iterator[Place]:
-        self.budget.spend(area.height * area.width)
-        cells = self.submission.cells(area.sheet)
-        for place in places_in(area):
-            if place[1:] in cells or place in self.slot_at:
-                yield place
-
-    def groups(
-        self, starts: Iterable[Place], stop: Callable[[Place], bool]
-    ) -> Iterator[list[Place]]:
-        """Yield the cells that some cells read, directly or not, each after what it reads.
-
-        Cells that read each other in a circle come together.
-
-        Args:
-            starts: the cells to begin with; they come last.
-            stop: where not to go on.
-        """
-        search = _Components(self, stop)
-        for start in starts:
-            if start not in search.number and not stop(start):
-                yield from search.of(start)
-
-
-class _Components:
-    """Tarjan's strongly connected components, without recursion: chains can be long."""
-
-    def __init__(self, book: StudentBook, stop: Callable[[Place], bool]) -> None:
-        self.book, self.stop = book, stop
-        self.number: dict[Place, int] = {}
-        self._low: dict[Place, int] = {}
-        self._open: list[Place] = []
-        self._is_open: set[Place] = set()
-        self._path: list[tuple[Place, Iterator[Place]]] = []
-
-    def of(self, start: Place) -> Iterator[list[Place]]:
-        """Yield the groups that a cell reaches, its own last."""
-        self._enter(start)
-        while self._path:
-            place, others = self._path[-1]
-            if self._goes_on(place, others):
-                continue
-            self._path.pop()
-            if self._path:
-                above = self._path[-1][0]
-                self._low[above] = min(self._low[above], self._low[place])
-            if self._low[place] == self.number[place]:
-                yield self._closed(place)
-
-    def _enter(self, place: Place) -> None:
-        self.number[place] = self._low[place] = len(self.number)
-        self._open.append(place)
-        self._is_open.add(place)
-        self._path.append((place, iter(self.book.reads(place))))
-
-    def _goes_on(self, place: Place, others: Iterator[Place]) -> bool:
-        """Enter the next cell that has not been seen; tell whether there was one."""
-        for other in others:
-            if other in self._is_open:
-                self._low[place] = min(self._low[place], self.number[other])
-            elif other not in self.number and not self.stop(other):
-                self._enter(other)
-                return True
-        return False
-
-    def _closed(self, place: Place) -> list[Place]:
-        group = []
-        while True:
-            group.append(self._open.pop())
-            self._is_open.discard(group[-1])
-            if group[-1] == place:
-                return group
-
-
-class Sight:
+class Sight(World):
     """What a formula of the student reads in one world.
 
     Args:
@@ -247,9 +47,9 @@ class Sight:
         held: int = 0,
         aliases: Mapping[Place, int] | None = None,
     ) -> None:
+        super().__init__(book.budget)
         self.book, self.draws, self.slots, self.held = book, draws, slots, held
         self.slot_at = {**book.slot_at, **aliases} if aliases else book.slot_at
-        self.budget = book.budget
         self.known: dict[Place, Value] = {}
         self.problems: dict[Place, str] = {}
 
@@ -359,11 +159,12 @@ class Sight:
         return self.known[kept]
 
 
-class _AsHandedOut:
+class _AsHandedOut(World):
     """Cells by their places in the handout, wherever they lie in the submission now."""
 
     def __init__(self, sight: Sight) -> None:
-        self.sight, self.budget = sight, sight.budget
+        super().__init__(sight.budget)
+        self.sight = sight
 
     def cell(self, place: Place) -> Value:
         """Return the value of a cell of the handout."""
@@ -377,52 +178,141 @@ class _AsHandedOut:
         now = book.where[slot]
         return None if now is None else sight.cell(now)
 
-    def bounds(self, node: Area | Spill, at: Place) -> Range:
-        """Return which cells an area means."""
-        return self.sight.book.bounds(node, at)
 
-    def named(self, name: str) -> Node | None:
-        """Return nothing: the handout's own formulas use no names."""
-        del name
-        return None
+def as_numbers(value: Value, draws: int) -> Values:
+    """Return a cell's value as numbers, NaN for what is none."""
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, float):
+        return np.full(draws, value)
+    if isinstance(value, Logical):
+        return np.broadcast_to(np.asarray(value.data, np.float64), (draws,))
+    if isinstance(value, Grid):
+        raise FormulaError("the formula comes to several values in one cell")
+    return np.full(draws, np.nan)
 
 
-class Transplants:
-    """A student's formulas among the key's values.
+def transplanted(
+    book: StudentBook,
+    slot: int,
+    values: Values,
+    circle: int = 0,
+    aliases: Mapping[Place, int] | None = None,
+) -> Values:
+    """Return what the student's formula in a slot makes of the key's values, as numbers.
 
     Args:
         book: the workbook.
+        slot: the cell.
         values: the key's, shape (slots, draws).
+        circle: slots that it reads in a circle, as bits: of these, only such as come before it
+            in the key take the key's values.
         aliases: scratch cells that stand for slots.
+
+    Raises:
+        FormulaError: a person has to look at it.
+    """
+    key, draws, place = book.key, values.shape[1], book.where[slot]
+    if place is None:
+        return np.full(draws, np.nan)
+    inlined = key.after[slot] | 1 << slot | circle & ~key.before[slot]
+    sight = Sight(book, draws, values, (1 << key.slots) - 1 & ~inlined, aliases)
+    value: Value = None
+    for group in book.groups([place], sight.holds):
+        if len(group) > 1 or group[0] in book.reads(group[0]):
+            return np.full(draws, np.nan)
+        value = sight.work_out(group[0])
+    return as_numbers(value, draws)
+
+
+class OwnWorld:
+    """The student's whole workbook, evaluated with the givens restored.
+
+    Args:
+        book: the workbook.
+        standard: whose exact numbers right typed ones stand for.
+        numbers: tells which typed numbers are right.
+
+    Attributes:
+        values: of every graded cell, by slot.
+        reached: for each cell, the slots that it reads, directly or not, as bits.
+        circular: cells that read each other in a circle, and the slots in it, as bits.
+        problems: graded cells that a person has to look at, by slot, and why.
+        unknown: slots that could not be evaluated and stand as if they were right, as bits.
+        typed: slots whose typed number is right and stands as the exact one, as bits.
+        known: of every cell that was evaluated, by place.
     """
 
-    def __init__(
-        self, book: StudentBook, values: Values, aliases: Mapping[Place, int] | None = None
-    ) -> None:
-        self.book, self.values, self.aliases = book, values, aliases
-        self._all = (1 << book.key.slots) - 1
-
-    def of(self, slot: int, circle: int = 0) -> Value:
-        """Return what the student's formula in a slot makes of the key's values.
-
-        Args:
-            slot: the cell.
-            circle: slots that it reads in a circle, as bits: of these, only such as come
-                before it in the key take the key's values.
-
-        Raises:
-            FormulaError: a person has to look at it.
-        """
-        book, key = self.book, self.book.key
-        place = book.where[slot]
-        if place is None:
-            return None
-        inlined = key.after[slot] | 1 << slot | circle & ~key.before[slot]
-        held = self._all & ~inlined
-        sight = Sight(book, self.values.shape[1], self.values, held, self.aliases)
-        value: Value = None
-        for group in book.groups([place], sight.holds):
+    def __init__(self, book: StudentBook, standard: Standard, numbers: TypedNumbers) -> None:
+        self._book, self._standard, self._numbers = book, standard, numbers
+        self.values: dict[int, Values] = {}
+        self.reached: dict[Place, int] = {}
+        self.circular: dict[Place, int] = {}
+        self.problems: dict[int, str] = {}
+        self.unknown = self.typed = 0
+        key, draws = book.key, standard.values.shape[1]
+        sight = Sight(book, draws, standard.values, (1 << key.givens) - 1)
+        self.known = sight.known
+        nothing = np.full(draws, np.nan)
+        starts = [place for place in map(book.where.__getitem__, key.graded_slots) if place]
+        for group in book.groups(starts, sight.holds):
+            bits = 0
+            for other in (other for place in group for other in book.reads(place)):
+                slot = book.slot_at.get(other)
+                bits |= self.reached.get(other, 0) | (0 if slot is None else 1 << slot)
+            self.reached.update(dict.fromkeys(group, bits))
             if len(group) > 1 or group[0] in book.reads(group[0]):
-                return np.full(self.values.shape[1], np.nan)
-            value = sight.work_out(group[0])
-        return value
+                slots = {place: book.slot_at[place] for place in group if place in book.slot_at}
+                self.circular.update(dict.fromkeys(group, bits_of(slots.values())))
+                self.known.update(dict.fromkeys(group, nothing))
+                self.values.update({s: nothing for s in slots.values() if key.is_graded(s)})
+            else:
+                self._work_out(sight, group[0])
+
+    def _work_out(self, sight: Sight, place: Place) -> None:
+        slot, key = self._book.slot_at.get(place), self._book.key
+        if slot is None or not key.is_graded(slot):
+            with contextlib.suppress(FormulaError):
+                sight.work_out(place)
+            return
+        right = self._standard.values[slot]
+        try:
+            self.values[slot] = as_numbers(sight.work_out(place), sight.draws)
+        except FormulaError as problem:
+            self.problems[slot] = str(problem)
+            # what follows goes on as if this were right, until a person has looked
+            sight.problems.pop(place, None)
+            sight.known[place] = right
+            self.unknown |= 1 << slot
+            return
+        number = typed_in(self._book.entry(place))
+        if key.cell(slot).takes != VALUE or number is None:
+            return
+        if self._numbers.right(slot, number, self._standard.values):
+            sight.known[place] = right
+            self.typed |= 1 << slot
+
+    def as_it_stands(self) -> dict[int, float]:
+        """Return what slots come to with the real givens alone, typed values as they stand."""
+        book, key = self._book, self._book.key
+        sight = Sight(book, 1, self._standard.values[:, -1:], (1 << key.givens) - 1)
+        actual: dict[int, float] = {}
+        # the handout's own cells too: typed values follow through its copies
+        starts = [place for place in book.where[key.givens :] if place is not None]
+        for place in (place for group in book.groups(starts, sight.holds) for place in group):
+            slot = book.slot_at.get(place)
+            handed_out = slot is not None and slot >= key.givens + key.graded
+            number = None if handed_out else typed_in(book.entry(place))
+            if place in self.circular:
+                sight.known[place] = np.full(1, np.nan)
+            elif number is not None:
+                sight.known[place] = np.full(1, number)
+            else:
+                try:
+                    sight.work_out(place)
+                except FormulaError:
+                    sight.problems.pop(place, None)
+                    sight.known[place] = np.full(1, np.nan)
+            if slot is not None and slot >= key.givens:
+                actual[slot] = float(as_numbers(sight.known.get(place), 1)[0])
+        return actual

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from cellgrad.formula.references import places_in, range_of
 from cellgrad.formula.tree import Area, Cell, FormulaError
 from cellgrad.xlsx.addresses import Place
-from cellgrad_coursework.formulas.cache import Formula, Formulas
-from cellgrad_coursework.formulas.evaluate import evaluate, settled
-from cellgrad_coursework.formulas.values import Value
-from cellgrad_coursework.grading.key import HandoutCells, Key
+from cellgrad_coursework.formulas.evaluate import Formula, Formulas, World, evaluate, settled
+from cellgrad_coursework.formulas.functions import Value
+from cellgrad_coursework.grading.key import Key
 
 Values = NDArray[np.float64]
 Content = str | float | None
@@ -78,7 +77,7 @@ class Sheet:
 
     def comes_to(self, slot: int, text: str, table: Values) -> Values | None:
         """Return what a formula makes of the numbers of a table; None where it makes none."""
-        return _Reader(self, {slot: text}, table, {slot}).number(slot)
+        return _Reader(self, {slot: text}, table, {slot}).numbers_in(slot)
 
     def table(
         self, written: Contents, right: Values, held: AbstractSet[int] = frozenset()
@@ -97,12 +96,12 @@ class Sheet:
         found = right.copy()
         for slot in self.key.order:
             if slot in reader.anew:
-                value = reader.number(slot)
+                value = reader.numbers_in(slot)
                 found[slot] = np.nan if value is None else value
         return found
 
 
-class _Reader(HandoutCells):
+class _Reader(World):
     """The world that formulas are evaluated in."""
 
     def __init__(
@@ -112,7 +111,7 @@ class _Reader(HandoutCells):
         self.sheet, self.written, self.table, self.anew = sheet, written, table, anew
         self._known: dict[int, Value] = {}
 
-    def number(self, slot: int) -> Values | None:
+    def numbers_in(self, slot: int) -> Values | None:
         """Return the numbers in a slot; None where there are none."""
         try:
             with np.errstate(all="ignore"):

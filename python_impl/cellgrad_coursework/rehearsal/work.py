@@ -15,7 +15,7 @@ import numpy as np
 
 from cellgrad.errors import InputError
 from cellgrad.files import read_limited
-from cellgrad_coursework.formulas.cache import Formulas
+from cellgrad_coursework.formulas.evaluate import Formulas
 from cellgrad_coursework.grading.key import Key, equal
 from cellgrad_coursework.manifest_file import HANDOUTS
 from cellgrad_coursework.model import (

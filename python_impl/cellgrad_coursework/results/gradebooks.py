@@ -29,7 +29,6 @@ from typing import Any
 
 from cellgrad.files import read_limited
 from cellgrad_coursework.model import VERDICTS, CellVerdict, Grade, GradedCell, Manifest, Student
-from cellgrad_coursework.moodle_worksheet import Worksheet, maximum, worksheet_of
 from cellgrad_coursework.results.record import (
     EXCUSED,
     GRADED,
@@ -38,6 +37,7 @@ from cellgrad_coursework.results.record import (
     roster_column,
 )
 from cellgrad_coursework.results.summary import COLUMNS
+from cellgrad_coursework.roster import Worksheet, maximum, worksheet_of
 
 _MAX_BYTES = 32 << 20
 _ROWS = 20

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from cellgrad_coursework.identity import OTHER_ASSIGNMENT, hint_of
-from cellgrad_coursework.model import VERDICTS, Grade, Manifest, Student
-from cellgrad_coursework.moodle_worksheet import moodle_number
+from cellgrad_coursework.model import (
+    VERDICTS,
+    Grade,
+    Manifest,
+    Student,
+)
 from cellgrad_coursework.results.summary import summary
-from cellgrad_coursework.roster import YES
+from cellgrad_coursework.roster import YES, moodle_number
 
 GRADED, UNREADABLE, MISSING, EXCUSED = "graded", "unreadable", "missing", "excused"
 OTHER = "other assignment"

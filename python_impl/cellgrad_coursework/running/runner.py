@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from cellgrad.errors import InputError
-from cellgrad_coursework.grader import failed
 from cellgrad_coursework.identity import (
     Claim,
     Names,
@@ -30,9 +29,8 @@ from cellgrad_coursework.identity import (
 )
 from cellgrad_coursework.model import Grade, Manifest, Student
 from cellgrad_coursework.results.write import write_feedback_zip
-from cellgrad_coursework.running.child import Assignment
-from cellgrad_coursework.running.judge import GRADER, Codec, Judged, Limits, head_of
-from cellgrad_coursework.running.pool import Task, judge_all
+from cellgrad_coursework.running.judge import GRADER, Codec, Judged, Limits, failed, head_of
+from cellgrad_coursework.running.pool import Assignment, Task, judge_all
 from cellgrad_coursework.running.returned import FEEDBACK, Feedback
 from cellgrad_coursework.running.store import Store, digest_of, key_of
 from cellgrad_coursework.taking_in.copying import Copying

@@ -1,7 +1,13 @@
-"""How far a wrong formula is from the right one: by how many operands and operators.
+"""Slips: wrong formulas that are charged once, however often they are repeated.
 
-Formulas are compared by what they are made of, not by how they are written: sums over ranges are
-written out, array formulas are taken cell by cell, and scratch cells give way to what they hold.
+Forgetting LR in twelve updates is one mistake (``charging`` says of how many mistakes the repeats
+are forgiven). Only mistakes are forgiven in this way, not empty gestures: a formula counts as one
+if the catalogue names it, or if it is the right one but for a single slip; it must work with
+something that the right one works with, and not merely copy one of its values.
+
+How far a formula is from the right one is counted in operands and operators, by what it is made
+of and not by how it is written: sums over ranges are written out, array formulas are taken cell
+by cell, and scratch cells give way to what they hold.
 """
 
 from __future__ import annotations
@@ -11,6 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product as each_of
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cellgrad.formula.references import place_of
 from cellgrad.formula.tree import (
@@ -27,9 +36,10 @@ from cellgrad.formula.tree import (
     Signed,
     children,
 )
-from cellgrad.xlsx.addresses import Place, Range
-from cellgrad_coursework.grading.key import Key
-from cellgrad_coursework.grading.world import StudentBook
+from cellgrad.xlsx.addresses import Place, Range, a1
+from cellgrad_coursework.grading.book import StudentBook
+from cellgrad_coursework.grading.key import Key, equal
+from cellgrad_coursework.grading.world import transplanted
 
 _FACTORS, _TERMS = ("*", "/"), ("+", "-")
 _MANY = 99
@@ -391,3 +401,77 @@ def _source(key: Key, slot: int) -> int:
             break
         slot = key.reads[slot][0]
     return slot
+
+
+Values = NDArray[np.float64]
+
+_STEP = 2.0**-6
+
+
+def pattern(book: StudentBook, slot: int) -> str:
+    """Return the student's formula in a slot as text, relative to its cell; empty for none."""
+    place = book.where[slot]
+    formula = book.formula(place) if place is not None else None
+    return formula.text if formula is not None else ""
+
+
+def filled_with(book: StudentBook, slot: int) -> str:
+    """Return where the array formula stands that fills a slot; empty for none."""
+    place = book.where[slot]
+    corner = corner_of(book, place) if place is not None else None
+    return "" if corner is None else f"{corner[0]}!{a1(corner[1], corner[2])}"
+
+
+def is_slip(
+    book: StudentBook,
+    slot: int,
+    values: Values,
+    made: Values,
+    *,
+    known: bool,
+    besides: int = 0,
+) -> bool:
+    """Tell whether a wrong formula is a mistake that is charged only once.
+
+    Args:
+        book: the submission.
+        slot: the cell.
+        values: the key's values.
+        made: what the formula makes of them.
+        known: whether the mistake is known as one: the catalogue names it, or it is one in
+            another cell that the same array formula fills.
+        besides: how many edits are no slip: those that a convention makes.
+    """
+    if not np.isfinite(made).any():
+        return False
+    key = book.key
+    if any(equal(made, values[other]).all() for other in key.reads[slot]):
+        return False  # a mere copy, such as an unchanged weight
+    if not known and count_edits(book, slot) > 1 + besides:
+        return False
+    if _feels(book, slot, values, made, set(key.reads[slot])):
+        return True
+    if not known:
+        return False
+    # the same arithmetic with something earlier, such as S_preA in place of S_postA
+    before = {other for other in range(key.slots) if key.before[slot] >> other & 1}
+    copies = any(equal(made, values[other]).all() for other in before)
+    return not copies and _feels(book, slot, values, made, before)
+
+
+def _feels(book: StudentBook, slot: int, values: Values, made: Values, others: set[int]) -> bool:
+    """Tell whether a formula's value depends on one of some slots."""
+    key, moved = book.key, values.copy()
+    sources = key.sources(others)  # what the handout computes moves with what it reads
+    for n, other in enumerate(sorted(sources)):  # by different steps: a - a stays what it is
+        moved[other] = moved[other] + _STEP * (1.0 + n / 7.0)
+    for copied in key.order:
+        if not key.is_graded(copied) and any(key.before[copied] >> o & 1 for o in sources):
+            moved[copied] = key.over(copied, moved)
+    try:
+        moved_too = transplanted(book, slot, moved)
+    except FormulaError:
+        return False
+    with np.errstate(all="ignore"):
+        change = np.abs(moved_too - made)
+    return bool((change[:-1] > 1e-6 * _STEP).any())  # on the draws: the real givens are known
