@@ -12,7 +12,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,14 +21,13 @@ from cellgrad.errors import InputError
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.package import Package
-from cellgrad_coursework.derivation import canonical, givens_of
+from cellgrad_coursework.derivation import canonical
 from cellgrad_coursework.grading.book import Entry, StudentBook
 from cellgrad_coursework.grading.key import Key, Values
 from cellgrad_coursework.grading.relocation import changed_givens, shown_givens
-from cellgrad_coursework.model import VALUE, Grade, Handout, Manifest, Remarks, Student
+from cellgrad_coursework.model import VALUE, Grade, Handout, Remarks, Student
 from cellgrad_coursework.roster import moodle_number
-from cellgrad_coursework.secret import TOKEN, token_from
-from cellgrad_coursework.setting.givens import with_scalars
+from cellgrad_coursework.secret import TOKEN
 
 OTHER_ASSIGNMENT = "made out for another assignment (or with another secret)"
 """Why a workbook is not graded whose token, and whose numbers, are none of this assignment's."""
@@ -547,38 +546,3 @@ def say_who_handed_in(grade: Grade, claim: Claim, *, by_several: bool) -> None:
         lines = grade.copying if grade.evidence["givens_of"] else grade.review
         by = hand or "its name does not say who handed it in"
         lines.append(f"its numbers are not those of {student.id}; {by}")
-
-
-# who came late to the course
-
-
-def enrolled(manifest: Manifest, students: Iterable[Student]) -> Manifest:
-    """Return a manifest with those students of a newer roster who are not in it.
-
-    Where one file serves all, their numbers follow from it; whether they tell every mistake
-    apart was not looked at. Ids that cannot be typed, or that are taken, are left out.
-    """
-    told = manifest.one_file
-    if told is None:
-        return manifest
-    handouts = dict(manifest.handouts)
-    known = {one.student.id for one in handouts.values()}
-    taken = {canonical(student_id) for student_id in known}
-    example = next(iter(handouts.values()))
-    derived = (manifest.givens[n] for n in told.derived)
-    places = [(given.quantity, given.layer, given.index) for given in derived]
-    for student in students:
-        try:
-            plain = canonical(student.id)
-        except ValueError:
-            continue
-        too_long = len("".join(student.id.split())) > told.constants.rows
-        if too_long or student.id in known or plain in taken:
-            continue
-        taken.add(plain)
-        numbers = givens_of(told.constants, told.rules, plain)
-        digest = hashlib.sha256(f"{manifest.version}\0{plain}".encode()).digest()
-        token = token_from(int.from_bytes(digest, "big"))
-        case = with_scalars(example.case, places, numbers)
-        handouts[token] = Handout(student, token, case, example.file, checked=False)
-    return replace(manifest, handouts=handouts)

@@ -5,19 +5,23 @@ Source: reference/schema/manifest.schema.json.
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 import math
 import re
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
+from itertools import starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from cellgrad.case.model import Case, Matrix, Sample, Vector, case_document, parse_case
 from cellgrad.errors import InputError, ShapeError
 from cellgrad.files import check_schema, read_json, read_limited
-from cellgrad_coursework.derivation import Constants, Derivation, Rule
+from cellgrad_coursework.derivation import Derivation
 from cellgrad_coursework.model import (
     FixedCell,
     GivenCell,
@@ -44,6 +48,7 @@ KEEP = (
     "grading, so keep it with a copy. It does not hold the secret that the numbers were drawn "
     "with; whoever sees it can look up the answers to this assignment, no more."
 )
+_CELLS = ("cells", "givens", "fixed")
 _HEAD_OF_HANDOUT = ("token", "file", "student", "weights", "biases", "samples")
 
 
@@ -110,17 +115,15 @@ def manifest_bytes(manifest: Manifest) -> bytes:
         "id": manifest.id,
         "title": manifest.title,
         "version": manifest.version,
-        "policy": {**asdict(manifest.policy), "conventions": list(manifest.policy.conventions)},
-        "box": {sheet: list(corner) for sheet, corner in manifest.box.items()},
+        "policy": asdict(manifest.policy),
+        "box": manifest.box,
         "names": manifest.names,
         "case": case_document(first.case),
     }
     if manifest.one_file is not None:
         head["one_file"] = asdict(manifest.one_file)
     lists = {
-        "cells": [{**asdict(cell), "index": list(cell.index)} for cell in manifest.cells],
-        "givens": [{**asdict(cell), "index": list(cell.index)} for cell in manifest.givens],
-        "fixed": [asdict(cell) for cell in manifest.fixed],
+        **{name: [asdict(cell) for cell in getattr(manifest, name)] for name in _CELLS},
         "handouts": [_handout_document(handout) for handout in manifest.handouts.values()],
     }
     parts = [f" {json.dumps(name)}: {_line(value)}" for name, value in head.items()]
@@ -139,7 +142,7 @@ def _handout_document(handout: Handout) -> dict[str, Any]:
     return {
         "token": handout.token,
         "file": handout.file,
-        "student": {**asdict(student), "other": [list(pair) for pair in student.other]},
+        "student": asdict(student),
         "weights": network.weights,
         "biases": network.biases,
         "samples": [{"input": s.input, "target": s.target} for s in handout.case.samples],
@@ -201,25 +204,8 @@ def parse_manifest(data: bytes) -> Manifest:
     handouts = document.pop("handouts", None) if isinstance(document, dict) else None
     _check_schema(document, handouts)
     first = parse_case(json.dumps(document["case"]).encode())
-    policy = document["policy"]
-    manifest = Manifest(
-        id=document["id"],
-        title=document["title"],
-        version=document["version"],
-        cells=tuple(
-            GradedCell(**{**cell, "index": tuple(cell["index"]), "points": float(cell["points"])})
-            for cell in document["cells"]
-        ),
-        givens=tuple(
-            GivenCell(**{**cell, "index": tuple(cell["index"])}) for cell in document["givens"]
-        ),
-        policy=Policy(**{**policy, "conventions": tuple(policy["conventions"])}),
-        handouts={},
-        box={sheet: (corner[0], corner[1]) for sheet, corner in document["box"].items()},
-        fixed=tuple(FixedCell(**cell) for cell in document["fixed"]),
-        names=dict(document["names"]),
-        one_file=_derivation(document),
-    )
+    told = {name: document[name] for name in _fields(Manifest) if name in document}
+    manifest: Manifest = _made(Manifest, {**told, "handouts": {}})
     for number, item in enumerate(handouts or ()):
         handout = _handout(item, first, f"handouts[{number}]")
         if handout.token in manifest.handouts:
@@ -233,21 +219,30 @@ def parse_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def _derivation(document: Mapping[str, Any]) -> Derivation | None:
-    told = document.get("one_file")
-    if told is None:
-        return None
-    constants = told["constants"]
-    return Derivation(
-        **{
-            **told,
-            "constants": Constants(**{**constants, "shifts": tuple(constants["shifts"])}),
-            "rules": tuple(Rule(**rule) for rule in told["rules"]),
-            "derived": tuple(told["derived"]),
-            "givens": tuple(told["givens"]),
-            "cells": tuple((address, content) for address, content in told["cells"]),
-        }
-    )
+@cache
+def _fields(kind: type) -> dict[str, Any]:
+    """Return the fields of a dataclass and their types."""
+    return get_type_hints(kind)
+
+
+def _made(kind: Any, value: Any) -> Any:
+    """Return what a JSON value says of a type: of dataclasses, tuples, and what they hold."""
+    inner = get_args(kind)
+    match get_origin(kind):
+        case None if kind is float:
+            value = float(value)
+        case None if hasattr(kind, "__dataclass_fields__"):
+            kinds = _fields(kind)
+            value = kind(**{name: _made(kinds[name], item) for name, item in value.items()})
+        case builtins.tuple if inner[-1] is Ellipsis:
+            value = tuple(_made(inner[0], item) for item in value)
+        case builtins.tuple:
+            value = tuple(starmap(_made, zip(inner, value, strict=True)))
+        case builtins.dict:
+            value = {name: _made(inner[1], item) for name, item in value.items()}
+        case types.UnionType if value is not None:
+            value = _made(inner[0], value)
+    return value
 
 
 def _check_schema(document: Any, handouts: Any) -> None:
@@ -263,13 +258,9 @@ def _handout(item: Any, first: Case, place: str) -> Handout:
     try:
         told = item["student"]
         student = Student(
-            id=str(told["id"]),
-            name=str(told["name"]),
-            email=str(told["email"]),
-            section=str(told["section"]),
-            late=float(told["late"]),
-            other=tuple((str(header), str(value)) for header, value in told["other"]),
-        )
+            str(told["id"]), str(told["name"]), str(told["email"]), str(told["section"]),
+            float(told["late"]), tuple((str(name), str(value)) for name, value in told["other"]),
+        )  # fmt: skip
         network = replace(
             first.network,
             weights=tuple(_matrix(layer) for layer in item["weights"]),

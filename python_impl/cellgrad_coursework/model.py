@@ -23,6 +23,12 @@ error carried forward); right with these numbers only; wrong; to be looked at by
 FORMULA, VALUE = "formula", "value"
 """What a cell is to be filled with: a formula, or a typed number."""
 
+GIVEN_MEANING = "your own numbers: leave them as they are"
+BLANK_MEANING = {
+    "blank": "to be filled in with a formula",
+    "blank typed": "to be filled in with a number",
+}
+"""What the colours of a handout's cells mean, by their looks."""
 
 _LATE = "late: "
 

@@ -52,7 +52,7 @@ IDENTIFIERS = ("identifier", "identifiant", "identificador", "identificativo", "
 
 _MOODLE_IDS = ("id number", "username", *IDENTIFIERS, "email address")
 
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{w}{n}" for w in ("com", "lpt") for n in range(1, 10))}
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[1-9])(?:\..*)?", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d{1,3}(?:[.,]\d{1,6})?)\s*%")
 _SHARE = re.compile(r"\d(?:[.,]\d{1,9})?")
 
@@ -128,7 +128,7 @@ def safe_name(student_id: str) -> str:
     text = text[:_FILE_NAME].rstrip(".")
     if not text:
         return "student"
-    return f"student-{text}" if text.split(".")[0].casefold() in _RESERVED else text
+    return f"student-{text}" if _RESERVED.fullmatch(text) else text
 
 
 def check_file_names(students: Iterable[Student]) -> None:

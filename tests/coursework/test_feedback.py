@@ -24,13 +24,14 @@ from cellgrad.xlsx.book import read_book
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.model import (
     BLANK,
+    BLANK_MEANING,
+    GIVEN_MEANING,
     VERDICTS,
     WRONG,
 )
 from cellgrad_coursework.results.feedback import places, workbook_bytes
 from cellgrad_coursework.results.marks import MORE
 from cellgrad_coursework.results.summary import COLOURS, MEANINGS, WORDS
-from cellgrad_coursework.setting.step_sheet import BLANK_MEANING, GIVEN_MEANING
 from graded import (
     grade,
     handout,

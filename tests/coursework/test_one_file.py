@@ -53,14 +53,14 @@ from cellgrad_coursework.derivation import (
     start_of,
 )
 from cellgrad_coursework.grading.key import given_number
-from cellgrad_coursework.identity import Claim, Names, enrolled
+from cellgrad_coursework.identity import Claim, Names
 from cellgrad_coursework.manifest_file import manifest_bytes, parse_manifest, read_manifest
 from cellgrad_coursework.model import OK, OK_ECF, WRONG, Student
 from cellgrad_coursework.rehearsal.rehearse import rehearse
 from cellgrad_coursework.rehearsal.students import KINDS, Classroom
 from cellgrad_coursework.running.command import grade_command
 from cellgrad_coursework.running.judge import Codec, Grader, Judge
-from cellgrad_coursework.running.runner import Settings, grade_all
+from cellgrad_coursework.running.runner import Settings, enrolled, grade_all
 from cellgrad_coursework.setting.assign import assign, assign_command
 from cellgrad_coursework.setting.assignment import parse_assignment, read_assignment
 from cellgrad_coursework.setting.discriminate import Discrimination

@@ -8,9 +8,11 @@ that is not here goes to a person, never to zero.
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -109,28 +111,6 @@ def _numbers(args: Sequence[Value]) -> Iterator[Number]:
             yield number(arg)
 
 
-def _sum(args: Sequence[Value]) -> Value:
-    total: Number = 0.0
-    for value in _numbers(args):
-        total = total + value
-    return total
-
-
-def _product(args: Sequence[Value]) -> Value:
-    total: Number = 1.0
-    seen = False
-    for value in _numbers(args):
-        total, seen = total * value, True
-    return total if seen else 0.0
-
-
-def _sumsq(args: Sequence[Value]) -> Value:
-    total: Number = 0.0
-    for value in _numbers(args):
-        total = total + value * value
-    return total
-
-
 def _average(args: Sequence[Value]) -> Value:
     found = list(_numbers(args))
     if not found:
@@ -138,14 +118,14 @@ def _average(args: Sequence[Value]) -> Value:
     return sum(found[1:], found[0]) / float(len(found))
 
 
-def _extreme(pick: Callable[[Any, Any], Any]) -> Function:
-    def chosen(args: Sequence[Value]) -> Value:
-        best: Number | None = None
-        for value in _numbers(args):
-            best = value if best is None else pick(best, value)
-        return 0.0 if best is None else _plain(best)
+def _folded(combine: Callable[[Any, Any], Any], *start: Number) -> Function:
+    """Return a function that goes through numbers; 0 where there are none."""
 
-    return chosen
+    def fold(args: Sequence[Value]) -> Value:
+        numbers = [*start, *_numbers(args)]
+        return _plain(reduce(combine, numbers)) if numbers else 0.0
+
+    return fold
 
 
 def _plain(value: Any) -> Number:
@@ -499,9 +479,9 @@ def _nothing(value: Value) -> Function:
 
 
 FUNCTIONS: dict[str, Function] = {
-    "SUM": _sum,
-    "PRODUCT": _product,
-    "SUMSQ": _sumsq,
+    "SUM": _folded(operator.add, 0.0),
+    "PRODUCT": _folded(operator.mul),
+    "SUMSQ": _folded(lambda total, value: total + value * value, 0.0),
     "SUMPRODUCT": _sumproduct,
     "SUMXMY2": _pairwise(lambda a, b: (a - b) * (a - b)),
     "SUMX2MY2": _pairwise(lambda a, b: a * a - b * b),
@@ -512,8 +492,8 @@ FUNCTIONS: dict[str, Function] = {
     "AVERAGE": _average,
     "COUNT": _count,
     "COUNTA": _counta,
-    "MAX": _extreme(np.maximum),
-    "MIN": _extreme(np.minimum),
+    "MAX": _folded(np.maximum),
+    "MIN": _folded(np.minimum),
     "MEDIAN": _median,
     "SUMIF": _sumif,
     "EXP": _scalar(_exp),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,25 +138,11 @@ class Key:
 
     def _ordered(self) -> list[int]:
         """Return the slots with formulas, each after what it reads."""
-        done, order, open_ = set(range(self.givens)), [], set()
-        for start in range(self.givens, self.slots):
-            stack = [start]
-            while stack:
-                slot = stack[-1]
-                if slot in done:
-                    stack.pop()
-                    continue
-                missing = [other for other in self.reads[slot] if other not in done]
-                if not missing:
-                    done.add(slot)
-                    order.append(slot)
-                    stack.pop()
-                elif slot in open_:
-                    raise self._refuse(self.places[slot], "it reads itself")
-                else:
-                    open_.add(slot)
-                    stack += missing
-        return order
+        try:
+            order = TopologicalSorter(dict(enumerate(self.reads))).static_order()
+            return [slot for slot in order if slot >= self.givens]
+        except CycleError as error:
+            raise self._refuse(self.places[error.args[1][0]], "it reads itself") from error
 
     def _connect(self) -> None:
         self.before, self.after = [0] * self.slots, [0] * self.slots

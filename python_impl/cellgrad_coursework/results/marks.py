@@ -26,9 +26,9 @@ from cellgrad.xlsx.editor import (
     unescaped,
     whole_number,
 )
+from cellgrad_coursework.model import BLANK_MEANING, GIVEN_MEANING
 from cellgrad_coursework.results.styles import Styles
 from cellgrad_coursework.results.summary import MEANINGS, WORDS
-from cellgrad_coursework.setting.step_sheet import BLANK_MEANING, GIVEN_MEANING
 
 MORE = "more on the sheet Feedback"
 _OURS = {meaning for _, meaning in KIND_COLOURS.values()} | set(BLANK_MEANING.values())

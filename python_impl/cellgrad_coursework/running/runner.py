@@ -11,28 +11,30 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cellgrad.errors import InputError
+from cellgrad_coursework.derivation import canonical, givens_of
 from cellgrad_coursework.identity import (
     Claim,
     Names,
-    enrolled,
     hint_of,
     natural,
     say_who_handed_in,
     standing_of,
 )
-from cellgrad_coursework.model import Grade, Manifest, Student
+from cellgrad_coursework.model import Grade, Handout, Manifest, Student
 from cellgrad_coursework.results.write import write_feedback_zip
 from cellgrad_coursework.running.judge import GRADER, Codec, Judged, Limits, failed, head_of
 from cellgrad_coursework.running.pool import Assignment, Task, judge_all
 from cellgrad_coursework.running.returned import FEEDBACK, Feedback
 from cellgrad_coursework.running.store import Store, digest_of, key_of
+from cellgrad_coursework.secret import token_from
+from cellgrad_coursework.setting.givens import with_scalars
 from cellgrad_coursework.taking_in.copying import Copying
 from cellgrad_coursework.taking_in.intake import Intake, Submission
 
@@ -104,6 +106,38 @@ def grade_all(
         yield from run.grades()
     finally:
         run.close()
+
+
+def enrolled(manifest: Manifest, students: Iterable[Student]) -> Manifest:
+    """Return a manifest with those students of a newer roster who are not in it.
+
+    Where one file serves all, their numbers follow from it; whether they tell every mistake
+    apart was not looked at. Ids that cannot be typed, or that are taken, are left out.
+    """
+    told = manifest.one_file
+    if told is None:
+        return manifest
+    handouts = dict(manifest.handouts)
+    known = {one.student.id for one in handouts.values()}
+    taken = {canonical(student_id) for student_id in known}
+    example = next(iter(handouts.values()))
+    derived = (manifest.givens[n] for n in told.derived)
+    places = [(given.quantity, given.layer, given.index) for given in derived]
+    for student in students:
+        try:
+            plain = canonical(student.id)
+        except ValueError:
+            continue
+        too_long = len("".join(student.id.split())) > told.constants.rows
+        if too_long or student.id in known or plain in taken:
+            continue
+        taken.add(plain)
+        numbers = givens_of(told.constants, told.rules, plain)
+        digest = hashlib.sha256(f"{manifest.version}\0{plain}".encode()).digest()
+        token = token_from(int.from_bytes(digest, "big"))
+        case = with_scalars(example.case, places, numbers)
+        handouts[token] = Handout(student, token, case, example.file, checked=False)
+    return replace(manifest, handouts=handouts)
 
 
 class _Run:

@@ -15,11 +15,9 @@ from cellgrad.workbook.formulas import StepLayout
 from cellgrad.workbook.guide import Anchor, GuidePage
 from cellgrad.xlsx.addresses import a1
 from cellgrad_audit.bugs.catalogue import by_id
-from cellgrad_coursework.model import VALUE, Student
+from cellgrad_coursework.model import BLANK_MEANING, GIVEN_MEANING, VALUE, Student
 from cellgrad_coursework.setting.assignment import Assignment, Blank
 from cellgrad_coursework.setting.step_sheet import (
-    BLANK_MEANING,
-    GIVEN_MEANING,
     kinds_on,
     looks_of,
 )

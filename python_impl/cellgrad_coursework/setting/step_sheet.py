@@ -15,13 +15,11 @@ from cellgrad.workbook.description import Cell, Highlight, Sheet, Style
 from cellgrad.workbook.formulas import StepLayout
 from cellgrad.workbook.step_sheet import StepSheet, kind_of
 from cellgrad.xlsx.addresses import Range, a1, column_letters
-from cellgrad_coursework.model import VALUE
+from cellgrad_coursework.model import BLANK_MEANING, GIVEN_MEANING, VALUE
 from cellgrad_coursework.setting.assignment import Blank
 
 BLANK, TYPED = "blank", "blank typed"
 EDGE, EMPTY = "C77700", "FFF7E6"
-GIVEN_MEANING = "your own numbers: leave them as they are"
-BLANK_MEANING = {BLANK: "to be filled in with a formula", TYPED: "to be filled in with a number"}
 
 NUMBER = "0.000000_."
 """Six decimals, so that small numbers stand below each other; a little off the frame.
