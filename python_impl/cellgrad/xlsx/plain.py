@@ -1,4 +1,4 @@
-"""Reading a sheet of the plain form with one regular expression, many cells at a time.
+"""Reading a sheet of the plain form with one regular expression: fast.
 
 A sheet that this project writes has rows and cells in one narrow form. Where a whole sheet has
 it, it is read here; where anything departs from it in any way, nothing is returned, and
@@ -19,7 +19,6 @@ from cellgrad.xlsx.sheet import (
     MAX_FORMULA_CHARACTERS,
     MAX_INDEX_DIGITS,
     MAX_NUMBER_CHARACTERS,
-    Cell,
     SheetCells,
 )
 
@@ -28,25 +27,19 @@ _ROOT = re.compile(
     rb'(?:<\?xml version="1\.0"(?: encoding="(?:UTF|utf)-8")?(?: standalone="(?:yes|no)")? ?\?>'
     rb"\s*)?<worksheet\s"
 )
-_ROW = re.compile(r'<row r="([1-9][0-9]{0,6})"((?: [a-zA-Z]+="[A-Za-z0-9 :.-]*")*)(>| ?/>)')
-_ROW_ATTRIBUTE = re.compile(r' ([a-zA-Z]+)="')
-_ROW_ATTRIBUTES = frozenset(
-    (
-        "spans", "s", "ht", "hidden", "customFormat", "customHeight", "outlineLevel", "collapsed",
-        "thickTop", "thickBot",
-    )
-)  # fmt: skip
-_CELL = re.compile(
-    r'<c r="([A-Z]{1,3})([1-9][0-9]{0,6})"(?: s="[0-9]{1,6}")?(?: t="(n|s|str|inlineStr)")? ?'
-    r"(?:/>|>(?:<f>([^<]*)</f>)?"
-    r'(?:<v ?>([^<]*)</v>|(<v ?/>)|<is><t(?: xml:space="preserve")?>([^<]*)</t></is>)?</c>)'
+_ITEM = re.compile(
+    r'<c r="(?P<letters>[A-Z]{1,3})(?P<digits>[1-9][0-9]{0,6})"(?: s="[0-9]{1,6}")?'
+    r'(?: t="(?P<kind>n|s|str|inlineStr)")? ?(?:/>|>'
+    rf"(?:<f>(?P<formula>[^<\[]{{0,{MAX_FORMULA_CHARACTERS}}})</f>)?"
+    rf"(?:<v ?>(?:(?P<number>[-+.0-9Ee]{{1,{MAX_NUMBER_CHARACTERS}}})|(?P<text>[^<]*))</v>"
+    r'|(?P<empty><v ?/>)|<is><t(?: xml:space="preserve")?>(?P<inline>[^<]*)</t></is>)?</c>)'
+    r'|<row r="(?P<row>[1-9][0-9]{0,6})"(?![^>]* (?P<twice>[a-zA-Z]+)=[^>]* (?P=twice)=)'
+    r"(?: (?:spans|s|ht|hidden|customFormat|customHeight|outlineLevel|collapsed|thickTop|thickBot)"
+    r'="[A-Za-z0-9 :.-]*")*(?:>|(?P<closed> ?/>))|</row>'
 )
-_GROUPS = _CELL.groups + 1
 _ENTITY = re.compile(r"&(?!(?:lt|gt|amp|quot|apos);)")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 _SIGNS = bytes({*b"\t\n", *range(0x20, 0x100)})
-_NUMERIC = frozenset((None, "n"))
-_NUMBERS = re.compile(r"[-+.0-9Ee ]*")
 
 
 class _NotPlainError(Exception):
@@ -64,15 +57,12 @@ def read_plain(package: Package, sheet: str, part: str, texts: Sequence[str]) ->
     Raises:
         WorkbookError: there are too many cells.
     """
-    reading = _Table(texts)
     try:
-        table = _table(package, part)
-        _demand("]]>" not in table and not _ENTITY.search(table))
-        reading.read(table)
+        cells, count = _read_table(_table(package, part), texts)
     except (_NotPlainError, WorkbookError, ValueError, LookupError):
         return None
-    package.take("cells", reading.count, sheet)
-    return reading.cells
+    package.take("cells", count, sheet)
+    return cells
 
 
 def _table(package: Package, part: str) -> str:
@@ -99,103 +89,60 @@ def _table(package: Package, part: str) -> str:
     return text
 
 
-class _Table:
-    """Reads a table row by row.
-
-    Attributes:
-        cells: what was read.
-        count: how many cells there were, empty ones too.
-    """
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._texts = texts
-        self.cells, self.count = SheetCells(), 0
-        self._plain_attributes = {""}
-
-    def read(self, table: str) -> None:
-        """Read the cells; every departure from the plain form is an error."""
-        above = 0
-        pieces = table.split("</row>")
-        for n, piece in enumerate(pieces, 1):
-            at, row = 0, None
-            while (row := _ROW.match(piece, at)) is not None:
-                number = int(row[1])
-                _demand(above < number <= MAX_ROW)
-                self._check_attributes(row[2])
-                above, at = number, row.end()
-                if row[3] == ">":
-                    break
-            if row is None:  # behind the last row, or behind one that is closed twice
-                _demand(n == len(pieces) and at == len(piece))
-            else:
-                _demand(n < len(pieces))
-                self._read_row(number, row[1], piece[at:])
-
-    def _check_attributes(self, text: str) -> None:
-        if text not in self._plain_attributes:
-            names = _ROW_ATTRIBUTE.findall(text)
-            _demand(len(set(names)) == len(names) and _ROW_ATTRIBUTES.issuperset(names))
-            self._plain_attributes.add(text)
-
-    def _read_row(self, row: int, digits: str, text: str) -> None:
-        pieces = _CELL.split(text)
-        letters, kinds, formulas, held, none, inline = (
-            pieces[n::_GROUPS] for n in (1, 3, 4, 5, 6, 7)
-        )
-        _demand(not any(pieces[::_GROUPS]))
-        if not letters:
-            return
-        _demand(set(pieces[2::_GROUPS]) == {digits})
-        columns = list(map(column_number, letters))
-        _demand(columns == sorted(set(columns)) and columns[-1] <= MAX_COLUMN)
-        places = [(row, column) for column in columns]
-        self.count += len(places)
-        if "[" in text or len(text) > MAX_FORMULA_CHARACTERS:
-            _demand(not any("[" in one for one in formulas if one))
-            _demand(max(len(one or "") for one in formulas) <= MAX_FORMULA_CHARACTERS)
-        written = zip(places, formulas, strict=True)
-        self.cells.formulas.update(
-            [(place, _plain(one)) for place, one in written if one is not None]
-        )
-        if any(inline) or not _NUMERIC.issuperset(kinds):
-            held = [
-                self._number_text(place, kind or "n", value, string, empty=nothing is not None)
-                for place, kind, value, nothing, string in zip(
-                    places, kinds, held, none, inline, strict=True
-                )
-            ]
-        self._add_numbers([item for item in zip(places, held, strict=True) if item[1]])
-
-    def _number_text(
-        self, place: Cell, kind: str, value: str | None, string: str | None, *, empty: bool
-    ) -> str | None:
-        """Return what is written of a number; add what is none."""
-        _demand((string is None) or kind == "inlineStr")
-        if kind == "n" or (value is None and string is None and not empty):
-            return value
-        text = value or ""
-        if kind == "s":
-            _demand(text.isascii() and text.isdigit() and len(text) <= MAX_INDEX_DIGITS)
-            self.cells.values[place] = self._texts[int(text)]
+def _read_table(table: str, texts: Sequence[str]) -> tuple[SheetCells, int]:
+    """Return the cells, and how many there are, empty ones too."""
+    _demand("]]>" not in table and not _ENTITY.search(table))
+    cells = SheetCells()
+    above = column = count = at = 0
+    open_row = ""
+    for match in _ITEM.finditer(table):
+        if match.start() != at:
+            raise _NotPlainError
+        at = match.end()
+        letters, digits, kind, formula, number, text, empty, inline, row, _, closed = match.groups()
+        if row is not None:
+            _demand(not open_row and above < int(row) <= MAX_ROW)
+            above, column, open_row = int(row), 0, "" if closed else row
+        elif letters is None:
+            _demand(open_row)
+            open_row = ""
         else:
-            _demand(kind == "str" or string is not None)
-            self.cells.values[place] = _plain(text if string is None else string)
+            left, column, count = column, column_number(letters), count + 1
+            if digits != open_row or not left < column <= MAX_COLUMN:
+                raise _NotPlainError
+            place = above, column
+            if formula is not None:
+                cells.formulas[place] = unescaped(formula)
+            text = text if empty is None else ""
+            value = _value(kind, number, text, inline, texts)
+            if value is not None:
+                cells.values[place] = value
+    _demand(at == len(table) and not open_row)
+    return cells, count
+
+
+def _value(
+    kind: str | None, number: str | None, text: str | None, inline: str | None, texts: Sequence[str]
+) -> float | str | None:
+    """Return what a cell holds: a number, a text, or nothing."""
+    if kind is None or kind == "n":
+        _demand(not text and inline is None)
+        value = None if number is None else float(number)
+        _demand(value is None or math.isfinite(value))
+        return value
+    if kind == "inlineStr":
+        _demand(number is None and text is None)
+        return None if inline is None else unescaped(inline)
+    _demand(inline is None)
+    if number is None and text is None:
         return None
-
-    def _add_numbers(self, numbers: list[tuple[Cell, str]]) -> None:
-        if not numbers:
-            return
-        texts = [text for _, text in numbers]
-        joined = " ".join(texts)
-        _demand(joined.count(" ") == len(texts) - 1 and _NUMBERS.fullmatch(joined))
-        _demand(len(max(texts, key=len)) <= MAX_NUMBER_CHARACTERS)
-        held = list(map(float, texts))
-        _demand(max(held) < math.inf and min(held) > -math.inf)
-        places = [place for place, _ in numbers]
-        self.cells.values.update(zip(places, held, strict=True))
+    if kind == "s":
+        _demand(number is not None and number.isdigit() and len(number) <= MAX_INDEX_DIGITS)
+        return texts[int(number or "")]
+    return unescaped(number or text or "")
 
 
-def _plain(text: str) -> str:
+def unescaped(text: str) -> str:
     """Return what stands for a text in XML without the named entities."""
     if "&" in text:
         for entity, sign in _ENTITIES:  # the ampersand comes last, or it would make new ones
