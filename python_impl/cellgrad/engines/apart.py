@@ -21,7 +21,7 @@ from cellgrad.errors import CellgradError, EngineError
 from cellgrad.xlsx.sheet import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from multiprocessing.process import BaseProcess
 
     from cellgrad.xlsx.addresses import Range
@@ -158,37 +158,24 @@ def _serve(engine: Engine, path: Path, line: Connection, other: Connection) -> N
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks is interrupted, and ends this
         other.close()
-        answers = _Answers(engine, path)
+        failure, workbook = _outcome(engine.name, path, "load", engine.open, path)
         while True:
             what, arguments = line.recv()
-            line.send(answers.to(what, arguments))
+            if failure is not None or what == "wait":
+                line.send((failure, None))
+            else:
+                doing, action = what.partition("_")[0], getattr(workbook, what)
+                line.send(_outcome(engine.name, path, doing, action, *arguments))
     finally:
         os._exit(0)  # whatever happens, it is no business of this process's buffers and hooks
 
 
-class _Answers:
-    """What the process says, as pairs of an error and an answer; one of them is None."""
-
-    def __init__(self, engine: Engine, path: Path) -> None:
-        self._name, self._path = engine.name, path
-        self._workbook: OpenWorkbook | None = None
-        self._failure: CellgradError | None = None
-        try:
-            with failures_of(self._name, path, "load"):
-                self._workbook = engine.open(path)
-        except CellgradError as error:
-            self._failure = error
-
-    def to(self, what: str, arguments: Any) -> tuple[CellgradError | None, Any]:
-        """Return the answer to a question."""
-        if self._workbook is None:
-            return self._failure, None
-        try:
-            with failures_of(self._name, self._path, what.partition("_")[0]):
-                if what == "read_values":
-                    return None, self._workbook.read_values(*arguments)
-                if what == "update":
-                    self._workbook.update(*arguments)
-        except CellgradError as error:
-            return error, None
-        return None, None
+def _outcome(
+    engine: str, path: Path, doing: str, action: Callable[..., Any], *arguments: Any
+) -> tuple[CellgradError | None, Any]:
+    """Return why something failed, or what came of it."""
+    try:
+        with failures_of(engine, path, doing):
+            return None, action(*arguments)
+    except CellgradError as error:
+        return error, None

@@ -19,6 +19,7 @@ from xml.sax import saxutils
 
 from cellgrad.errors import WorkbookError
 from cellgrad.files import zip_entry
+from cellgrad.xlsx import plain
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.package import Package
 from cellgrad.xlsx.sheet import Block, Cell, CellError, Value
@@ -29,7 +30,6 @@ _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _DECLARED = re.compile(r"^\s*<\?xml[^>]*\?>")
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
-_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -98,8 +98,8 @@ def tags(data: bytes, wanted: Callable[[str, int], bool]) -> list[Tag]:
         if wanted(local, len(stack)):
             at = parser.CurrentByteIndex
             parent = next((t for t in reversed(stack) if t is not None), None)
-            plain = {key.rpartition(":")[2]: value for key, value in attributes.items()}
-            tag = Tag(local, len(stack), plain, at, _tag_end(data, at), parent=parent)
+            bare = {key.rpartition(":")[2]: value for key, value in attributes.items()}
+            tag = Tag(local, len(stack), bare, at, _tag_end(data, at), parent=parent)
             found.append(tag)
         stack.append(tag)
 
@@ -195,18 +195,12 @@ def prefix_of(data: bytes, tag: Tag) -> str:
 
 def escaped(text: str) -> str:
     """Return a text as XML holds it; what XML cannot hold is left out."""
-    text = _ILLEGAL.sub("", text)
-    return (
-        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-    )
+    return saxutils.escape(_ILLEGAL.sub("", text), {'"': "&quot;"})
 
 
 def unescaped(data: bytes) -> str:
     """Return the text that an XML part holds as these bytes."""
-    text = data.decode("utf-8", "replace")
-    for entity, sign in _ENTITIES:
-        text = text.replace(entity, sign)
-    return text
+    return plain.unescaped(data.decode("utf-8", "replace"))
 
 
 def cell_text(text: str) -> str:
@@ -336,8 +330,7 @@ class Parts:
 
     def __init__(self, package: Package) -> None:
         self._package = package
-        self._changed: dict[str, bytes] = {}
-        self._added: dict[str, bytes] = {}
+        self._written: dict[str, bytes] = {}
 
     def read(self, name: str) -> bytes:
         """Return a part as it is now, in UTF-8.
@@ -345,22 +338,21 @@ class Parts:
         Raises:
             WorkbookError: it is missing, or in an unknown encoding.
         """
-        for held in (self._changed, self._added):
-            if name in held:
-                return held[name]
+        if name in self._written:
+            return self._written[name]
         return utf8(self._package.read(name))
 
     def has(self, name: str) -> bool:
         """Tell whether there is such a part."""
-        return name in self._package.names or name in self._added
+        return name in self._package.names or name in self._written
 
     def write(self, name: str, data: bytes) -> None:
         """Replace a part, or add one."""
-        (self._changed if name in self._package.names else self._added)[name] = data
+        self._written[name] = data
 
     def free(self, pattern: str) -> str:
         """Return a name that no part has; ``{}`` stands for a number."""
-        taken = {name.lower() for name in [*self._package.names, *self._added]}
+        taken = {name.lower() for name in [*self._package.names, *self._written]}
         number = 1
         while pattern.format(number).lower() in taken:
             number += 1
@@ -391,41 +383,36 @@ class Parts:
         number = 1
         while (own := f"rIdFeedback{number}") in taken:
             number += 1
-        attributes = f'Id="{own}" Type="{OFFICE}/{kind}" Target="/{escaped(target)}"'
         if not self.has(name):
-            body = f'<Relationships xmlns="{_PACKAGE}"><Relationship {attributes}/></Relationships>'
-            self.write(name, (_HEAD + body).encode())
-            return own
-        data = self.read(name)
-        root = tags(data, lambda _, depth: depth == 0)[0]
-        patch = Patch(data)
-        patch.append(root, f"<{prefix_of(data, root)}Relationship {attributes}/>")
-        self.write(name, patch.done())
+            self.write(name, f'{_HEAD}<Relationships xmlns="{_PACKAGE}"/>'.encode())
+        attributes = f'Id="{own}" Type="{OFFICE}/{kind}" Target="/{escaped(target)}"'
+        self._append(name, f"Relationship {attributes}")
         return own
 
     def declare(self, part: str, content: str) -> None:
         """Say of what type a new part is."""
-        data = self.read("[Content_Types].xml")
+        attributes = f'PartName="/{escaped(part)}" ContentType="{content}"'
+        self._append("[Content_Types].xml", f"Override {attributes}")
+
+    def _append(self, name: str, element: str) -> None:
+        """Append an empty element to the root of a part."""
+        data = self.read(name)
         root = tags(data, lambda _, depth: depth == 0)[0]
         patch = Patch(data)
-        patch.append(
-            root,
-            f'<{prefix_of(data, root)}Override PartName="/{escaped(part)}" '
-            f'ContentType="{content}"/>',
-        )
-        self.write("[Content_Types].xml", patch.done())
+        patch.append(root, f"<{prefix_of(data, root)}{element}/>")
+        self.write(name, patch.done())
 
     def packed(self, level: int = 6) -> bytes:
         """Return the file: the same bytes for the same parts."""
-        buffer = io.BytesIO()
+        buffer, written = io.BytesIO(), dict(self._written)
         with zipfile.ZipFile(buffer, "w") as new:
             for entry in self._package.entries:
                 if not entry.is_dir():
-                    data = self._changed.get(entry.filename)
+                    data = written.pop(entry.filename, None)
                     data = self._package.read(entry.filename) if data is None else data
                     own = zip_entry(entry.filename, entry.date_time)
                     new.writestr(own, data, compresslevel=level)
-            for name, data in self._added.items():
+            for name, data in written.items():
                 new.writestr(zip_entry(name), data, compresslevel=level)
         return buffer.getvalue()
 

@@ -12,6 +12,7 @@ its claims.
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -77,33 +78,24 @@ class IndexRule:
 
     def __post_init__(self) -> None:
         """Read the text once."""
-        object.__setattr__(self, "parts", self._parsed())
-
-    def _parsed(self) -> tuple[IndexPart, ...]:
-        found = []
-        for part in filter(None, (part.strip() for part in self.text.split(","))):
-            match = _RULE.fullmatch(part)
-            if match is None:
-                raise ValueError(f"{part!r} is no part of an index rule")
-            factors = {"r": 0, "c": 0, "": 0}
-            for term in match["sum"].split("+"):
-                letter = term[-1] if term[-1] in "rc" else ""
-                number = term.removesuffix(letter) if letter else term
-                factors[letter] += int(number or 1)
-            found.append(
-                IndexPart(
-                    factors["r"],
-                    factors["c"],
-                    factors[""],
-                    int(match["divisor"] or 1),
-                    int(match["modulus"] or 0),
-                )
-            )
-        return tuple(found)
+        texts = filter(None, (text.strip() for text in self.text.split(",")))
+        object.__setattr__(self, "parts", tuple(_index_part(text) for text in texts))
 
     def index(self, row: int, column: int) -> tuple[int, ...]:
         """Return the index of the cell at a 0-based place in the rectangle."""
         return tuple(part.at(row, column) for part in self.parts)
+
+
+def _index_part(text: str) -> IndexPart:
+    match = _RULE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no part of an index rule")
+    factors = Counter[str]()
+    for term in match["sum"].split("+"):
+        letter = term.lstrip("0123456789")
+        factors[letter] += int(term.removesuffix(letter) or 1)
+    divisor, modulus = int(match["divisor"] or 1), int(match["modulus"] or 0)
+    return IndexPart(factors["r"], factors["c"], factors[""], divisor, modulus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,54 +154,39 @@ def read_map(book: Book) -> MapSheet | None:
     """Return the Map of a workbook, or None if it has no such sheet."""
     if SHEET not in book.sheets:
         return None
-    values = book.sheets[SHEET].values
-    rows: dict[int, dict[int, str]] = {}
-    for (row, column), value in values.items():
+    rows: dict[int, dict[int, str]] = defaultdict(dict)
+    for (row, column), value in book.sheets[SHEET].values.items():
         if value is not None:
-            rows.setdefault(row, {})[column] = _as_text(value)
-    result, part = MapSheet(), ""
-    for row in sorted(rows):
-        cells = rows[row]
-        first = cells.get(1, "")
+            rows[row][column] = _as_text(value)
+    table, part = MapSheet(), ""
+    for row, cells in sorted(rows.items()):
+        first, place = cells.get(1, ""), f"{SHEET}!A{row}"
         if first in KINDS and 6 in cells:
-            _read_row(result, row, cells, part)
+            try:
+                table.claims.append(_claim(row, cells, part))
+            except ValueError as error:
+                table.faults.append((place, f"this row cannot be read: {error}"))
         elif first and set(cells) == {1, 2}:
             if first == PART:
                 part = cells[2]
-                if part in result.parts:
-                    result.faults.append((f"{SHEET}!A{row}", f"the part {part!r} stands twice"))
-                result.parts[part] = {}
+                if part in table.parts:
+                    table.faults.append((place, f"the part {part!r} stands twice"))
+                table.parts[part] = {}
             else:
-                (result.parts[part] if part else result.facts)[first] = cells[2]
-    return result
+                (table.parts[part] if part else table.facts)[first] = cells[2]
+    return table
 
 
 def _as_text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _read_row(result: MapSheet, row: int, cells: dict[int, str], part: str) -> None:
+def _claim(row: int, cells: dict[int, str], part: str) -> Claim:
     kind, quantity, layer, label, sheet, area, rule, equation, name = (
         cells.get(column, "") for column in range(1, len(COLUMNS) + 1)
     )
-    place = f"{SHEET}!A{row}"
-    try:
-        index = IndexRule(rule)
-        if index.parts and not quantity:
-            raise ValueError("the quantity is missing")  # noqa: TRY301
-        claim = Claim(
-            kind,
-            quantity,
-            int(layer) if layer else None,
-            label,
-            Range.parse(sheet, area),
-            index,
-            equation,
-            name,
-            row,
-            part,
-        )
-    except ValueError as error:
-        result.faults.append((place, f"this row cannot be read: {error}"))
-        return
-    result.claims.append(claim)
+    index = IndexRule(rule)
+    if index.parts and not quantity:
+        raise ValueError("the quantity is missing")
+    of_layer, cells_of = int(layer) if layer else None, Range.parse(sheet, area)
+    return Claim(kind, quantity, of_layer, label, cells_of, index, equation, name, row, part)
