@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from cellgrad.verify.expected import step_of
+from cellgrad.mlp.step import step_of
 from cellgrad.verify.redraw import calm_redraw
 from plain_submission import REFERENCE, TOKEN
 

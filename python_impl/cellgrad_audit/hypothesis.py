@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from cellgrad.bounds.running import UNIT, Running, bounds_of
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key
 from cellgrad.mlp import Update, training_run
-from cellgrad.mlp.step import forward
+from cellgrad.mlp.run import final_pass
+from cellgrad.mlp.step import by_key
 from cellgrad_audit.answer import Answer, Slot, Vector
 from cellgrad_audit.bugs.arithmetic import Arithmetic, Array, Doubles, RunningBounds, total
 from cellgrad_audit.bugs.program import Program, Record, Turn
+from cellgrad_audit.bugs.running import UNIT, Running, bounds_of
 from cellgrad_audit.probes import certified_final, probes
 
 SPAN = 5
@@ -326,8 +327,8 @@ def right_numbers(case: Case, slots: Iterable[Slot]) -> dict[Slot, Vector]:
             if 0 not in needed and number >= max(needed):
                 break
         if last is not None and 0 in needed:
-            record.weights, record.biases = last.after.weights, last.after.biases
-            record.final = _final(case, last)
+            record.weights, record.biases = last.step.new_weights, last.step.biases_after
+            record.final = final_pass(case, last).results()
     return {
         slot: np.asarray(value, dtype=np.float64)
         for slot, value in values_at(asked, case, record).items()
@@ -336,30 +337,5 @@ def right_numbers(case: Case, slots: Iterable[Slot]) -> dict[Slot, Vector]:
 
 def _table(update: Update) -> dict[Key, Array]:
     """Return the quantities of an update, frozen biases too."""
-    table = update.step.results()
-    table |= {("new_weights", k): layer for k, layer in enumerate(update.after.weights)}
-    return table | {("new_biases", k): layer for k, layer in enumerate(update.after.biases or [])}
-
-
-def _final(case: Case, last: Update) -> dict[Key, Array]:
-    """Return a forward pass over all samples with the final parameters."""
-    structure = replace(
-        case.structure_of(case.batch()),
-        samples=len(case.samples),
-        update="batch_sum" if case.update == "online" else case.update,
-    )
-    after = forward(
-        structure,
-        last.after.weights,
-        last.after.biases,
-        np.array([sample.input for sample in case.samples]),
-        np.array([sample.target for sample in case.samples]),
-        case.network.leaky_slope,
-        np.array(case.optimizer.weight_decay),
-    )
-    layers: dict[Key, Array] = {
-        (name, k): layer
-        for name in ("pre_activation", "post_activation")
-        for k, layer in enumerate(getattr(after, name))
-    }
-    return {**layers, ("error", None): after.error}
+    step = update.step
+    return step.results() | by_key(new_weights=step.new_weights, new_biases=step.biases_after)

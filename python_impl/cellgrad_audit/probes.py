@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from cellgrad import shipped
-from cellgrad.bounds.running import UNIT, bounds_of
 from cellgrad.case.model import Case, read_case
 from cellgrad.case.quantities import Key
 from cellgrad.errors import InputError
@@ -19,6 +18,7 @@ from cellgrad_audit.answer import PARAMETERS, Vector
 from cellgrad_audit.bugs.arithmetic import RunningBounds
 from cellgrad_audit.bugs.catalogue import CONVENTION, Variant, by_id, entries
 from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.bugs.running import UNIT, bounds_of
 
 
 def folder() -> Path:

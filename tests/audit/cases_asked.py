@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from cellgrad.case.model import Sample, case_document, read_case
 from cellgrad.mlp import training_run
-from cellgrad.report.trace import trace_of_run
+from cellgrad.report.trace import trace_document
 from cellgrad_audit.probes import probes
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
@@ -40,7 +40,7 @@ def small():
 
 @cache
 def _trace_text(case):
-    return json.dumps(trace_of_run(case, list(training_run(case))))
+    return json.dumps(trace_document(case, list(training_run(case))))
 
 
 def trace(case):

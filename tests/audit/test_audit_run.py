@@ -161,7 +161,7 @@ def in_single(case):
     with np.errstate(all="ignore"):
         for update in run(case, np.float32):
             last = update
-    return final(case, last.after.weights, last.after.biases)
+    return final(case, last.step.new_weights, last.step.biases_after)
 
 
 def test_single_precision_is_recognised_and_held_to_its_own_bound():

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellgrad import engines
-from cellgrad.bounds.running import Running
 from cellgrad.case.model import Case, Network, Sample
 from cellgrad.workbook.canvas import STYLES, Canvas
 from cellgrad.workbook.description import Book
@@ -24,6 +23,7 @@ from cellgrad_audit.answer import Slot
 from cellgrad_audit.bugs.arithmetic import Doubles, RunningBounds
 from cellgrad_audit.bugs.catalogue import variants
 from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.bugs.running import Running
 from cellgrad_audit.probes import probes
 from cellgrad_audit.report.expression import (
     Call,

@@ -14,7 +14,7 @@ import plain_step
 from cellgrad.case.quantities import ACTIVATIONS, LOSSES, OUTPUTS_OF
 from cellgrad.errors import CaseError, ShapeError
 from cellgrad.mlp import training_step
-from cellgrad.mlp.differences import central_differences
+from cellgrad.mlp.step import central_differences
 from drawn_cases import cases, step_of
 
 CASES = Path(__file__).parents[2] / "reference" / "cases"

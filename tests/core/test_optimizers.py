@@ -6,17 +6,16 @@ from the number of the update; here they are loaded as it has them, rounded once
 
 import json
 import os
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from cellgrad.bounds.formulas import UNIT, ErrorBounds
+from cellgrad.bounds import UNIT, ErrorBounds
 from cellgrad.build import build
 from cellgrad.case.model import parse_case
 from cellgrad.described import describe
-from cellgrad.mlp.run import constants_of, training_run, update_from
+from cellgrad.mlp.run import givens_of_run, training_run, update_from
 
 UPDATES = 100
 BETA1, BETA2 = 0.9, 0.999
@@ -70,7 +69,7 @@ def torch_update(torch, case, state, number, sample):
     def tensor(array):
         return torch.tensor(np.array(array), dtype=torch.float64, requires_grad=True)
 
-    weights, biases = [tensor(w) for w in state.weights], [tensor(b) for b in state.biases]
+    weights, biases = ([tensor(state[name, k]) for k in range(2)] for name in ("weights", "biases"))
     parameters = [*weights, *biases]
     optimizer, rate = case.optimizer, case.learning_rate
     if optimizer.name == "adam":
@@ -80,9 +79,11 @@ def torch_update(torch, case, state, number, sample):
         rule = torch.optim.SGD(parameters, lr=rate, momentum=optimizer.momentum,
                                weight_decay=optimizer.weight_decay)  # fmt: skip
     if number:
-        firsts = [*(state.velocity or state.first_moment),
-                  *(state.bias_velocity or state.bias_first_moment)]  # fmt: skip
-        seconds = [*(state.second_moment or ()), *(state.bias_second_moment or ())]
+        kept = "velocity" if optimizer.name == "sgd" else "first_moment"
+        firsts, seconds = (
+            [state.get((prefix + name, k), 0.0) for prefix in ("", "bias_") for k in range(2)]
+            for name in (kept, "second_moment")
+        )
         for n, parameter in enumerate(parameters):
             first = torch.tensor(np.array(firsts[n]), dtype=torch.float64)
             rule.state[parameter] = {"momentum_buffer": first}
@@ -158,28 +159,23 @@ def test_each_of_100_updates_agrees_with_pytorch_within_its_bound(rule, torch, t
         step = update.step
         if state is not None:
             if case.optimizer.name == "adam":  # the powers as PyTorch has them
-                state = replace(state, beta1_power=np.array(BETA1**number),
-                                beta2_power=np.array(BETA2**number))  # fmt: skip
-            update_ = update_from(step.structure, case.update_rule(), state, step.inputs,
-                                  step.targets, step.learning_rate, constants_of(case))  # fmt: skip
+                state |= {("beta1_power", None): np.array(BETA1**number),
+                          ("beta2_power", None): np.array(BETA2**number)}  # fmt: skip
+            update_ = update_from(step.structure, case.update_rule(),
+                                  givens_of_run(case) | step.givens() | state)  # fmt: skip
         else:
             update_ = update
-        start = state or type(update.after)(step.weights, step.biases)
-        theirs = torch_update(torch, case, start, number, case.samples[number % 5])
+        theirs = torch_update(torch, case, state or step.givens(), number, case.samples[number % 5])
         both = bounds.of_row(number)
-        after = update_.after
-        ours = {("new_weights", k): after.weights[k] for k in range(2)}
-        ours |= {("new_biases", k): after.biases[k] for k in range(2)}
+        ours = update_.results()
         for (name, k), array in theirs.items():
-            mine = ours.get((name, k))
-            if mine is None:
-                mine = getattr(after, name)[k]
+            mine = ours[name, k]
             for index in np.ndindex(array.shape):
                 gap = abs(float(array[index]) - float(mine[index]))
                 limit = both((name, k), index)
                 assert gap <= limit, (number, name, k, index, gap, limit)
                 worst = max(worst, gap / limit)
-        state = update.after
+        state = update.after()
     assert 0 < worst <= 1  # they are not the same program
 
 
@@ -190,5 +186,5 @@ def test_another_rule_exceeds_the_bound(torch, tmp_path):
     bounds = RowBounds(case, tmp_path / "run.xlsx")
     update = next(training_run(case))
     wrong = update.step.weights[0] - case.learning_rate * 0.1 * update.step.weight_gradient[0]
-    gap = np.abs(wrong - update.after.weights[0]).max()
+    gap = np.abs(wrong - update.step.new_weights[0]).max()
     assert gap > 1e6 * bounds.of_row(0)(("new_weights", 0), (0, 0))

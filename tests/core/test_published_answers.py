@@ -13,7 +13,7 @@ import plain_step
 from cellgrad.case.model import read_case
 from cellgrad.case.quantities import table
 from cellgrad.described import describe
-from cellgrad.report.trace import step_of_case
+from cellgrad.mlp import training_run
 
 TOP = Path(__file__).parents[2]
 CASES = TOP / "reference" / "cases"
@@ -97,7 +97,7 @@ SINGLE = sorted(path.stem for path in CASES.glob("*.json") if read_case(path).up
 def test_every_case_gives_the_same_step_in_plain_python_to_the_last_bit(case):
     path = CASES / f"{case}.json"
     expected = plain_step.step(json.loads(path.read_text("utf-8")))
-    numbers = step_of_case(read_case(path)).results()
+    numbers = next(training_run(read_case(path))).step.results()
     for (name, layer), values in numbers.items():
         other = expected[name] if layer is None else expected[name][layer]
         assert np.array_equal(values, np.array(other)), (name, layer)
@@ -219,7 +219,7 @@ def test_han_kambers_answers_are_rounded_once_more_on_the_way():
         if p.values[0] == "han-kamber-3-2-1" and p.values[1]["printed"] == "0.1311"
     )  # fmt: skip
     case = read_case(CASES / "han-kamber-3-2-1.json")
-    delta = step_of_case(case).error_signal[1][0, 0]
+    delta = next(training_run(case)).step.error_signal[1][0, 0]
     assert within_one_unit(delta, entry["printed"])
     y = 0.474  # the output as the book prints it
     assert rounds_to(round((1 - y) * y * (1 - y), 6), "0.1311")

@@ -18,7 +18,7 @@ import pytest
 from cellgrad.case.model import Case, Network, Optimizer, Sample
 from cellgrad.case.quantities import Structure
 from cellgrad.errors import InputError
-from cellgrad.verify.expected import step_of
+from cellgrad.mlp.step import step_of
 from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework import manifest_file
 from cellgrad_coursework.grading import slips, verdict, world

@@ -26,7 +26,7 @@ if __name__ == "__main__":  # as a program it finds the package beside itself
 pytest.importorskip("flint")
 
 import plain_step
-from cellgrad.bounds import formulas as bounds
+from cellgrad import bounds
 from cellgrad.build import workbook_bytes
 from cellgrad.case.model import parse_case
 from cellgrad.mlp import training_step

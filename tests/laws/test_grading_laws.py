@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from cellgrad.case.model import Case, Network, Optimizer, Sample
-from cellgrad.report.trace import step_of_case
+from cellgrad.mlp import training_run
 from cellgrad_coursework.model import OK, OK_ECF, REVIEW
 from cellgrad_coursework.rehearsal.mistakes import mistakes_of
 from grading_oracle import differs
@@ -252,7 +252,7 @@ def test_an_unchanged_weight_never_passes(case, data):
         (f"new_{given.quantity}", given.layer, given.index): given.address
         for given in manifest.givens
     }
-    right, numbers_of = right_cells(manifest), step_of_case(case).results()
+    right, numbers_of = right_cells(manifest), next(training_run(case)).step.results()
     cells = [
         cell for cell in manifest.cells
         if cell.quantity in updates

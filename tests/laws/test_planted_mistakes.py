@@ -22,11 +22,10 @@ import pytest
 
 from cellgrad.described import describe
 from cellgrad.engines.formualizer import FormualizerEngine
-from cellgrad.mlp import activations as fa
 from cellgrad.mlp import equations as eq
-from cellgrad.mlp import losses
 from cellgrad.mlp import step as steps
-from cellgrad.verify import expected
+from cellgrad.verify import redraw
+from cellgrad.verify import step as program
 from cellgrad.verify.result import place_of
 from cellgrad.verify.verifier import Verifier
 from hostile import ROOT
@@ -42,24 +41,30 @@ SOFTMAX = "more/softmax-3-4-3"
 # the right equations, as the plants replace them
 right_pre_activation, right_backpropagated = eq.pre_activation, eq.backpropagated_error
 right_gradient, right_bias_gradient = eq.weight_gradient, eq.bias_gradient
-right_updated, right_logistic, right_tanh = eq.updated, fa.logistic, fa.tanh
-right_softmax, right_function_of = fa.softmax, fa.function_of
-right_with_decay, right_training_step = eq.with_decay, steps.training_step
+right_updated, right_logistic, right_tanh = eq.updated, eq.logistic, eq.tanh
+right_softmax, right_function_of = eq.softmax, eq.function_of
+right_with_decay, right_step_of = eq.with_decay, steps.step_of
+
+
+def plant_step(plant, step_of):
+    """Plant another step wherever one is computed."""
+    for module in (program, redraw):
+        plant(module, "step_of", step_of)
 
 
 # forward
 
 
 def sign_of_exponent(plant):
-    plant(fa, "logistic", lambda x: 1 / (1 + fa.exponential(x)))
+    plant(eq, "logistic", lambda x: 1 / (1 + eq.exponential(x)))
 
 
 def no_hidden_activation(plant):
-    plant(fa, "tanh", fa.identity)
+    plant(eq, "tanh", eq.identity)
 
 
 def no_output_activation(plant):
-    plant(fa, "logistic", fa.identity)
+    plant(eq, "logistic", eq.identity)
 
 
 def bias_after_activation(plant):
@@ -73,7 +78,7 @@ def bias_after_activation(plant):
         return lambda x: right_function_of(name, slope)(x) + last[0][..., None, :]
 
     plant(eq, "pre_activation", pre_activation)
-    plant(fa, "function_of", function_of)
+    plant(eq, "function_of", function_of)
 
 
 def bias_per_term(plant):
@@ -99,18 +104,18 @@ def softmax_twice(plant):
         powers, total, quotients = right_softmax(x)
         return powers, total, right_softmax(quotients)[2]
 
-    plant(fa, "softmax", softmax)
+    plant(eq, "softmax", softmax)
 
 
 # derivatives of the activations
 
 
 def logistic_derivative(wrong):
-    return lambda plant: plant(fa, "logistic_derivative", wrong)
+    return lambda plant: plant(eq, "logistic_derivative", wrong)
 
 
 def tanh_derivative(wrong):
-    return lambda plant: plant(fa, "tanh_derivative", wrong)
+    return lambda plant: plant(eq, "tanh_derivative", wrong)
 
 
 def of_post_activation(x):
@@ -151,7 +156,7 @@ def next_sample_s_target(plant):
 
 
 def error_derivative(wrong):
-    return lambda plant: plant(losses, "error_derivative", lambda _, fe: wrong(fe))
+    return lambda plant: plant(eq, "error_derivative", lambda _, fe: wrong(fe))
 
 
 # backward
@@ -199,7 +204,7 @@ def sum_with(signal_of):
             return function
 
         plant(eq, "output_error_signal", output_error_signal)
-        plant(fa, "function_of", function_of)
+        plant(eq, "function_of", function_of)
         plant(
             eq,
             "backpropagated_error",
@@ -212,9 +217,9 @@ def sum_with(signal_of):
 def updated_output_weights(plant):
     entered, rate = {}, []
 
-    def training_step(*givens, **options):
-        rate[:] = [options["learning_rate"]]
-        return right_training_step(*givens, **options)
+    def step_of(structure, givens):
+        rate[:] = [givens["learning_rate", None]]
+        return right_step_of(structure, givens)
 
     def pre_activation(incoming, weights, biases):
         entered[id(weights)] = incoming
@@ -224,7 +229,7 @@ def updated_output_weights(plant):
         gradient = right_gradient(signal, entered[id(weights)])
         return right_backpropagated(signal, right_updated(weights, rate[0], gradient))
 
-    plant(expected, "training_step", training_step)
+    plant_step(plant, step_of)
     plant(eq, "pre_activation", pre_activation)
     plant(eq, "backpropagated_error", backpropagated_error)
 
@@ -330,10 +335,11 @@ def biases_frozen(value, rate, gradient):
 
 
 def low_precision(plant):
-    def training_step(*givens, **options):
-        return right_training_step(*givens, **options, dtype=np.float32)
+    def step_of(structure, givens):
+        single = {key: np.asarray(array, np.float32) for key, array in givens.items()}
+        return right_step_of(structure, single)
 
-    plant(expected, "training_step", training_step)
+    plant_step(plant, step_of)
 
 
 # the table

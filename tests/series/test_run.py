@@ -173,7 +173,7 @@ def test_the_mlps_chain_is_the_one_of_plain_python():
             json.loads((CASES / f"{name}.json").read_text("utf-8")), case.updates()
         )
         for k, layer in enumerate(weights):
-            assert last.after.weights[k].tolist() == [list(row) for row in layer]
+            assert last.step.new_weights[k].tolist() == [list(row) for row in layer]
 
 
 # traces of runs

@@ -18,7 +18,7 @@ from cellgrad.case.model import Case, read_case
 from cellgrad.case.quantities import Index, Key, person_label, quantities
 from cellgrad.errors import CaseError, InputError
 from cellgrad.mlp import Step, Update, training_run
-from cellgrad.report.trace import trace_document, trace_of_run
+from cellgrad.report.trace import trace_document
 
 MOST = 20_000
 """A trace of more updates would be a file of gigabytes."""
@@ -33,8 +33,7 @@ def trace_command(path: Path, *, as_json: bool, decimals: int, update: int | Non
     except InputError as error:
         raise error.within(path) from error
     if as_json:
-        single = case.updates() == 1 and case.update_rule().plain
-        document = trace_document(case, updates[0].step) if single else trace_of_run(case, updates)
+        document = trace_document(case, updates)
         sys.stdout.write(json.dumps(document, allow_nan=False, indent=1) + "\n")
     else:
         number = "" if case.updates() == 1 else f"update {update or 1:,} of {case.updates():,}"

@@ -1,8 +1,7 @@
 """One training step of a multilayer perceptron, as the derivation has it.
 
-Read it in this order: ``equations`` (one function an equation), ``activations``,
-``losses``, ``step`` (which calls them in the order of the derivation),
-``differences`` (the same gradients by central differences), then ``optimizers`` and ``run``
+Read it in this order: ``equations`` (one function an equation), ``step`` (which calls them in
+the order of the derivation, and finds the same gradients by central differences), then ``run``
 (many steps, one after another). NumPy is all it needs.
 
     >>> from cellgrad.mlp import training_step

@@ -6,234 +6,148 @@ state of its own; ``training_run`` makes them one after another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
 from cellgrad.case.model import Case
-from cellgrad.case.quantities import Structure, UpdateRule
+from cellgrad.case.quantities import Key, Structure, UpdateRule
 from cellgrad.mlp import equations as eq
-from cellgrad.mlp import optimizers as opt
-from cellgrad.mlp.activations import Array
-from cellgrad.mlp.step import Results, Step, by_key, step_from
+from cellgrad.mlp.equations import Array
+from cellgrad.mlp.step import Forward, Results, Step, by_key, forward, step_of
+
+_KINDS = {"weights": "", "biases": "bias_"}
+"""What begins the names of that which an optimiser remembers of weights and of biases."""
 
 
 @dataclass(frozen=True, slots=True)
-class Constants:
-    """The numbers of an update that stay the same: slope, λ, μ, β1, β2, ε; scalars."""
+class Update:
+    """One update.
 
-    leaky_slope: float = 0.01
-    weight_decay: Array = field(default_factory=lambda: np.array(0.0))
-    momentum: Array = field(default_factory=lambda: np.array(0.0))
-    beta1: Array = field(default_factory=lambda: np.array(0.9))
-    beta2: Array = field(default_factory=lambda: np.array(0.999))
-    epsilon: Array = field(default_factory=lambda: np.array(1e-8))
-
-
-@dataclass(slots=True)
-class State:
-    """Where an update starts from: the parameters, and what the optimiser remembers.
-
-    Lists run over the weight layers; shapes (…, n, m) for weights and (…, m) for
-    biases, (…,) for the powers of β. What the rule does not need is None.
+    Attributes:
+        step: the step; ``new_weights`` and ``biases_after`` are those after the update.
+        memory: what the optimiser remembers then, and its corrected moments.
     """
 
-    weights: list[Array]
-    biases: list[Array] | None = None
-    velocity: list[Array] | None = None
-    bias_velocity: list[Array] | None = None
-    first_moment: list[Array] | None = None
-    second_moment: list[Array] | None = None
-    bias_first_moment: list[Array] | None = None
-    bias_second_moment: list[Array] | None = None
-    beta1_power: Array | None = None
-    beta2_power: Array | None = None
-
-    @classmethod
-    def first(
-        cls,
-        structure: Structure,
-        rule: UpdateRule,
-        weights: list[Array],
-        biases: list[Array] | None,
-    ) -> State:
-        """Return the state before the first update: nothing is remembered yet."""
-        moving = biases if structure.update_biases else None
-
-        def zeros(arrays: list[Array] | None) -> list[Array] | None:
-            return None if arrays is None else [np.zeros_like(array) for array in arrays]
-
-        state = cls(weights, biases)
-        if rule.momentum:
-            state.velocity, state.bias_velocity = zeros(weights), zeros(moving)
-        if rule.optimizer == "adam":
-            state.first_moment, state.second_moment = zeros(weights), zeros(weights)
-            state.bias_first_moment, state.bias_second_moment = zeros(moving), zeros(moving)
-            state.beta1_power = state.beta2_power = np.ones((), dtype=weights[0].dtype)
-        return state
-
-
-@dataclass(slots=True)
-class Update:
-    """One update: the step, and the state after it; ``step.new_weights`` are its weights."""
-
     step: Step
-    after: State
-    corrected_first_moment: list[Array] | None = None
-    corrected_second_moment: list[Array] | None = None
-    bias_corrected_first_moment: list[Array] | None = None
-    bias_corrected_second_moment: list[Array] | None = None
+    memory: Results
 
     def results(self) -> Results:
         """Return every computed quantity, what the optimiser remembers included."""
-        remembered = [one.name for one in fields(State) if one.name not in ("weights", "biases")]
-        corrected = [one.name for one in fields(self) if one.name not in ("step", "after")]
-        last = self.step.structure.layers - 1
-        own = by_key(self.after, remembered, last) | by_key(self, corrected, last)
-        return self.step.results() | own
+        return self.step.results() | self.memory
+
+    def after(self) -> Results:
+        """Return where the next update starts: parameters and memory, by name and layer."""
+        step = self.step
+        return by_key(weights=step.new_weights, biases=step.biases_after) | self.memory
 
 
-def update_from(
-    structure: Structure,
-    rule: UpdateRule,
-    state: State,
-    inputs: Array,
-    targets: Array,
-    learning_rate: Array,
-    constants: Constants,
-) -> Update:
+def no_memory(structure: Structure, rule: UpdateRule, parameters: Mapping[Key, Array]) -> Results:
+    """Return what an optimiser remembers before the first update: zeros, and powers of 1.
+
+    Args:
+        structure: of the step.
+        rule: what becomes of the gradients.
+        parameters: weights and biases.
+    """
+    adam = rule.optimizer == "adam"
+    names = ["first_moment", "second_moment"] if adam else ["velocity"] * rule.momentum
+    memory = {
+        (_KINDS[kind] + name, k): np.zeros_like(array)
+        for (kind, k), array in parameters.items()
+        if kind == "weights" or (kind == "biases" and structure.update_biases)
+        for name in names
+    }
+    if adam:
+        one = np.ones((), dtype=parameters["weights", 0].dtype)
+        memory |= {("beta1_power", None): one, ("beta2_power", None): one}
+    return memory
+
+
+def update_from(structure: Structure, rule: UpdateRule, givens: Mapping[Key, Array]) -> Update:
     """Make one update, or a stack of independent ones, each from its own state.
 
     Args:
         structure: of the step; its ``samples`` are those of one update.
         rule: what becomes of the gradients.
-        state: where the update starts.
-        inputs: shape (…, samples, nodes of the input layer).
-        targets: shape (…, samples, outputs).
-        learning_rate: LR, shape () or (…,).
-        constants: the numbers that stay the same.
+        givens: those of the step, what the optimiser remembers, and its constants: ``momentum``;
+            ``beta1``, ``beta2`` and ``adam_epsilon``.
     """
-    step = step_from(
-        structure,
-        state.weights,
-        state.biases,
-        inputs,
-        targets,
-        learning_rate,
-        constants.leaky_slope,
-        constants.weight_decay,
-    )
-    if rule.optimizer == "adam":
-        return _adam(step, state, constants)
-    if rule.momentum:
-        return _momentum(step, rule, state, constants)
-    biases = state.biases if step.new_biases is None else step.new_biases
-    return Update(step, State(step.new_weights, biases))
-
-
-def _momentum(step: Step, rule: UpdateRule, state: State, constants: Constants) -> Update:
-    rate, minus = step.learning_rate, step.structure.error_sign == "output_minus_target"
-
-    def move(
-        values: list[Array], last: list[Array] | None, gradients: list[Array]
-    ) -> tuple[list[Array], list[Array]]:
-        remembered: list[Array] = []
-        moved: list[Array] = []
-        for value, old, gradient in zip(values, last or [], gradients, strict=True):
-            if rule.rate_in_velocity:
-                new = opt.velocity_with_rate(old, constants.momentum, rate, gradient)
-                moved.append(value - new if minus else value + new)
-            else:
-                new = opt.velocity(old, constants.momentum, gradient)
-                moved.append((eq.updated if minus else eq.updated_upwards)(value, rate, new))
-            remembered.append(new)
-        return remembered, moved
-
-    velocity, step.new_weights = move(step.weights, state.velocity, step.weight_gradient)
-    after = State(step.new_weights, state.biases, velocity=velocity)
-    if step.new_biases is not None:
-        after.bias_velocity, step.new_biases = move(
-            step.biases or [], state.bias_velocity, step.bias_gradient or []
-        )
-        after.biases = step.new_biases
-    return Update(step, after)
-
-
-def _adam(step: Step, state: State, constants: Constants) -> Update:
-    minus = step.structure.error_sign == "output_minus_target"
-    change = opt.adam_updated if minus else opt.adam_updated_upwards
-    power1 = opt.power(_known(state.beta1_power), constants.beta1)
-    power2 = opt.power(_known(state.beta2_power), constants.beta2)
-
-    def move(
-        values: list[Array],
-        last_first: list[Array] | None,
-        last_second: list[Array] | None,
-        gradients: list[Array],
-    ) -> tuple[list[Array], ...]:
-        found: tuple[list[Array], ...] = ([], [], [], [], [])
-        for value, m, s, g in zip(
-            values, last_first or [], last_second or [], gradients, strict=True
+    step = step_of(structure, givens)
+    update = Update(step, {})
+    if not rule.plain:
+        move = _adam if rule.optimizer == "adam" else _momentum
+        for kind, new, gradients in (
+            ("weights", step.new_weights, step.weight_gradient),
+            ("biases", step.new_biases, step.bias_gradient),
         ):
-            first = opt.first_moment(m, constants.beta1, g)
-            second = opt.second_moment(s, constants.beta2, g)
-            m_hat, s_hat = opt.corrected(first, power1), opt.corrected(second, power2)
-            new = change(value, step.learning_rate, m_hat, s_hat, constants.epsilon)
-            for kept, array in zip(found, (first, second, m_hat, s_hat, new), strict=True):
-                kept.append(array)
-        return found
-
-    first, second, m_hat, s_hat, step.new_weights = move(
-        step.weights, state.first_moment, state.second_moment, step.weight_gradient
-    )
-    after = State(
-        step.new_weights,
-        state.biases,
-        first_moment=first,
-        second_moment=second,
-        beta1_power=power1,
-        beta2_power=power2,
-    )
-    update = Update(step, after, m_hat, s_hat)
-    if step.new_biases is not None:
-        (
-            after.bias_first_moment,
-            after.bias_second_moment,
-            update.bias_corrected_first_moment,
-            update.bias_corrected_second_moment,
-            step.new_biases,
-        ) = move(
-            step.biases or [],
-            state.bias_first_moment,
-            state.bias_second_moment,
-            step.bias_gradient or [],
-        )
-        after.biases = step.new_biases
+            if new is None:
+                continue
+            for k, gradient in enumerate(gradients or ()):
+                new[k], remembered = move(step, rule, givens, (kind, k), gradient)
+                update.memory.update(remembered)
     return update
 
 
-def _known(array: Array | None) -> Array:
-    if array is None:
-        raise TypeError("this state was not made for Adam")
-    return array
+def _momentum(
+    step: Step, rule: UpdateRule, givens: Mapping[Key, Array], key: Key, gradient: Array
+) -> tuple[Array, Results]:
+    """Eq. 21: return the new value of a layer's parameters, and their velocity."""
+    value, velocity = givens[key], (f"{_KINDS[key[0]]}velocity", key[1])
+    last, momentum = givens[velocity], givens["momentum", None]
+    if rule.rate_in_velocity:
+        new = eq.velocity_with_rate(last, momentum, step.learning_rate, gradient)
+        return (value - new if step.minus else value + new), {velocity: new}
+    new = eq.velocity(last, momentum, gradient)
+    return eq.updated(value, step.rate_down, new), {velocity: new}
 
 
-def constants_of(case: Case, dtype: type[np.floating] = np.float64) -> Constants:
-    """Return the numbers of a case's updates that stay the same."""
-    optimizer = case.optimizer
+def _adam(
+    step: Step, rule: UpdateRule, givens: Mapping[Key, Array], key: Key, gradient: Array
+) -> tuple[Array, Results]:
+    """Eq. 22 to 24: return the new value of a layer's parameters, and what is remembered."""
+    del rule
+    prefix, k = _KINDS[key[0]], key[1]
+    remembered: Results = {}
+    corrected = []
+    for name, beta, moment in (
+        ("first_moment", "beta1", eq.first_moment),
+        ("second_moment", "beta2", eq.second_moment),
+    ):
+        power = eq.power(givens[f"{beta}_power", None], givens[beta, None])
+        new = moment(givens[prefix + name, k], givens[beta, None], gradient)
+        corrected.append(eq.corrected(new, power))
+        remembered |= {
+            (f"{beta}_power", None): power,
+            (prefix + name, k): new,
+            (f"{prefix}corrected_{name}", k): corrected[-1],
+        }
+    first, second = corrected
+    epsilon = givens["adam_epsilon", None]
+    return eq.adam_updated(givens[key], step.rate_down, first, second, epsilon), remembered
 
-    def scalar(value: float) -> Array:
-        return np.array(value, dtype=dtype)
 
-    return Constants(
-        case.network.leaky_slope,
-        scalar(optimizer.weight_decay),
-        scalar(optimizer.momentum),
-        scalar(optimizer.beta1),
-        scalar(optimizer.beta2),
-        scalar(optimizer.epsilon),
+def givens_of_run(case: Case, dtype: type[np.floating] = np.float64) -> Results:
+    """Return what a run is given: all samples, its parameters and constants, no memory."""
+    network, optimizer = case.network, case.optimizer
+
+    def array(values: object) -> Array:
+        return np.array(values, dtype=dtype)
+
+    return by_key(
+        input=array([sample.input for sample in case.samples]),
+        target=array([sample.target for sample in case.samples]),
+        learning_rate=array(case.learning_rate),
+        leaky_slope=network.leaky_slope,
+        weight_decay=array(optimizer.weight_decay),
+        momentum=array(optimizer.momentum),
+        beta1=array(optimizer.beta1),
+        beta2=array(optimizer.beta2),
+        adam_epsilon=array(optimizer.epsilon),
+        weights=[array(layer) for layer in network.weights],
+        biases=[array(layer) for layer in network.biases or ()],
     )
 
 
@@ -247,64 +161,48 @@ def training_run(case: Case, dtype: type[np.floating] = np.float64) -> Iterator[
     Yields:
         every update, with all quantities of its step.
     """
-    rule = case.update_rule()
-    weights = [np.array(layer, dtype=dtype) for layer in case.network.weights]
-    biases = case.network.biases
-    bias_arrays = None if biases is None else [np.array(layer, dtype=dtype) for layer in biases]
-    structures: dict[int, Structure] = {}
-
-    def structure(size: int) -> Structure:
-        if size not in structures:
-            structures[size] = case.structure_of(size)
-        return structures[size]
-
-    rate = case.learning_rate
-    yield from updates(
-        structure,
-        rule,
-        State.first(structure(case.batch()), rule, weights, bias_arrays),
-        np.array([sample.input for sample in case.samples], dtype=dtype),
-        np.array([sample.target for sample in case.samples], dtype=dtype),
-        batches(case),
-        (np.array(rate if isinstance(rate, float) else rate[n], dtype=dtype) for n in count()),
-        constants_of(case, dtype),
+    structure, rule = cache(case.structure_of), case.update_rule()
+    givens = givens_of_run(case, dtype)
+    givens |= no_memory(structure(case.batch()), rule, givens)
+    size, total = case.batch(), len(case.samples)
+    batches = (
+        (start, min(size, total - start))
+        for _ in range(case.epochs)
+        for start in range(0, total, size)
     )
+    yield from updates(structure, rule, givens, batches)
 
 
 def updates(
     structure: Callable[[int], Structure],
     rule: UpdateRule,
-    state: State,
-    inputs: Array,
-    targets: Array,
+    givens: Mapping[Key, Array],
     batches: Iterable[tuple[int, int]],
-    rates: Iterable[Array],
-    constants: Constants,
 ) -> Iterator[Update]:
     """Make updates one after another, each from the state that the one before has left.
 
     Args:
         structure: returns the structure of an update on so many samples.
         rule: what becomes of the gradients.
-        state: where the first update starts.
-        inputs: of all samples, shape (samples, nodes of the input layer).
-        targets: of all samples, shape (samples, outputs).
+        givens: as for ``update_from``, but ``input`` and ``target`` of all samples; where
+            ``learning_rate`` has an axis, it is one an update.
         batches: first sample and number of samples of every update.
-        rates: LR of every update.
-        constants: the numbers that stay the same.
     """
-    for (start, size), rate in zip(batches, rates, strict=False):
-        chosen = slice(start, start + size)
-        update = update_from(
-            structure(size), rule, state, inputs[chosen], targets[chosen], rate, constants
-        )
+    now, rates = dict(givens), givens["learning_rate", None]
+    for number, (start, size) in enumerate(batches):
+        for name in ("input", "target"):
+            now[name, None] = givens[name, None][start : start + size]
+        now["learning_rate", None] = rates[number] if rates.ndim else rates
+        update = update_from(structure(size), rule, now)
         yield update
-        state = update.after
+        now |= update.after()
 
 
-def batches(case: Case) -> Iterator[tuple[int, int]]:
-    """Yield the first sample and the number of samples of every update."""
-    size, total = case.batch(), len(case.samples)
-    for _ in range(case.epochs):
-        for start in range(0, total, size):
-            yield start, min(size, total - start)
+def final_pass(case: Case, last: Update) -> Forward:
+    """Return a forward pass over all samples of a run with its final parameters."""
+    structure = replace(
+        case.structure_of(case.batch()),
+        samples=len(case.samples),
+        update="batch_sum" if case.update == "online" else case.update,
+    )
+    return forward(structure, givens_of_run(case) | last.after())

@@ -5,23 +5,20 @@ Forward, then backward through the *old* weights, and only then the update.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-from cellgrad.case.quantities import Structure
+from cellgrad.case.quantities import Key, Parameter, Structure
 from cellgrad.errors import ShapeError
-from cellgrad.mlp import activations as fa
 from cellgrad.mlp import equations as eq
-from cellgrad.mlp import losses
-from cellgrad.mlp.activations import Array
+from cellgrad.mlp.equations import Array
 
 Numbers = Sequence[Any] | Array
 
-Results = dict[tuple[str, int | None], Array]
-"""Arrays by code name and weight layer; None for what the whole step has once."""
+Results = dict[Key, Array]
 
 _BACKWARD = (
     "activation_derivative",
@@ -35,11 +32,12 @@ _BACKWARD = (
 )
 
 
-def by_key(result: object, names: Iterable[str], last: int) -> Results:
-    """Return the fields of a result that have a value; only the last layer has exponentials."""
-    found: Results = {}
-    for name in names:
-        value = getattr(result, name)
+def by_key(
+    last: int = 0, **values: Sequence[Array | None] | Array | float | None
+) -> dict[Key, Array]:
+    """Return values by name and layer; only the last layer has exponentials."""
+    found: dict[Key, Array] = {}
+    for name, value in values.items():
         if isinstance(value, list):
             found |= {(name, k): array for k, array in enumerate(value) if array is not None}
         elif value is not None:
@@ -66,7 +64,8 @@ class Forward:
 
     def results(self) -> Results:
         """Return every quantity of the pass by name and layer."""
-        return by_key(self, [one.name for one in fields(self)], len(self.pre_activation) - 1)
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return by_key(len(self.pre_activation) - 1, **values)
 
 
 @dataclass(slots=True)
@@ -98,13 +97,19 @@ class Step:
 
     def results(self) -> Results:
         """Return every computed quantity by name and layer."""
-        return self.forward.results() | by_key(self, _BACKWARD, self.structure.layers - 1)
+        return self.forward.results() | by_key(**{name: getattr(self, name) for name in _BACKWARD})
 
     def givens(self) -> Results:
         """Return what the step was given by name and layer."""
-        names = ("learning_rate", "leaky_slope", "weight_decay", "weights", "biases")
-        own = by_key(self, names, self.structure.layers - 1)
-        return {("input", None): self.inputs, ("target", None): self.targets, **own}
+        return by_key(
+            input=self.inputs,
+            target=self.targets,
+            learning_rate=self.learning_rate,
+            leaky_slope=self.leaky_slope,
+            weight_decay=self.weight_decay,
+            weights=self.weights,
+            biases=self.biases,
+        )
 
     @property
     def error(self) -> float:
@@ -121,59 +126,52 @@ class Step:
         """S_preA, layer by layer."""
         return self.forward.pre_activation
 
+    @property
+    def minus(self) -> bool:
+        """Whether FE is output − target, and updates are subtracted."""
+        return self.structure.error_sign == "output_minus_target"
+
+    @property
+    def rate_down(self) -> Array:
+        """LR, with a minus sign where gradients lead down the slope already."""
+        return self.learning_rate if self.minus else -self.learning_rate
+
+    @property
+    def biases_after(self) -> list[Array] | None:
+        """The biases after the step, which may leave them as they are."""
+        return self.biases if self.new_biases is None else self.new_biases
+
     def after(self) -> Forward:
-        """Return a forward pass with the new weights."""
-        biases = self.biases if self.new_biases is None else self.new_biases
-        return forward_pass(self, self.new_weights, biases)
+        """Return a forward pass with the new weights, on the step's own samples."""
+        parameters = by_key(weights=self.new_weights, biases=self.biases_after)
+        return forward(self.structure, self.givens() | parameters)
 
 
-def forward_pass(step: Step, weights: list[Array], biases: list[Array] | None) -> Forward:
-    """Eq. 1 to 6 with these weights, on the step's own samples.
-
-    Args:
-        step: where structure, samples and constants come from.
-        weights: per layer, shape (…, n, m); leading axes stand for several networks.
-        biases: per layer, shape (…, m), or None.
-    """
-    return forward(
-        step.structure,
-        weights,
-        biases,
-        step.inputs,
-        step.targets,
-        step.leaky_slope,
-        step.weight_decay,
-    )
+def _slope(givens: Mapping[Key, Array]) -> float:
+    """Return the slope of leaky ReLUs, as a number that takes on the arrays' precision."""
+    return float(givens.get(("leaky_slope", None), np.array(0.01)))
 
 
-def forward(
-    structure: Structure,
-    weights: list[Array],
-    biases: list[Array] | None,
-    inputs: Array,
-    targets: Array,
-    leaky_slope: float,
-    weight_decay: Array,
-) -> Forward:
+def forward(structure: Structure, givens: Mapping[Key, Array]) -> Forward:
     """Eq. 1 to 6 from arrays whose shapes are known to chain; leading axes are a stack.
 
     Args:
         structure: of the pass; ``samples`` is how many it covers.
-        weights: per layer, shape (…, n, m).
-        biases: per layer, shape (…, m), or None.
-        inputs: shape (…, samples, nodes of the input layer).
-        targets: shape (…, samples, outputs).
-        leaky_slope: slope of a leaky ReLU below zero.
-        weight_decay: λ of Eq. 16, a scalar.
+        givens: ``weights`` (…, n, m) and ``biases`` (…, m) of each layer, ``input`` and ``target``
+            (…, samples, nodes), and where the structure needs them the scalars ``leaky_slope``
+            and ``weight_decay``.
     """
     result = Forward()
-    incoming = inputs
+    incoming, targets = givens["input", None], givens["target", None]
+    layers = range(structure.layers)
+    weights = [givens["weights", k] for k in layers]
+    biases = [givens["biases", k] for k in layers] if structure.biases else None
     for k, name in enumerate(structure.activations):
         pre = eq.pre_activation(incoming, weights[k], None if biases is None else biases[k])
         if name == "softmax":
-            result.exponential, result.exponential_sum, post = fa.softmax(pre)
+            result.exponential, result.exponential_sum, post = eq.softmax(pre)
         else:
-            post = fa.function_of(name, leaky_slope)(pre)
+            post = eq.function_of(name, _slope(givens))(pre)
         result.pre_activation.append(pre)
         result.post_activation.append(post)
         incoming = post
@@ -181,21 +179,15 @@ def forward(
         result.final_error = eq.final_error(incoming, targets)
     else:
         result.final_error = -eq.final_error(incoming, targets)
-    result.sample_error = losses.sample_error(structure.loss, incoming, targets, result.final_error)
-    result.error = _error_of_all(structure, result.sample_error)
+    result.sample_error = eq.sample_error(structure.loss, incoming, targets, result.final_error)
+    result.error = eq.sum_in_order(result.sample_error)  # Eq. 19
+    if structure.update == "batch_mean":
+        result.error = result.error / structure.samples
     if structure.decay:
         decaying = biases if structure.decay_biases else None
-        result.penalty = eq.penalty(weight_decay, weights, decaying)
+        result.penalty = eq.penalty(givens["weight_decay", None], weights, decaying)
         result.error = result.error + result.penalty
     return result
-
-
-def _error_of_all(structure: Structure, sample_error: Array) -> Array:
-    """Eq. 19: the sum of the samples' errors, or their mean."""
-    total = sample_error[..., 0]
-    for s in range(1, structure.samples):
-        total = total + sample_error[..., s]
-    return total / structure.samples if structure.update == "batch_mean" else total
 
 
 def training_step(
@@ -260,72 +252,75 @@ def training_step(
         error_sign=error_sign,
         decay_biases=decay_biases,
     )
-    rate = np.asarray(learning_rate, dtype=dtype)
-    decay = np.asarray(weight_decay, dtype=dtype)
+    return step_of(
+        structure,
+        by_key(
+            input=x,
+            target=t,
+            learning_rate=np.asarray(learning_rate, dtype=dtype),
+            leaky_slope=leaky_slope,
+            weight_decay=np.asarray(weight_decay, dtype=dtype),
+            weights=w,
+            biases=b,
+        ),
+    )
 
-    return step_from(structure, w, b, x, t, rate, leaky_slope, decay)
 
-
-def step_from(
-    structure: Structure,
-    weights: list[Array],
-    biases: list[Array] | None,
-    inputs: Array,
-    targets: Array,
-    learning_rate: Array,
-    leaky_slope: float,
-    weight_decay: Array,
-) -> Step:
+def step_of(structure: Structure, givens: Mapping[Key, Array]) -> Step:
     """Compute a step, or a stack of steps at once, from arrays whose shapes are known to chain.
 
     Args:
         structure: of every step of the stack.
-        weights: per layer, shape (…, n, m); leading axes stand for several steps.
-        biases: per layer, shape (…, m), or None.
-        inputs: shape (…, samples, nodes of the input layer).
-        targets: shape (…, samples, outputs).
-        learning_rate: LR, shape () or (…,).
-        leaky_slope: slope of a leaky ReLU below zero.
-        weight_decay: λ of Eq. 16, a scalar.
+        givens: as for ``forward``, and ``learning_rate``, of shape () or (…,).
     """
     minus = structure.error_sign == "output_minus_target"
-    passed = forward(structure, weights, biases, inputs, targets, leaky_slope, weight_decay)
-    derivative, dloss, sums, signal = _backward(structure, weights, passed, leaky_slope)
-    incoming = [inputs, *passed.post_activation[:-1]]
-    gradient = [eq.weight_gradient(signal[k], incoming[k]) for k in range(structure.layers)]
-    gradient_b = None if biases is None else [eq.bias_gradient(delta) for delta in signal]
-    if structure.update == "batch_mean":
-        gradient = [g / structure.samples for g in gradient]
-        gradient_b = None if gradient_b is None else [g / structure.samples for g in gradient_b]
-    towards = weight_decay if minus else -weight_decay
-    if structure.decay:
-        gradient = [eq.with_decay(g, towards, weights[k]) for k, g in enumerate(gradient)]
-    if structure.decay_biases and biases is not None and gradient_b is not None:
-        gradient_b = [eq.with_decay(g, towards, biases[k]) for k, g in enumerate(gradient_b)]
+    layers = range(structure.layers)
+    weights = [givens["weights", k] for k in layers]
+    biases = [givens["biases", k] for k in layers] if structure.biases else None
+    rate = givens["learning_rate", None]
+    decay = givens.get(("weight_decay", None), np.zeros((), rate.dtype))
+    passed = forward(structure, givens)
+    derivative, dloss, sums, signal = _backward(structure, weights, passed, _slope(givens))
+    incoming = [givens["input", None], *passed.post_activation[:-1]]
+    towards, down = (decay, rate) if minus else (-decay, -rate)
 
-    move = eq.updated if minus else eq.updated_upwards
-    new_w = [move(w, learning_rate, g) for w, g in zip(weights, gradient, strict=True)]
-    new_b = None
-    if biases is not None and gradient_b is not None and structure.update_biases:
-        new_b = [move(b, learning_rate, g) for b, g in zip(biases, gradient_b, strict=True)]
+    def update(
+        parameters: list[Array], gradients: list[Array], *, decays: bool
+    ) -> tuple[list[Array], list[Array]]:
+        """Return the gradients, averaged and with decay where it is so, and the new values."""
+        if structure.update == "batch_mean":
+            gradients = [g / structure.samples for g in gradients]
+        if decays:
+            gradients = [
+                eq.with_decay(g, towards, p) for p, g in zip(parameters, gradients, strict=True)
+            ]
+        new = [eq.updated(p, down, g) for p, g in zip(parameters, gradients, strict=True)]
+        return gradients, new
+
+    gradients = [eq.weight_gradient(delta, a) for delta, a in zip(signal, incoming, strict=True)]
+    gradients, new_weights = update(weights, gradients, decays=structure.decay)
+    bias_gradients = new_biases = None
+    if biases is not None:
+        bias_gradients = [eq.bias_gradient(delta) for delta in signal]
+        bias_gradients, new_biases = update(biases, bias_gradients, decays=structure.decay_biases)
     return Step(
         structure=structure,
         weights=weights,
         biases=biases,
-        inputs=inputs,
-        targets=targets,
-        learning_rate=learning_rate,
-        leaky_slope=leaky_slope,
-        weight_decay=weight_decay,
+        inputs=givens["input", None],
+        targets=givens["target", None],
+        learning_rate=rate,
+        leaky_slope=_slope(givens),
+        weight_decay=decay,
         forward=passed,
         activation_derivative=derivative,
         error_derivative=dloss,
         backpropagated_error=sums,
         error_signal=signal,
-        weight_gradient=gradient,
-        bias_gradient=gradient_b,
-        new_weights=new_w,
-        new_biases=new_b,
+        weight_gradient=gradients,
+        bias_gradient=bias_gradients,
+        new_weights=new_weights,
+        new_biases=new_biases if structure.update_biases else None,
     )
 
 
@@ -342,16 +337,60 @@ def _backward(
         if k == layers - 1 and structure.cancels:
             signal[k] = passed.final_error.copy()
             continue
-        slope = fa.derivative_of(structure.activations[k], leaky_slope)(passed.pre_activation[k])
+        slope = eq.derivative_of(structure.activations[k], leaky_slope)(passed.pre_activation[k])
         derivative[k] = slope
         if k == layers - 1:
-            dloss = losses.error_derivative(structure.loss, passed.final_error)
+            dloss = eq.error_derivative(structure.loss, passed.final_error)
             signal[k] = eq.output_error_signal(dloss, slope)
         else:
             flowing_back = eq.backpropagated_error(signal[k + 1], weights[k + 1])
             sums[k] = flowing_back
             signal[k] = eq.hidden_error_signal(flowing_back, slope)
     return derivative, dloss, sums, signal
+
+
+@dataclass(slots=True)
+class CentralDifferences:
+    """Forward passes with one parameter moved up and down by ε, and their quotients.
+
+    Attributes:
+        moved: the moved parameter's value, shape (parameters, 2): + ε, then − ε.
+        passes: the forward passes, leading axes (parameters, 2).
+        quotient: (E₊ − E₋) / (2ε), shape (parameters,).
+    """
+
+    moved: Array
+    passes: Forward
+    quotient: Array
+
+
+def central_differences(
+    step: Step, parameters: Sequence[Parameter], epsilon: float
+) -> CentralDifferences:
+    """Move each parameter by ± ε and measure how E follows: its gradient once more.
+
+    Nothing of the backward pass is used: two complete forward passes a parameter.
+
+    Args:
+        step: the step whose gradients are to be checked.
+        parameters: which weights and biases to move.
+        epsilon: how far.
+    """
+    count = len(parameters)
+    stacks = {
+        key: np.broadcast_to(array, (count, 2, *array.shape)).copy()
+        for key, array in step.givens().items()
+        if key[0] in ("weights", "biases")
+    }
+    moved = np.empty((count, 2), dtype=step.inputs.dtype)
+    for p, (kind, layer, index) in enumerate(parameters):
+        stack = stacks[kind, layer]
+        value = stack[(p, 0, *index)]
+        moved[p] = value + epsilon, value - epsilon
+        stack[(p, 0, *index)], stack[(p, 1, *index)] = moved[p]
+    passes = forward(step.structure, step.givens() | stacks)
+    quotient = (passes.error[:, 0] - passes.error[:, 1]) / (2 * epsilon)
+    return CentralDifferences(moved, passes, quotient)
 
 
 def _check_shapes(

@@ -11,13 +11,13 @@ from cellgrad.case.quantities import Index, Key
 from cellgrad.described import ClaimedCells, Described
 from cellgrad.engines import Arithmetic, Values
 from cellgrad.errors import WorkbookError
-from cellgrad.mlp.activations import Array
+from cellgrad.mlp.equations import Array
 from cellgrad.verify.program import Numbers, Programs
 from cellgrad.xlsx.addresses import Place, a1
 from cellgrad.xlsx.sheet import CellError, Value
 
 if TYPE_CHECKING:  # imported where bits differ: start-up time
-    from cellgrad.bounds.formulas import ErrorBounds
+    from cellgrad.bounds import ErrorBounds
 
 
 class CellValues:
@@ -232,7 +232,7 @@ class Bounds:
     def _created(
         self, row: tuple[str, int] | None, *, links: bool
     ) -> tuple[ErrorBounds, ErrorBounds]:
-        from cellgrad.bounds.formulas import ErrorBounds  # noqa: PLC0415 - start-up time
+        from cellgrad.bounds import ErrorBounds  # noqa: PLC0415 - start-up time
 
         described = self._cells.described
         exact = _Exact(described, drawn=self._drawn, links=links, row=row)

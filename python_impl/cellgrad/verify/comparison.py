@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from cellgrad.case.quantities import Index, Key
-from cellgrad.compare.numbers import Gap, compare_block
+from cellgrad.compare import Difference, differences
 from cellgrad.described import ClaimedCells
 from cellgrad.engines import Values
-from cellgrad.mlp.activations import Array
+from cellgrad.mlp.equations import Array
 from cellgrad.verify.cells import Bounds, CellValues
 from cellgrad.verify.program import Numbers, Program
 from cellgrad.verify.result import COMPUTED, Mismatch, Report, with_layer
@@ -73,22 +73,19 @@ class Comparison:
         def bound(row: int, column: int) -> float:
             return bounds.both((area.sheet, area.top + row, area.left + column))
 
-        result = compare_block(block.rows, expected.tolist(), bound)
-        for row, column, share in result.within:
-            place = (area.sheet, area.top + row, area.left + column)
+        for one in differences(block.rows, expected.tolist(), bound):
+            place = (area.sheet, area.top + one.row, area.left + one.column)
+            if not one.allowed:
+                nothing = isinstance(one.held, CellError) and math.isnan(one.expected)
+                if not (nothing and claim.key in self.program.undefined):
+                    index = claim.rule.index(one.row, one.column)
+                    self._note(draw, claim, (one.row, one.column), index, one.held, gap=one)
+                continue
             self.report.inexact[claim.kind].add(place)
+            share = one.gap / one.bound
             if share > self.report.worst:
                 self.report.worst = share
                 self.report.worst_cell = f"{area.sheet}!{a1(place[1], place[2])}"
-        for gap in result.gaps:
-            if not self._neither(claim.key, gap):
-                index = claim.rule.index(gap.row, gap.column)
-                self._note(draw, claim, (gap.row, gap.column), index, gap.found, gap=gap)
-
-    def _neither(self, key: Key, gap: Gap) -> bool:
-        """Tell whether both routes find no value where there may be none."""
-        nothing = isinstance(gap.found, CellError) and math.isnan(gap.expected)
-        return nothing and key in self.program.undefined
 
     def _refuse_quantity(self, claim: Claim) -> None:
         if claim.row not in self._unknown:
@@ -124,7 +121,7 @@ class Comparison:
         index: Index,
         held: object,
         *,
-        gap: Gap | None = None,
+        gap: Difference | None = None,
         problem: str = "",
     ) -> None:
         self.report.note(

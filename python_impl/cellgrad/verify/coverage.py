@@ -81,7 +81,7 @@ class Coverage:
                 self.zero[number] &= _zeros(cells.blocks[number])
         self.simple.observe(cells)
         if self.general:
-            from cellgrad.bounds.formulas import Branches  # noqa: PLC0415
+            from cellgrad.bounds import Branches  # noqa: PLC0415
 
             branches = Branches(self.described.book, cells.number)
             for place, node in self.general.items():

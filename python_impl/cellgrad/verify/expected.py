@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cellgrad.case.quantities import Key, Structure, checked_parameters
-from cellgrad.mlp import Step, training_step
-from cellgrad.mlp.activations import Array
-from cellgrad.mlp.differences import CentralDifferences, central_differences
-from cellgrad.mlp.step import Forward
+from cellgrad.case.quantities import Key, checked_parameters
+from cellgrad.mlp import Step
+from cellgrad.mlp.equations import Array
+from cellgrad.mlp.step import CentralDifferences, Forward, central_differences
 
 Numbers = dict[Key, Array]
 
@@ -26,26 +25,6 @@ def targets_problem(loss: str, target: Array) -> str:
     if loss == "binary_cross_entropy" and (np.any(target < 0) or np.any(target > 1)):
         return "targets must lie between 0 and 1"
     return ""
-
-
-def step_of(structure: Structure, givens: Mapping[Key, Array]) -> Step:
-    """Compute the step that a structure and its givens describe."""
-    layers = range(structure.layers)
-    return training_step(
-        [givens["weights", k] for k in layers],
-        givens["input", None],
-        givens["target", None],
-        activations=structure.activations,
-        biases=[givens["biases", k] for k in layers] if structure.biases else None,
-        loss=structure.loss,
-        learning_rate=float(givens["learning_rate", None]),
-        update=structure.update,
-        leaky_slope=float(givens["leaky_slope", None]) if structure.leaky else 0.01,
-        weight_decay=float(givens["weight_decay", None]) if structure.decay else 0.0,
-        update_biases=structure.update_biases,
-        error_sign=structure.error_sign,
-        decay_biases=structure.decay_biases,
-    )
 
 
 def all_numbers(step: Step, givens: Mapping[Key, Array]) -> Numbers:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Index, Key, Quantity, label_with_index
 from cellgrad.described import Part, find_kind
-from cellgrad.mlp.activations import Array
+from cellgrad.mlp.equations import Array
 from cellgrad.shipped import load
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Key, Quantity, Structure, quantities
 from cellgrad.mlp import Step
-from cellgrad.mlp.activations import Array
-from cellgrad.verify.expected import Numbers, all_numbers, step_of
+from cellgrad.mlp.equations import Array
+from cellgrad.mlp.step import step_of
+from cellgrad.verify.expected import Numbers, all_numbers
 
 GRID = 1024
 WIDE = 16

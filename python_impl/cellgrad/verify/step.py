@@ -9,11 +9,12 @@ import numpy as np
 
 from cellgrad.case.equations import Operand, Template, walkthrough_lines
 from cellgrad.case.quantities import Index, Key
-from cellgrad.compare.texts import numbers_in, shows
+from cellgrad.compare import numbers_in, shows
 from cellgrad.described import Part, StepShape
-from cellgrad.mlp.activations import Array
+from cellgrad.mlp.equations import Array
+from cellgrad.mlp.step import step_of
 from cellgrad.verify import redraw
-from cellgrad.verify.expected import all_numbers, step_of, targets_problem
+from cellgrad.verify.expected import all_numbers, targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
 from cellgrad.xlsx.addresses import Place
 from cellgrad.xlsx.map_sheet import Claim

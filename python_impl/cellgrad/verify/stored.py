@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from cellgrad.compare import say_the_same
 from cellgrad.described import ClaimedCells
 from cellgrad.engines import Arithmetic, Values, as_values
 from cellgrad.verify.cells import Bounds, CellValues
@@ -18,7 +18,6 @@ from cellgrad.xlsx.book import Book
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.sheet import CellError, Value
 
-_NUMBER = re.compile(r"[-−]?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
 _DIGITS_15 = 0.5e-14
 """Half a unit of the 15th significant digit, at most: what some applications store."""
 
@@ -144,26 +143,11 @@ def stored_problem(held: Value, value: Value, bound: Callable[[], float]) -> str
         return f"stored {held:.17g}, recalculated {value:.17g}"
     if (held in (None, "")) and (value in (None, "")):
         return None
-    if isinstance(held, str) and isinstance(value, str) and _same_text(held, value):
+    if isinstance(held, str) and isinstance(value, str) and say_the_same(held, value):
         return None
     if isinstance(held, CellError) and isinstance(value, CellError):
         return None
     return f"stored {_short(held)}, recalculated {_short(value)}"
-
-
-def _same_text(one: str, other: str) -> bool:
-    """Engines write the same rounded number as 0.00001 or 1E-05."""
-    if one == other:
-        return True
-    if _NUMBER.sub("#", one) != _NUMBER.sub("#", other):
-        return False
-    pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=True)
-    return all(_close(a, b) for a, b in pairs)
-
-
-def _close(a: str, b: str) -> bool:
-    x, y = (float(text.replace(",", ".").replace("−", "-")) for text in (a, b))
-    return abs(x - y) <= 1e-9 * max(abs(x), abs(y), 1e-9)
 
 
 def _short(value: Value) -> str:

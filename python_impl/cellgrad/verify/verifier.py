@@ -10,7 +10,7 @@ from cellgrad.case.quantities import Key
 from cellgrad.described import Described
 from cellgrad.engines import Changes, Engine, OpenWorkbook, Values
 from cellgrad.errors import EngineError, WorkbookError
-from cellgrad.mlp.activations import Array
+from cellgrad.mlp.equations import Array
 from cellgrad.verify.cells import Bounds, CellValues
 from cellgrad.verify.comparison import Comparison
 from cellgrad.verify.coverage import Coverage

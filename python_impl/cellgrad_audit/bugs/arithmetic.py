@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.bounds.running import Running, given
+from cellgrad_audit.bugs.running import Running, given
 
 Array = NDArray[Any]
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cellgrad.bounds.running import UNIT, Running, bounds_of, values_of
 from cellgrad.case.givens import case_of, givens_of
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key, person_label
@@ -31,6 +30,7 @@ from cellgrad.xlsx.sheet import Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
 from cellgrad_audit.bugs.arithmetic import Array, RunningBounds
 from cellgrad_audit.bugs.program import Program
+from cellgrad_audit.bugs.running import UNIT, Running, bounds_of, values_of
 from cellgrad_audit.foreign import Foreign, read_foreign
 from cellgrad_audit.foreign.map_file import (
     NEW,

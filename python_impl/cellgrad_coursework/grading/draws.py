@@ -13,7 +13,7 @@ import numpy as np
 
 from cellgrad.case.givens import Array
 from cellgrad.case.quantities import Key, Quantity, Structure, quantities
-from cellgrad.verify.expected import step_of
+from cellgrad.mlp.step import step_of
 from cellgrad.verify.redraw import array, number, targets
 
 COUNT = 16

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from flint import fmpq
 
-from cellgrad.bounds.formulas import ErrorBounds
+from cellgrad.bounds import ErrorBounds
 from cellgrad.xlsx.addresses import Place, parse_a1, place_text
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import Claim

@@ -8,8 +8,7 @@ import numpy as np
 
 from cellgrad.case.quantities import Key
 from cellgrad.described import Part
-from cellgrad.mlp import classification as mlp
-from cellgrad.mlp.activations import Array
+from cellgrad.mlp.equations import Array
 from cellgrad.mlp.step import forward
 from cellgrad.verify import redraw as at_random
 from cellgrad.verify.expected import targets_problem
@@ -31,16 +30,7 @@ class ClassificationProgram(Program):
         """Return the forward pass of every sample, the classes and the counts."""
         del held
         s = self.shape.network
-        layers = range(s.layers)
-        passed = forward(
-            s,
-            [inputs["weights", k] for k in layers],
-            [inputs["biases", k] for k in layers] if s.biases else None,
-            inputs["input", None],
-            inputs["target", None],
-            float(inputs.get(("leaky_slope", None), np.array(0.01))),
-            np.array(0.0),
-        )
+        passed = forward(s, inputs)
         found = {key: value for key, value in passed.results().items() if key in self.known}
         output = passed.post_activation[-1]
         if isinstance(self.shape, RuleShape):
@@ -50,14 +40,15 @@ class ClassificationProgram(Program):
             return found
         limit = float(inputs.get(("limit", None), np.array(0.5)))
         first = 0 if s.outputs == 1 else 1
-        target, called = (mlp.classes(a, limit) for a in (inputs["target", None], output))
+        target, called = (_classes(a, limit) for a in (inputs["target", None], output))
         found["target_class", None], found["class", None] = target, called
         found["correct", None] = (target == called).astype(float)
+        numbers = np.arange(first, first + self.shape.classes)
         is_target, is_called = (
-            mlp.membership(numbers, self.shape.classes, first) for numbers in (target, called)
+            np.where(each[:, None] == numbers[None, :], 1.0, 0.0) for each in (target, called)
         )
         found["is_target", None], found["is_called", None] = is_target, is_called
-        found["confusion", None] = mlp.confusion(is_target, is_called)
+        found["confusion", None] = np.einsum("st,sp->tp", is_target, is_called)
         right = found["correct", None].sum()
         found["right", None] = np.array(right)
         found["accuracy", None] = np.array(right / s.samples)
@@ -132,3 +123,21 @@ class ClassificationProgram(Program):
         """What is taken from elsewhere counts as exact."""
         del key
         return "links"
+
+
+def _classes(outputs: Array, limit: float) -> Array:
+    """Return the class that each row of outputs, or of targets, stands for.
+
+    One output: 1 where it is above the limit, else 0. Several: the number, counted from
+    1, of the largest; of equal ones, the first.
+
+    Args:
+        outputs: shape (samples, outputs).
+        limit: with one output, what class 1 must exceed.
+
+    Returns:
+        the classes as numbers, shape (samples,).
+    """
+    if outputs.shape[-1] == 1:
+        return np.where(outputs[..., 0] > limit, 1.0, 0.0)
+    return np.asarray(np.argmax(outputs, axis=-1) + 1.0)

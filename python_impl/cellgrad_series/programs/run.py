@@ -8,15 +8,15 @@ precision, no row is blamed for what earlier ones have gathered.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Key, Quantity
-from cellgrad.mlp.activations import Array
-from cellgrad.mlp.run import Constants, State, update_from, updates
+from cellgrad.mlp.equations import Array
+from cellgrad.mlp.run import update_from, updates
 from cellgrad.mlp.step import forward
 from cellgrad.verify import redraw as at_random
 from cellgrad.verify.expected import targets_problem
@@ -55,105 +55,60 @@ class RunProgram(Program):
             for key, quantity in self.known.items()
             if not quantity.given
         }
-        states = {name: self._starts(name, inputs, held) for name in self._remembered()}
+        starts = dict(self._starts(inputs, held))
+        rate = inputs["learning_rate", None]
         for count, rows in self.shape.sizes().items():
             chosen = np.array([self.shape.batch(row)[0] for row in rows])
             samples = chosen[:, None] + np.arange(count)[None, :]
-            x, t = (inputs[f"sample_{name}", None][samples] for name in ("input", "target"))
-            rate = inputs["learning_rate", None]
-            update = update_from(
-                self.shape.structure(count),
-                self.shape.rule,
-                self._state(states, rows),
-                x,
-                t,
-                rate[rows] if rate.ndim else rate,
-                self._constants(inputs),
-            )
-            computed = {**update.results(), ("input", None): x, ("target", None): t}
-            for key, values in computed.items():
-                if key in found:
-                    self._place(found[key], self.known[key], rows, count, values)
+            own = {
+                ("input", None): inputs["sample_input", None][samples],
+                ("target", None): inputs["sample_target", None][samples],
+                ("learning_rate", None): rate[rows] if rate.ndim else rate,
+                **{key: values[rows] for key, values in starts.items()},
+            }
+            update = update_from(self.shape.structure(count), self.shape.rule, {**inputs, **own})
+            for key, values in {**own, **update.results()}.items():
+                if key not in found:
+                    continue
+                if self.known[key].per_sample:
+                    found[key][rows, :count] = values
+                else:
+                    found[key][rows] = values
         if self.shape.evaluated:
             found.update(self._evaluation(inputs, held))
         return found
 
-    @staticmethod
-    def _place(
-        target: Array, quantity: Quantity, rows: list[int], count: int, values: Array
-    ) -> None:
-        if quantity.per_sample:
-            target[rows, :count] = values
-        else:
-            target[rows] = values
-
-    def _remembered(self) -> list[str]:
-        names = ["weights", *(["biases"] if self.shape.step.biases else [])]
-        return [*names, *self.shape.state()]
-
-    def _starts(self, name: str, inputs: Mapping[Key, Array], held: Held) -> list[Array]:
-        """Return what each update starts from, layer by layer (one for a power of β)."""
-        left = f"new_{name}" if name in ("weights", "biases") else name
-        layers: list[int | None] = list(range(self.shape.step.layers))
-        if name.endswith("_power"):
-            layers = [None]
-        found = []
-        for k in layers:
-            first = inputs[START + name, k][None]
-            if (left, k) in self.known:
-                found.append(np.concatenate([first, held[left, k][:-1]]))
+    def _starts(self, inputs: Mapping[Key, Array], held: Held) -> Iterator[tuple[Key, Array]]:
+        """Yield what each update starts from, parameters and memory: where the last one ended."""
+        for (name, k), first in self._first(inputs).items():
+            left = (f"new_{name}" if name in ("weights", "biases") else name, k)
+            if left in self.known:
+                yield (name, k), np.concatenate([first[None], held[left][:-1]])
             else:  # biases that stay as they are
-                found.append(np.broadcast_to(first, (self.shape.updates, *first.shape[1:])))
-        return found
-
-    def _state(self, starts: Mapping[str, list[Array]], rows: list[int]) -> State:
-        whole = len(rows) == self.shape.updates
-        picked = {
-            name: arrays if whole else [array[rows] for array in arrays]
-            for name, arrays in starts.items()
-        }
-        state = State(picked["weights"])
-        for name, arrays in picked.items():
-            setattr(state, name, arrays[0] if name.endswith("_power") else arrays)
-        return state
+                yield (name, k), np.broadcast_to(first, (self.shape.updates, *first.shape))
 
     @staticmethod
-    def _constants(inputs: Mapping[Key, Array]) -> Constants:
-        standard = Constants()
+    def _samples(prefix: str, inputs: Mapping[Key, Array]) -> Numbers:
+        """Return samples as a forward pass takes them."""
+        return {(name, None): inputs[prefix + name, None] for name in ("input", "target")}
 
-        def given(name: str, otherwise: Array) -> Array:
-            return inputs.get((name, None), otherwise)
-
-        return Constants(
-            float(given("leaky_slope", np.array(standard.leaky_slope))),
-            given("weight_decay", standard.weight_decay),
-            given("momentum", standard.momentum),
-            given("beta1", standard.beta1),
-            given("beta2", standard.beta2),
-            given("adam_epsilon", standard.epsilon),
-        )
+    @staticmethod
+    def _first(inputs: Mapping[Key, Array]) -> Numbers:
+        """Return what the first update starts from."""
+        return {
+            (name.removeprefix(START), k): array
+            for (name, k), array in inputs.items()
+            if name.startswith(START)
+        }
 
     def _evaluation(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
-        s = self.shape.step
-        weights = [held["new_weights", k] for k in range(s.layers)]
-        biases = None
-        if s.biases:
-            moving = ("new_biases", 0) in self.known
-            biases = [
-                held["new_biases", k] if moving else inputs[f"{START}biases", k]
-                for k in range(s.layers)
-            ]
-        count = self.shape.evaluated
-        structure = replace(s, samples=count, update="batch_mean", decay=False)
-        passed = forward(
-            structure,
-            weights,
-            biases,
-            inputs[f"{EVALUATED}input", None],
-            inputs[f"{EVALUATED}target", None],
-            self._constants(inputs).leaky_slope,
-            np.array(0.0),
-        )
+        s = replace(self.shape.step, samples=self.shape.evaluated, update="batch_mean", decay=False)
+        after = {
+            (name, k): held.get((f"new_{name}", k), first)
+            for (name, k), first in self._first(inputs).items()
+        }
+        samples = self._samples(EVALUATED, inputs)
+        passed = forward(s, {**inputs, **after, **samples})
         return {
             (EVALUATED + name, k): values
             for (name, k), values in passed.results().items()
@@ -209,39 +164,17 @@ class RunProgram(Program):
         """Tell whether no number of the run comes near overflow, its last weights included."""
         s = self.shape.step
         limit = at_random.calm_limit(s.activations)
-        first = self._state(
-            {name: self._first(name, givens) for name in self._remembered()},
-            list(range(self.shape.updates)),
-        )
-        rate, constants = givens["learning_rate", None], self._constants(givens)
-        inputs, targets = (givens[f"sample_{name}", None] for name in ("input", "target"))
+        start = {**givens, **self._first(givens), **self._samples("sample_", givens)}
+        batches = map(self.shape.batch, range(self.shape.updates))
         with np.errstate(all="ignore"):
-            for update in updates(
-                self.shape.structure,
-                self.shape.rule,
-                first,
-                inputs,
-                targets,
-                (self.shape.batch(n) for n in range(self.shape.updates)),
-                (rate[n] if rate.ndim else rate for n in range(self.shape.updates)),
-                constants,
-            ):
+            for update in updates(self.shape.structure, self.shape.rule, start, batches):
                 if not _largest(update.step.pre_activation) < limit:
                     return False
-                if not _largest(update.after.weights) < at_random.LARGE:
+                if not _largest(update.step.new_weights) < at_random.LARGE:
                     return False
             everything = replace(s, samples=self.shape.data, update="batch_mean", decay=False)
-            last = update.after
-            slope = constants.leaky_slope
-            passed = forward(
-                everything, last.weights, last.biases, inputs, targets, slope, np.array(0.0)
-            )
+            passed = forward(everything, start | update.after())
         return _largest(passed.pre_activation) < limit
-
-    def _first(self, name: str, givens: Mapping[Key, Array]) -> list[Array]:
-        if name.endswith("_power"):
-            return [givens[START + name, None]]
-        return [givens[START + name, k] for k in range(self.shape.step.layers)]
 
     # the rest
 

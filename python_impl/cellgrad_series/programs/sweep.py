@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from typing import Any
 
 import numpy as np
 
 from cellgrad.case.quantities import Key
-from cellgrad.mlp.activations import Array
-from cellgrad.mlp.step import step_from
+from cellgrad.mlp.equations import Array
+from cellgrad.mlp.step import step_of
 from cellgrad.verify import redraw as at_random
 from cellgrad.verify.expected import targets_problem
 from cellgrad.verify.program import Held, Numbers, Program
@@ -25,29 +24,18 @@ class SweepProgram(Program):
     def numbers(self, inputs: Mapping[Key, Array], held: Held) -> Numbers:
         """Return every quantity of every row, and the surface where there is one."""
         del held
-        s, rows = self.shape.step, self.shape.rows
-        layers = range(s.layers)
-
-        def stacked(name: str) -> list[Array]:
-            return [np.repeat(inputs[name, k][None], rows, axis=0) for k in layers]
-
-        moved = {"weights": stacked("weights"), "biases": stacked("biases") if s.biases else []}
+        everywhere = (slice(None),)
+        moved = {
+            key: np.repeat(array[None], self.shape.rows, axis=0)
+            for key, array in inputs.items()
+            if key[0] in ("weights", "biases")
+        }
         values = np.array(
             list(product(*(inputs["axis", n].tolist() for n in range(len(self.shape.counts)))))
         )
         for n, (name, layer, index) in enumerate(self.shape.swept):
-            everywhere: tuple[Any, ...] = (slice(None), *index)
-            moved[name][layer][everywhere] = values[:, n]
-        step = step_from(
-            s,
-            moved["weights"],
-            moved["biases"] if s.biases else None,
-            inputs["input", None],
-            inputs["target", None],
-            np.array(0.0),
-            float(inputs.get(("leaky_slope", None), np.array(0.01))),
-            inputs.get(("weight_decay", None), np.array(0.0)),
-        )
+            moved[name, layer][everywhere + index] = values[:, n]
+        step = step_of(self.shape.step, {**inputs, ("learning_rate", None): np.array(0.0), **moved})
         found = {}
         for key, array in step.results().items():
             if key in self.known:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Key, Quantity
-from cellgrad.mlp import activations as fa
-from cellgrad.mlp.activations import Array
+from cellgrad.mlp import equations as eq
+from cellgrad.mlp.equations import Array
 from cellgrad.verify import redraw as at_random
 from cellgrad.verify.program import Held, HeldBy, Numbers, Program
 from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
@@ -53,8 +53,8 @@ class FunctionProgram(Program):
         """Return value, derivative, central difference and unit step at every place."""
         del held
         x, epsilon = inputs["x", None], inputs["epsilon", None]
-        function = fa.function_of(self.shape.activation, 0.0)
-        derivative = fa.derivative_of(self.shape.activation, 0.0)(x)
+        function = eq.function_of(self.shape.activation, 0.0)
+        derivative = eq.derivative_of(self.shape.activation, 0.0)(x)
         above, below = function(x + epsilon), function(x - epsilon)
         quotient = (above - below) / (2 * epsilon)
         columns = {
@@ -64,7 +64,7 @@ class FunctionProgram(Program):
             "value_below": below,
             "quotient": quotient,
             "gap": derivative - quotient,
-            "step": fa.unit_step(x),
+            "step": eq.unit_step(x),
         }
         return {(name, None): values for name, values in columns.items()}
 
@@ -93,11 +93,11 @@ class TableProgram(Program):
         """Return what each row comes to, its sums from left to right."""
         del held
         measured = inputs["measured", None]
-        mean = _sum(measured) / self.shape.columns
+        mean = eq.sum_in_order(measured) / self.shape.columns
         away = measured - mean[:, None]
         return {
             ("mean", None): mean,
-            ("spread", None): np.sqrt(_sum(away * away) / (self.shape.columns - 1)),
+            ("spread", None): np.sqrt(eq.sum_in_order(away * away) / (self.shape.columns - 1)),
             ("best", None): measured.max(axis=1),
             ("worst", None): measured.min(axis=1),
         }
@@ -111,10 +111,3 @@ class TableProgram(Program):
             for key, quantity in self.known.items()
             if quantity.given
         }
-
-
-def _sum(numbers: Array) -> Array:
-    total: Array = numbers[:, 0]
-    for column in range(1, numbers.shape[1]):
-        total = total + numbers[:, column]
-    return total

@@ -1,1 +1,0 @@
-"""Error bounds of floating-point formulas."""

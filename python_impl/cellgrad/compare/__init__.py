@@ -1,1 +1,0 @@
-"""Comparing two sets of cells. Plain numbers and texts in; nothing is recomputed."""
