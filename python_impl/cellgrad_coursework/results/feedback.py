@@ -6,25 +6,25 @@ whole workbook and writes it again would drop drawings, charts and images that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cellgrad.errors import WorkbookError
 from cellgrad.xlsx.addresses import a1, column_letters, parse_a1, parse_reference, quoted
+from cellgrad.xlsx.book import Contents
 from cellgrad.xlsx.editor import (
     MAIN,
     OFFICE,
     Parts,
     Patch,
-    cell_text,
     escaped,
     prefix_of,
     tags,
-    unescaped,
+    whole_number,
 )
-from cellgrad.xlsx.package import Package
+from cellgrad.xlsx.package import WORKBOOK, Package
 from cellgrad_coursework.model import CellVerdict, Grade, GradedCell, Manifest
-from cellgrad_coursework.results.marks import Marked, SharedTexts, mark_sheet, unselect
+from cellgrad_coursework.results.marks import Marked, mark_sheet, text_cell, unselect
 from cellgrad_coursework.results.styles import EMPTY, Styles
 from cellgrad_coursework.results.summary import (
     COLOURS,
@@ -38,7 +38,6 @@ from cellgrad_coursework.results.summary import (
     summary,
 )
 
-_BOOK = "xl/workbook.xml"
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
 _STYLES = "application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xml"
 _NOTE = 600
@@ -47,7 +46,7 @@ Place = tuple[str, int, int]
 """Sheet, row, column."""
 
 
-def workbook_bytes(manifest: Manifest, grade: Grade, submitted: bytes | Package) -> bytes:
+def workbook_bytes(manifest: Manifest, grade: Grade, submitted: bytes | Contents) -> bytes:
     """Return a copy of a submitted workbook with a colour, the points and a word on each cell.
 
     A sheet ``Feedback`` comes first: the score, the root causes, then every cell. The student's
@@ -61,37 +60,37 @@ def workbook_bytes(manifest: Manifest, grade: Grade, submitted: bytes | Package)
     Raises:
         WorkbookError: the file cannot be read.
     """
-    if isinstance(submitted, bytes):
-        submitted = Package(submitted, grade.file)
-    parts = Parts(submitted)
     try:
-        return _marked(parts, manifest, grade)
+        if isinstance(submitted, bytes):
+            submitted = Contents(Package(submitted, grade.file))
+        return _marked(submitted, manifest, grade)
     except WorkbookError as error:
         raise error.within(grade.file) from error
 
 
-def _marked(parts: Parts, manifest: Manifest, grade: Grade) -> bytes:
-    book = _Book(parts)
-    where = places((v.cell for v in grade.verdicts), manifest.names, book.names)
-    at_styles = book.part_of_kind("styles")
-    styles = Styles(parts.read(at_styles) if at_styles else EMPTY)
+def _marked(contents: Contents, manifest: Manifest, grade: Grade) -> bytes:
+    parts, at_styles = Parts(contents.package), contents.part_of_kind("styles")
+    has_styles = parts.has(at_styles)
+    styles = Styles(parts.read(at_styles) if has_styles else EMPTY)
+    names = {name.name.casefold(): name.text for name in contents.names if not name.local}
+    where = places((v.cell for v in grade.verdicts), manifest.names, names)
     marked = _by_sheet(grade, where)
-    texts = SharedTexts(parts, book.part_of_kind("sharedStrings"))
     verdicts = [name for name in WORDS if any(v.verdict == name for v in grade.verdicts)]
-    for name, part in book.sheets.items():
+    for name, part in contents.sheets.items():
         if name.casefold() in marked:
-            mark_sheet(parts, part, styles, marked[name.casefold()], texts, verdicts)
+            mark_sheet(parts, part, styles, marked[name.casefold()], contents.texts, verdicts)
         else:
             unselect(parts, part)
-    sheet = _feedback_sheet(styles, where, manifest, summary(grade))
+    sheet = _FeedbackSheet(styles, where)
+    sheet.write(manifest, summary(grade))
     part = parts.free("xl/worksheets/feedback{}.xml")
-    parts.write(part, sheet)
+    parts.write(part, sheet.part())
     parts.declare(part, _SHEET)
-    book.put_first(parts.relate(_BOOK, "worksheet", part))
-    if not at_styles:
+    _put_first(parts, list(contents.sheets), parts.relate(WORKBOOK, "worksheet", part))
+    if not has_styles:
         at_styles = parts.free("xl/feedbackStyles{}.xml")
         parts.declare(at_styles, _STYLES)
-        parts.relate(_BOOK, "styles", at_styles)
+        parts.relate(WORKBOOK, "styles", at_styles)
     parts.write(at_styles, styles.done())
     return parts.packed()
 
@@ -115,65 +114,32 @@ def _note(verdict: CellVerdict) -> str:
     return text if len(text) <= _NOTE else f"{text[:_NOTE]} …"
 
 
-class _Book:
-    """The workbook's own part: its sheets and its names.
-
-    Attributes:
-        sheets: the parts of the sheets, by name.
-        names: defined names of the whole workbook, in lower case.
-    """
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts, self._data = parts, parts.read(_BOOK)
-        self._tags = tags(
-            self._data,
-            lambda name, _: name in ("workbook", "sheets", "sheet", "definedName", "workbookView"),
-        )
-        targets = {r.id: r for r in parts.relations(_BOOK)}
-        self._relations = targets
-        self.sheets: dict[str, str] = {}
-        self.names: dict[str, str] = {}
-        for tag in self._tags:
-            if tag.name == "sheet" and (relation := targets.get(tag.attributes.get("id", ""))):
-                if relation.kind == "worksheet":
-                    self.sheets[tag.attributes.get("name", "")] = relation.target
-            elif tag.name == "definedName" and "localSheetId" not in tag.attributes:
-                self.names[tag.attributes.get("name", "").casefold()] = unescaped(
-                    self._data[tag.inner : tag.close]
-                )
-
-    def part_of_kind(self, kind: str) -> str:
-        """Return the part of the workbook of some kind; empty where it has none."""
-        parts = (r.target for r in self._relations.values() if r.kind == kind)
-        return next((part for part in parts if self._parts.has(part)), "")
-
-    def put_first(self, relation: str) -> None:
-        """Make a new relation the first sheet; what counts sheets counts one more."""
-        lists = [t for t in self._tags if t.name == "sheets"]
-        if not lists or not self.sheets:
-            raise WorkbookError("the workbook has no sheets")
-        patch, taken = Patch(self._data), {name.casefold() for name in self.sheets}
-        name, number = "Feedback", 2
-        while name.casefold() in taken:
-            name, number = f"Feedback {number}", number + 1
-        ids = [
-            int(t.attributes["sheetId"])
-            for t in self._tags
-            if t.name == "sheet" and t.attributes.get("sheetId", "").isdigit()
-        ]
-        prefix = prefix_of(self._data, lists[0])
-        patch.insert(
-            lists[0].inner,
-            f'<{prefix}sheet xmlns:r="{OFFICE}" name="{escaped(name)}" '
-            f'sheetId="{max(ids, default=0) + 1}" r:id="{relation}"/>',
-        )
-        for tag in self._tags:
-            local = tag.attributes.get("localSheetId", "")
-            if tag.name == "definedName" and local.isdigit():
-                patch.set(tag, localSheetId=str(int(local) + 1))
-            elif tag.name == "workbookView":
-                patch.set(tag, activeTab="0", firstSheet="0")
-        self._parts.write(_BOOK, patch.done())
+def _put_first(parts: Parts, sheets: list[str], relation: str) -> None:
+    """Make a new relation the first sheet; what counts sheets counts one more."""
+    data = parts.read(WORKBOOK)
+    wanted = ("sheets", "sheet", "definedName", "workbookView")
+    found = tags(data, lambda name, _: name in wanted)
+    lists = [tag for tag in found if tag.name == "sheets"]
+    if not lists or not sheets:
+        raise WorkbookError("the workbook has no sheets")
+    patch, taken = Patch(data), {name.casefold() for name in sheets}
+    name, number = "Feedback", 2
+    while name.casefold() in taken:
+        name, number = f"Feedback {number}", number + 1
+    ids = [whole_number(tag.attributes.get("sheetId")) for tag in found if tag.name == "sheet"]
+    prefix = prefix_of(data, lists[0])
+    patch.insert(
+        lists[0].inner,
+        f'<{prefix}sheet xmlns:r="{OFFICE}" name="{escaped(name)}" '
+        f'sheetId="{max(ids, default=0) + 1}" r:id="{relation}"/>',
+    )
+    for tag in found:
+        local = tag.attributes.get("localSheetId", "")
+        if tag.name == "definedName" and local.isdigit():
+            patch.set(tag, localSheetId=str(int(local) + 1))
+        elif tag.name == "workbookView":
+            patch.set(tag, activeTab="0", firstSheet="0")
+    parts.write(WORKBOOK, patch.done())
 
 
 def places(
@@ -248,75 +214,56 @@ _TYPED_AGAIN = ("quoted", "yours")
 """Looks of a student's texts: they stay texts when they are typed again."""
 
 
-def _feedback_sheet(
-    styles: Styles, places: Mapping[tuple[str, str], Place], manifest: Manifest, told: Summary
-) -> bytes:
-    """Return the sheet's part.
+class _FeedbackSheet:
+    """Writes the sheet, row by row; every text is an inline string, none a formula.
 
     Args:
         styles: the workbook's, to which some are added.
         places: where each graded cell lies now.
-        manifest: the assignment.
-        told: the grade in words.
     """
-    sheet = _FeedbackSheet(_looks(styles), places)
-    sheet.write_header(manifest, told)
-    sheet.write_causes(told)
-    sheet.write_legend(told)
-    sheet.write_cells(told)
-    return sheet.part()
 
-
-def _looks(styles: Styles) -> dict[str, int]:
-    """Add the looks to a workbook's styles; return their ids."""
-    fonts = {name: styles.font(**font) for name, font in _FONTS.items()}
-    line = styles.line()
-    return {
-        look: styles.format(
-            fonts[font],
-            fill=styles.fill(fill) if fill else 0,
-            border=line if lined else 0,
-            align=align,
-            quoted=look in _TYPED_AGAIN,
-        )
-        for look, (font, fill, lined, align) in _LOOKS.items()
-    }
-
-
-class _FeedbackSheet:
-    """Writes the sheet, row by row; every text is an inline string, none a formula."""
-
-    def __init__(self, looks: Mapping[str, int], places: Mapping[tuple[str, str], Place]) -> None:
-        self._looks, self._places = looks, places
+    def __init__(self, styles: Styles, places: Mapping[tuple[str, str], Place]) -> None:
+        self._places = places
+        fonts = {name: styles.font(**font) for name, font in _FONTS.items()}
+        line = styles.line()
+        self._looks = {
+            look: styles.format(
+                fonts[font],
+                fill=styles.fill(fill) if fill else 0,
+                border=line if lined else 0,
+                align=align,
+                quoted=look in _TYPED_AGAIN,
+            )
+            for look, (font, fill, lined, align) in _LOOKS.items()
+        }
         self._rows: list[str] = []
         self._merged: list[str] = []
         self._links: list[tuple[str, str]] = []
 
-    def write_header(self, manifest: Manifest, told: Summary) -> None:
-        """Write whose it is, and the score."""
+    def write(self, manifest: Manifest, told: Summary) -> None:
+        """Write whose it is and the score, root causes, colours, then every cell."""
         grade = told.grade
         who = "" if grade.student is None else f"{grade.student.name} · {grade.student.id}"
         self._line([(1, manifest.title, "title")], height=24)
-        self._line([(1, who.strip(" ·") or grade.file, "grey")], merge=(1, 7))
+        self._wide(who.strip(" ·") or grade.file, "grey")
         score = f"{plain_number(grade.score)} of {plain_number(grade.of)} points"
         self._line([(1, score, "score")], height=32)
-        self._line([(1, told.sentence, "bold")], merge=(1, 7))
+        self._wide(told.sentence, "bold")
         if told.late_words:
-            self._line([(1, told.late_words, "grey")], merge=(1, 7))
+            self._wide(told.late_words, "grey")
         if told.open_words:
             what = f"{told.open_words}: a person will look at it, and the score may rise"
-            self._line([(1, what, "grey")], merge=(1, 7))
+            self._wide(what, "grey")
         self._line([])
-
-    def write_causes(self, told: Summary) -> None:
-        """Write the root causes, first things first."""
         for number, cause in told.numbered[:MOST_CAUSES]:
-            self._one_cause(number, cause)
+            self._write_cause(number, cause)
         more = len(told.causes) - MOST_CAUSES
         if more > 0:
-            self._line([(1, f"… and {more} more below", "grey")], merge=(1, 7))
+            self._wide(f"… and {more} more below", "grey")
+        self._write_legend(told)
+        self._write_cells(told)
 
-    def _one_cause(self, number: int, cause: Cause) -> None:
+    def _write_cause(self, number: int, cause: Cause) -> None:
         cell = cause.first.cell
         lost = f"−{plain_number(cause.lost)}" if cause.lost else cause.open_words
         head = f"{cell.label}: {cause.title}"
@@ -325,7 +272,7 @@ class _FeedbackSheet:
         blanks = [(column, "", "cause") for column in range(3, 8)]
         self._line(
             [(1, self._address(cause.first), "cause"), (2, head, "cause"), *blanks],
-            merge=(2, 7),
+            (2, 7),
             link=self._target(cause.first),
             height=18,
         )
@@ -339,22 +286,18 @@ class _FeedbackSheet:
             if text:
                 look = "plain" if name != "yours" else "yours"
                 height = 14.5 * max(1, -(-len(_cut(text)) // 150))
-                self._line([(1, name, "grey"), (2, text, look)], merge=(2, 7), height=height)
+                self._line([(1, name, "grey"), (2, text, look)], (2, 7), height=height)
         self._line([])
 
-    def write_legend(self, told: Summary) -> None:
+    def _write_legend(self, told: Summary) -> None:
         """Write what the colours mean."""
         self._line([(1, "The colours", "bold")])
         for verdict in filter(told.count, WORDS):
-            self._line(
-                [(1, WORDS[verdict], verdict), (2, "", verdict),
-                 (3, MEANINGS[verdict], "grey")],
-                merge=(1, 2),
-                also=(3, 7),
-            )  # fmt: skip
+            chip = [(1, WORDS[verdict], verdict), (2, "", verdict)]
+            self._line([*chip, (3, MEANINGS[verdict], "grey")], (1, 2), (3, 7))
         self._line([])
 
-    def write_cells(self, told: Summary) -> None:
+    def _write_cells(self, told: Summary) -> None:
         """Write every cell."""
         self._line([(n, text, look) for n, (text, look) in enumerate(_COLUMNS, start=1)])
         for verdict in told.grade.verdicts:
@@ -380,12 +323,14 @@ class _FeedbackSheet:
         sheet, row, column = self._places[verdict.cell.sheet, verdict.cell.address]
         return f"{quoted(sheet)}!{a1(row, column)}"
 
+    def _wide(self, text: str, look: str) -> None:
+        """Write a text over all columns."""
+        self._line([(1, text, look)], (1, len(_WIDTHS)))
+
     def _line(
         self,
-        cells: list[tuple[int, str | float, str]],
-        *,
-        merge: tuple[int, int] | None = None,
-        also: tuple[int, int] | None = None,
+        cells: Sequence[tuple[int, str | float, str]],
+        *merged: tuple[int, int],
         link: str = "",
         height: float = 0.0,
     ) -> None:
@@ -393,9 +338,7 @@ class _FeedbackSheet:
         xml = "".join(_cell(row, column, value, self._looks[look]) for column, value, look in cells)
         tall = f' ht="{height:g}" customHeight="1"' if height else ""
         self._rows.append(f'<row r="{row}"{tall}>{xml}</row>')
-        for area in (merge, also):
-            if area is not None:
-                self._merged.append(f"{a1(row, area[0])}:{a1(row, area[1])}")
+        self._merged += [f"{a1(row, first)}:{a1(row, last)}" for first, last in merged]
         if link:
             self._links.append((a1(row, 1), link))
 
@@ -440,8 +383,5 @@ def _cut(text: str) -> str:
 def _cell(row: int, column: int, value: str | float, style: int) -> str:
     at = a1(row, column)
     if isinstance(value, str):
-        if not value:
-            return f'<c r="{at}" s="{style}"/>'
-        text = f'<t xml:space="preserve">{cell_text(_cut(value))}</t>'
-        return f'<c r="{at}" s="{style}" t="inlineStr"><is>{text}</is></c>'
+        return text_cell("", at, style, _cut(value))
     return f'<c r="{at}" s="{style}"><v>{round(value, 6) + 0.0!r}</v></c>'

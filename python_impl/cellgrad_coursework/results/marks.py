@@ -8,7 +8,7 @@ student may have put anything in its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cellgrad.workbook.canvas import KIND_COLOURS
@@ -88,7 +88,7 @@ def mark_sheet(
     part: str,
     styles: Styles,
     cells: Cells,
-    texts: SharedTexts,
+    texts: Sequence[str],
     verdicts: Sequence[str],
 ) -> None:
     """Colour cells of a sheet, put a note on each, and explain the colours.
@@ -107,12 +107,10 @@ def mark_sheet(
     data = parts.read(part)
     sheet = _Sheet(data, "col", "sheetView", "cfRule")
     patch = Patch(data)
-    for tag in sheet.found:
-        if tag.name == "sheetView" and "tabSelected" in tag.attributes:
-            patch.set(tag, tabSelected=None)
+    _unselect(patch, sheet.found)
     sheet.colour(patch, styles, cells)
     sheet.uncover(patch, styles, cells)
-    explain_colours(patch, sheet.cells, styles, texts, verdicts)
+    _explain_colours(patch, sheet.cells, styles, texts, verdicts)
     _add_notes(parts, part, sheet, patch, cells)
     parts.write(part, patch.done())
 
@@ -123,10 +121,14 @@ def unselect(parts: Parts, part: str) -> None:
     if b"tabSelected" not in data:
         return
     patch = Patch(data)
-    for tag in tags(data, lambda name, _: name == "sheetView"):
-        if "tabSelected" in tag.attributes:
-            patch.set(tag, tabSelected=None)
+    _unselect(patch, tags(data, lambda name, _: name == "sheetView"))
     parts.write(part, patch.done())
+
+
+def _unselect(patch: Patch, found: Iterable[Tag]) -> None:
+    for tag in found:
+        if tag.name == "sheetView" and "tabSelected" in tag.attributes:
+            patch.set(tag, tabSelected=None)
 
 
 class _Sheet(SheetTags):
@@ -143,15 +145,12 @@ class _Sheet(SheetTags):
             style = styles.coloured(whole_number(tag.attributes.get("s"), 0), marked.verdict)
             patch.set(tag, s=str(style))
         for row, columns in missing.items():
-            new = {
-                column: f'<{self.prefix}c r="{a1(row, column)}" s="{style}"/>'
-                for column in columns
-                for style in [self._style_of(styles, column, cells[row, column].verdict)]
-            }
+            new = {}
+            for column in columns:
+                plain = self._style_of_column(column)
+                style = styles.coloured(plain, cells[row, column].verdict)
+                new[column] = text_cell(self.prefix, a1(row, column), style, "")
             self.add_cells(patch, row, new)
-
-    def _style_of(self, styles: Styles, column: int, verdict: str) -> int:
-        return styles.coloured(self._style_of_column(column), verdict)
 
     def _style_of_column(self, column: int) -> int:
         for tag in self.found:
@@ -293,53 +292,34 @@ def _hides(rule: Tag, styles: Styles) -> bool:
 # the legend
 
 
-class SharedTexts:
-    """The texts that a workbook keeps once for all its cells.
+def _text_of(data: bytes, cell: Tag, texts: Sequence[str]) -> str:
+    """Return the text of a cell; empty for anything else.
 
     Args:
-        parts: the file.
-        part: the part that keeps them; empty where there is none.
+        data: the sheet.
+        cell: where the cell lies in it.
+        texts: what the workbook keeps once for all its cells.
     """
-
-    def __init__(self, parts: Parts, part: str) -> None:
-        self._texts: list[str] = []
-        if part:
-            data = parts.read(part)
-            self._texts = [_joined(data[tag.inner : tag.close])
-                           for tag in tags(data, lambda name, _: name == "si")]  # fmt: skip
-
-    def text(self, data: bytes, cell: Tag) -> str:
-        """Return the text of a cell; empty for anything else."""
-        inner, kind = data[cell.inner : cell.close], cell.attributes.get("t", "")
-        if kind == "inlineStr":
-            return _joined(inner)
-        value = _VALUE.search(inner)
-        if value is None:
-            return ""
-        if kind == "str":
-            return unescaped(value[1])
-        place = whole_number(unescaped(value[1]), len(self._texts))
-        return self._texts[place] if place < len(self._texts) else ""
+    inner, kind = data[cell.inner : cell.close], cell.attributes.get("t", "")
+    if kind == "inlineStr":
+        return "".join(map(unescaped, _TEXT.findall(inner)))
+    value = _VALUE.search(inner)
+    if value is None or kind == "str":
+        return "" if value is None else unescaped(value[1])
+    place = whole_number(unescaped(value[1]), len(texts))
+    return texts[place] if place < len(texts) else ""
 
 
-def explain_colours(
+def _explain_colours(
     patch: Patch,
     cells: Mapping[tuple[int, int], Tag],
     styles: Styles,
-    texts: SharedTexts,
+    texts: Sequence[str],
     verdicts: Sequence[str],
 ) -> None:
-    """Write what the verdicts' colours mean where the handout says what its own mean.
-
-    Args:
-        patch: the changes to the sheet.
-        cells: its cells, by 1-based row and column.
-        styles: the file's styles, to which some are added.
-        texts: the workbook's.
-        verdicts: those that occur, in the order in which they are listed.
-    """
+    """Write what the verdicts' colours mean where the handout says what its own mean."""
     data = patch.data
-    said = {at: texts.text(data, tag) for at, tag in cells.items()
+    said = {at: _text_of(data, tag, texts) for at, tag in cells.items()
             if at[0] <= _TOP and tag.attributes.get("t") in _TEXTS}  # fmt: skip
     first = next((at for at, text in said.items() if text == GIVEN_MEANING), None)
     if first is None or said.get((first[0], first[1] - 1)) != "given":
@@ -355,25 +335,24 @@ def explain_colours(
         lines = [*lines[: len(rows) - 1], ("", MORE)]
     for place, row in enumerate(rows):
         verdict, meaning = lines[place] if place < len(lines) else ("", "")
-        key, words = cells[row, column - 1], cells[row, column]
         box = styles.coloured(plain, verdict) if verdict else 0
-        looks = (box, whole_number(words.attributes.get("s")))
-        for tag, style, text in ((key, looks[0], WORDS.get(verdict, "")),
-                                 (words, looks[1], meaning)):  # fmt: skip
-            at = a1(row, column - 1 if tag is key else column)
-            patch.replace(tag.start, tag.end, _cell(prefix_of(data, tag), at, style, text).encode())
+        own = whole_number(cells[row, column].attributes.get("s"))
+        for at, style, text in (
+            ((row, column - 1), box, WORDS.get(verdict, "")),
+            ((row, column), own, meaning),
+        ):
+            tag = cells[at]
+            xml = text_cell(prefix_of(data, tag), a1(*at), style, text)
+            patch.replace(tag.start, tag.end, xml.encode())
 
 
 def _meaning(verdict: str) -> str:
     return "" if MEANINGS[verdict] == WORDS[verdict] else MEANINGS[verdict]
 
 
-def _cell(p: str, at: str, style: int, text: str) -> str:
+def text_cell(p: str, at: str, style: int, text: str) -> str:
+    """Return a cell with a text of its own, or without any, as XML; ``p`` is the tags' prefix."""
     if not text:
         return f'<{p}c r="{at}" s="{style}"/>'
     inner = f'<{p}is><{p}t xml:space="preserve">{cell_text(text)}</{p}t></{p}is>'
     return f'<{p}c r="{at}" s="{style}" t="inlineStr">{inner}</{p}c>'
-
-
-def _joined(data: bytes) -> str:
-    return "".join(map(unescaped, _TEXT.findall(data)))

@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from cellgrad.errors import InputError
 from cellgrad.formula.tree import FormulaError
-from cellgrad.xlsx.package import Package
+from cellgrad.xlsx.book import Contents
 from cellgrad_coursework.grading.book import StudentBook, Submission
 from cellgrad_coursework.grading.grade import AssignmentKey, Graded, grade_workbook
 from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Claim, Identity, Owners, hint_of
@@ -57,16 +57,16 @@ class Grader:
         """
         return self.grade_and_open(data, file, claim or Claim())[0]
 
-    def grade_and_open(self, data: bytes, file: str, claim: Claim) -> tuple[Grade, Package | None]:
+    def grade_and_open(self, data: bytes, file: str, claim: Claim) -> tuple[Grade, Contents | None]:
         """Return the same, and the opened file if it was safe to open."""
-        package: Package | None = None
+        contents: Contents | None = None
         named = self._owners.named(claim)
         identity, graded = Identity(named.student if named else None), Graded()
         try:
             checked = self._checked(data, file)
-            package = checked.contents.package
+            contents = checked.contents
             book, problem = self._opened(checked)
-            identity = self._owners.identify(claim, package, book)
+            identity = self._owners.identify(claim, contents.package, book)
             problem = identity.problem or problem
             if problem != OTHER_ASSIGNMENT:
                 identity.last.review += checked.reasons
@@ -90,7 +90,7 @@ class Grader:
             grade.copying += remarks.copying
         grade.evidence = identity.evidence | graded.evidence
         grade.take_off_lateness()
-        return grade, package
+        return grade, contents
 
     def _checked(self, data: bytes, file: str) -> Checked:
         """Return a file that is safe to read."""
@@ -264,11 +264,11 @@ class Judge:
             named: whose it is by its name, as a claim in a word.
             data: the file.
         """
-        grade, package = self._grader.grade_and_open(data, name, Claim.parse(named))
+        grade, contents = self._grader.grade_and_open(data, name, Claim.parse(named))
         workbook = page = b""
         if self._write is not None and not grade.problem:
             try:
-                workbook = self._write.workbook_bytes(self._manifest, grade, package)
+                workbook = self._write.workbook_bytes(self._manifest, grade, contents)
                 page = self._pages.student_page(self._manifest, grade).encode("utf-8", "replace")
             except MemoryError:
                 raise
