@@ -12,16 +12,15 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.givens import with_givens
+from cellgrad.case.givens import givens_of, with_givens
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key as QuantityKey
-from cellgrad.case.quantities import quantities
+from cellgrad.case.quantities import table
 from cellgrad.errors import InputError
 from cellgrad.workbook.formulas import Formulas, StepLayout
 from cellgrad.xlsx.addresses import a1
@@ -46,7 +45,6 @@ _TRIED = 12
 """So many places of a mistake are tried in a workbook."""
 
 Symbols = NDArray[Any]
-Addresses = dict[QuantityKey, dict[tuple[int, ...], str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,49 +261,28 @@ def _spelled(
 
 def _marked(manifest: Manifest, case: Case) -> tuple[Case, dict[float, str]]:
     """Return the case with a mark in place of each given, and the addresses by mark."""
-    addresses: dict[float, str] = {}
-    network = case.network
-    layers = range(len(network.nodes) - 1)
-    marks: Givens = {
-        ("input", None): np.zeros((len(case.samples), network.nodes[0])),
-        ("target", None): np.zeros((len(case.samples), network.nodes[-1])),
-        ("learning_rate", None): np.array(case.step_learning_rate()),
-        **{("weights", k): np.zeros(network.nodes[k : k + 2]) for k in layers},
-    }
-    if network.biases is not None:
-        marks |= {("biases", k): np.zeros(network.nodes[k + 1]) for k in layers}
+    marks, addresses = givens_of(case), dict[float, str]()
     for n, given in enumerate(manifest.givens):
-        key = (given.quantity, given.layer)
-        if key not in marks:
-            marks[key] = np.array(0.0)
-        marks[key][given.index] = _FIRST + n + 0.5
+        marks[given.quantity, given.layer][given.index] = _FIRST + n + 0.5
         addresses[_FIRST + n + 0.5] = given.address
     return with_givens(case, marks), addresses
 
 
 def _right(manifest: Manifest, case: Case, spelling: _Spelling) -> dict[QuantityKey, Symbols]:
     """Return the cells' addresses in place of the quantities that they hold."""
-    shapes = {key: np.shape(array) for key, array in Program(case).run().steps[0].items()}
-    addresses = _shown(manifest, case)
-    for cell in manifest.cells:
-        addresses.setdefault((cell.quantity, cell.layer), {})[cell.index] = cell.address
+    known = {(cell.sheet, cell.address) for cell in manifest.cells}
+    known |= {(cell.sheet, cell.address) for cell in manifest.fixed}
+    layout, quantities = StepLayout(case.structure()), table(case.structure())
     right: dict[QuantityKey, Symbols] = {}
-    for key, cells in addresses.items():
-        if key in shapes and len(cells) == int(np.prod(shapes[key])):
-            right[key] = np.empty(shapes[key], dtype=object)
-            for index, address in cells.items():
+    for key, array in Program(case).run().steps[0].items():
+        if key not in quantities:
+            continue
+        addresses = {
+            index: a1(*layout.places[key].cell(index))
+            for index in np.ndindex(quantities[key].shape)
+        }
+        if all((layout.sheet, address) in known for address in addresses.values()):
+            right[key] = np.empty(np.shape(array), dtype=object)
+            for index, address in addresses.items():
                 right[key][index] = Reference(address, spelling)
     return right
-
-
-def _shown(manifest: Manifest, case: Case) -> Addresses:
-    """Return the addresses of quantities that the handout computes itself."""
-    fixed = {(cell.sheet, cell.address) for cell in manifest.fixed}
-    layout = StepLayout(case.structure())
-    shown: Addresses = {}
-    for quantity in quantities(case.structure()):
-        for index in product(*(range(size) for size in quantity.shape)):
-            address = a1(*layout.places[quantity.key].cell(index))
-            if not quantity.given and (layout.sheet, address) in fixed:
-                shown.setdefault(quantity.key, {})[index] = address
-    return shown

@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from cellgrad.xlsx.addresses import parse_a1
@@ -21,15 +22,11 @@ from cellgrad_coursework.model import (
     Manifest,
 )
 from cellgrad_coursework.rehearsal.calculated import Content
-from cellgrad_coursework.rehearsal.filled_workbook import REFERENCE
 from cellgrad_coursework.rehearsal.mistakes import Mistake
-from cellgrad_coursework.rehearsal.work import Made, Place, Room, Work
+from cellgrad_coursework.rehearsal.work import REFERENCE, Made, Place, Room, Work
 
 Kind = Callable[[Work], bool]
 """Does something known to a student's work; tells whether there was something to do."""
-
-KINDS: dict[str, Kind] = {}
-"""The kinds of students, by name, in the order of their turns."""
 
 _SOME = 3
 _ALTOGETHER = 25
@@ -78,8 +75,7 @@ class Classroom(Room):
 
     def students(self, count: int) -> Iterator[Simulated]:
         """Yield so many, every kind in turn; kinds with nothing to do are passed over."""
-        kinds, made = list(KINDS), set[str]()
-        turn = 0
+        kinds, made, turn = list(KINDS), set[str](), 0
         for number in range(count):
             handout = self.handouts[number % len(self.handouts)]
             while True:
@@ -88,41 +84,22 @@ class Classroom(Room):
                 if KINDS[kind](work):
                     break
             made.add(kind)
-            tried = kinds[: min(turn, len(kinds))]
-            self.left_out = [one for one in tried if one not in made]
-            file = f"{number + 1:05}-{kind.replace(' ', '-')}.xlsx"
-            if work.handed_in_as:
-                file = f"{number + 1:05}/{work.handed_in_as}"
+            self.left_out = [one for one in kinds[:turn] if one not in made]
+            named, own = work.handed_in_as, f"-{kind.replace(' ', '-')}.xlsx"
             intended, points = work.outcome()
             yield Simulated(
                 kind,
-                file,
+                f"{number + 1:05}" + (f"/{named}" if named else own),
                 work.workbook(),
                 handout,
                 intended,
                 points,
                 {place: one for place, one in work.made().items() if intended[place] == WRONG},
                 work.remark,
-                bool(work.handed_in_as),
+                bool(named),
             )
 
 
-def _kind(name: str) -> Callable[[Kind], Kind]:
-    """Enter a kind of students."""
-
-    def enter(act: Kind) -> Kind:
-        KINDS[name] = act
-        return act
-
-    return enter
-
-
-@_kind("right")
-def _fill_in_right(_: Work) -> bool:
-    return True
-
-
-@_kind("rewritten")
 def _rewrite(work: Work) -> bool:
     cells = work.formulas()
     for n in cells:
@@ -130,22 +107,7 @@ def _rewrite(work: Work) -> bool:
     return bool(cells)
 
 
-@_kind("one mistake")
-def _make_one(work: Work) -> bool:
-    return work.make_some_mistake()
-
-
-@_kind("several mistakes")
-def _make_some(work: Work) -> bool:
-    return _make_several(work, _SOME)
-
-
-@_kind("mistakes everywhere")
-def _make_everywhere(work: Work) -> bool:
-    return _make_several(work, _ALTOGETHER)
-
-
-def _make_several(work: Work, most: int) -> bool:
+def _make_several(most: int, work: Work) -> bool:
     quantities = sorted({work.cells[n].quantity for n in work.formulas()})
     work.random.shuffle(quantities)
     done = 0
@@ -155,13 +117,11 @@ def _make_several(work: Work, most: int) -> bool:
     return done > 1
 
 
-@_kind("early mistake")
 def _make_early(work: Work) -> bool:
     first = next(iter(work.formulas()), None)
     return first is not None and work.make_some_mistake(work.cells[first].quantity)
 
 
-@_kind("repeated mistake")
 def _repeat(work: Work) -> bool:
     """Forget the learning rate in every update: charged once, if the assignment says so."""
     free = set(work.formulas())
@@ -179,24 +139,13 @@ def _repeat(work: Work) -> bool:
     return bool(work.repeats)
 
 
-@_kind("hard-coded")
-def _type_numbers(work: Work) -> bool:
-    return _put_constants(work, lambda value: value)
-
-
-@_kind("constant formula")
-def _write_constants(work: Work) -> bool:
-    return _put_constants(work, lambda value: f"{abs(value)!r}*{-1 if value < 0 else 1}")
-
-
-def _put_constants(work: Work, content_of: Callable[[float], Content]) -> bool:
+def _put_constants(content_of: Callable[[float], Content], work: Work) -> bool:
     cells = work.formulas()
     for n in work.random.sample(cells, min(_SOME, len(cells))):
         work.put(n, content_of(work.right(n)), HARDCODED)
     return bool(cells)
 
 
-@_kind("embedded constant")
 def _embed_a_number(work: Work) -> bool:
     """Write a number into a formula in the place of a cell that it should read."""
     cells = work.formulas()
@@ -215,7 +164,6 @@ def _embed_a_number(work: Work) -> bool:
     return False
 
 
-@_kind("tampered givens")
 def _change_a_given(work: Work) -> bool:
     n = work.random.randrange(len(work.room.manifest.givens))
     given = work.room.manifest.givens[n]
@@ -224,7 +172,6 @@ def _change_a_given(work: Work) -> bool:
     return True
 
 
-@_kind("typed wrong")
 def _type_wrongly(work: Work) -> bool:
     """Type the number of a mistake of the catalogue; where none shows, a wrong last digit."""
     if not work.typed:
@@ -247,7 +194,6 @@ def _type_wrongly(work: Work) -> bool:
     return True
 
 
-@_kind("accepted convention")
 def _use_a_convention(work: Work) -> bool:
     """Use a convention throughout that the assignment accepts."""
     room = work.room
@@ -268,29 +214,18 @@ def _use_a_convention(work: Work) -> bool:
     return False
 
 
-@_kind("moved rows")
 def _insert_rows(work: Work) -> bool:
     work.rows = 2
     return True
 
 
-@_kind("blank")
-def _leave_everything(work: Work) -> bool:
-    return _leave_blank(work, 0)
-
-
-@_kind("unfinished")
-def _leave_the_end(work: Work) -> bool:
-    return _leave_blank(work, len(work.cells) * 2 // 3)
-
-
-def _leave_blank(work: Work, first: int) -> bool:
-    for n in range(first, len(work.cells)):
+def _leave_blank(thirds: int, work: Work) -> bool:
+    """Fill in so many thirds of the cells, and leave the others empty."""
+    for n in range(len(work.cells) * thirds // 3, len(work.cells)):
         work.put(n, None, BLANK)
     return True
 
 
-@_kind("early zero")
 def _type_an_early_zero(work: Work) -> bool:
     """Type 0 into an early cell, so that everything behind it would be 0 as well."""
     for n in work.formulas():
@@ -300,7 +235,6 @@ def _type_an_early_zero(work: Work) -> bool:
     return False
 
 
-@_kind("unsupported function")
 def _use_an_unsupported_function(work: Work) -> bool:
     cells = work.formulas()
     if cells:
@@ -309,13 +243,38 @@ def _use_an_unsupported_function(work: Work) -> bool:
     return bool(cells)
 
 
-@_kind("copied")
 def _copy(work: Work) -> bool:
     """Hand in somebody else's workbook, under one's own name."""
     others = [one for one in work.room.handouts if one is not work.handout]
     if others:
         work.handed_in_as = f"{work.random.choice(others).student.id}.xlsx"
     return bool(others)
+
+
+KINDS: dict[str, Kind] = {
+    "right": lambda _: True,
+    "rewritten": _rewrite,
+    "one mistake": Work.make_some_mistake,
+    "several mistakes": partial(_make_several, _SOME),
+    "mistakes everywhere": partial(_make_several, _ALTOGETHER),
+    "early mistake": _make_early,
+    "repeated mistake": _repeat,
+    "hard-coded": partial(_put_constants, lambda value: value),
+    "constant formula": partial(
+        _put_constants, lambda value: f"{abs(value)!r}*{-1 if value < 0 else 1}"
+    ),
+    "embedded constant": _embed_a_number,
+    "tampered givens": _change_a_given,
+    "typed wrong": _type_wrongly,
+    "accepted convention": _use_a_convention,
+    "moved rows": _insert_rows,
+    "blank": partial(_leave_blank, 0),
+    "unfinished": partial(_leave_blank, 2),
+    "early zero": _type_an_early_zero,
+    "unsupported function": _use_an_unsupported_function,
+    "copied": _copy,
+}
+"""The kinds of students, by name, in the order of their turns."""
 
 
 # formulas

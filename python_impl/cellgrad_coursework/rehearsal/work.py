@@ -7,14 +7,20 @@ done to it. What follows from it is worked out here, from the student's own form
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 
 from cellgrad.errors import InputError
 from cellgrad.files import read_limited
+from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.xlsx.book import Contents
+from cellgrad.xlsx.editor import Parts, Patch, SheetTags
+from cellgrad.xlsx.package import WORKBOOK, Package
 from cellgrad_coursework.formulas.evaluate import Formulas
 from cellgrad_coursework.grading.key import Key, equal
 from cellgrad_coursework.manifest_file import HANDOUTS
@@ -30,11 +36,14 @@ from cellgrad_coursework.model import (
     Manifest,
 )
 from cellgrad_coursework.rehearsal.calculated import Content, Sheet
-from cellgrad_coursework.rehearsal.filled_workbook import filled_in
 from cellgrad_coursework.rehearsal.mistakes import Mistake, Repertoire, shows_in
 
 Place = tuple[str, str]
 """A sheet and an address."""
+
+REFERENCE = re.compile(r"(?<![\w$.!'])(\$?)([A-Z]{1,3})(\$?)(\d+)(?![\w(.])")
+_FROM = 4
+"""The row above which rows are inserted."""
 
 _MOST_BYTES = 64 << 20
 _DECIMALS = 4
@@ -270,17 +279,63 @@ class Work:
         within = 0.5 * 10.0 ** -max(self.cells[number].decimals, _DECIMALS) + _ROUNDING
         return content is not None and abs(content - self.right(number)) <= within
 
-    # the file
-
     def workbook(self) -> bytes:
-        """Return the workbook as it is handed in."""
+        """Return the workbook as it is handed in: nothing else in it is touched."""
         contents: dict[Place, Content] = {
             self._place(n): self.written.get(n, cell.formula) for n, cell in enumerate(self.cells)
         }
+        inside = {place: _inside(content) for place, content in (contents | self.givens).items()}
         told = self.room.manifest.one_file
-        return filled_in(
-            self.room.handed_out(self.handout),
-            contents | self.givens,
-            texts={(told.sheet, told.address): self.handout.student.id} if told else {},
-            rows=self.rows,
-        )
+        if told is not None:
+            student_id = escape(self.handout.student.id)
+            inside[told.sheet, told.address] = "inlineStr", f"<is><t>{student_id}</t></is>"
+        package = Package(self.room.handed_out(self.handout), "the handout")
+        parts = Parts(package)
+        for sheet, part in Contents(package).sheets.items():
+            own = {
+                parse_a1(address): xml for (name, address), xml in inside.items() if name == sheet
+            }
+            if own:
+                found, patch = SheetTags(parts.read(part)), Patch(parts.read(part))
+                for at, (kind, xml) in own.items():
+                    found.fill(patch, found.cells[at], kind, xml)
+                parts.write(part, patch.done())
+            if self.rows and any(name == sheet for name, _ in contents):
+                _insert_rows(parts, sheet, part, self.rows)
+        return parts.packed(level=1)
+
+
+def _inside(content: Content) -> tuple[str | None, str]:
+    """Return the type of a cell with this content, and what stands in it."""
+    if isinstance(content, str):
+        return None, f"<f>{escape(content)}</f>"
+    return None, "" if content is None else f"<v>{content!r}</v>"
+
+
+def _insert_rows(parts: Parts, sheet: str, part: str, rows: int) -> None:
+    """Insert rows near the top of a sheet, as a spreadsheet program would."""
+
+    def down(row: str) -> str:
+        return str(int(row) + rows) if int(row) >= _FROM else row
+
+    def formula(match: re.Match[str]) -> str:
+        moved = REFERENCE.sub(lambda m: f"{m[1]}{m[2]}{m[3]}{down(m[4])}", match[2])
+        return match[1] + moved + match[3]
+
+    def name(match: re.Match[str]) -> str:
+        if not match[2].startswith((f"{sheet}!", f"'{sheet}'!")):
+            return match[0]
+        moved = re.sub(r"(\$[A-Z]+\$)(\d+)", lambda m: m[1] + down(m[2]), match[2])
+        return match[1] + moved + match[3]
+
+    text = parts.read(part).decode()
+    for element in ("conditionalFormatting", "dataValidations"):
+        text = re.sub(f"<{element}.*?</{element}>", "", text, flags=re.DOTALL)
+    text = re.sub(r'<row r="(\d+)"', lambda m: f'<row r="{down(m[1])}"', text)
+    text = re.sub(r'<c r="([A-Z]+)(\d+)"', lambda m: f'<c r="{m[1]}{down(m[2])}"', text)
+    text = re.sub(r"(<f[^>]*>)([^<]*)(</f>)", formula, text)
+    text = re.sub(r'(<mergeCell ref=")([^"]*)(")', formula, text)
+    parts.write(part, text.encode())
+    book = parts.read(WORKBOOK).decode()
+    book = re.sub(r"(<definedName [^>]*>)([^<]*)(</definedName>)", name, book)
+    parts.write(WORKBOOK, book.encode())
