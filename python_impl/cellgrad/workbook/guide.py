@@ -103,6 +103,16 @@ class GuidePage:
             "Trace Precedents draws arrows (LibreOffice: Tools, Detective).",
         )
 
+    def equations(self, structure: Structure) -> None:
+        """Write the equation of every quantity that a step computes."""
+        self.heading("The equations of this step")
+        for quantity in quantities(structure):
+            if not quantity.given:
+                text = general_equation(structure, quantity)
+                if "=" not in text:
+                    text = f"{quantity.label} = {text}"
+                self.pair(quantity.equation, text)
+
     def excel(self) -> None:
         """Write what Excel asks of those who open the file."""
         self.heading("What Excel will ask")
@@ -141,13 +151,7 @@ def write_guide(canvas: Canvas, case: Case, layout: StepLayout) -> Anchor:
     anchor = page.picture()
     page.colours()
     _tracing(page, layout)
-    page.heading("The equations of this step")
-    for quantity in quantities(s):
-        if not quantity.given:
-            text = general_equation(s, quantity)
-            if "=" not in text:
-                text = f"{quantity.label} = {text}"
-            page.pair(quantity.equation, text)
+    page.equations(s)
     page.excel()
     page.heading("Where the numbers come from")
     for paragraph in case.source.paragraphs():

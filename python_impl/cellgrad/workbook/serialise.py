@@ -61,10 +61,12 @@ def finish(data: bytes, drawing: str | None) -> bytes:
     core = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", _W3C_DATE, core)
     parts["docProps/core.xml"] = core.encode()
     link = f'<drawing xmlns:r="{_OFFICE}" r:id="rId1"/>'
-    for name, content in parts.items():
-        if name.startswith("xl/worksheets/sheet"):
-            own = link if name.endswith("/sheet1.xml") and drawing else ""
-            parts[name] = _quietened(content, own)
+    sheets = [name for name in parts if name.startswith("xl/worksheets/sheet")]
+    locked = any(b"<sheetProtection" in parts[name] for name in sheets)
+    quiet = _QUIET.replace('"/>', '" unlockedFormula="1"/>') if locked else _QUIET
+    for name in sheets:
+        own = link if name.endswith("/sheet1.xml") and drawing else ""
+        parts[name] = _quietened(parts[name], quiet, own)
     if drawing:
         _add_drawing(parts, drawing)
     buffer = io.BytesIO()
@@ -78,12 +80,12 @@ def finish(data: bytes, drawing: str | None) -> bytes:
     return buffer.getvalue()
 
 
-def _quietened(sheet: bytes, link: str) -> bytes:
+def _quietened(sheet: bytes, quiet: str, link: str) -> bytes:
     """Add what comes last on a sheet; ignored errors stand before any drawing."""
     own = re.search(rb"<drawing [^>]*/>", sheet)
     if own is not None:
-        return sheet.replace(own[0], _QUIET.encode() + own[0])
-    return sheet.replace(b"</worksheet>", f"{_QUIET}{link}</worksheet>".encode())
+        return sheet.replace(own[0], quiet.encode() + own[0])
+    return sheet.replace(b"</worksheet>", f"{quiet}{link}</worksheet>".encode())
 
 
 def _add_drawing(parts: dict[str, bytes], drawing: str) -> None:

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-
 from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
 from cellgrad.files import unwritable, zip_entry
@@ -32,6 +30,7 @@ from cellgrad_coursework.roster import (
 )
 from cellgrad_coursework.secret import new_secret, read_secret, secret_beside, write_secret
 from cellgrad_coursework.setting.assignment import Assignment, read_assignment
+from cellgrad_coursework.setting.handouts import text_from
 from cellgrad_coursework.setting.maker import KEYS, WORKSHEET, Maker
 from cellgrad_coursework.setting.numbers import check_ids
 
@@ -332,11 +331,8 @@ def readme(assignment: Assignment, secret: Path, layout_for: str, *, printed: bo
         layout_for: ``moodle`` where there is a zip for it.
         printed: whether there is a worksheet.
     """
-    source = files("cellgrad_coursework.setting") / "templates" / "README.txt.jinja"
-    environment = Environment(  # noqa: S701 - a text, no HTML
-        trim_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
-    )
-    return environment.from_string(source.read_text("utf-8")).render(
+    return text_from(
+        "README.txt.jinja",
         title=assignment.title,
         secret=secret.name,
         one_file=assignment.one_file,

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import pairwise
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from cellgrad.case.givens import case_of
 from cellgrad.case.model import (
     DEFAULT_LEAKY_SLOPE,
     Case,
@@ -270,20 +272,11 @@ def _samples(training: Mapping[str, Any]) -> tuple[Sample, ...] | None:
 
 def _check_samples(assignment: Assignment) -> None:
     """Let the reader of cases judge whether shared samples fit the network and the loss."""
-    nodes = assignment.structure.nodes
     if assignment.samples is None:
         return
-    weights = tuple(
-        tuple(tuple(0.5 for _ in range(m)) for _ in range(n)) for n, m in pairwise(nodes)
-    )
-    biases = (
-        tuple(tuple(0.5 for _ in range(m)) for m in nodes[1:])
-        if assignment.structure.biases
-        else None
-    )
-    network = Network(
-        nodes, assignment.structure.activations, weights, biases, assignment.leaky_slope
-    )
+    halves = {q.key: np.full(q.shape, 0.5) for q in quantities(assignment.structure) if q.given}
+    network = case_of(assignment.structure, halves).network
+    network = replace(network, leaky_slope=assignment.leaky_slope)
     try:
         parse_case(json.dumps(case_document(assignment.case(network, assignment.samples))).encode())
     except InputError as error:
@@ -309,34 +302,27 @@ def computed_quantities(structure: Structure) -> list[Quantity]:
     return [quantity for quantity in quantities(structure) if not quantity.given]
 
 
-def quantities_named(structure: Structure, name: str) -> list[Quantity]:
+def _quantities_meant(structure: Structure, name: str, place: str) -> list[Quantity]:
     """Return the computed quantities that a name stands for.
 
     A label (``S_ERROR_H``) or a defined name stands for one, a code name
     (``error_signal``) for those of every layer.
     """
     everything = computed_quantities(structure)
+    known: list[list[str]] = []
     for part in ("defined_name", "label", "name"):
         meant = [quantity for quantity in everything if getattr(quantity, part) == name]
         if meant:
             return meant
-    return []
-
-
-def _quantities_meant(structure: Structure, name: str, place: str) -> list[Quantity]:
-    meant = quantities_named(structure, name)
-    if not meant:
-        names = [quantity.defined_name for quantity in computed_quantities(structure)]
-        kinds = list(dict.fromkeys(quantity.name for quantity in computed_quantities(structure)))
-        shown = dict.fromkeys([*names, *(q.label for q in computed_quantities(structure)), *kinds])
-        close = did_you_mean(name, list(shown))
-        given = any(name in (q.name, q.label, q.defined_name) for q in quantities(structure))
-        raise InputError(
-            f"{name!r} is {'given, not computed' if given else 'nothing that this step computes'}",
-            place=place,
-            remedy=f"{close}use one of {', '.join(names)}; or of every layer: {', '.join(kinds)}",
-        )
-    return meant
+        known.append(list(dict.fromkeys(getattr(quantity, part) for quantity in everything)))
+    names, labels, kinds = known
+    close = did_you_mean(name, [*names, *labels, *kinds])
+    given = any(name in (q.name, q.label, q.defined_name) for q in quantities(structure))
+    raise InputError(
+        f"{name!r} is {'given, not computed' if given else 'nothing that this step computes'}",
+        place=place,
+        remedy=f"{close}use one of {', '.join(names)}; or of every layer: {', '.join(kinds)}",
+    )
 
 
 def _blanks(document: Mapping[str, Any], structure: Structure) -> tuple[Blank, ...]:
@@ -363,15 +349,8 @@ def _blanks(document: Mapping[str, Any], structure: Structure) -> tuple[Blank, .
         if "points_together" in rule:
             together = float(rule["points_together"])
             points = together / math.prod(quantity.shape)
-        blanks.append(
-            Blank(
-                quantity,
-                rule.get("takes", FORMULA),
-                int(rule.get("decimals", MIN_DECIMALS)),
-                points,
-                together,
-            )
-        )
+        takes, decimals = rule.get("takes", FORMULA), int(rule.get("decimals", MIN_DECIMALS))
+        blanks.append(Blank(quantity, takes, decimals, points, together))
     cells = sum(math.prod(blank.quantity.shape) for blank in blanks)
     if cells > MAX_GRADED:
         raise InputError(

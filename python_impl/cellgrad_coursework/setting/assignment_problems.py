@@ -20,6 +20,7 @@ from cellgrad.files import BrokenRule, shortened
 
 _CLOSE = 0.6
 _COMMA = re.compile(r"\s*([A-Za-z_]+)\s*=\s*(-?\d+),(\d+)\s*(?:#.*)?")
+_PLAIN_VALUE = re.compile(r"-?\d+(\.\d+)?|true|false")
 _STORED_COMMA = re.compile(r"-?\d+,\d+")
 
 
@@ -119,8 +120,7 @@ def problem(broken: BrokenRule, schema: Mapping[str, Any]) -> InputError:
     path, value, wanted = broken.path, broken.value, broken.wanted
     key = str(next((part for part in reversed(path) if isinstance(part, str)), ""))
     if broken.rule == "type":
-        of = _of_item if path and isinstance(path[-1], int) else _of_type
-        what, remedy = of(key, value, str(wanted))
+        what, remedy = _of_type(broken, key)
     elif broken.rule in ("enum", "const"):
         what = f"{_shown(value)} is not known"
         known = [wanted] if broken.rule == "const" else list(wanted)
@@ -145,7 +145,7 @@ def _of_rule(broken: BrokenRule) -> tuple[str, str]:
         return _of_size(value, rule, int(wanted))
     if rule == "pattern":
         what = f"{_shown(value)} is not made of letters, digits, - and _ alone"
-        return what, f"write a short name such as {_words()['examples']['id']}"
+        return what, f"write a short name such as {_example_of('id')}"
     small = "inimum" in rule
     return f"{_shown(value)} is too {'small' if small else 'large'}", _bounds(broken.schema)
 
@@ -181,7 +181,7 @@ def _of_several(broken: BrokenRule) -> InputError:
         "samples": "write how many samples each student draws, such as samples = 3",
         "quantities": 'write quantities = "all", or a list of names',
     }[key]
-    example = f"such as {key} = {_words()['examples'][key]}"
+    example = f"such as {key} = {_example_of(key)}"
     if key == "samples":
         short += ", or the samples themselves,"
     return InputError(
@@ -189,40 +189,36 @@ def _of_several(broken: BrokenRule) -> InputError:
     )
 
 
-def _of_type(key: str, value: Any, wanted: str) -> tuple[str, str]:
+def _of_type(broken: BrokenRule, key: str) -> tuple[str, str]:
+    """Speak of a value, or of an item of a list, that is of another type."""
+    value, wanted = broken.value, str(broken.wanted)
+    item = bool(broken.path) and isinstance(broken.path[-1], int)
     kind, remedy, example = _words()["kinds"][wanted]
-    example = _example_of(key, example)
-    if isinstance(value, str) and _STORED_COMMA.fullmatch(value) and wanted == "number":
-        point = value.replace(",", ".")
-        return f"{_shown(value)} is no number", f"write a decimal point: {key} = {point}"
-    if isinstance(value, str) and wanted in ("number", "integer", "boolean"):
-        plain = value.strip()
-        if re.fullmatch(r"-?\d+(\.\d+)?|true|false", plain):
-            return (
-                f"{_shown(value)} is a text, not {kind}",
-                f"leave the quotes out: {key} = {plain}",
-            )
-    if wanted == "string":
-        remedy = f"write {key} in quotes"
-    if wanted == "object":
-        shown = f"[{key}]" if key != "quantity" else "[[quantity]]"
-        return f"{_shown(value)} is not {kind}", f"write its keys below a line {shown}"
-    if wanted == "array" and key == "quantity":
-        return "is one table", "write [[quantity]], with two brackets on each side"
-    return f"{_shown(value)} is not {kind}", f"{remedy}, such as {key} = {example}"
-
-
-def _of_item(key: str, value: Any, wanted: str) -> tuple[str, str]:
-    if wanted == "object":
-        return (
-            f"{_shown(value)} is no sample",
-            f"write {key} = {_words()['examples'].get(key, '[ … ]')}",
+    what, head = f"{_shown(value)} is not {kind}", "" if item else f"{key} = "
+    text = value.strip() if isinstance(value, str) else ""
+    if wanted == "number" and _STORED_COMMA.fullmatch(text) and text == value:
+        what = f"{_shown(value)} is no number"
+        remedy = f"write a decimal point: {head}{text.replace(',', '.')}"
+    elif item and wanted == "object":
+        what = f"{_shown(value)} is no sample"
+        remedy = f"write {key} = {_example_of(key, '[ … ]')}"
+    elif item:
+        quotes = wanted == "string"
+        remedy = "write it in quotes" if quotes else f"write {kind}, such as {example}"
+    elif wanted in ("number", "integer", "boolean") and _PLAIN_VALUE.fullmatch(text):
+        what, remedy = (
+            f"{_shown(value)} is a text, not {kind}",
+            f"leave the quotes out: {head}{text}",
         )
-    kind, _, example = _words()["kinds"][wanted]
-    if isinstance(value, str) and _STORED_COMMA.fullmatch(value) and wanted == "number":
-        return f"{_shown(value)} is no number", f"write a decimal point: {value.replace(',', '.')}"
-    quotes = {"string": "write it in quotes"}.get(wanted, f"write {kind}, such as {example}")
-    return f"{_shown(value)} is not {kind}", quotes
+    elif wanted == "object":
+        shown = f"[{key}]" if key != "quantity" else "[[quantity]]"
+        remedy = f"write its keys below a line {shown}"
+    elif wanted == "array" and key == "quantity":
+        what, remedy = "is one table", "write [[quantity]], with two brackets on each side"
+    else:
+        way = f"write {key} in quotes" if wanted == "string" else remedy
+        remedy = f"{way}, such as {head}{_example_of(key, example)}"
+    return what, remedy
 
 
 def _of_size(value: Any, validator: str, limit: int) -> tuple[str, str]:
@@ -249,7 +245,7 @@ def _bounds(schema: Mapping[str, Any]) -> str:
 def _example(key: str) -> str:
     if key in ("network", "training"):
         return f"a line [{key}], with what belongs to it below"
-    return f"{key} = {_words()['examples'].get(key, '…')}"
+    return f"{key} = {_example_of(key)}"
 
 
 def _shown(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
+import math
 import os
 import re
 import shutil
@@ -11,28 +11,35 @@ import signal
 import subprocess
 import sys
 import tempfile
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
 
 from cellgrad.case.model import Case
 from cellgrad.engines.formualizer import store_values
-from cellgrad.files import zip_entry
 from cellgrad.workbook.canvas import STYLES, Canvas
 from cellgrad.workbook.description import Book, Style
 from cellgrad.workbook.formulas import SHEET as STEP
 from cellgrad.workbook.formulas import StepLayout
 from cellgrad.workbook.guide import Anchor, GuidePage, network_drawing
 from cellgrad.workbook.serialise import file_of
+from cellgrad.xlsx.addresses import a1
+from cellgrad_audit.bugs.catalogue import by_id
 from cellgrad_coursework.derivation import Constants, Derivation
-from cellgrad_coursework.model import Student
+from cellgrad_coursework.model import VALUE, Student
 from cellgrad_coursework.setting import numbers_sheet, step_sheet
-from cellgrad_coursework.setting.assignment import Assignment
+from cellgrad_coursework.setting.assignment import Assignment, Blank
 from cellgrad_coursework.setting.givens import Plan, given_places
-from cellgrad_coursework.setting.guide import name_last, own_workbook, write_guide
 from cellgrad_coursework.setting.numbers_sheet import ANCHOR, NUMBERS, NumbersSheet
 
 GUIDE, SCRATCH = "Guide", "Scratch"
+TOKEN_NAME = "cellgrad_token"  # noqa: S105 - the name of a cell
+"""The defined name of the cell that holds the workbook's own token."""
+
 ID_NAME = "cellgrad_student_id"
 """The defined name of the cell that a student types their id into, where one file serves all."""
 
@@ -59,7 +66,6 @@ _ONE_FILE_STYLES = {
     ),
     **numbers_sheet.STYLES,
 }
-_QUIET, _QUIETER = b'emptyCellReference="1"/>', b'emptyCellReference="1" unlockedFormula="1"/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ def handout_bytes(
     book = Book(assignment.title, _STYLES)
     guide, step, scratch = (Canvas(book, name) for name in (GUIDE, STEP, SCRATCH))
     _write_step(step, assignment, case, layout, _caption_of(student))
-    anchor = write_guide(guide, assignment, layout, own_workbook(assignment, student, token))
+    anchor = _write_guide(guide, assignment, layout, _own_workbook(assignment, student, token))
     _write_scratch(scratch)
     return _finished(book, assignment, anchor)
 
@@ -158,7 +164,7 @@ def one_file(
         page.pair("Your student id", "", vertical="center")
         page.canvas.blank(page.row - 1, 3, _STUDENT_ID)
         page.canvas.heights({page.row - 1: 24})
-        typed = name_last(page, ID_NAME)
+        typed = _name_last(page, ID_NAME)
         page.pair("Numbers", " ")
         page.canvas.formula(page.row - 1, 3, f"={NumbersSheet.status}", "wrapped")
         if assignment.due:
@@ -170,7 +176,7 @@ def one_file(
             "this file, under any name, with your id in it: it is recognised by it."
         )
 
-    anchor = write_guide(guide, assignment, layout, ask_for_the_id)
+    anchor = _write_guide(guide, assignment, layout, ask_for_the_id)
     sheet = NumbersSheet(own, plan, constants, typed)
     sheet.write()
     givens = [sheet.given(n) for n in range(len(plan.places))]
@@ -244,19 +250,129 @@ def _finished(book: Book, assignment: Assignment, anchor: Anchor) -> bytes:
     for sheet in book.sheets:
         sheet.protected = sheet.title != SCRATCH
     book.drawing = network_drawing(assignment.structure, anchor)
-    return store_values(_without_triangles(file_of(book)))
+    return store_values(file_of(book))
 
 
-def _without_triangles(data: bytes) -> bytes:
-    """Return the file with Excel told not to flag every formula in an unlocked cell."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w") as new:
-        for name in old.namelist():
-            content = old.read(name)
-            if name.startswith("xl/worksheets/sheet"):
-                content = content.replace(_QUIET, _QUIETER)
-            new.writestr(zip_entry(name), content, compresslevel=6)
-    return buffer.getvalue()
+# the Guide: whose the workbook is, what to fill in, how, by when, how it is graded
+
+
+def _write_guide(
+    canvas: Canvas, assignment: Assignment, layout: StepLayout, whose: Callable[[GuidePage], None]
+) -> Anchor:
+    """Write the guide; return where the network's picture belongs.
+
+    Args:
+        canvas: the sheet.
+        assignment: what is handed out.
+        layout: where everything stands on Step.
+        whose: writes whose workbook it is.
+    """
+    page = GuidePage(canvas)
+    page.line(assignment.title, "title", 26)
+    if assignment.course:
+        page.line(assignment.course, "subtitle", 16)
+    page.heading("Whose workbook this is")
+    whose(page)
+    for paragraph in assignment.instructions:
+        page.paragraph(paragraph)
+    page.heading("The network")
+    anchor = page.picture()
+    for line in _rules(assignment, layout).splitlines():
+        name, _, text = line.partition(" :: ")
+        if line.startswith("# "):
+            page.heading(line.removeprefix("# "))
+        elif text:
+            page.pair(name, text)
+        else:
+            page.paragraph(line)
+    _colours(page, assignment)
+    page.heading("How to trace a cell")
+    page.keys()
+    if assignment.show_equations:
+        page.equations(assignment.structure)
+    page.excel()
+    page.finish()
+    return anchor
+
+
+def _own_workbook(
+    assignment: Assignment, student: Student, token: str
+) -> Callable[[GuidePage], None]:
+    """Return what writes whose workbook it is: a student's, known by its token."""
+
+    def write(page: GuidePage) -> None:
+        if student.name:
+            page.pair("Name", student.name)
+        page.pair("Id", student.id)
+        if assignment.due:
+            page.pair("Due", assignment.due)
+        page.pair("Workbook", token)
+        _name_last(page, TOKEN_NAME)
+        page.paragraph(
+            "The numbers in it are your own: everybody has others. Hand in this file, under any "
+            "name, and leave the line Workbook above as it is: your file is recognised by it."
+        )
+
+    return write
+
+
+def _name_last(page: GuidePage, name: str) -> str:
+    """Give the text of the last pair a defined name; return its cell as formulas refer to it."""
+    reference = f"{page.canvas.title}!{a1(page.row - 1, 3, absolute=True)}"
+    page.canvas.book.names[name] = reference
+    return reference
+
+
+def _rules(assignment: Assignment, layout: StepLayout) -> str:
+    """Return what to fill in, how, and how it is graded: headings, paragraphs, pairs."""
+    takes = {blank.takes for blank in assignment.blanks}
+    return text_from(
+        "guide.txt.jinja",
+        total=sum(blank.points * math.prod(blank.quantity.shape) for blank in assignment.blanks),
+        blanks=[(b.quantity.label, _worth(b), _takes(b)) for b in assignment.blanks],
+        first=layout.at(("weights", 0), (0, 0)),
+        target_first=assignment.structure.error_sign == "target_minus_output",
+        accepted=[by_id()[name].title for name in assignment.policy.conventions],
+        policy=assignment.policy,
+        formulas=takes != {VALUE},
+        typed=VALUE in takes,
+    )
+
+
+def text_from(template: str, **values: Any) -> str:
+    """Return a text for people that a template makes of values."""
+    source = files("cellgrad_coursework.setting") / "templates" / template
+    environment = Environment(  # noqa: S701 - a text, no HTML
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"points": _points, "percent": "{:.0%}".format}
+    return environment.from_string(source.read_text("utf-8")).render(values)
+
+
+def _points(points: float) -> str:
+    text = f"{points:.4g}"
+    return f"{text} point" + "s" * (text != "1")
+
+
+def _worth(blank: Blank) -> str:
+    cells = math.prod(blank.quantity.shape)
+    if cells == 1:
+        return f"1 cell, {_points(blank.points)}"
+    if blank.together is not None:
+        return f"{cells} cells, {_points(blank.together)} together"
+    return f"{cells} cells, {_points(blank.points)} each"
+
+
+def _takes(blank: Blank) -> str:
+    if blank.takes == VALUE:
+        return f"a number with {blank.decimals} decimals (a formula is as good)"
+    return "a formula"
+
+
+def _colours(page: GuidePage, assignment: Assignment) -> None:
+    page.heading("Colours")
+    for name, look, meaning in step_sheet.legend(assignment.structure, assignment.blank_of()):
+        page.pair(name, meaning, f"legend {look}", "source")
 
 
 # the worksheet, printed where LibreOffice is installed

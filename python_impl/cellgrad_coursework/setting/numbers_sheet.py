@@ -8,7 +8,7 @@ from __future__ import annotations
 from cellgrad.case.quantities import person_label, table
 from cellgrad.workbook.canvas import RULE, Canvas
 from cellgrad.workbook.description import Style
-from cellgrad.xlsx.addresses import a1, column_letters
+from cellgrad.xlsx.addresses import Range, a1, column_letters
 from cellgrad_coursework.derivation import (
     MODULUS,
     ONE_OF,
@@ -99,9 +99,9 @@ class NumbersSheet:
         return self._noted(row, column, str(number))
 
     def _noted(self, row: int, column: int, content: str) -> str:
-        """Remember what a cell holds; return its address as formulas name it."""
+        """Remember what a cell holds; return its address."""
         self.cells.append((a1(row, column), content))
-        return a1(row, column, absolute=True)
+        return a1(row, column)
 
     # parts
 
@@ -133,16 +133,17 @@ class NumbersSheet:
         put(_ROW_OF_SIGNS, 1, "signs", "block")
         both = SIGNS + SIGNS.lower()
         put(_ROW_OF_SIGNS, 2, both, "plain")
-        self._both = self._noted(_ROW_OF_SIGNS, 2, f"'{both}")
+        self._noted(_ROW_OF_SIGNS, 2, f"'{both}")
+        self._both = a1(_ROW_OF_SIGNS, 2, absolute=True)
         note = f"a sign's value is its place, from 0 to {len(SIGNS) - 1}: a as A, and so on"
         put(_ROW_OF_SIGNS, _SIGN, note, "source")
 
     def _head(self) -> None:
         put, c, row = self.canvas.text, self.constants, _TOP
         put(row, 1, "id", "block")
-        self._id = self._formula(row, 2, f'SUBSTITUTE(TRIM({self.typed})," ","")', CHARACTER)
-        reference = f"{NUMBERS}!{self._id}"
-        self.canvas.book.names[ANCHOR] = reference
+        self._formula(row, 2, f'SUBSTITUTE(TRIM({self.typed})," ","")', CHARACTER)
+        self._id = a1(row, 2, absolute=True)
+        self.canvas.book.names[ANCHOR] = f"{NUMBERS}!{self._id}"
         numbers = []
         for label, number in (
             ("divisor", MODULUS),
@@ -153,18 +154,18 @@ class NumbersSheet:
         ):
             row += 1
             put(row, 1, label, "block")
-            numbers.append(self._number(row, 2, number))
+            self._number(row, 2, number)
+            numbers.append(a1(row, 2, absolute=True))
         self._divisor, self._by, self._times, self._plus, self._buckets = numbers
         last = a1(self._last_sign, 4, absolute=True)
         h = self._labelled(row + 1, "h", last)
         bucket = self._labelled(row + 2, "bucket", f"MOD({h},{self._buckets})")
         left, right = _SHIFTS + 1, _SHIFTS + _SCALE
-        area = f"{a1(_TOP + 2, left, absolute=True)}:{a1(self._last_shift, right, absolute=True)}"
+        area = Range("", _TOP + 2, left, self._last_shift, right).absolute
         shift = self._labelled(
             row + 3, "shift", f"INDEX({area},INT({bucket}/{_SCALE})+1,MOD({bucket},{_SCALE})+1)"
         )
-        values = (f"{a1(self._first_sign, 3, absolute=True)}:"
-                  f"{a1(self._last_sign, 3, absolute=True)}")  # fmt: skip
+        values = Range("", self._first_sign, 3, self._last_sign, 3).absolute
         long = f"LEN({self._id})>{c.rows}"
         start = f"MOD({h}+{shift},{self._divisor})"
         self._start = self._labelled(
@@ -181,7 +182,8 @@ class NumbersSheet:
 
     def _labelled(self, row: int, label: str, formula: str) -> str:
         self.canvas.text(row, 1, label, "block")
-        return self._formula(row, 2, formula)
+        self._formula(row, 2, formula)
+        return a1(row, 2, absolute=True)
 
     def _signs(self) -> None:
         head, first = self._first_sign - 2, self._first_sign
@@ -190,13 +192,13 @@ class NumbersSheet:
         self.canvas.text(first - 1, 1, "before it", "node")
         self._number(first - 1, 4, 0)
         for row in range(first, self._last_sign + 1):
-            place = self._number(row, 1, row - first + 1).replace("$", "")
-            sign = self._formula(row, 2, f"MID({self._id},{place},1)", CHARACTER).replace("$", "")
+            place = self._number(row, 1, row - first + 1)
+            sign = self._formula(row, 2, f"MID({self._id},{place},1)", CHARACTER)
             found = f"FIND({sign},{self._both})"
             value = self._formula(
                 row, 3,
                 f'IF({sign}="","",IF(ISERROR({found}),-1,MOD({found}-1,{len(SIGNS)})))',
-            ).replace("$", "")  # fmt: skip
+            )  # fmt: skip
             above = a1(row - 1, 4)
             self._formula(
                 row, 4, f'IF({sign}="",{above},MOD({above}*{self._by}+{value},{self._divisor}))'
@@ -218,7 +220,7 @@ class NumbersSheet:
         for column, text in enumerate(heads, start=_NAME):
             self.canvas.text(_TOP, column, text, "block" if column == _NAME else "node")
         self.canvas.text(_TOP + 1, _NAME, "start", "source")
-        before = self._formula(_TOP + 1, _STATE, self._start).replace("$", "")
+        before = self._formula(_TOP + 1, _STATE, self._start)
         structure = self.plan.shape.structure()
         quantities = table(structure)
         for n, ((name, layer, index), rule) in enumerate(
@@ -230,22 +232,22 @@ class NumbersSheet:
             before = self._formula(
                 row, _STATE,
                 f'IF({before}="","",MOD({before}*{self._times}+{self._plus},{self._divisor}))',
-            ).replace("$", "")  # fmt: skip
+            )  # fmt: skip
             self._given(row, rule)
 
     def _given(self, row: int, rule: Rule) -> None:
-        state, base = a1(row, _STATE), self._number(row, _BASE, rule.base).replace("$", "")
+        state, base = a1(row, _STATE), self._number(row, _BASE, rule.base)
         sign, size = "1", ""
         if rule.kind == REST:
             parts = f"{a1(row - rule.back, _SIZE)}:{a1(row - 1, _SIZE)}"
             size = f"{base}-SUM({parts})" if rule.back else base
             self.canvas.text(row, _LOW, "what is left of 1", "source")
         elif rule.kind == ONE_OF:
-            span = self._number(row, _SPAN, rule.span).replace("$", "")
+            span = self._number(row, _SPAN, rule.span)
             size = f"IF(MOD({a1(row - rule.back, _STATE)},{span})={rule.back},1,0)"
         else:
             low, span, negative = (
-                self._number(row, column, number).replace("$", "")
+                self._number(row, column, number)
                 for column, number in (
                     (_LOW, rule.low), (_SPAN, rule.span), (_NEGATIVE, rule.negative)
                 )
@@ -253,7 +255,7 @@ class NumbersSheet:
             sign = f"IF(MOD(INT({state}/{SIGN_AT}),{SIGN_OF})<{negative},-1,1)"
             size = f"{low}+MOD({state},{span})"
         sign, size = (
-            self._formula(row, column, f'IF({state}="","",{formula})').replace("$", "")
+            self._formula(row, column, f'IF({state}="","",{formula})')
             for column, formula in ((_SIGN, sign), (_SIZE, size))
         )
         self._formula(row, _GIVEN, f'IF({state}="","",{sign}*{size}/{base})', "given")

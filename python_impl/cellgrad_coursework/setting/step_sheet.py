@@ -5,7 +5,7 @@ Everything happens in the description of the workbook; what is taken out never r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 
 from cellgrad.case.model import Case
@@ -155,31 +155,36 @@ def look_of(blank: Blank) -> str:
     return TYPED if blank.takes == VALUE else BLANK
 
 
-def looks_of(blanks: Blanks) -> list[str]:
-    """Return the styles of these blanks, in the order in which they are explained."""
-    used = set(map(look_of, blanks.values()))
-    return [look for look in BLANK_MEANING if look in used]
+def legend(
+    structure: Structure, blanks: Blanks, givens: str = GIVEN_MEANING
+) -> list[tuple[str, str, str]]:
+    """Return the name, the look and the meaning of each kind of cells on a sheet.
 
-
-def kinds_on(structure: Structure, blanks: Collection[Key]) -> set[str]:
-    """Return the kinds of cells, and so the colours, of a sheet with these blanks."""
-    shown = {"forward"} if structure.layers > 1 else set[str]()
+    Args:
+        structure: the training step.
+        blanks: what is to be filled in.
+        givens: what is said of given numbers.
+    """
     computed = (quantity for quantity in quantities(structure) if not quantity.given)
-    return {"given"} | shown | {kind_of(q.name) for q in computed if q.key not in blanks}
-
-
-def _explain_colours(canvas: Canvas, layout: StepLayout, blanks: Blanks, givens: str) -> None:
-    row, used = layout.error_row + 1, kinds_on(layout.structure, blanks)
-    for n in range(_LEGEND):
-        for column in (layout.backward_label, layout.backward):
-            canvas.sheet.cells.pop((row + n, column), None)
+    used = {"given"} | {kind_of(q.name) for q in computed if q.key not in blanks}
+    if structure.layers > 1:
+        used.add("forward")
     lines = [
         (kind, kind, givens if kind == "given" else words)
         for kind, (_, words) in KIND_COLOURS.items()
         if kind in used
     ]
-    lines += [("blank", look, BLANK_MEANING[look]) for look in looks_of(blanks)]
-    for row, (name, look, meaning) in enumerate(lines, start=row):  # noqa: B020 - from there on
+    looks = set(map(look_of, blanks.values()))
+    return lines + [("blank", look, BLANK_MEANING[look]) for look in BLANK_MEANING if look in looks]
+
+
+def _explain_colours(canvas: Canvas, layout: StepLayout, blanks: Blanks, givens: str) -> None:
+    first = row = layout.error_row + 1
+    for n in range(_LEGEND):
+        for column in (layout.backward_label, layout.backward):
+            canvas.sheet.cells.pop((first + n, column), None)
+    lines = legend(layout.structure, blanks, givens)
+    for row, (name, look, meaning) in enumerate(lines, start=first):
         canvas.text(row, layout.backward_label, name, f"legend {look}")
         canvas.text(row, layout.backward, meaning, "source")
     if canvas.sheet.page is not None:
