@@ -26,9 +26,7 @@ from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.bugs.running import Running
 from cellgrad_audit.probes import probes
 from cellgrad_audit.report.expression import (
-    Call,
     Formulas,
-    Negative,
     NotLiveError,
     Number,
     Operation,
@@ -63,9 +61,9 @@ TREES = st.recursive(
     st.sampled_from([A, B, C, Number(0.3), Number(-1.7)]),
     lambda inner: st.one_of(
         st.tuples(st.sampled_from("+-*/"), inner, inner).map(lambda t: Operation(*t)),
-        inner.map(Negative),
-        st.tuples(st.sampled_from(["TANH", "ABS"]), inner).map(lambda t: Call(*t)),
-        st.tuples(inner, inner, inner).map(lambda t: Call("IF", *t)),
+        inner.map(lambda part: Operation("", part)),
+        st.tuples(st.sampled_from(["TANH", "ABS"]), inner).map(lambda t: Operation(*t)),
+        st.tuples(inner, inner, inner).map(lambda t: Operation("IF", *t)),
     ),
     max_leaves=12,
 )
@@ -96,7 +94,7 @@ def test_a_formula_as_text_means_what_the_tree_means(tree):
         (A - -B, "a-(-b)"),
         (-A * B, "(-a)*b"),
         (A * B + C * A, "a*b+c*a"),
-        (1.0 / (1.0 + Call("EXP", -A)), "1/(1+EXP(-a))"),
+        (1.0 / (1.0 + Operation("EXP", -A)), "1/(1+EXP(-a))"),
         (0.0 * A + B, "b"),
         (A * 0.0 + 1.0, "1"),
         (1.0 * A - A, "1*a-a"),

@@ -17,7 +17,38 @@ from cellgrad_audit.bugs.running import Running, given
 Array = NDArray[Any]
 
 
-class Doubles:
+FUNCTIONS = ("EXP", "LN", "TANH", "SQRT", "ABS")
+
+
+class Elementary:
+    """The elementary functions, by the names that a sheet has for them."""
+
+    def function(self, name: str, x: Array) -> Array:
+        """Return a function of every element."""
+        raise NotImplementedError
+
+    def exp(self, x: Array) -> Array:
+        """EXP of every element."""
+        return self.function("EXP", x)
+
+    def log(self, x: Array) -> Array:
+        """LN of every element."""
+        return self.function("LN", x)
+
+    def tanh(self, x: Array) -> Array:
+        """TANH of every element."""
+        return self.function("TANH", x)
+
+    def sqrt(self, x: Array) -> Array:
+        """SQRT of every element."""
+        return self.function("SQRT", x)
+
+    def absolute(self, x: Array) -> Array:
+        """ABS of every element."""
+        return self.function("ABS", x)
+
+
+class Doubles(Elementary):
     """Double precision, functions from the platform's mathematical library."""
 
     def numbers(self, values: Any) -> Array:
@@ -28,29 +59,13 @@ class Doubles:
         """Return a given constant, such as LR, as a scalar."""
         return np.float64(value)
 
-    def exp(self, x: Array) -> Array:
-        """EXP of every element."""
-        return _each(_exp, x)
-
-    def log(self, x: Array) -> Array:
-        """LN of every element."""
-        return _each(lambda value: math.log(value) if value > 0 else -math.inf, x)
-
-    def tanh(self, x: Array) -> Array:
-        """TANH of every element."""
-        return _each(math.tanh, x)
-
-    def sqrt(self, x: Array) -> Array:
-        """SQRT of every element."""
-        return np.sqrt(x)
+    def function(self, name: str, x: Array) -> Array:
+        """Return a function of every element."""
+        return _DOUBLES[name](x)
 
     def choose(self, condition: Array, yes: Array | float, no: Array | float) -> Array:
         """IF(condition > 0, yes, no) for every element."""
         return np.where(condition > 0, yes, no)
-
-    def absolute(self, x: Array) -> Array:
-        """ABS of every element."""
-        return np.abs(x)
 
     def rounded(self, x: Array, to: Callable[[float], float]) -> Array:
         """Return every element as another, poorer format holds it."""
@@ -70,7 +85,25 @@ def _each(function: Callable[[float], float], x: Array) -> Array:
     )
 
 
-class RunningBounds:
+_DOUBLES: dict[str, Callable[[Array], Array]] = {
+    "EXP": lambda x: _each(_exp, x),
+    "LN": lambda x: _each(lambda value: math.log(value) if value > 0 else -math.inf, x),
+    "TANH": lambda x: _each(math.tanh, x),
+    "SQRT": np.sqrt,
+    "ABS": np.abs,
+}
+
+
+_RUNNING: dict[str, Callable[[Running], Running]] = {
+    "EXP": Running.exp,
+    "LN": Running.log,
+    "TANH": Running.tanh,
+    "SQRT": Running.sqrt,
+    "ABS": abs,
+}
+
+
+class RunningBounds(Elementary):
     """Numbers that carry the bound of their error in one precision."""
 
     def __init__(self, precision: str = "float64") -> None:
@@ -85,21 +118,9 @@ class RunningBounds:
         """Return a given constant, such as LR; it may be distributed over a sum."""
         return given(value, self.precision, factor=True)
 
-    def exp(self, x: Array) -> Array:
-        """EXP of every element."""
-        return self._array([value.exp() for value in x.ravel()], x.shape)
-
-    def log(self, x: Array) -> Array:
-        """LN of every element."""
-        return self._array([value.log() for value in x.ravel()], x.shape)
-
-    def tanh(self, x: Array) -> Array:
-        """TANH of every element."""
-        return self._array([value.tanh() for value in x.ravel()], x.shape)
-
-    def sqrt(self, x: Array) -> Array:
-        """SQRT of every element."""
-        return self._array([value.sqrt() for value in x.ravel()], x.shape)
+    def function(self, name: str, x: Array) -> Array:
+        """Return a function of every element."""
+        return self._array([_RUNNING[name](value) for value in x.ravel()], x.shape)
 
     def choose(self, condition: Array, yes: Array | float, no: Array | float) -> Array:
         """IF(condition > 0, yes, no) for every element: the branch that is taken."""
@@ -109,10 +130,6 @@ class RunningBounds:
             for c, a, b in zip(condition.ravel(), first.ravel(), other.ravel(), strict=True)
         ]
         return self._array(chosen, condition.shape)
-
-    def absolute(self, x: Array) -> Array:
-        """ABS of every element."""
-        return self._array([abs(value) for value in x.ravel()], x.shape)
 
     def rounded(self, x: Array, to: Callable[[float], float]) -> Array:
         """Return every element as another format holds it.

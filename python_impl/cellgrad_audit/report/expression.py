@@ -7,43 +7,31 @@ its value in double precision. Operators keep the order of evaluation.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cellgrad_audit.bugs.arithmetic import Array, Doubles
+from cellgrad_audit.bugs.arithmetic import FUNCTIONS, Array, Doubles, Elementary
 
 _SUM, _PRODUCT, _SIGN, _ATOM = range(1, 5)
-_PRECEDENCE = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
-
-_BINARY: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-}
-
-
-def _computed(sign: str, left: Expression, right: Expression) -> Any:
-    with np.errstate(all="ignore"):
-        return _BINARY[sign](left.value, right.value)
+_PRECEDENCE = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "": _SIGN}
 
 
 def _of_doubles(name: str) -> Callable[[Any], Any]:
-    function: Callable[[NDArray[Any]], NDArray[Any]] = getattr(Doubles(), name)
-    return lambda value: function(np.array([value]))[0]
+    return lambda value: Doubles().function(name, np.array([value]))[0]
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "EXP": _of_doubles("exp"),
-    "LN": _of_doubles("log"),
-    "TANH": _of_doubles("tanh"),
-    "SQRT": _of_doubles("sqrt"),
-    "ABS": _of_doubles("absolute"),
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "": operator.neg,
     "IF": lambda condition, yes, no: yes if condition > 0 else no,
+    **{name: _of_doubles(name) for name in FUNCTIONS},
 }
 
 LARGEST = 150
@@ -60,146 +48,17 @@ class Home(Protocol):
         """Return a reference to a given number, None if it is a constant of the program's."""
 
 
-class Expression:
-    """A number, a reference, or an operation on expressions.
+def _operator(
+    combined: Callable[[Expression, Expression], Expression], *, swapped: bool = False
+) -> Callable[[Expression, Any], Any]:
+    """Return an operator of expressions and numbers; arrays do it element by element."""
 
-    Attributes:
-        value: in double precision, as ``bugs`` computes it.
-        size: how many references and numbers it holds.
-        home: where cells are made; None for a constant.
-    """
-
-    __slots__ = ("home", "size", "value")
-    precedence = _ATOM
-
-    def __init__(self, value: Any, size: int, home: Home | None) -> None:
-        self.value, self.size, self.home = np.float64(value), size, home
-
-    def parts(self) -> tuple[Expression, ...]:
-        """Return what it is made of."""
-        return ()
-
-    def __add__(self, other: Any) -> Any:
-        if isinstance(other, np.ndarray):
-            return NotImplemented  # element by element, by NumPy
-        return _added(self, expression(other))
-
-    def __radd__(self, other: Any) -> Any:
-        return expression(other) + self
-
-    def __sub__(self, other: Any) -> Any:
+    def method(self: Expression, other: Any) -> Any:
         if isinstance(other, np.ndarray):
             return NotImplemented
-        right = expression(other)
-        if _is(self, 0.0):
-            return -right
-        return self if _is(right, 0.0) else _joined("-", self, right)
+        return combined(expression(other), self) if swapped else combined(self, expression(other))
 
-    def __rsub__(self, other: Any) -> Any:
-        return expression(other) - self
-
-    def __mul__(self, other: Any) -> Any:
-        if isinstance(other, np.ndarray):
-            return NotImplemented
-        right = expression(other)
-        if _is(self, 0.0) or _is(right, 0.0):  # how programs make zeros of a shape
-            return Number(0.0)
-        return _joined("*", self, right)
-
-    def __rmul__(self, other: Any) -> Any:
-        return expression(other) * self
-
-    def __truediv__(self, other: Any) -> Any:
-        if isinstance(other, np.ndarray):
-            return NotImplemented
-        return _joined("/", self, expression(other))
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return expression(other) / self
-
-    def __neg__(self) -> Any:
-        return Number(-self.value) if isinstance(self, Number) else Negative(self)
-
-
-class Number(Expression):
-    """A constant."""
-
-    __slots__ = ()
-
-    def __init__(self, value: Any) -> None:
-        super().__init__(value, 1, None)
-
-
-class Reference(Expression):
-    """A cell, by whatever whoever writes the formula down knows it."""
-
-    __slots__ = ("cell",)
-
-    def __init__(self, cell: Any, home: Home | None, value: float = math.nan) -> None:
-        super().__init__(value, 1, home)
-        self.cell = cell
-
-
-class Operation(Expression):
-    """Two expressions and a sign between them."""
-
-    __slots__ = ("left", "right", "sign")
-
-    def __init__(self, sign: str, left: Expression, right: Expression) -> None:
-        super().__init__(
-            _computed(sign, left, right), left.size + right.size, left.home or right.home
-        )
-        self.sign, self.left, self.right = sign, left, right
-
-    @property
-    def precedence(self) -> int:  # type: ignore[override]
-        """How strongly its sign binds."""
-        return _PRECEDENCE[self.sign]
-
-    def parts(self) -> tuple[Expression, ...]:
-        """Return both sides."""
-        return self.left, self.right
-
-
-class Negative(Expression):
-    """An expression with the other sign."""
-
-    __slots__ = ("of",)
-    precedence = _SIGN
-
-    def __init__(self, of: Expression) -> None:
-        super().__init__(-of.value, of.size, of.home)
-        self.of = of
-
-    def parts(self) -> tuple[Expression, ...]:
-        """Return what has the other sign."""
-        return (self.of,)
-
-
-class Call(Expression):
-    """A function of expressions; ``IF`` chooses by whether its first is above 0."""
-
-    __slots__ = ("arguments", "decimals", "name")
-
-    def __init__(self, name: str, *arguments: Expression, decimals: int = 0) -> None:
-        home = next((a.home for a in arguments if a.home is not None), None)
-        values = [argument.value for argument in arguments]
-        value = round(float(values[0]), decimals) if name == "ROUND" else _FUNCTIONS[name](*values)
-        super().__init__(value, sum(a.size for a in arguments), home)
-        self.name, self.arguments, self.decimals = name, arguments, decimals
-
-    def parts(self) -> tuple[Expression, ...]:
-        """Return the arguments."""
-        return self.arguments
-
-
-def expression(value: Any) -> Expression:
-    """Return a value as an expression."""
-    return value if isinstance(value, Expression) else Number(float(value))
-
-
-def _is(part: Expression, value: float) -> bool:
-    return isinstance(part, Number) and part.value == value
+    return method
 
 
 def _added(left: Expression, right: Expression) -> Expression:
@@ -208,20 +67,111 @@ def _added(left: Expression, right: Expression) -> Expression:
     return left if _is(right, 0.0) else _joined("+", left, right)
 
 
+def _subtracted(left: Expression, right: Expression) -> Expression:
+    if _is(left, 0.0):
+        return -right
+    return left if _is(right, 0.0) else _joined("-", left, right)
+
+
+def _multiplied(left: Expression, right: Expression) -> Expression:
+    if _is(left, 0.0) or _is(right, 0.0):  # how programs make zeros of a shape
+        return Number(0.0)
+    return _joined("*", left, right)
+
+
+def _divided(left: Expression, right: Expression) -> Expression:
+    return _joined("/", left, right)
+
+
+def _is(part: Expression, value: float) -> bool:
+    return isinstance(part, Number) and part.value == value
+
+
 def _joined(sign: str, left: Expression, right: Expression) -> Expression:
-    if isinstance(left, Number) and isinstance(right, Number):
-        return Number(_computed(sign, left, right))
     whole = Operation(sign, left, right)
+    if isinstance(left, Number) and isinstance(right, Number):
+        return Number(whole.value)
     if whole.size > LARGEST and whole.home is not None:
         return whole.home.aside(whole)
     return whole
+
+
+class Expression:
+    """A number, a reference, or an operation on expressions.
+
+    Attributes:
+        value: in double precision, as ``bugs`` computes it.
+        size: how many references and numbers it holds.
+        home: where cells are made; None for a constant.
+        parts: what it is made of.
+    """
+
+    __slots__ = ("home", "parts", "size", "value")
+    size: int
+
+    def __init__(self, value: Any, home: Home | None, *parts: Expression) -> None:
+        self.value, self.home, self.parts = np.float64(value), home, parts
+        self.size = sum(part.size for part in parts) or 1
+
+    __add__, __radd__ = _operator(_added), _operator(_added, swapped=True)
+    __sub__, __rsub__ = _operator(_subtracted), _operator(_subtracted, swapped=True)
+    __mul__, __rmul__ = _operator(_multiplied), _operator(_multiplied, swapped=True)
+    __truediv__, __rtruediv__ = _operator(_divided), _operator(_divided, swapped=True)
+
+    def __neg__(self) -> Expression:
+        return Number(-self.value) if isinstance(self, Number) else Operation("", self)
+
+
+class Number(Expression):
+    """A constant."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value, None)
+
+
+class Reference(Expression):
+    """A cell, by whatever whoever writes the formula down knows it."""
+
+    __slots__ = ("cell",)
+
+    def __init__(self, cell: Any, home: Home | None, value: float = math.nan) -> None:
+        super().__init__(value, home)
+        self.cell = cell
+
+
+class Operation(Expression):
+    """An operation on expressions.
+
+    Attributes:
+        sign: what stands between two, or nothing for a minus before one; or the name of a
+            function. ``IF`` chooses by whether its first is above 0.
+        decimals: of ``ROUND``.
+    """
+
+    __slots__ = ("decimals", "sign")
+
+    def __init__(self, sign: str, *parts: Expression, decimals: int = 0) -> None:
+        values = [part.value for part in parts]
+        with np.errstate(all="ignore"):
+            value = (
+                round(float(values[0]), decimals) if sign == "ROUND" else _OPERATIONS[sign](*values)
+            )
+        super().__init__(value, next((p.home for p in parts if p.home is not None), None), *parts)
+        self.sign, self.decimals = sign, decimals
+
+
+def expression(value: Any) -> Expression:
+    """Return a value as an expression."""
+    return value if isinstance(value, Expression) else Number(float(value))
 
 
 class NotLiveError(Exception):
     """A computation that cannot be written as formulas; the text says why."""
 
 
-class Formulas:
+class Formulas(Elementary):
     """The arithmetic whose numbers are formulas.
 
     Args:
@@ -244,25 +194,9 @@ class Formulas:
         """Return a given constant, such as LR, as a reference."""
         return self.numbers(value)[()]
 
-    def exp(self, x: Array) -> Array:
-        """EXP of every element."""
-        return _each(lambda value: Call("EXP", value), x)
-
-    def log(self, x: Array) -> Array:
-        """LN of every element."""
-        return _each(lambda value: Call("LN", value), x)
-
-    def tanh(self, x: Array) -> Array:
-        """TANH of every element."""
-        return _each(lambda value: Call("TANH", value), x)
-
-    def sqrt(self, x: Array) -> Array:
-        """SQRT of every element."""
-        return _each(lambda value: Call("SQRT", value), x)
-
-    def absolute(self, x: Array) -> Array:
-        """ABS of every element."""
-        return _each(lambda value: Call("ABS", value), x)
+    def function(self, name: str, x: Array) -> Array:
+        """Return a function of every element."""
+        return _each(lambda value: Operation(name, value), x)
 
     def choose(self, condition: Array, yes: Any, no: Any) -> Array:
         """IF(condition > 0, yes, no) for every element."""
@@ -291,7 +225,7 @@ def _chosen(condition: Expression, yes: Expression, no: Expression) -> Expressio
         return yes  # how programs make ones of a shape
     if isinstance(condition, Number):
         return yes if condition.value > 0 else no
-    return Call("IF", condition, yes, no)
+    return Operation("IF", condition, yes, no)
 
 
 def _each(function: Callable[[Expression], Expression], x: Any) -> Array:
@@ -307,15 +241,15 @@ def _rounded(value: Expression, decimals: int) -> Expression:
 
     A spreadsheet rounds ties away from 0. Numbers that are computed hit none, but for chance.
     """
-    plainly = Call("ROUND", value, decimals=decimals)
+    plainly = Operation("ROUND", value, decimals=decimals)
     given = isinstance(value, Reference) and getattr(value.cell, "formula", "none") is None
     if not given or (Fraction(float(value.value)) * 10**decimals) % 1 != _HALF:
         return plainly
     power = Number(10.0**decimals)
     scaled = value * power
-    even = 2.0 * Call("ROUND", scaled / 2.0) / power
-    no_tie: Expression = 0.5 - Call("ABS", scaled - Call("ROUND", scaled))
-    return Call("IF", no_tie, plainly, even)
+    even = 2.0 * Operation("ROUND", scaled / 2.0) / power
+    no_tie: Expression = 0.5 - Operation("ABS", scaled - Operation("ROUND", scaled))
+    return Operation("IF", no_tie, plainly, even)
 
 
 _HALF = Fraction(1, 2)
@@ -353,24 +287,23 @@ def written(
 
 def _text(tree: Expression, name: Callable[[Any], str], signs: dict[str, str]) -> tuple[str, int]:
     """Return the text and how strongly it binds."""
-    if isinstance(tree, Number):
-        return _signed(plain(float(tree.value)).replace("-", signs[""]))
     if isinstance(tree, Reference):
         return _signed(name(tree.cell))
-    if isinstance(tree, Negative):
-        inner, binds = _text(tree.of, name, signs)
-        return f"{signs['']}{_within(inner, binds > _SIGN)}", _SIGN
-    if isinstance(tree, Call):
-        parts = [_text(part, name, signs)[0] for part in tree.arguments]
-        if tree.name == "IF":
-            parts[0] += f"{signs['>']}0"
-        if tree.name == "ROUND":
-            parts.append(str(tree.decimals))
-        return f"{tree.name}({signs[','].join(parts)})", _ATOM
     if not isinstance(tree, Operation):
-        raise TypeError(f"{type(tree).__name__} is no formula")
-    (left, one), (right, other) = (_text(part, name, signs) for part in tree.parts())
-    binds = tree.precedence
+        return _signed(plain(float(tree.value)).replace("-", signs[""]))
+    texts = [_text(part, name, signs) for part in tree.parts]
+    binds = _PRECEDENCE.get(tree.sign, _ATOM)
+    if binds == _ATOM:
+        parts = [text for text, _ in texts]
+        if tree.sign == "IF":
+            parts[0] += f"{signs['>']}0"
+        if tree.sign == "ROUND":
+            parts.append(str(tree.decimals))
+        return f"{tree.sign}({signs[','].join(parts)})", _ATOM
+    if binds == _SIGN:
+        inner, other = texts[0]
+        return f"{signs['']}{_within(inner, other > _SIGN)}", _SIGN
+    (left, one), (right, other) = texts
     # on the right, brackets also where the sign is the same: they keep the order
     # and around a minus that leads a product, which would follow another sign
     bare = one >= binds and not (binds == _PRODUCT and left.startswith(("-", "−")))
@@ -395,13 +328,13 @@ def cells_in(tree: Expression) -> Iterator[Any]:
     """Yield the cells that a formula refers to, from left to right."""
     if isinstance(tree, Reference):
         yield tree.cell
-    for part in tree.parts():
+    for part in tree.parts:
         yield from cells_in(part)
 
 
 def exponents(tree: Expression) -> Iterator[Expression]:
     """Yield what stands within EXP in a formula."""
-    if isinstance(tree, Call) and tree.name == "EXP":
-        yield tree.arguments[0]
-    for part in tree.parts():
+    if isinstance(tree, Operation) and tree.sign == "EXP":
+        yield tree.parts[0]
+    for part in tree.parts:
         yield from exponents(part)
