@@ -49,6 +49,8 @@ _MORE = 10_000
 GIVEN = -1
 """The number of the update that givens have: they stand before all."""
 
+_OPTIMIZER = {"momentum": "μ", "weight_decay": "λ", "beta1": "β1", "beta2": "β2", "epsilon": "ε"}
+
 _MEMORY = {"first": "first moment", "second": "second moment", "pile": "gradients so far"}
 
 
@@ -134,70 +136,50 @@ class Givens:
         self.blocks: list[Block] = []
         network, optimizer = case.network, case.optimizer
         letters = [layer_letter(structure, k) for k in range(structure.layers + 1)]
-        inputs = self._matrix("input", None, "input", [s.input for s in case.samples])
-        targets = self._matrix("target", None, "target", [s.target for s in case.samples])
-        rate = case.learning_rate
-        if isinstance(rate, tuple):
-            rate = self._row("learning_rate", None, "LR", rate)
-        else:
-            rate = self._one("learning_rate", "LR", rate)
-        weights = [
-            self._matrix("weights", k, f"weight_{letters[k]}to{letters[k + 1]}", layer)
+        inputs = self._given("input", None, "input", [s.input for s in case.samples])
+        targets = self._given("target", None, "target", [s.target for s in case.samples])
+        samples = zip(case.samples, inputs, targets, strict=True)
+        rate = self._given("learning_rate", None, "LR", case.learning_rate)
+        weights = tuple(
+            self._given("weights", k, f"weight_{letters[k]}to{letters[k + 1]}", layer)
             for k, layer in enumerate(network.weights)
-        ]
-        biases = None
-        if network.biases is not None:
-            biases = [
-                self._row("biases", k, f"bias_{letters[k + 1]}", layer)
-                for k, layer in enumerate(network.biases)
-            ]
+        )
+        biases = tuple(
+            self._given("biases", k, f"bias_{letters[k + 1]}", layer)
+            for k, layer in enumerate(network.biases or ())
+        )
+        slope = self._given("leaky_slope", None, "slope", network.leaky_slope)
+        numbers = {
+            name: self._given(name, None, label, getattr(optimizer, name))
+            for name, label in _OPTIMIZER.items()
+        }
         self.case = replace(
             case,
-            samples=tuple(
-                replace(s, input=i, target=t)
-                for s, i, t in zip(case.samples, inputs, targets, strict=True)
-            ),
+            samples=tuple(replace(s, input=i, target=t) for s, i, t in samples),
             learning_rate=rate,
             network=replace(
                 network,
-                weights=tuple(weights),
-                biases=None if biases is None else tuple(biases),
-                leaky_slope=self._one("leaky_slope", "slope", network.leaky_slope),
+                weights=weights,
+                biases=None if network.biases is None else biases,
+                leaky_slope=slope,
             ),
-            optimizer=replace(
-                optimizer,
-                momentum=self._one("momentum", "μ", optimizer.momentum),
-                weight_decay=self._one("weight_decay", "λ", optimizer.weight_decay),
-                beta1=self._one("beta1", "β1", optimizer.beta1),
-                beta2=self._one("beta2", "β2", optimizer.beta2),
-                epsilon=self._one("epsilon", "ε", optimizer.epsilon),
-            ),
+            optimizer=replace(optimizer, **numbers),
         )
 
-    def _block(self, key: Key, label: str, values: Any) -> NDArray[Any]:
+    def _given(self, name: str, k: int | None, label: str, values: Any) -> Any:
+        """Give numbers cells; return them as the case holds them, each knowing its cell."""
         array = np.asarray(values, dtype=np.float64)
-        sampled = key[0] in ("input", "target")
-        block = Block(GIVEN, key, 0, label, "", sampled, np.empty(array.shape, dtype=object))
+        cells = np.empty(array.shape, dtype=object)
+        block = Block(GIVEN, (name, k), 0, label, "", name in ("input", "target"), cells)
         numbers = np.empty(array.shape, dtype=object)
         for index, value in np.ndenumerate(array):
-            cell = LiveCell(block, index, float(value))
-            block.cells[index] = cell
-            given = _Given(float(value))
-            given.cell = cell
-            numbers[index] = given
+            number = _Given(float(value))
+            number.cell = LiveCell(block, index, float(value))
+            cells[index], numbers[index] = number.cell, number
         self.blocks.append(block)
-        return numbers
-
-    def _one(self, name: str, label: str, value: float) -> float:
-        return cast("float", self._block((name, None), label, value)[()])
-
-    def _row(self, name: str, k: int | None, label: str, values: Any) -> tuple[float, ...]:
-        return tuple(self._block((name, k), label, values))
-
-    def _matrix(
-        self, name: str, k: int | None, label: str, values: Any
-    ) -> tuple[tuple[float, ...], ...]:
-        return tuple(tuple(row) for row in self._block((name, k), label, values))
+        if array.ndim == 2:
+            return tuple(map(tuple, numbers))
+        return tuple(numbers) if array.ndim else numbers[()]
 
     def blocks_read_by(self, computations: Iterable[Live]) -> list[Block]:
         """Return the blocks that any of these computations refers to."""
@@ -354,13 +336,12 @@ class Live:
                 if cell.formula is not None:
                     yield cell, cell.formula
 
-    def formulas(self) -> dict[str, str]:
-        """Return every formula by its cell's place, cells named by their places."""
-        return {cell.place: _by_places(formula) for cell, formula in self.formula_cells()}
-
-
-def _by_places(formula: Expression) -> str:
-    return written(formula, lambda other: str(other.place))
+    def formulas(self) -> dict[LiveCell, str]:
+        """Return every formula by its cell, cells named by their places."""
+        return {
+            cell: written(formula, lambda other: str(other.place))
+            for cell, formula in self.formula_cells()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,13 +364,39 @@ class Pair:
     parted: frozenset[LiveCell]
 
 
+@dataclass(frozen=True, slots=True)
+class LiveCase:
+    """What a report shows live of a case.
+
+    Attributes:
+        diagnosis: whose formulas stand beside the numbers; None without any.
+        pair: both computations; None where not even the right one can be written.
+        why_not: why there is no pair, or no mistaken one where there should be.
+    """
+
+    diagnosis: Diagnosis | None
+    pair: Pair | None
+    why_not: str
+
+
+def live_case(audit: Audit, probed: Probed, slots: Sequence[Slot]) -> LiveCase:
+    """Return what is live of a case, as far as some slots need it."""
+    diagnosis = _explanation(audit, probed)
+    wrong = None if diagnosis is None else diagnosis.program
+    try:
+        pair = live_pair(probed.case, right_program(probed.case, audit.declared), wrong, slots)
+    except NotLiveError as error:
+        return LiveCase(diagnosis, None, str(error))
+    return LiveCase(diagnosis, pair, pair.why_not)
+
+
 def right_program(case: Case, declared: Sequence[str]) -> type[Program]:
     """Return the right program under the declared conventions."""
     programs = tuple(variant.program for variant in declare(case, declared)[1])
     return type("Right", programs, {}) if programs else Program
 
 
-def explanation(audit: Audit, probed: Probed) -> Diagnosis | None:
+def _explanation(audit: Audit, probed: Probed) -> Diagnosis | None:
     """Return the diagnosis whose formulas stand beside the numbers of a case."""
     for diagnosis in audit.diagnoses:
         if not audit.groups or any(
@@ -424,7 +431,9 @@ def live_pair(
         other = _within_range(Live(wrong, givens, last, final=final))
     except NotLiveError as error:
         return Pair(givens, first, None, str(error), frozenset())
-    return Pair(givens, first, other, "", frozenset(_parted(first, other)))
+    ours = {cell.place: formula for cell, formula in first.formulas().items()}
+    parted = (cell for cell, text in other.formulas().items() if ours.get(cell.place) != text)
+    return Pair(givens, first, other, "", frozenset(parted))
 
 
 def _within_range(live: Live) -> Live:
@@ -444,13 +453,6 @@ def _updates_shown(case: Case, slots: Sequence[Slot]) -> int:
     if case.updates() <= most and any(slot.step == 0 for slot in slots):
         return case.updates()
     return max((slot.step for slot in slots if 0 < slot.step <= most), default=1)
-
-
-def _parted(right: Live, wrong: Live) -> Iterator[LiveCell]:
-    ours = right.formulas()
-    for cell, formula in wrong.formula_cells():
-        if ours.get(cell.place) != _by_places(formula):
-            yield cell
 
 
 def path_of_mistake(pair: Pair, cell: LiveCell) -> list[LiveCell]:

@@ -19,16 +19,14 @@ from cellgrad.report.page import page_template
 from cellgrad_audit.bugs.catalogue import Seen
 from cellgrad_audit.probes import features
 from cellgrad_audit.report import sentences
-from cellgrad_audit.report.expression import PEOPLE, NotLiveError, cells_in, written
+from cellgrad_audit.report.expression import PEOPLE, cells_in, written
 from cellgrad_audit.report.live import (
     GIVEN,
     LiveCell,
     Pair,
     counterpart,
-    explanation,
-    live_pair,
+    live_case,
     path_of_mistake,
-    right_program,
 )
 from cellgrad_audit.report.sentences import first_divergence_of, most_telling_case, one_line, short
 from cellgrad_audit.result import AGREES, DIFFERS, INCONCLUSIVE, Audit, Cell, Probed
@@ -251,24 +249,20 @@ class _Numbers:
         first = first_divergence_of(audit)
         self.cell = first[1] if first is not None and first[0] is probed else None
         if self.cell is not None:
-            try:
-                self._follow(self.cell)
-            except NotLiveError as error:
-                self.why_not = str(error)
+            self._follow(self.cell)
         self.picture: Picture = self._picture()
 
     def _follow(self, cell: Cell) -> None:
-        case, diagnosis = self.probed.case, explanation(self.audit, self.probed)
-        program = None if diagnosis is None else diagnosis.program
-        pair = live_pair(case, right_program(case, self.audit.declared), program, [cell.slot])
-        self.why_not = pair.why_not
-        live = pair.wrong or pair.right
-        end = live.cell(cell.slot, cell.index)
+        shown = live_case(self.audit, self.probed, [cell.slot])
+        pair, self.why_not = shown.pair, shown.why_not
+        if pair is None:
+            return
+        end = (pair.wrong or pair.right).cell(cell.slot, cell.index)
         if end is None:
             self.why_not = self.why_not or "it lies beyond what is written as formulas"
             return
         self.path = path_of_mistake(pair, end)
-        several = case.updates() > 1
+        several = self.probed.case.updates() > 1
         for one in _shortened(self.path):
             self.steps.append(self._step(one, pair, several=several))
 
@@ -355,12 +349,7 @@ class Listed:
 
 
 def _case(probed: Probed, audit: Audit) -> Listed:
-    cells = probed.cells
-    if len(cells) > MOST_ROWS:
-        wrong = [c for c in cells if not c.agrees][: MOST_ROWS // 2]
-        kept = {id(c) for c in wrong}
-        kept |= {id(c) for c in [c for c in cells if c.agrees][: MOST_ROWS - len(wrong)]}
-        cells = [c for c in cells if id(c) in kept]
+    cells = sentences.listed_cells(probed.cells, MOST_ROWS, MOST_ROWS // 2)
     return Listed(
         probed,
         sentences.counts(probed),

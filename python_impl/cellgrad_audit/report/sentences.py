@@ -214,6 +214,16 @@ def share_in_words(worst: float | None) -> str:
     return f"{worst:.2f}" if worst < 100 else f"{worst:,.0f}"
 
 
+def listed_cells(cells: list[Cell], most: int, most_wrong: int) -> list[Cell]:
+    """Return the numbers that are listed of many: wrong ones come before others are left out."""
+    if len(cells) <= most:
+        return cells
+    wrong = [cell for cell in cells if not cell.agrees][:most_wrong]
+    right = [cell for cell in cells if cell.agrees][: most - len(wrong)]
+    kept = {id(cell) for cell in (*wrong, *right)}
+    return [cell for cell in cells if id(cell) in kept]
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How many numbers of a case agree.

@@ -7,7 +7,6 @@ same givens; the sheet ``Audit`` compares them with the numbers that the target 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from cellgrad.case.model import Case
 from cellgrad.engines.formualizer import store_values
@@ -20,8 +19,7 @@ from cellgrad.xlsx.addresses import a1
 from cellgrad_audit.answer import Answer, Slot, Vector
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.hypothesis import Hypothesis
-from cellgrad_audit.report.expression import NotLiveError
-from cellgrad_audit.report.live import Live, LiveCell, Pair, explanation, live_pair, right_program
+from cellgrad_audit.report.live import Live, LiveCase, Pair, live_case, right_program
 from cellgrad_audit.report.sentences import (
     bug,
     count_of,
@@ -29,6 +27,7 @@ from cellgrad_audit.report.sentences import (
     explains,
     group_words,
     joined_words,
+    listed_cells,
     mistakes,
     most_telling_case,
     one_line,
@@ -38,7 +37,7 @@ from cellgrad_audit.report.sentences import (
     verdict_sentence,
 )
 from cellgrad_audit.report.sheets import LiveSheet, Places
-from cellgrad_audit.result import Audit, Cell, Diagnosis, Probed
+from cellgrad_audit.result import Audit, Cell, Probed
 
 MOST_ROWS = 5_000
 """So many numbers stand on the sheet; those that are wrong come before others are left out."""
@@ -61,44 +60,24 @@ def audit_workbook_bytes(audit: Audit) -> bytes:
     return store_values(_Writer(audit).write())
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A number of the sheet ``Audit``: the cell, where it is computed, what rounding explains."""
-
-    cell: Cell
-    right: LiveCell | None
-    right_bound: float | None
-    wrong: LiveCell | None
-    wrong_bound: float | None
-
-
 class _Writer:
     def __init__(self, audit: Audit) -> None:
         self.audit = audit
         title = f"Audit of {printable(audit.target)}"[:200]
         self.book = Book(title, STYLES)
         self.probed = most_telling_case(audit)
-        self.diagnosis = None if self.probed is None else explanation(audit, self.probed)
-        self.pair: Pair | None = None
-        self.why_not = ""
+        self.live = LiveCase(None, None, "")
         if self.probed is not None:
-            slots = list(self.probed.answer.numbers)
-            program = None if self.diagnosis is None else self.diagnosis.program
-            right = right_program(self.probed.case, audit.declared)
-            try:
-                self.pair = live_pair(self.probed.case, right, program, slots)
-                self.why_not = self.pair.why_not
-            except NotLiveError as error:
-                self.why_not = str(error)
+            self.live = live_case(audit, self.probed, list(self.probed.answer.numbers))
 
     def write(self) -> bytes:
         guide = Canvas(self.book, "Guide")
         sheet = Canvas(self.book, AUDIT) if self.probed is not None else None
         places = Places()
-        if self.pair is not None and self.probed is not None:
-            self._live(self.pair, self.probed.case, places)
+        if self.live.pair is not None and self.probed is not None:
+            self._live(self.live.pair, self.probed.case, places)
         if sheet is not None and self.probed is not None:
-            _AuditSheet(sheet, self.audit, self.probed, self.diagnosis, self.pair, places).write()
+            _AuditSheet(sheet, self.audit, self.probed, self.live, places).write()
         self.book.drawing = self._guide(guide)
         return file_of(self.book)
 
@@ -112,11 +91,11 @@ class _Writer:
         sheet = LiveSheet(Canvas(self.book, RIGHT), case, places)
         sheet.head(f"Right: {title}", "The computation as the derivation has it.")
         sheet.computation(pair.right)
-        if pair.wrong is not None and self.diagnosis is not None:
+        if pair.wrong is not None and self.live.diagnosis is not None:
             canvas = Canvas(self.book, MISTAKEN)
             sheet = LiveSheet(canvas, case, places, pair.parted)
             sheet.head(
-                f"Mistaken: {bug(self.diagnosis)}",
+                f"Mistaken: {bug(self.live.diagnosis)}",
                 "The same computation with the mistake; a red frame: this formula is another one "
                 f"than on the sheet {RIGHT}."
                 if pair.parted
@@ -133,7 +112,7 @@ class _Writer:
         self._mistakes(page)
         self._sheets(page)
         drawing = None
-        if self.probed is not None and self.pair is not None:
+        if self.probed is not None and self.live.pair is not None:
             case = self.probed.case
             page.heading(f"The network of {printable(case.id)}")
             drawing = network_drawing(case.structure_of(case.batch()), page.picture())
@@ -148,9 +127,9 @@ class _Writer:
         return drawing
 
     def _mistakes(self, page: GuidePage) -> None:
-        if self.diagnosis is None:
+        if self.live.diagnosis is None:
             return
-        for entry, variant in mistakes(self.diagnosis):
+        for entry, variant in mistakes(self.live.diagnosis):
             page.heading(entry.title)
             page.pair("wrong" if entry.kind == "mistake" else "as it is", entry.wrong)
             page.pair("right", entry.right)
@@ -158,9 +137,9 @@ class _Writer:
                 page.pair("which", variant.name)
             page.pair("why it is made", entry.why)
             page.pair("what to do", entry.fix)
-        page.pair("explains", f"{explains(self.diagnosis)} that were compared")
-        if self.diagnosis.ties:
-            page.pair("cannot be told from", joined_words(self.diagnosis.ties))
+        page.pair("explains", f"{explains(self.live.diagnosis)} that were compared")
+        if self.live.diagnosis.ties:
+            page.pair("cannot be told from", joined_words(self.live.diagnosis.ties))
 
     def _sheets(self, page: GuidePage) -> None:
         if self.probed is None:
@@ -169,16 +148,18 @@ class _Writer:
         words = (
             "a row for every number that the implementation gave: the right one, its own, the gap"
         )
-        if self.pair is not None and self.pair.wrong is not None:
+        if self.live.pair is not None and self.live.pair.wrong is not None:
             words += ", and the mistaken formula's, which gives the same"
         page.pair(AUDIT, f"{words}. Red where they part.")
-        if self.pair is not None:
+        if self.live.pair is not None:
             page.pair(GIVENS, "what the case gives; change a number and both computations follow")
             page.pair(RIGHT, "the right computation, live, an update below the other")
-            if self.pair.wrong is not None:
+            if self.live.pair.wrong is not None:
                 page.pair(MISTAKEN, "the same with the mistake; red frames show where it is made")
-        if self.why_not:
-            page.pair("not live", f"{self.why_not}: the numbers stand there as they were computed")
+        if self.live.why_not:
+            page.pair(
+                "not live", f"{self.live.why_not}: the numbers stand there as they were computed"
+            )
         page.paragraph(
             "The implementation's numbers are typed in, as it gave them; everything beside them "
             "is computed here. After a given is changed they belong to the old one."
@@ -214,24 +195,24 @@ class _AuditSheet:
     """Writes the sheet that compares: a row a number."""
 
     def __init__(
-        self,
-        canvas: Canvas,
-        audit: Audit,
-        probed: Probed,
-        diagnosis: Diagnosis | None,
-        pair: Pair | None,
-        places: Places,
+        self, canvas: Canvas, audit: Audit, probed: Probed, live: LiveCase, places: Places
     ) -> None:
-        self.canvas, self.audit, self.probed = canvas, audit, probed
-        self.diagnosis, self.pair, self.places = diagnosis, pair, places
-        self.mistaken = diagnosis is not None and pair is not None and pair.wrong is not None
+        self.canvas, self.audit, self.probed, self.places = canvas, audit, probed, places
+        self.diagnosis = live.diagnosis
+        self.right = None if live.pair is None else live.pair.right
+        self.wrong = None if live.pair is None else live.pair.wrong
+        program = right_program(probed.case, audit.declared)
+        self.right_bounds = self._bounds(program, self.right)
+        mistaken = None if self.diagnosis is None else self.diagnosis.program
+        self.wrong_bounds = self._bounds(mistaken, self.wrong)
+        self.mistaken = self.wrong is not None
         self.grouped = {
             id(cell): group_words(group) for group in audit.groups for cell in group.cells
         }
 
     def write(self) -> None:
         put, canvas = self.canvas.text, self.canvas
-        rows = self._rows()
+        rows = listed_cells(self.probed.cells, MOST_ROWS, MOST_ROWS)
         put(
             1,
             1,
@@ -259,33 +240,10 @@ class _AuditSheet:
         self._look(_FIRST_ROW, _FIRST_ROW + len(rows) - 1)
         self._totals(_FIRST_ROW, _FIRST_ROW + len(rows) - 1)
 
-    def _rows(self) -> list[_Row]:
-        cells = self.probed.cells
-        if len(cells) > MOST_ROWS:
-            bad = [cell for cell in cells if not cell.agrees][:MOST_ROWS]
-            good = [cell for cell in cells if cell.agrees][: MOST_ROWS - len(bad)]
-            kept = {id(cell) for cell in (*bad, *good)}
-            cells = [cell for cell in cells if id(cell) in kept]
-        right = None if self.pair is None else self.pair.right
-        wrong = None if self.pair is None else self.pair.wrong
-        own = right_program(self.probed.case, self.audit.declared)
-        bounds = {} if right is None else self._bounds(own, right)
-        wrong_bounds = {}
-        if wrong is not None and self.diagnosis is not None:
-            wrong_bounds = self._bounds(self.diagnosis.program, wrong)
-        return [
-            _Row(
-                cell,
-                None if right is None else right.cell(cell.slot, cell.index),
-                _bound_of(bounds, cell),
-                None if wrong is None else wrong.cell(cell.slot, cell.index),
-                _bound_of(wrong_bounds, cell),
-            )
-            for cell in cells
-        ]
-
-    def _bounds(self, program: type[Program], live: Live) -> dict[Slot, Vector]:
+    def _bounds(self, program: type[Program] | None, live: Live | None) -> dict[Slot, Vector]:
         """Return how far the numbers that are live may lie from what a program computes."""
+        if program is None or live is None:
+            return {}
         whole = self.probed.answer
         written = {slot: x for slot, x in whole.numbers.items() if live.cells_at(slot) is not None}
         answer = Answer(whole.case, written)
@@ -297,23 +255,25 @@ class _AuditSheet:
                 limits[slot] = limit + printed * (1 + 2.0**-50)
         return limits
 
-    def _row(self, row: int, numbers: _Row) -> None:
-        canvas, cell = self.canvas, numbers.cell
+    def _row(self, row: int, cell: Cell) -> None:
+        canvas = self.canvas
+        right = None if self.right is None else self.right.cell(cell.slot, cell.index)
+        wrong = None if self.wrong is None else self.wrong.cell(cell.slot, cell.index)
         canvas.text(row, 1, cell.label, "plain")
         canvas.text(row, 2, cell.equation, "source")
-        if numbers.right is None:
+        if right is None:
             self._typed(row, 3, cell.right, "check")
         else:
-            where = self.places.seen_from(canvas.title, numbers.right)
+            where = self.places.seen_from(canvas.title, right)
             canvas.formula(row, 3, f"={where}", "forward")
         self._typed(row, 4, cell.found, "given")
         # a certified value that is typed in is nearer to the exact one than a computed one
-        bound = cell.bound if numbers.right is None else numbers.right_bound
+        bound = cell.bound if right is None else _bound_of(self.right_bounds, cell)
         self._compared(row, 3, 5, bound, "✗")
-        if self.mistaken and numbers.wrong is not None:
-            where = self.places.seen_from(canvas.title, numbers.wrong)
+        if wrong is not None:
+            where = self.places.seen_from(canvas.title, wrong)
             canvas.formula(row, 9, f"={where}", "error")
-            self._compared(row, 9, 10, numbers.wrong_bound, "–")
+            self._compared(row, 9, 10, _bound_of(self.wrong_bounds, cell), "–")
         if id(cell) in self.grouped:
             canvas.text(row, self._group_column(), self.grouped[id(cell)], "plain")
 
