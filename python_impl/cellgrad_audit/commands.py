@@ -99,17 +99,15 @@ def audit(
     """
     from cellgrad.case.model import read_case  # noqa: PLC0415 - start-up time
     from cellgrad.cli.progress import progress_bar  # noqa: PLC0415
-    from cellgrad_audit.probes import probes as shipped_probes  # noqa: PLC0415
     from cellgrad_audit.run import add_report  # noqa: PLC0415
     from cellgrad_audit.run import audit as audit_target  # noqa: PLC0415
 
     is_command = context.meta["cellgrad.command"]
     audited = _target(target, timeout, is_command=is_command, has_cases=bool(cases))
     with closing(audited), progress_bar("asking") as bar:
-        own = getattr(audited, "cases", shipped_probes)
         result = audit_target(
             audited,
-            [read_case(path) for path in cases] or own(),
+            [read_case(path) for path in cases] or audited.cases(),
             declared=conventions,
             tolerance=tolerance,
             progress=lambda text, done, total: bar.show(done, total, text),

@@ -18,6 +18,7 @@ from cellgrad.case.model import Case
 from cellgrad.errors import InputError, printable
 from cellgrad.files import read_json, read_limited, shortened
 from cellgrad_audit.answer import Answer, Numbers, Place, Slot, Slots, Vector, printed
+from cellgrad_audit.targets import Target, failed
 
 SCHEMA = "cellgrad-trace/1"
 _KEYS = ("schema", "case", "weights", "biases", "steps", "final", "epoch_errors", "unsupported")
@@ -365,7 +366,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 MAX_BYTES = 64 << 20
 
 
-class TraceFileTarget:
+class TraceFileTarget(Target):
     """Answers any case with what one file holds.
 
     Args:
@@ -374,8 +375,6 @@ class TraceFileTarget:
     Raises:
         InputError: it cannot be read, or holds no JSON object.
     """
-
-    declared: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = printable(str(path)), path
@@ -392,8 +391,4 @@ class TraceFileTarget:
         try:
             return read_answer(case, self._data, whole=False)
         except InputError as error:
-            line = f"{case.id}: {error.within(self._path).line()}"
-            return Answer(case, failure=printable(line))
-
-    def close(self) -> None:
-        """Nothing is held."""
+            return failed(case, error.within(self._path).line())

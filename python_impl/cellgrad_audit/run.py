@@ -85,7 +85,7 @@ def audit(
     if not used:
         return result
     answers = [probed.answer for probed in used]
-    single = getattr(target, "single_precision", True)
+    single = target.single_precision
     finding = diagnose(answers, beyond, tolerance or 0.0, progress, single=single)
     _judge_probes(used, finding)
     result.precision, result.diagnoses = finding.precision, finding.diagnoses

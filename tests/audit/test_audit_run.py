@@ -25,6 +25,7 @@ from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.probes import declare, features, probes, unfit
 from cellgrad_audit.reading import TraceFileTarget
 from cellgrad_audit.run import audit
+from cellgrad_audit.targets import Target
 from cellgrad_audit.targets.function import FunctionTarget
 from hostile import ROOT, cellgrad
 from made_audits import variant
@@ -34,19 +35,14 @@ CASES = ROOT / "reference" / "cases"
 SHORT = [c for c in map(read_case, sorted(CASES.glob("*.json"))) if c.updates() <= 60]
 
 
-class Made:
+class Made(Target):
     """A target whose answers a function makes from cases."""
-
-    declared = ()
 
     def __init__(self, make, name="made"):
         self.make, self.name = make, name
 
     def answer(self, case):
         return self.make(case)
-
-    def close(self):
-        pass
 
 
 def final(case, weights, biases):

@@ -66,7 +66,7 @@ class Judged(NamedTuple):
 class Imagined:
     """A target that makes mistakes without a process of its own."""
 
-    declared = ()
+    declared, single_precision = (), True
 
     def __init__(self, names):
         self.name, self.wrong = " & ".join(names), Wrong(names)

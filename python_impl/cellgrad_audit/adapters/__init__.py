@@ -12,6 +12,7 @@ import numpy as np
 from cellgrad.case.model import Case, case_document
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import Answer, Vector
+from cellgrad_audit.targets import Target
 from cellgrad_audit.targets.function import SECONDS, FunctionTarget, import_function
 
 Builder = Callable[[dict[str, Any]], Any]
@@ -37,7 +38,7 @@ class Parameters(NamedTuple):
     biases: list[Vector]
 
 
-class Adapter(ABC):
+class Adapter(Target, ABC):
     """A framework as a target.
 
     Args:
@@ -52,7 +53,6 @@ class Adapter(ABC):
         InputError: the framework is not installed.
     """
 
-    declared: tuple[str, ...] = ()
     framework = ""
     """The name it is imported by."""
     remedy = ""
@@ -109,9 +109,6 @@ class Adapter(ABC):
             UnsupportedError: this framework cannot run the case.
             InputError: what the builder returned cannot be used.
         """
-
-    def close(self) -> None:  # noqa: B027 - nothing to do, and no duty of a subclass
-        """Leave nothing behind: an adapter starts no process and writes no file."""
 
     def built(self, case: Case) -> Any:
         """Return what the user's function makes of the case.
@@ -239,8 +236,6 @@ _KINDS = {
 }
 """Prefix: the module here, and its class."""
 
-PREFIXES = tuple(f"{kind}:" for kind in _KINDS)
-
 
 def create(text: str, timeout: float = SECONDS) -> Adapter | None:
     """Return the adapter that a target's text names, or None if it names none.
@@ -267,13 +262,10 @@ def create(text: str, timeout: float = SECONDS) -> Adapter | None:
     # the framework first: Keras needs a backend by the time the user's module imports it
     adapter = make(name=text, timeout=timeout)
     if rest:
-        adapter.builder = _builder(rest)
+        function = import_function(rest)
+        if not callable(function):
+            raise InputError(
+                "holds no function", file=rest, remedy="check the name behind the colon"
+            )
+        adapter.builder = function
     return adapter
-
-
-def _builder(text: str) -> Builder:
-    function = import_function(text)
-    if not callable(function):
-        raise InputError("holds no function", file=text, remedy="check the name behind the colon")
-    builder: Builder = function
-    return builder

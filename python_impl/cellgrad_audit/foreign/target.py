@@ -42,6 +42,7 @@ from cellgrad_audit.foreign.map_file import (
     workbook_of,
 )
 from cellgrad_audit.foreign.recalculation import Calculation, calculate
+from cellgrad_audit.targets import Target
 
 if TYPE_CHECKING:
     from cellgrad_audit.foreign.proof import ForeignProof
@@ -193,7 +194,7 @@ def _first(items: Sequence[Sequence[str]]) -> list[str]:
     return [*lines, f"  … and {more} more"] if more > 0 else lines
 
 
-class WorkbookTarget:
+class WorkbookTarget(Target):
     """A workbook with its map.
 
     Args:
@@ -213,7 +214,6 @@ class WorkbookTarget:
         InputError: the map or the workbook cannot be used.
     """
 
-    declared: tuple[str, ...] = ()
     single_precision = False  # a spreadsheet has none
 
     def __init__(self, path: Path, *, engine: str | None = None, count: int = DRAWS) -> None:

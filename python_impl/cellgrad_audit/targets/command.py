@@ -31,13 +31,13 @@ from cellgrad.errors import InputError, printable
 from cellgrad.files import shortened
 from cellgrad_audit.answer import Answer
 from cellgrad_audit.reading import read_answer
-from cellgrad_audit.targets import Patience
+from cellgrad_audit.targets import OvertimeError, TimedTarget, failed
 
 SECONDS = 20.0
 _MOST_NAME, _MOST_LINE, _MOST_BEGINNING = 120, 200, 40
 
 
-class CommandTarget:
+class CommandTarget(TimedTarget):
     """Runs a command once for each case.
 
     Args:
@@ -47,8 +47,6 @@ class CommandTarget:
     Raises:
         InputError: there is no such command.
     """
-
-    declared: tuple[str, ...] = ()
 
     def __init__(self, words: Sequence[str], timeout: float = SECONDS) -> None:
         if not words:
@@ -66,39 +64,25 @@ class CommandTarget:
                 remedy="check its name and its permissions",
             )
         self._words = [program, *words[1:]]
-        self._patience = Patience(timeout)
+        super().__init__(timeout)
 
-    def answer(self, case: Case) -> Answer:
-        """Run a case."""
-        if self._patience.lost:
-            return Answer(case, failure=f"{case.id}: {self._patience.refusal()}")
+    def ask(self, case: Case) -> Answer:
+        """Run the command on a case."""
         given = json.dumps(case_document(case)).encode() + b"\n"
-        started = time.perf_counter()
         try:
-            finished = run(self._words, given, self._patience.seconds)
+            finished = run(self._words, given, self.seconds)
         except OSError as error:
-            return _failed(case, f"cannot be run ({error.strerror or error})")
-        seconds = time.perf_counter() - started
+            return failed(case, f"cannot be run ({error.strerror or error})")
+        last = _last_line(finished.errors)
         if finished.limit == OVERTIME:
-            return _failed(case, self._patience.waited() + _last_line(finished.errors), seconds)
-        self._patience.answered()
+            raise OvertimeError(last)
         trouble = _trouble(finished)
-        if trouble:
-            return _failed(case, trouble + _last_line(finished.errors), seconds)
-        try:
-            answer = read_answer(case, finished.output, whole=True)
-        except InputError as error:
-            said = error.line() + _beginning(error, finished.output) + _last_line(finished.errors)
-            return _failed(case, said, seconds)
-        answer.seconds = seconds
-        return answer
-
-    def close(self) -> None:
-        """Nothing is left: every run ends its own processes."""
-
-
-def _failed(case: Case, problem: str, seconds: float = 0.0) -> Answer:
-    return Answer(case, failure=printable(f"{case.id}: {problem}"), seconds=seconds)
+        if not trouble:
+            try:
+                return read_answer(case, finished.output, whole=True)
+            except InputError as error:
+                trouble = error.line() + _beginning(error, finished.output)
+        return failed(case, trouble + last)
 
 
 def _trouble(finished: Finished) -> str:

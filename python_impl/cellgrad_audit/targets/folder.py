@@ -31,6 +31,7 @@ from cellgrad_audit.answer import (
     printed,
 )
 from cellgrad_audit.probes import probes
+from cellgrad_audit.targets import Target, failed
 
 HEADER = ("quantity", "index", "value")
 NOT_FILLED_IN = "not filled in"
@@ -270,7 +271,7 @@ MAX_BYTES = 8 << 20
 _MOST_TABLES = 1000
 
 
-class FolderTarget:
+class FolderTarget(Target):
     """Answers the cases of a folder, each from its table ``NAME.answers.csv``.
 
     Args:
@@ -279,8 +280,6 @@ class FolderTarget:
     Raises:
         InputError: it cannot be read, or holds no table, or a table without its case.
     """
-
-    declared: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self.name, self._path = printable(str(path)), path
@@ -324,16 +323,11 @@ class FolderTarget:
             return Answer(case, unsupported=f"the folder has no {case.id}{SUFFIX}")
         path = self._path / f"{case.id}{SUFFIX}"
         if (own.network, own.samples) != (case.network, case.samples):
-            problem = f"answers another {case.id}; write the probes again"
-            return Answer(case, failure=printable(f"{case.id}: {path}: {problem}"))
+            return failed(case, f"{path}: answers another {case.id}; write the probes again")
         try:
             answer = read_table(case, read_limited(path, MAX_BYTES))
         except InputError as error:
-            line = f"{case.id}: {error.within(path).line()}"
-            return Answer(case, failure=printable(line))
+            return failed(case, error.within(path).line())
         if answer.unsupported:
             answer.unsupported = f"{path.name} is {NOT_FILLED_IN}"
         return answer
-
-    def close(self) -> None:
-        """Nothing is held."""

@@ -22,14 +22,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
-from typing import NoReturn
 
 from cellgrad.case.model import Case, case_document
 from cellgrad.errors import InputError, printable
 from cellgrad.files import shortened
 from cellgrad_audit.answer import Answer
 from cellgrad_audit.reading import answer_of_document
-from cellgrad_audit.targets import Patience
+from cellgrad_audit.targets import OvertimeError, TimedTarget, failed
 
 SECONDS = 20.0
 _REPEAT = 0.5
@@ -37,11 +36,7 @@ _MOST_MESSAGE = 200
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class _OvertimeError(BaseException):
-    """The function takes too long; no Exception, so that it is not caught by accident."""
-
-
-class FunctionTarget:
+class FunctionTarget(TimedTarget):
     """Calls a function once for each case.
 
     Args:
@@ -52,8 +47,6 @@ class FunctionTarget:
         InputError: it cannot be imported, or is no function.
     """
 
-    declared: tuple[str, ...] = ()
-
     def __init__(self, function: str | Callable[..., object], timeout: float = SECONDS) -> None:
         if isinstance(function, str):
             self.name = printable(shortened(function))
@@ -62,36 +55,20 @@ class FunctionTarget:
             self.name, self._function = _name_of(function), function
         if not callable(self._function):
             raise InputError("cannot be called", file=self.name, remedy="name a function")
-        self._patience = Patience(timeout)
+        super().__init__(timeout)
 
-    def answer(self, case: Case) -> Answer:
-        """Run a case."""
-        if self._patience.lost:
-            return Answer(case, failure=f"{case.id}: {self._patience.refusal()}")
-        started = time.perf_counter()
+    def ask(self, case: Case) -> Answer:
+        """Call the function with a case."""
         try:
-            with _quiet(), _limit(self._patience.seconds):
+            with _quiet(), _limit(self.seconds):
                 document = self._function(case_document(case))
                 if inspect.iscoroutine(document):
                     document.close()  # it is refused, and never awaited
-                answer = answer_of_document(case, document, whole=True)
-        except _OvertimeError:
-            answer = Answer(case, failure=f"{case.id}: {self._patience.waited()}")
-        except KeyboardInterrupt:
+                return answer_of_document(case, document, whole=True)
+        except (OvertimeError, KeyboardInterrupt, InputError):
             raise
-        except InputError as error:
-            self._patience.answered()
-            answer = Answer(case, failure=printable(f"{case.id}: {error.line()}"))
         except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
-            self._patience.answered()
-            answer = Answer(case, failure=printable(f"{case.id}: {_exception_on_one_line(error)}"))
-        else:
-            self._patience.answered()
-        answer.seconds = time.perf_counter() - started
-        return answer
-
-    def close(self) -> None:
-        """Nothing is held."""
+            return failed(case, _exception_on_one_line(error))
 
 
 def _name_of(function: object) -> str:
@@ -194,7 +171,7 @@ def _limit(seconds: float) -> Iterator[None]:
 
     def ring(_number: int, _frame: FrameType | None) -> None:
         if armed:
-            _stop()
+            raise OvertimeError
 
     before = signal.signal(signal.SIGALRM, ring)
     started = time.monotonic()
@@ -210,7 +187,3 @@ def _limit(seconds: float) -> Iterator[None]:
         if delay:  # somebody else's alarm goes on
             left = max(delay - (time.monotonic() - started), 1e-3)
             signal.setitimer(signal.ITIMER_REAL, left, interval)
-
-
-def _stop() -> NoReturn:
-    raise _OvertimeError
