@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from cellgrad.build import describe_step
 from cellgrad.case.model import Case, Network, Optimizer, Sample, read_case
 from cellgrad.workbook.serialise import file_of
-from cellgrad.workbook.write import describe_workbook
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import Contents
 from cellgrad.xlsx.package import LENIENT, Package
@@ -33,7 +33,7 @@ def case_of(name):
 
 @cache
 def template(case, ask=everything):
-    return template_of(case, file_of(describe_workbook(case)), ask)
+    return template_of(case, file_of(describe_step(case)), ask)
 
 
 @cache

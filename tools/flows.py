@@ -27,7 +27,10 @@ seen = set()
 log = os.open(os.path.join(os.environ["FLOWS"], f"{os.getpid()}.log"), os.O_CREAT | os.O_WRONLY)
 def note(frame, event, _):
     code = frame.f_code
-    if event == "call" and code.co_flags & 1 and code.co_filename not in seen:
+    # what a comprehension of a module makes of its constants is no answer
+    if event == "call" and code.co_flags & 1 and code.co_name[0] != "<" and (
+        code.co_filename not in seen
+    ):
         seen.add(code.co_filename)
         os.write(log, (code.co_filename + chr(10)).encode())
 sys.setprofile(note)

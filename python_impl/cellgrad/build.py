@@ -8,14 +8,21 @@ from pathlib import Path
 from typing import Protocol
 
 from cellgrad.case.model import Case, read_case
+from cellgrad.case.quantities import structure_facts
 from cellgrad.engines.formualizer import FormualizerEngine, store_values
 from cellgrad.errors import WorkbookError
 from cellgrad.files import write_atomically
 from cellgrad.shipped import load
+from cellgrad.workbook import check_sheet, walkthrough_sheet
+from cellgrad.workbook.canvas import STYLES, Canvas, write_map
 from cellgrad.workbook.description import Book
+from cellgrad.workbook.formulas import SHEET as STEP
+from cellgrad.workbook.formulas import StepLayout
+from cellgrad.workbook.guide import network_drawing, write_guide
 from cellgrad.workbook.serialise import Draw, file_of
-from cellgrad.workbook.write import describe_workbook
+from cellgrad.workbook.step_sheet import StepSheet
 from cellgrad.xlsx.addresses import a1
+from cellgrad.xlsx.map_sheet import SHEET as MAP
 from cellgrad.xlsx.map_sheet import Claim
 from cellgrad.xlsx.sheet import CellError
 
@@ -46,13 +53,33 @@ def described_workbook(source: Case | Plan) -> tuple[Book, Draw | None]:
         PackageMissingError: it has several parts or updates, and the series is not installed.
     """
     if isinstance(source, Case) and source.is_step():
-        return describe_workbook(source), None
+        return describe_step(source), None
     needs = "a workbook with a row an update, or of several parts, needs"
     plan = source
     if isinstance(source, Case):
         plan = load("cellgrad_series.plan:plan_of_case", needs)(source)
     describe = load("cellgrad_series.sheets.write_plan:describe_plan", needs)
     return describe(plan), load("cellgrad_series.sheets.draw_chart:draw", needs)
+
+
+def describe_step(case: Case) -> Book:
+    """Return everything that the workbook of a case's training step holds.
+
+    Raises:
+        CaseError: the case makes more than one update.
+        WorkbookError: the network is larger than a sheet holds.
+    """
+    structure = case.structure()
+    layout = StepLayout(structure)
+    book = Book(case.title, STYLES)
+    names = ("Guide", STEP, walkthrough_sheet.SHEET, check_sheet.SHEET, MAP)
+    guide, step, walkthrough, check, own_map = (Canvas(book, name) for name in names)
+    StepSheet(step, case, layout).write()
+    walkthrough_sheet.WalkthroughSheet(walkthrough, layout).write()
+    check_sheet.CheckSheet(check, layout).write()
+    write_map(own_map, case.id, structure_facts(structure))
+    book.drawing = network_drawing(structure, write_guide(guide, case, layout))
+    return book
 
 
 def workbook_bytes(source: Case | Plan) -> bytes:

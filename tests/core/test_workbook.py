@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from openpyxl.formula import Tokenizer
 
 from cellgrad import shipped
-from cellgrad.build import build, workbook_bytes
+from cellgrad.build import build, describe_step, workbook_bytes
 from cellgrad.case.model import parse_case, read_case
 from cellgrad.described import describe
 from cellgrad.errors import WorkbookError
@@ -23,7 +23,6 @@ from cellgrad.verify.verifier import Verifier
 from cellgrad.workbook.canvas import Canvas
 from cellgrad.workbook.description import Book
 from cellgrad.workbook.serialise import file_of
-from cellgrad.workbook.write import describe_workbook
 from cellgrad.xlsx.book import read_book
 from drawn_cases import as_case, big_case, cases
 
@@ -212,7 +211,7 @@ def test_long_sums_use_the_sheets_own_functions_and_agree_within_bound(tmp_path,
 
 
 def test_a_large_networks_check_covers_a_stated_selection(tmp_path):
-    data = file_of(describe_workbook(big_case([12, 10, 3])))
+    data = file_of(describe_step(big_case([12, 10, 3])))
     book = openpyxl.load_workbook(io.BytesIO(data))
     assert "18 of 150 weights and biases, evenly spread" in book["Check"]["A2"].value
     assert "of the step's" in book["Walkthrough"]["A2"].value
@@ -222,7 +221,7 @@ def test_a_large_networks_check_covers_a_stated_selection(tmp_path):
 @pytest.mark.slow
 def test_a_network_beyond_a_sheet_is_refused_with_the_limit_named(nodes, limit):
     with pytest.raises(WorkbookError, match=limit):
-        describe_workbook(big_case(nodes))
+        describe_step(big_case(nodes))
 
 
 def test_a_pre_activation_near_700_is_refused():

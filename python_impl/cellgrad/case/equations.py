@@ -120,17 +120,18 @@ class Equations(ABC):
     def sum_of(self, terms: list[str], *, an_output: int = 0) -> str:
         """Return a sum over samples, or over the outputs, so many terms an output."""
 
-    @abstractmethod
     def total(self, terms: list[Scalar]) -> str:
         """Return the sum of a row or column of scalars."""
+        return self.sum_of([self.operand(*term) for term in terms])
 
-    @abstractmethod
     def products(self, pairs: list[tuple[Scalar, Scalar]], first: str = "") -> str:
         """Return the sum of products, after a first term if there is one."""
+        terms = [self.write("product", a=self.operand(*a), b=self.operand(*b)) for a, b in pairs]
+        return self.sum_of([first, *terms] if first else terms)
 
-    @abstractmethod
     def squares(self, scalars: list[Scalar]) -> str:
         """Return the sum of the squares of all weights, or of all weights and biases."""
+        return self.products([(scalar, scalar) for scalar in scalars])
 
     def write(self, form: str, **parts: str) -> str:
         """Return a form with its parts filled in."""
@@ -491,16 +492,3 @@ class _WithNumbers(Equations):
         if len(terms) > MOST_TERMS:
             terms = [*terms[:FIRST_TERMS], "…", terms[-1]]
         return "\0 + \0".join(terms)
-
-    def total(self, terms: list[Scalar]) -> str:
-        """Return the sum of scalars."""
-        return self.sum_of([self.operand(*term) for term in terms])
-
-    def products(self, pairs: list[tuple[Scalar, Scalar]], first: str = "") -> str:
-        """Return the sum of products."""
-        terms = [self.write("product", a=self.operand(*a), b=self.operand(*b)) for a, b in pairs]
-        return self.sum_of([first, *terms] if first else terms)
-
-    def squares(self, scalars: list[Scalar]) -> str:
-        """Return the sum of squares."""
-        return self.products([(scalar, scalar) for scalar in scalars])

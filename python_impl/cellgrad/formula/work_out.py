@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from cellgrad.formula.algebra import Algebra, Grid, broadcast, work_of
-from cellgrad.formula.functions import FUNCTIONS
 from cellgrad.formula.references import Named, place_of, places_in, range_of
 from cellgrad.formula.tree import (
     Area,
@@ -278,13 +277,14 @@ class WorkOut(Generic[T]):
         """
         if name not in self.algebra.functions:
             raise FormulaError(f"the function {name[:40]} is outside the function set")
-        if name in FUNCTIONS:
-            value: T | Grid[T] = FUNCTIONS[name](self, args)
-            return value
-        if len(args) == 1:
-            function = self.algebra.function
-            return self.each(lambda value: function(name, value), self.operand(args[0]))
-        raise FormulaError(f"{name} of {len(args)} arguments is outside the function set")
+        if name in _OF_LISTS:
+            return _OF_LISTS[name](self.algebra, self.listed(args))  # type: ignore[no-any-return]
+        count, function = _OF_NODES.get(name, (1, None))
+        if count not in (None, len(args)):
+            raise FormulaError(f"{name} of {len(args)} arguments is outside the function set")
+        if function is not None:
+            return function(self, args)  # type: ignore[no-any-return]
+        return self.each(partial(self.algebra.function, name), self.operand(args[0]))
 
     def whole(self, node: Node) -> Grid[T]:
         """Return an argument of a function that takes arrays, in whatever formula it stands."""
@@ -315,3 +315,113 @@ class WorkOut(Generic[T]):
         if not numbers:
             raise FormulaError("a function of nothing")
         return numbers
+
+
+# the functions of ranges, arrays and conditions
+
+Args = Sequence[Node]
+
+
+def _sum(algebra: Algebra[Any], values: Sequence[Any]) -> Any:
+    return algebra.sum([(1, value) for value in values])
+
+
+def _sum_of_squares(algebra: Algebra[Any], values: Sequence[Any]) -> Any:
+    return _sum(algebra, [algebra.product((value, value)) for value in values])
+
+
+def _average(algebra: Algebra[Any], values: Sequence[Any]) -> Any:
+    return algebra.quotient(_sum(algebra, values), algebra.number(float(len(values))))
+
+
+_OF_LISTS: dict[str, Callable[[Algebra[Any], Sequence[Any]], Any]] = {
+    "SUM": _sum,
+    "SUMSQ": _sum_of_squares,
+    "AVERAGE": _average,
+    "MAX": lambda algebra, values: algebra.largest(values),
+    "PRODUCT": lambda algebra, values: algebra.product(values),
+}
+"""The functions of any number of values."""
+
+
+def _sum_of_products(work: WorkOut[Any], args: Args) -> Any:
+    grids = [work.whole(arg) for arg in args]
+    if len({(grid.height, grid.width) for grid in grids}) != 1:
+        raise FormulaError("SUMPRODUCT of ranges of different sizes")
+    rows = zip(*(grid.values() for grid in grids), strict=True)
+    product = work.algebra.product
+    return _sum(work.algebra, [product(row) if len(row) > 1 else row[0] for row in rows])
+
+
+def _sum_of_squared_gaps(work: WorkOut[Any], args: Args) -> Any:
+    algebra = work.algebra
+
+    def gap(left: Any, right: Any) -> Any:
+        return algebra.sum([(1, left), (-1, right)])
+
+    gaps = work.each(gap, *(work.whole(arg) for arg in args))
+    return _sum_of_squares(algebra, list(gaps.values()))
+
+
+def _matrix_product(work: WorkOut[Any], args: Args) -> Any:
+    left, right = (work.whole(arg) for arg in args)
+    if left.width != right.height:
+        raise FormulaError("MMULT of ranges that do not fit")
+    work.algebra.check_size(left.height * right.width * left.width)
+    columns = list(zip(*right.rows, strict=True))
+
+    def cell(row: Sequence[Any], column: Sequence[Any]) -> Any:
+        products = [work.algebra.product(pair) for pair in zip(row, column, strict=True)]
+        return _sum(work.algebra, products) if len(products) > 1 else products[0]
+
+    return Grid([[cell(row, column) for column in columns] for row in left.rows])
+
+
+def _transposed(work: WorkOut[Any], args: Args) -> Any:
+    return Grid([list(row) for row in zip(*work.whole(args[0]).rows, strict=True)])
+
+
+def _power(work: WorkOut[Any], args: Args) -> Any:
+    return work.each(work.algebra.power, *map(work.operand, args))
+
+
+def _rounded(work: WorkOut[Any], args: Args) -> Any:
+    return work.each(work.algebra.round, *map(work.operand, args))
+
+
+def _if(work: WorkOut[Any], args: Args) -> Any:
+    """Work out the way that is taken, where the algebra decides it, else both."""
+    if len(args) == 2:
+        args = (*args, Truth(value=False))
+    if len(args) != 3:
+        raise FormulaError(f"IF of {len(args)} arguments is outside the function set")
+    condition = work.operand(args[0])
+    way = None if isinstance(condition, Grid) else work.algebra.decide(condition)
+    if way is not None:
+        return work.operand(args[1 if way else 2])
+    return work.each(work.algebra.choice, condition, *map(work.operand, args[1:]))
+
+
+def _and(work: WorkOut[Any], args: Args) -> Any:
+    conditions: list[Any] = []
+    for arg in args:
+        value = work.operand(arg)
+        conditions += value.values() if isinstance(value, Grid) else (value,)
+    if not conditions:
+        raise FormulaError("AND of nothing")
+    return work.algebra.every(conditions)
+
+
+_OF_NODES: dict[str, tuple[int | None, Callable[[WorkOut[Any], Args], Any]]] = {
+    "SUMPRODUCT": (None, _sum_of_products),
+    "SUMXMY2": (2, _sum_of_squared_gaps),
+    "MMULT": (2, _matrix_product),
+    "TRANSPOSE": (1, _transposed),
+    "POWER": (2, _power),
+    "ROUND": (2, _rounded),
+    "IF": (None, _if),
+    "AND": (None, _and),
+}
+"""The functions of arrays and conditions: of how many arguments (None: it varies), and what
+they give. Every other function is one of a single number, and the algebra's own.
+"""

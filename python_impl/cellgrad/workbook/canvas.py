@@ -6,13 +6,14 @@ One colour a kind of cell, one font, numbers that show enough digits.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cellgrad.case.quantities import Key, Quantity
 from cellgrad.errors import WorkbookError
 from cellgrad.workbook.description import Book, Cell, Highlight, Page, Sheet, Style
 from cellgrad.xlsx.addresses import Range, a1, quoted
-from cellgrad.xlsx.map_sheet import Claim, IndexRule
+from cellgrad.xlsx.map_sheet import COLUMNS, FORMAT, FORMAT_OF_PARTS, PART, Claim, IndexRule
 
 MAX_FORMULA = 8_192
 
@@ -214,3 +215,80 @@ def colour_marks(sheet: Sheet, cells: str) -> None:
     first = cells.partition(":")[0]
     for mark, colour in (("✓", "1E7B34"), ("✗", "C0392B")):
         sheet.highlights.append(Highlight(cells, f'{first}="{mark}"', color=colour, bold=True))
+
+
+# the Map: what every formula cell of the workbook is
+
+_WIDTHS = (15, 26, 7, 24, 13, 14, 9, 9, 24)
+
+
+def write_map(canvas: Canvas, case_id: str, facts: Mapping[str, str]) -> None:
+    """Write the Map of a single step: its words, then one row a claimed rectangle."""
+    head = {"format": FORMAT, "case": case_id, **facts}
+    row = _facts(canvas, _head(canvas), head) + 1
+    canvas.sheet.freeze_panes = f"A{row + 1}"
+    _finish(canvas, _table(canvas, row, canvas.book.claims))
+
+
+def write_map_of_parts(
+    canvas: Canvas, plan_id: str, parts: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Write the Map of a workbook of parts: of each its words, then its claims.
+
+    Args:
+        canvas: the sheet.
+        plan_id: the workbook's name for programs.
+        parts: the words of every part, by its name.
+    """
+    row = _facts(canvas, _head(canvas), {"format": FORMAT_OF_PARTS, "case": plan_id})
+    for name, facts in parts.items():
+        row = _facts(canvas, row + 1, {PART: name, **facts}) + 1
+        row = _table(canvas, row, [claim for claim in canvas.book.claims if claim.part == name]) + 1
+    _finish(canvas, row)
+
+
+def _head(canvas: Canvas) -> int:
+    caption = (
+        "Read by programs; r and c count rows and columns of a rectangle from 0. "
+        "Every formula cell of this workbook is claimed once."
+    )
+    canvas.text(1, 1, "What every cell is", "title")
+    canvas.text(2, 1, caption, "subtitle")
+    return 4
+
+
+def _facts(canvas: Canvas, row: int, facts: Mapping[str, str]) -> int:
+    for name, value in facts.items():
+        canvas.text(row, 1, name, "block")
+        canvas.text(row, 2, value)
+        row += 1
+    return row
+
+
+def _table(canvas: Canvas, row: int, claims: Sequence[Claim]) -> int:
+    """Write the heads into a row and the claims below; return the last row."""
+    for column, name in enumerate(COLUMNS, start=1):
+        canvas.text(row, column, name, "head")
+    for claim in claims:
+        row += 1
+        values = (
+            claim.kind,
+            claim.quantity,
+            "" if claim.layer is None else str(claim.layer),
+            claim.label,
+            claim.cells.sheet,
+            claim.cells.address,
+            claim.rule.text,
+            claim.equation,
+            claim.defined_name,
+        )
+        for column, value in enumerate(values, start=1):
+            if value:
+                canvas.text(row, column, value)
+    return row
+
+
+def _finish(canvas: Canvas, last_row: int) -> None:
+    canvas.widths(dict(zip(range(1, 10), _WIDTHS, strict=True)))
+    # an empty cell as print area: the Map is never printed
+    canvas.print_on("portrait", area=f"K{last_row + 2}")

@@ -12,7 +12,6 @@ from cellgrad.case.quantities import (
     given,
     node_name,
     person_label,
-    quantities,
     table,
 )
 from cellgrad.workbook.canvas import Canvas, colour_marks, show_tiny_numbers
@@ -25,6 +24,17 @@ TOLERANCE = 0.00000001
 _FIRST = 12
 _FIRST_PASS_COLUMN = 3
 
+_COMPARISON = (
+    ("its value", "checked_value", "given", "={value}"),
+    ("gradient", "checked_gradient", "gradient", "={gradient}"),
+    ("E at + ε", "error_plus", "error", "={error}{plus}"),
+    ("E at − ε", "error_minus", "error", "={error}{minus}"),
+    ("(E₊ − E₋) / 2ε", "difference_quotient", "check", "=(D{row}-E{row})/(2*$B$7)"),
+    ("gap", "quotient_gap", "check", "={sign}C{row}-F{row}"),
+    ("✓ / ✗", "gradient_agrees", "mark", '=IF(ABS(G{row})<=$B$8,"✓","✗")'),
+)
+"""Of each column from B on: its head, the quantity, the look, the formula."""
+
 
 class CheckSheet:
     """Writes the Check sheet."""
@@ -36,18 +46,10 @@ class CheckSheet:
         self.pass_head = _FIRST + len(self.parameters) + (2 if self.parameters else -3)
         self.pass_top = self.pass_head + 3
         self.pass_count = 1 + 2 * len(self.parameters)
-        self.columns: dict[tuple[Key, Index], int] = {}
-        self.last_column = _FIRST_PASS_COLUMN
-        self._place_columns()
-
-    def _place_columns(self) -> None:
-        """Give every scalar of a forward pass its column."""
-        for quantity in quantities(self.s):
-            if quantity.name in FORWARD:
-                for index in indices(quantity.shape):
-                    self.columns[quantity.key, index] = self.last_column
-                    self.last_column += 1
-        self.last_column -= 1
+        self.computed = [q for q in self.table.values() if q.name in FORWARD]
+        scalars = [(q.key, index) for q in self.computed for index in indices(q.shape)]
+        self.columns = {scalar: n for n, scalar in enumerate(scalars, _FIRST_PASS_COLUMN)}
+        self.error = column_letters(self.columns[("error", None), ()])
 
     def write(self) -> None:
         """Write the error before and after, the comparison, and the forward passes."""
@@ -74,73 +76,44 @@ class CheckSheet:
         self.canvas.head("Check: does E really follow these gradients?", text)
 
     def _error_before_and_after(self) -> None:
-        after = a1(self.pass_top, self.columns[("error", None), ()])
-        rows = (
-            (
-                "error_before",
-                "E before the step",
-                f"={self.layout.at_from_elsewhere(('error', None), ())}",
-            ),
-            ("error_after", "E after the step", f"={after}"),
-            ("error_change", "change of E", "=B5-B4"),
-        )
-        for row, (name, label, formula) in enumerate(rows, start=4):
+        before = self.layout.at_from_elsewhere(("error", None), ())
+        for row, name, label, formula in (
+            (4, "error_before", "E before the step", f"={before}"),
+            (5, "error_after", "E after the step", f"={self.error}{self.pass_top}"),
+            (6, "error_change", "change of E", "=B5-B4"),
+        ):
             self.canvas.text(row, 1, label, "block")
             self.canvas.formula(row, 2, formula, "error")
             self.canvas.claim("check", (name, None), label, self.canvas.area(row, 2, 1, 1), "")
 
     def _comparison(self) -> None:
+        put, elsewhere = self.canvas.text, self.layout.at_from_elsewhere
         self.canvas.given(given("epsilon", "ε"), EPSILON, 7, 1, 2)
         self.canvas.given(given("tolerance", "tolerance"), TOLERANCE, 8, 1, 2)
-        self.canvas.text(10, 1, "gradient and central difference", "heading")
-        heads = (
-            "weight or bias",
-            "its value",
-            "gradient",
-            "E at + ε",
-            "E at − ε",
-            "(E₊ − E₋) / 2ε",
-            "gap",
-            "✓ / ✗",
-        )
-        for column, text in enumerate(heads, start=1):
-            self.canvas.text(_FIRST - 1, column, text, "head")
-        error = column_letters(self.columns[("error", None), ()])
+        put(10, 1, "gradient and central difference", "heading")
+        put(_FIRST - 1, 1, "weight or bias", "head")
         for p, parameter in enumerate(self.parameters):
-            row, plus = _FIRST + p, self.pass_top + 1 + 2 * p
-            name, layer, index = parameter
-            gradient = ("weight_gradient" if name == "weights" else "bias_gradient", layer)
-            elsewhere = self.layout.at_from_elsewhere
-            self.canvas.text(row, 1, self._label(parameter), "block")
-            for column, formula, look in (
-                (2, f"={elsewhere((name, layer), index)}", "given"),
-                (3, f"={elsewhere(gradient, index)}", "gradient"),
-                (4, f"={error}{plus}", "error"),
-                (5, f"={error}{plus + 1}", "error"),
-                (6, f"=(D{row}-E{row})/(2*$B$7)", "check"),
-                (7, f"={self._sign()}C{row}-F{row}", "check"),
-                (8, f'=IF(ABS(G{row})<=$B$8,"✓","✗")', "mark"),
-            ):
-                self.canvas.formula(row, column, formula, look)
-        names = (
-            "checked_value",
-            "checked_gradient",
-            "error_plus",
-            "error_minus",
-            "difference_quotient",
-            "quotient_gap",
-        )
-        count = len(self.parameters)
-        for column, (name, label) in enumerate(zip(names, heads[1:], strict=False), start=2):
-            cells = self.canvas.area(_FIRST, column, count, 1)
-            self.canvas.claim("check", (name, None), label, cells, "r")
-        marks = self.canvas.area(_FIRST, 8, count, 1)
-        self.canvas.claim("display", ("gradient_agrees", None), "✓ / ✗", marks, "r")
-        colour_marks(self.canvas.sheet, marks.address)
-
-    def _sign(self) -> str:
-        """Where FE = target − output, the sheet's gradient is −∂E/∂w."""
-        return "" if self.s.error_sign == "output_minus_target" else "-"
+            put(_FIRST + p, 1, self._label(parameter), "block")
+        for column, (head, quantity, look, formula) in enumerate(_COMPARISON, start=2):
+            put(_FIRST - 1, column, head, "head")
+            for p, (name, layer, index) in enumerate(self.parameters):
+                row, plus = _FIRST + p, self.pass_top + 1 + 2 * p
+                gradient = "weight_gradient" if name == "weights" else "bias_gradient"
+                written = formula.format(
+                    row=row,
+                    value=elsewhere((name, layer), index),
+                    gradient=elsewhere((gradient, layer), index),
+                    error=self.error,
+                    plus=plus,
+                    minus=plus + 1,
+                    # where FE = target − output, the sheet's gradient is −∂E/∂w
+                    sign="" if self.s.error_sign == "output_minus_target" else "-",
+                )
+                self.canvas.formula(row, column, written, look)
+            cells = self.canvas.area(_FIRST, column, len(self.parameters), 1)
+            kind = "display" if look == "mark" else "check"
+            self.canvas.claim(kind, (quantity, None), head, cells, "r")
+        colour_marks(self.canvas.sheet, cells.address)
 
     def _label(self, parameter: Parameter) -> str:
         name, layer, index = parameter
@@ -157,11 +130,9 @@ class CheckSheet:
         put(top, 1, "with the new weights", "block")
         self._pass_row(top, None)
         for p, parameter in enumerate(self.parameters):
-            source = a1(_FIRST + p, 2)
-            for row, sign in ((top + 1 + 2 * p, "+"), (top + 2 + 2 * p, "−")):
+            for row, sign, operator in ((top + 1 + 2 * p, "+", "+"), (top + 2 + 2 * p, "−", "-")):
                 put(row, 1, f"{self._label(parameter)} {sign} ε", "block")
-                operator = "+" if sign == "+" else "-"
-                self.canvas.formula(row, 2, f"={source}{operator}$B$7", "given")
+                self.canvas.formula(row, 2, f"={a1(_FIRST + p, 2)}{operator}$B$7", "given")
                 self._pass_row(row, parameter)
         self._pass_claims()
 
@@ -187,9 +158,8 @@ class CheckSheet:
                 key = ("post_activation", layer - 1)  # type: ignore[operator]
             if (key, index) in self.columns:
                 return a1(row, self.columns[key, index])
-            if moved is None and name in ("weights", "biases"):
-                new = (f"new_{name}", layer)
-                return self.layout.at_from_elsewhere(new if new in self.table else key, index)
+            if moved is None and (f"new_{name}", layer) in self.table:
+                key = (f"new_{name}", layer)
             if moved == (name, layer, index):
                 return f"$B{row}"
             return self.layout.at_from_elsewhere(key, index)
@@ -203,36 +173,27 @@ class CheckSheet:
         if self.parameters:
             cells = self.canvas.area(self.pass_top + 1, 2, 2 * len(self.parameters), 1)
             self.canvas.claim("check", ("moved_value", None), "moved value", cells, "r")
-        for quantity in quantities(self.s):
-            if quantity.name not in FORWARD:
-                continue
-            samples = range(self.s.samples) if quantity.per_sample else (None,)
-            for sample in samples:
-                first = () if sample is None else (sample, *(0 for _ in quantity.shape[1:]))
-                width = quantity.shape[1] if len(quantity.shape) == 2 else 1
+        for quantity in self.computed:
+            for sample in range(quantity.shape[0] if quantity.per_sample else 1):
+                rest = quantity.shape[1:]
+                first = (sample, *(0 for _ in rest)) if quantity.per_sample else ()
                 cells = self.canvas.area(
-                    self.pass_top, self.columns[quantity.key, first], self.pass_count, width
+                    self.pass_top,
+                    self.columns[quantity.key, first],
+                    self.pass_count,
+                    *(rest or (1,)),
                 )
-                rule = "r" if sample is None else f"r, {sample}"
-                if len(quantity.shape) == 2:
-                    rule += ", c"
-                self.canvas.claim(
-                    "check",
-                    (f"pass_{quantity.name}", quantity.layer),
-                    quantity.label,
-                    cells,
-                    rule,
-                    quantity.equation,
-                )
+                rule = "r" + f", {sample}" * quantity.per_sample + ", c" * len(rest)
+                key = (f"pass_{quantity.name}", quantity.layer)
+                self.canvas.claim("check", key, quantity.label, cells, rule, quantity.equation)
 
     def _look(self) -> None:
-        wide = dict.fromkeys(range(2, max(self.last_column, 8) + 1), 11.5)
-        self.canvas.widths({1: 28, **wide})
+        last_column = max(_FIRST_PASS_COLUMN + len(self.columns) - 1, 8)
+        self.canvas.widths({1: 28, **dict.fromkeys(range(2, last_column + 1), 11.5)})
         self.canvas.sheet.freeze_panes = "B3"
         last = self.pass_top + self.pass_count - 1
-        area = f"A1:{column_letters(max(self.last_column, 8))}{last}"
         # too wide for one page: pages side by side, each row's name on all of them
-        page = self.canvas.print_on("landscape", area=area)
+        page = self.canvas.print_on("landscape", area=f"A1:{column_letters(last_column)}{last}")
         page.scale, page.order, page.title_columns = 64, "overThenDown", "A:B"
         page.row_breaks.append(self.pass_head - 1)
         show_tiny_numbers(self.canvas.sheet, f"B{_FIRST}:G{last}")

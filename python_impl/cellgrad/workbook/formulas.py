@@ -11,7 +11,7 @@ left to right). Source: reference/equations.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from cellgrad.case.equations import FORMULA, Equations, Scalar
@@ -82,25 +82,18 @@ class Formulas(Equations):
     def total(self, terms: list[Scalar]) -> str:
         """Σ of cells, written out or as SUM of a line of them."""
         area = self._line(terms)
-        return (
-            self.sum_of([self.operand(*term) for term in terms]) if area is None else f"SUM({area})"
-        )
+        return super().total(terms) if area is None else f"SUM({area})"
 
     def products(self, pairs: list[tuple[Scalar, Scalar]], first: str = "") -> str:
         """Σ of products, written out or as SUMPRODUCT of two lines of cells."""
         one, two = self._line([a for a, _ in pairs]), self._line([b for _, b in pairs])
-        if one is not None and two is not None:
-            text = f"SUMPRODUCT({one},{two})"
-        else:
-            text = self.sum_of([f"{self.operand(*a)}*{self.operand(*b)}" for a, b in pairs])
+        text = super().products(pairs) if None in (one, two) else f"SUMPRODUCT({one},{two})"
         return f"{first}+{text}" if first else text
 
     def squares(self, scalars: list[Scalar]) -> str:
         """Σ of squares, written out or as a SUMPRODUCT a layer."""
         if len(scalars) <= WRITTEN_OUT or self.area is None:
-            return self.sum_of(
-                [f"{self.operand(*scalar)}*{self.operand(*scalar)}" for scalar in scalars]
-            )
+            return super().products([(scalar, scalar) for scalar in scalars])
         parts = []
         for key, layer in groupby(scalars, key=lambda scalar: scalar[0]):
             corners = [index for _, index in layer]
@@ -133,7 +126,6 @@ class Placement:
         return row, column
 
 
-@dataclass(slots=True)
 class StepLayout:
     """Rows, columns and placements for one structure.
 
@@ -141,121 +133,97 @@ class StepLayout:
         WorkbookError: the network is larger than a sheet.
     """
 
-    structure: Structure
-    sheet: str = SHEET
-    width: int = 0
-    forward: int = 0
-    backward_label: int = 0
-    update_label: int = 0
-    error_row: int = 0
-    last_row: int = 0
-    last_column: int = 0
-    places: dict[Key, Placement] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Lay out columns, then bands from top to bottom, then the error."""
-        s = self.structure
-        self.width = max(MIN_WIDTH, *s.nodes[1:])
-        self.forward = 2 + s.samples
-        self.backward_label = self.forward + self.width + 1
-        self.update_label = self.backward_label + 1 + self.width + 1
-        self.last_column = self.update_label + self.width
-        if self.last_column > MAX_COLUMN:
-            raise WorkbookError(
-                f"this network needs {self.last_column:,} columns, a sheet has {MAX_COLUMN:,}",
-                remedy="take fewer nodes a layer or fewer samples",
-            )
+    def __init__(self, structure: Structure, sheet: str = SHEET) -> None:
+        self.structure, self.sheet = structure, sheet
+        self.places: dict[Key, Placement] = {}
+        self._table = table(structure)
+        width = max(MIN_WIDTH, *structure.nodes[1:])
+        self.forward = 2 + structure.samples
+        self.backward_label = self.forward + width + 1
+        self.backward = self.backward_label + 1
+        self.update_label = self.backward + width + 1
+        self.update = self.update_label + 1
+        self.last_column = self.update_label + width
         row = FIRST_BAND_ROW
-        for k in range(s.layers):
+        for k in range(structure.layers):
             row = self._band(k, row)
-        self._error_block(row)
-        if self.last_row > MAX_ROW:
-            raise WorkbookError(
-                f"this network needs {self.last_row:,} rows, a sheet has {MAX_ROW:,}",
-                remedy="take fewer nodes a layer or fewer samples",
-            )
-        self._constants()
+        self.error_row = row
+        self.last_row = self._error_block(row)
+        for count, what, most in (
+            (self.last_column, "columns", MAX_COLUMN),
+            (self.last_row, "rows", MAX_ROW),
+        ):
+            if count > most:
+                raise WorkbookError(
+                    f"this network needs {count:,} {what}, a sheet has {most:,}",
+                    remedy="take fewer nodes a layer or fewer samples",
+                )
+        # LR heads the panel that uses it, λ and the slope the middle one; always in view
+        self._place(("learning_rate", None), 2, self.update, "")
+        self._place(("leaky_slope", None), 2, self.backward, "")
+        self._place(("weight_decay", None), 2, self.backward + 2, "")
 
-    @property
-    def backward(self) -> int:
-        """First value column of the middle panel."""
-        return self.backward_label + 1
+    def _place(self, key: Key, row: int, column: int, rule: str) -> int:
+        """Place a quantity; return how many rows it takes, one below it included.
 
-    @property
-    def update(self) -> int:
-        """First value column of the right panel."""
-        return self.update_label + 1
-
-    def _place(self, key: Key, row: int, column: int, height: int, width: int, rule: str) -> None:
+        Those are none where the step has no such quantity.
+        """
+        name, k = key
+        if name == "incoming" and k is not None:
+            shape: tuple[int, ...] = (self.structure.samples, self.structure.nodes[k])
+        elif key in self._table:
+            shape = self._table[key].shape
+        else:
+            return 0
+        sizes = dict(zip(rule.split(", "), shape, strict=False))
+        height, width = sizes.get("r", 1), sizes.get("c", 1)
         cells = Range(self.sheet, row, column, row + height - 1, column + width - 1)
         self.places[key] = Placement(cells, IndexRule(rule))
+        return height + 1
 
     def _band(self, k: int, top: int) -> int:
         """Lay out a layer; each block of rows has a row for its equation above it."""
-        s = self.structure
-        n, m, samples = s.nodes[k], s.nodes[k + 1], s.samples
-        fwd, back, new = self.forward, self.backward, self.update
-        row = top + 2
-        self._place(("input", None) if k == 0 else ("incoming", k), row, 2, n, samples, "c, r")
-        self._place(("weights", k), row, fwd, n, m, "r, c")
-        self._place(("weight_gradient", k), row, back, n, m, "r, c")
-        self._place(("new_weights", k), row, new, n, m, "r, c")
-        row += n + 1
-        if s.biases:
-            self._place(("biases", k), row, fwd, 1, m, "c")
-            self._place(("bias_gradient", k), row, back, 1, m, "c")
-            self._place(("new_biases", k), row, new, 1, m, "c")
-            row += 2
-        output = k == s.layers - 1
-        blocks: list[tuple[str, Key | None]] = [("pre_activation", ("error_signal", k))]
-        if s.activations[k] == "softmax":
-            blocks += [("exponential", None), ("exponential_sum", None)]
-        if output and s.cancels:
-            blocks += [("post_activation", None)]
-        else:
-            outer: Key = ("error_derivative", None) if output else ("backpropagated_error", k)
-            blocks += [("post_activation", outer), ("", ("activation_derivative", k))]
-        for name, backward in blocks:
-            if name:
-                width, rule = (1, "r") if name == "exponential_sum" else (m, "r, c")
-                self._place((name, k), row, fwd, samples, width, rule)
-            if backward is not None:
-                self._place(backward, row, back, samples, m, "r, c")
-            row += samples + 1
+        row, panels = top + 2, (self.forward, self.backward, self.update)
+        self._place(("input", None) if k == 0 else ("incoming", k), row, 2, "c, r")
+        for names, rule in (
+            (("weights", "weight_gradient", "new_weights"), "r, c"),
+            (("biases", "bias_gradient", "new_biases"), "c"),
+        ):
+            row += max(
+                self._place((name, k), row, column, rule)
+                for name, column in zip(names, panels, strict=True)
+            )
+        output = k == self.structure.layers - 1
+        outer: Key = ("error_derivative", None) if output else ("backpropagated_error", k)
+        for name, rule, backward in (
+            ("pre_activation", "r, c", ("error_signal", k)),
+            ("exponential", "r, c", None),
+            ("exponential_sum", "r", None),
+            ("post_activation", "r, c", outer),
+            (None, "", ("activation_derivative", k)),
+        ):
+            row += max(
+                self._place((name, k), row, self.forward, rule) if name else 0,
+                self._place(backward, row, self.backward, "r, c") if backward else 0,
+            )
         return row
 
-    def _error_block(self, top: int) -> None:
-        s, fwd = self.structure, self.forward
-        self.error_row = top
+    def _error_block(self, top: int) -> int:
+        """Lay out the error below the bands; return its last row."""
         row = top + 2
-        self._place(("target", None), row, fwd, s.samples, s.outputs, "r, c")
-        row += s.samples + 1
-        self._place(("final_error", None), row, fwd, s.samples, s.outputs, "r, c")
-        row += s.samples + 1
-        if s.samples > 1:
-            self._place(("sample_error", None), row, fwd, s.samples, 1, "r")
-            row += s.samples + 1
-        if s.decay:
-            self._place(("penalty", None), row, fwd, 1, 1, "")
-            row += 2
-        self._place(("error", None), row, fwd, 1, 1, "")
-        self.last_row = row
-
-    def _constants(self) -> None:
-        """LR heads the panel that uses it, λ and the slope the middle one; always in view."""
-        self._place(("learning_rate", None), 2, self.update, 1, 1, "")
-        if self.structure.leaky:
-            self._place(("leaky_slope", None), 2, self.backward, 1, 1, "")
-        if self.structure.decay:
-            self._place(("weight_decay", None), 2, self.backward + 2, 1, 1, "")
-        wanted = table(self.structure)
-        for key in list(self.places):
-            if key not in wanted and key[0] != "incoming":
-                del self.places[key]
+        for name, rule in (
+            ("target", "r, c"),
+            ("final_error", "r, c"),
+            ("sample_error", "r"),
+            ("penalty", ""),
+            ("error", ""),
+        ):
+            row += self._place((name, None), row, self.forward, rule)
+        return row - 2
 
     def is_given(self, key: Key) -> bool:
         """Tell whether a person sets this quantity."""
-        return table(self.structure)[key].given
+        return self._table[key].given
 
     def at(self, key: Key, index: Index) -> str:
         """Return the address of a scalar; constants are absolute."""

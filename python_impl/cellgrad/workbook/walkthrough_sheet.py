@@ -19,7 +19,17 @@ SHEET = "Walkthrough"
 DECIMALS = 6
 _FIRST = 6
 _NUMBER, _LABEL, _EQUATION, _GENERAL, _WORKING, _RESULT, _ANSWER, _MARK = range(1, 9)
-_WORKING_WIDTH = 56
+_COLUMNS = (
+    ("#", 4, "", ""),
+    ("result", 22, "", ""),
+    ("equation", 9, "", ""),
+    ("in general", 40, "", ""),
+    ("with the numbers", 56, "display", "working"),
+    ("is", 11.5, "display", "result"),
+    ("your answer", 11.5, "answer", "answer"),
+    ("✓ / ✗", 6.5, "display", "mark"),
+)
+"""Of each column: its head, its width, and the kind and name of what is claimed in it."""
 _LINE_CHARACTERS = 74
 _GIVEN_CHARACTERS, _NUMBER_CHARACTERS = 5, 8.5
 
@@ -54,36 +64,20 @@ class WalkthroughSheet:
         decimals = given("decimals", "decimals asked for")
         self.canvas.given(decimals, DECIMALS, 3, _LABEL, _EQUATION, number_format="0")
         if any(line.article for line in self.lines):
-            put(
-                3,
-                _WORKING,
-                "Eq. 12 stands twice: with S_ERROR_H, and as the article prints it.",
-                "subtitle",
-            )
-        heads = (
-            "#",
-            "result",
-            "equation",
-            "in general",
-            "with the numbers",
-            "is",
-            "your answer",
-            "✓ / ✗",
-        )
-        for column, text in enumerate(heads, start=1):
+            twice = "Eq. 12 stands twice: with S_ERROR_H, and as the article prints it."
+            put(3, _WORKING, twice, "subtitle")
+        for column, (text, *_) in enumerate(_COLUMNS, start=1):
             put(_FIRST - 1, column, text, "head")
 
     def _text_formula(self, template: Template) -> str:
         """Join texts and rounded numbers; + 0 turns the −0 of some engines into 0."""
-        parts = []
+        parts = [] if isinstance(template[0], str) else ['""']
         for piece in template:
             if isinstance(piece, str):
                 parts.append(f'"{piece}"')
             else:
                 cell = self.layout.at_from_elsewhere(piece.key, piece.index)
                 parts.append(f"(ROUND({cell},$C$3)+0)")
-        if not isinstance(template[0], str):
-            parts.insert(0, '""')
         return "=" + "&".join(parts)
 
     def _line(self, row: int, n: int, line: Line) -> None:
@@ -95,31 +89,23 @@ class WalkthroughSheet:
         self.canvas.formula(row, _WORKING, self._text_formula(line.written()), "working")
         source = self.layout.at_from_elsewhere(quantity.key, line.index)
         self.canvas.formula(row, _RESULT, f"={source}", "check")
-        answer, result = f"G{row}", f"F{row}"
-        self.canvas.formula(
-            row, _MARK, f'=IF({answer}="","",IF(ROUND({answer}-{result},$C$3)=0,"✓","✗"))', "mark"
-        )
-        characters = sum(
-            len(piece) if isinstance(piece, str) else self._characters(piece)
-            for piece in line.written()
-        )
+        mark = f'=IF(G{row}="","",IF(ROUND(G{row}-F{row},$C$3)=0,"✓","✗"))'
+        self.canvas.formula(row, _MARK, mark, "mark")
+        characters = sum(map(self._characters, line.written()))
         self.canvas.heights({row: 13.5 * max(1, -(-characters // _LINE_CHARACTERS)) + 2})
 
-    def _characters(self, operand: Operand) -> float:
-        """Guess how long a number is when it is written out."""
-        given = self.layout.is_given(operand.key)
-        return _GIVEN_CHARACTERS if given else _NUMBER_CHARACTERS
+    def _characters(self, piece: str | Operand) -> float:
+        """Guess how long a text or a number is when it is written out."""
+        if isinstance(piece, str):
+            return len(piece)
+        return _GIVEN_CHARACTERS if self.layout.is_given(piece.key) else _NUMBER_CHARACTERS
 
     def _claims(self) -> None:
-        count = len(self.lines)
-        for kind, name, label, column, defined_name in (
-            ("display", "working", "with the numbers", _WORKING, ""),
-            ("display", "result", "is", _RESULT, ""),
-            ("answer", "answer", "your answer", _ANSWER, "answer"),
-            ("display", "mark", "✓ / ✗", _MARK, ""),
-        ):
-            cells = self.canvas.area(_FIRST, column, count, 1)
-            self.canvas.claim(kind, (name, None), label, cells, "r", "", defined_name)
+        for column, (label, _, kind, name) in enumerate(_COLUMNS, start=1):
+            if kind:
+                cells = self.canvas.area(_FIRST, column, len(self.lines), 1)
+                defined_name = name if kind == "answer" else ""
+                self.canvas.claim(kind, (name, None), label, cells, "r", "", defined_name)
 
     def _look(self) -> None:
         last = _FIRST + len(self.lines) - 1
@@ -129,8 +115,7 @@ class WalkthroughSheet:
         sheet.highlights.append(Highlight(f"G{_FIRST}:G{last}", "TRUE", fill=fill))
         colour_marks(sheet, f"H{_FIRST}:H{last}")
         show_tiny_numbers(sheet, f"F{_FIRST}:F{last}")
-        widths = {1: 4, 2: 22, 3: 9, 4: 40, 5: _WORKING_WIDTH, 6: 11.5, 7: 11.5, 8: 6.5}
-        self.canvas.widths(widths)
+        self.canvas.widths({n: width for n, (_, width, *_) in enumerate(_COLUMNS, start=1)})
         self.canvas.heights({5: 18})
         sheet.freeze_panes = f"C{_FIRST}"
         self.canvas.print_on("landscape", area=f"A1:H{last}", rows=f"{_FIRST - 1}:{_FIRST - 1}")

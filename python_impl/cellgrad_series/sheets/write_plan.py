@@ -8,12 +8,11 @@ from typing import Any
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Facts, Structure
 from cellgrad.described import StepShape
-from cellgrad.workbook.canvas import STYLES, Canvas
+from cellgrad.workbook.canvas import STYLES, Canvas, write_map_of_parts
 from cellgrad.workbook.description import Book
 from cellgrad.workbook.formulas import StepLayout
 from cellgrad.workbook.guide import network_drawing
 from cellgrad.workbook.step_sheet import StepSheet
-from cellgrad.workbook.write import write_map_of_parts
 from cellgrad.xlsx import map_sheet
 from cellgrad.xlsx.addresses import Range
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
@@ -67,7 +66,7 @@ class _Writer:
             self.book.sheets.insert(1, self.book.sheets.pop())
         facts = {part.name: _facts(part) for part in self.plan.parts}
         own_map = Canvas(self.book, map_sheet.SHEET)
-        write_map_of_parts(own_map, self.plan.id, facts, self.book.claims)
+        write_map_of_parts(own_map, self.plan.id, facts)
         networks = (part.shape.pictured() for part in self.plan.parts)
         first = next((network for network in networks if network is not None), None)
         anchor = write_plan_guide(guide, self.plan, first)
