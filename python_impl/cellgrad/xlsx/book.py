@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from cellgrad.xlsx.addresses import Range, a1, parse_reference
 from cellgrad.xlsx.package import SAVE, WORKBOOK, Package, open_package
 from cellgrad.xlsx.plain import read_plain
-from cellgrad.xlsx.sheet import MAIN, Cell, SheetCells, SheetReader, Watch, refuse_root
+from cellgrad.xlsx.sheet import MAIN, Cell, SheetCells, SheetReader, StringText, Watch, refuse_root
 
 _RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships id"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships Relationship"
 _SHEET, _NAME = f"{MAIN}sheet", f"{MAIN}definedName"
-_SI, _T, _R = f"{MAIN}si", f"{MAIN}t", f"{MAIN}r"
+_SI = f"{MAIN}si"
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -174,41 +174,26 @@ class Contents:
         part, package = self.part_of_kind("sharedStrings"), self.package
         if not part or (part not in package.names and "text" not in package.policy.fatal):
             return []
-        return _SharedTexts(package, part).read()
+        texts: list[list[str]] = []
+        string = StringText()
 
+        def start(depth: int, tag: str, _: dict[str, str]) -> None:
+            if depth == 1:
+                refuse_root(package, part, tag, "sst")
+            elif depth == 2 and tag == _SI:
+                package.take("texts", 1)
+                texts.append([])
+            string.start(depth - 2, tag)
 
-class _SharedTexts:
-    """Reads the part that keeps them."""
+        def end(_depth: int, _tag: str) -> None:
+            string.goes_on = False
 
-    def __init__(self, package: Package, part: str) -> None:
-        self._package, self._part = package, part
-        self._texts: list[list[str]] = []
-        self._listening = self._in_run = False
+        def characters(text: str) -> None:
+            if string.goes_on and texts:
+                texts[-1].append(text)
 
-    def read(self) -> list[str]:
-        """Return the texts in their order."""
-        self._package.parse(self._part, self._start, self._end, self._characters)
-        return ["".join(pieces) for pieces in self._texts]
-
-    def _start(self, depth: int, tag: str, _: dict[str, str]) -> None:
-        self._listening = False
-        if depth == 1:
-            refuse_root(self._package, self._part, tag, "sst")
-        elif depth == 2 and tag == _SI:
-            self._package.take("texts", 1)
-            self._texts.append([])
-        elif depth == 3:
-            self._in_run = tag == _R
-            self._listening = tag == _T
-        elif depth == 4:
-            self._listening = self._in_run and tag == _T
-
-    def _characters(self, text: str) -> None:
-        if self._listening and self._texts:
-            self._texts[-1].append(text)
-
-    def _end(self, _depth: int, _tag: str) -> None:
-        self._listening = False
+        package.parse(part, start, end, characters)
+        return ["".join(pieces) for pieces in texts]
 
 
 def _spelled_out(package: Package, sheet: str, cells: SheetCells) -> SheetCells:

@@ -28,16 +28,6 @@ WORKBOOK = "xl/workbook.xml"
 _NEVER = 1 << 60
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _XML = (".xml", ".rels")
-_DRAWN = (".vml", ".svg")
-"""Often not well-formed, and never read."""
-
-_DECLARATION = re.compile(rb"<!(?!--|\[CDATA\[)")
-_PLAIN_ENCODINGS = {None, "utf-8", "us-ascii", "ascii"}
-_DRIVE = re.compile(r"[A-Za-z]:")
-_NAME_CHARACTERS = 200
-_END, _END_LENGTH, _LOCAL_LENGTH = b"PK\5\6", 22, 30
-_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
-_FILES = (b"PK\3\4", b"PK\5\6", _OLD_EXCEL, b"MZ", b"\x7fELF")
 
 Start = Callable[[int, str, dict[str, str]], object]
 """Called with the depth of an element (1 for the root), its name and its attributes."""
@@ -56,8 +46,7 @@ class Policy:
         small_bytes: … unless it is smaller than this: short files compress well.
         tags: of one part, the closing ones too.
         markup: tags and attributes of one part.
-        depth, attributes, run: of elements in each other, of attributes in a tag, of bytes
-            from one tag to the next.
+        depth, attributes: of elements in each other, of attributes in a tag.
         limits: the most that all sheets together may hold, by what it is; others have none.
         shrink: what to do about a file that holds more.
         cell_characters: of a text in a cell.
@@ -66,11 +55,7 @@ class Policy:
             looks like when all quoted texts are taken out.
         fatal: which faults of a single cell make the whole file unreadable; the others spoil
             only their cell (see ``sheet.FAULTS``).
-        closed: whether the archive must be in plain order, encoded in UTF-8 and hold ``needed``
-            and ``allowed`` parts only.
         unwanted: how the name of a part that is refused begins, what it is, what to do.
-        allowed: which parts a closed archive may hold, by their names in lower case.
-        needed: parts without which it is no workbook.
     """
 
     file_bytes: int = 256 << 20
@@ -83,7 +68,6 @@ class Policy:
     markup: int = 20_000_000
     depth: int = _NEVER
     attributes: int = _NEVER
-    run: int = _NEVER
     limits: Mapping[str, int] = field(
         default_factory=lambda: {
             "cells": 2_000_000,
@@ -97,13 +81,10 @@ class Policy:
     link: re.Pattern[str] = re.compile(r"\[[^\[\]]*\]")
     name_link: re.Pattern[str] = re.compile(r"\[(?:\d+|[^\[\]]*\.[^\[\]]*)\]")
     fatal: frozenset[str] = frozenset(("array", "link", "number", "shared", "text"))
-    closed: bool = False
     unwanted: Iterable[tuple[str, str, str]] = (
         ("xl/externallinks/", "links to another workbook", "break the link and save"),
         ("xl/macrosheets/", "holds macros", "save it as .xlsx without macros"),
     )
-    allowed: re.Pattern[str] | None = None
-    needed: frozenset[str] = frozenset((WORKBOOK,))
 
 
 BLANKS_AROUND = re.compile(rf"\s*{_NUMBER}\s*", re.ASCII)
@@ -123,8 +104,6 @@ class Archive:
 
     def __init__(self, data: bytes, file: object, policy: Policy = OWN) -> None:
         self.file, self.policy = file, policy
-        if policy.closed:
-            self._check_ends(data)
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             self.entries = self._zip.infolist()
@@ -133,40 +112,19 @@ class Archive:
                 "not an .xlsx workbook (no zip archive)", file=file, remedy=XLSX
             ) from error
         self.names = [entry.filename for entry in self.entries]
-        self._check_directory()
+        self.check_directory()
 
     def refuse(self, problem: str, remedy: str = "", place: str = "") -> NoReturn:
         """Raise a WorkbookError that names this file."""
         raise WorkbookError(problem, file=self.file, place=place, remedy=remedy)
 
-    def _check_ends(self, data: bytes) -> None:
-        """Refuse what is no plain archive, before its directory is read."""
-        if not data:
-            self.refuse("empty", "hand in the saved workbook")
-        if len(data) > self.policy.file_bytes:
-            size = self.policy.file_bytes >> 20
-            self.refuse(f"larger than {size} MiB", "remove pictures and unused sheets")
-        if data.startswith(_OLD_EXCEL):
-            self.refuse("an old .xls workbook, or one with a password", XLSX)
-        if not data.startswith(b"PK\3\4"):
-            self.refuse("not an .xlsx workbook (no zip archive)", XLSX)
-        end = data.rfind(_END, max(0, len(data) - _END_LENGTH - 0xFFFF))
-        if end < 0 or end + _END_LENGTH > len(data):
-            self.refuse("cut off: the end of the archive is missing", "hand it in again")
-        disk, first, here, count, size, start, comment = struct.unpack_from(
-            "<HHHHIIH", data, end + 4
-        )
-        if end + _END_LENGTH + comment != len(data) or start + size != end:
-            self.refuse("an archive with something before or behind it", SAVE)
-        if disk or first or here != count:
-            self.refuse("an archive in several pieces", SAVE)
-        if count > self.policy.parts or size > self.policy.parts * 2 * _NAME_CHARACTERS:
-            self.refuse(f"more than {self.policy.parts:,} parts", SAVE)
+    def check_directory(self) -> None:
+        """Refuse an archive that holds too much, two parts of one name, or what is not wanted.
 
-    def _check_directory(self) -> None:
+        Raises:
+            WorkbookError: it is such an archive.
+        """
         policy, entries = self.policy, self.entries
-        if policy.closed:
-            self._check_needed()
         if len(entries) > policy.parts:
             self.refuse(f"more than {policy.parts:,} parts", SAVE)
         names = {name.replace("\\", "/").lstrip("/").lower() for name in self.names}
@@ -175,22 +133,19 @@ class Archive:
         if sum(entry.file_size for entry in entries) > policy.inflated_bytes:
             self.refuse(f"inflates to more than {policy.inflated_bytes >> 20} MiB", SAVE)
         for entry in entries:
-            self._check_entry(entry)
-        if policy.closed:
-            self._check_order()
+            self.check_entry(entry)
 
-    def _check_needed(self) -> None:
-        if not self.policy.needed.issubset(self.names):
-            self.refuse("a zip archive, but no workbook in it", XLSX)
+    def check_entry(self, entry: zipfile.ZipInfo) -> None:
+        """Refuse a part that is not safe to inflate, or not wanted.
 
-    def _check_entry(self, entry: zipfile.ZipInfo) -> None:
+        Raises:
+            WorkbookError: it is such a part.
+        """
         policy, name = self.policy, entry.filename
         if entry.flag_bits & 1:
             self.refuse("encrypted", "remove the password")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             self.refuse(f"{name} is packed in an unusual way", SAVE)
-        if policy.closed:
-            self._check_name(entry.orig_filename)
         if entry.file_size > policy.part_bytes:
             self.refuse(f"{name} inflates to more than {policy.part_bytes >> 20} MiB", SAVE)
         packed = max(entry.compress_size, 1)
@@ -202,23 +157,6 @@ class Archive:
                 self.refuse(problem, remedy)
         if lower.endswith("vbaproject.bin"):
             self.refuse("holds macros", "save it as .xlsx without macros")
-        if policy.allowed is not None and not policy.allowed.fullmatch(lower):
-            self.refuse(f"{name} is no part of a plain workbook", SAVE)
-
-    def _check_name(self, name: str) -> None:
-        if len(name) > _NAME_CHARACTERS or not name.isprintable():
-            self.refuse("a part with an unusual name", SAVE)
-        if "\\" in name or name.startswith("/") or _DRIVE.match(name):
-            self.refuse(f"a part with the absolute path {name}", SAVE)
-        if ".." in name.split("/"):
-            self.refuse(f"a part that lies outside the archive: {name}", SAVE)
-
-    def _check_order(self) -> None:
-        end = 0
-        for entry in sorted(self.entries, key=lambda entry: entry.header_offset):
-            if entry.header_offset < end:
-                self.refuse("two parts lie on top of each other in the archive", SAVE)
-            end = entry.header_offset + _LOCAL_LENGTH + len(entry.filename) + entry.compress_size
 
     def inflated(self, entry: zipfile.ZipInfo) -> bytes:
         """Return one part; it must have the size and the checksum that the archive states."""
@@ -232,8 +170,6 @@ class Archive:
             data = None
         if data is None or len(data) != entry.file_size:
             self.refuse(f"{entry.filename} is damaged", SAVE)
-        if self.policy.closed and data.startswith(_FILES):
-            self.refuse(f"{entry.filename} is a file within the file", "delete it and save")
         return data
 
 
@@ -251,8 +187,9 @@ class Package(Archive):
         self._left = dict(policy.limits)
         for entry in self.entries:
             self._parts[entry.filename] = self.inflated(entry)
-            self._check_markup(entry.filename)
-        self._check_needed()
+            self.check_markup(entry.filename, self._parts[entry.filename])
+        if WORKBOOK not in self._parts:
+            self.refuse("a zip archive, but no workbook in it", XLSX)
 
     def read(self, name: str) -> bytes:
         """Return one part, inflated."""
@@ -316,7 +253,7 @@ class Package(Archive):
             self.refuse(f"{name} has more than {policy.tags:,} tags", SAVE)
         if tags + data.count(b"=") > policy.markup:
             self.refuse(f"{name} holds more than {policy.markup:,} tags and attributes", SAVE)
-        parser = self._parser(name)
+        parser = self.new_parser(name)
         parser.StartElementHandler, parser.EndElementHandler = opened, closed
         if text is not None:
             parser.CharacterDataHandler = text
@@ -327,20 +264,15 @@ class Package(Archive):
         names = (name for name in self.names if name.lower().endswith(_XML))
         return [name for name in names if name not in self._parsed]
 
-    def _parser(self, name: str) -> expat.XMLParserType:
+    def new_parser(self, name: str) -> expat.XMLParserType:
+        """Return a parser of a part that refuses a document type and entities."""
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.buffer_text = True
 
         def document_type(*_: object) -> None:
             self.refuse(f"{name} declares a document type or entities", SAVE)
 
-        def declared(_version: str, encoding: str | None, _standalone: int) -> None:
-            if (encoding and encoding.lower()) not in _PLAIN_ENCODINGS:
-                self.refuse(f"{name} is not encoded in UTF-8", SAVE)
-
         parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = document_type
-        if self.policy.closed:
-            parser.XmlDeclHandler = declared
         return parser
 
     def _run(self, name: str, parser: expat.XMLParserType, data: bytes) -> None:
@@ -349,27 +281,19 @@ class Package(Archive):
         except (expat.ExpatError, LookupError, ValueError) as error:
             self.refuse(f"{name} is not well-formed XML ({error})", SAVE)
 
-    def _check_markup(self, name: str) -> None:
-        """Refuse a document type, and what would be dear to parse, before anything is parsed."""
-        data, run, lower = self._parts[name], self.policy.run, name.lower()
-        if not lower.endswith((*_XML, *_DRAWN)):
-            return
-        if self.policy.closed:
-            if data.startswith((b"\xfe\xff", b"\xff\xfe")) or b"\0" in data[:64]:
-                self.refuse(f"{name} is not encoded in UTF-8", SAVE)
-            if _DECLARATION.search(data):
-                self.refuse(f"{name} declares a document type or entities", SAVE)
-            if len(data) > run and max(map(len, data.split(b"<"))) > run:
-                self.refuse(f"{name} has a tag or a text of more than {run:,} bytes", SAVE)
-            return
+    def check_markup(self, name: str, data: bytes) -> None:
+        """Refuse a document type before anything is parsed.
 
-        if lower.endswith(".svg"):
+        Raises:
+            WorkbookError: a part declares one, or is not even well-formed before its root.
+        """
+        if not name.lower().endswith((*_XML, ".vml")):
             return
 
         def root(*_: object) -> None:
             raise _RootReached  # a document type can stand nowhere behind it
 
-        parser = self._parser(name)
+        parser = self.new_parser(name)
         parser.StartElementHandler = root
         try:
             self._run(name, parser, data)

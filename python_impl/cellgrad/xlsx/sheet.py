@@ -93,6 +93,19 @@ class SheetCells:
         return any(cell in self.values for cell in self.formulas)
 
 
+class StringText:
+    """Follows the tags of a string: its text is its own, or that of its runs, no phonetic hint."""
+
+    def __init__(self) -> None:
+        self.goes_on = self._in_run = False
+
+    def start(self, level: int, tag: str) -> None:
+        """Follow a tag, so many levels below that of the string."""
+        self.goes_on = tag == _T and (level == 1 or (level == 2 and self._in_run))
+        if level <= 1:
+            self._in_run = level == 1 and tag == _R
+
+
 class SheetReader:
     """Reads one sheet.
 
@@ -114,15 +127,14 @@ class SheetReader:
         self._watch = watch or {}
         self._cells = SheetCells()
         self._masters: dict[str, Cell] = {}
-        self._tables = self._level = self._count = 0
-        self._row = self._column = 0
+        self._tables = self._level = self._count = self._row = self._column = 0
         self._tail = "0"
         self._kind, self._formulas = "n", 0
         self._attributes: dict[str, str] = {}
         self._value: Value = None
         self._name = self._part = ""
         self._text: list[str] = []
-        self._listening = self._in_run = False
+        self._string, self._listening = StringText(), False
 
     def read(self, part: str) -> SheetCells:
         """Return the cells of the sheet.
@@ -147,7 +159,9 @@ class SheetReader:
             elif depth == _ROW:
                 self._begin_row(attributes)
             elif depth == _TABLE:
-                self._begin_table()
+                self._tables += 1
+                if self._tables > 1:
+                    self._refuse("two tables of cells: a cell stands twice", SAVE, self._sheet)
         elif depth == _ROOT:
             refuse_root(self._package, self._name, tag, "worksheet")
         elif tag in self._watch:
@@ -163,28 +177,19 @@ class SheetReader:
             elif depth == _ROW:
                 self._package.take("cells", self._count, self._sheet)
 
-    def _begin_table(self) -> None:
-        self._tables += 1
-        if self._tables > 1:
-            self._refuse_disorder("two tables of cells: a cell stands twice")
-
     def _begin_row(self, attributes: dict[str, str]) -> None:
         text = attributes.get("r")
         row = self._row + 1 if text is None else self._whole(text)
         if row <= self._row:
-            self._refuse_disorder("a row stands twice, or not in its place")
+            self._refuse("a row stands twice, or not in its place", SAVE, self._sheet)
         self._package.take("rows", 1, self._sheet)
         self._row, self._column, self._count, self._tail = row, 0, 0, str(row)
 
     def _whole(self, text: str) -> int:
         plain = text.isascii() and text.isdigit() and len(text) <= _ROW_DIGITS
         if not plain or not 0 < int(text) <= MAX_ROW:
-            self._package.refuse(f"row {text[:20]!r} lies outside a sheet", SAVE, self._sheet)
+            self._refuse(f"row {text[:20]!r} lies outside a sheet", SAVE, self._sheet)
         return int(text)
-
-    def _refuse_disorder(self, problem: str, place: str = "") -> NoReturn:
-        """Refuse what different programs would read differently."""
-        self._package.refuse(problem, SAVE, place or self._sheet)
 
     def _begin_cell(self, attributes: dict[str, str]) -> None:
         address = attributes.get("r")
@@ -195,10 +200,13 @@ class SheetReader:
             if not column or not address.endswith(self._tail):
                 column = self._column_of(address)
         if column <= self._column:
-            self._refuse_disorder("a cell stands twice, or not in its place", self._place(column))
+            place = self._place(column)
+            self._refuse("a cell stands twice, or not in its place", SAVE, place)
         self._column = column
         if self._row > self._bottom or column > self._right:
-            self._refuse_far(column)
+            if column > MAX_COLUMN:
+                self._refuse("a row is too long", SAVE, self._sheet)
+            self._refuse("a cell far outside the handout", "delete what lies far away and save")
         self._count += 1
         self._kind, self._formulas, self._value = attributes.get("t", "n"), 0, None
 
@@ -208,19 +216,16 @@ class SheetReader:
         except ValueError:
             row, column = 0, 0
         if row != self._row:
-            self._refuse_disorder(f"{address[:20]!r} is no cell of its row, or not in its place")
+            problem = f"{address[:20]!r} is no cell of its row, or not in its place"
+            self._refuse(problem, SAVE, self._sheet)
         return column
-
-    def _refuse_far(self, column: int) -> NoReturn:
-        if column > MAX_COLUMN:
-            self._package.refuse("a row is too long", SAVE, self._sheet)
-        self._refuse("a cell far outside the handout", "delete what lies far away and save")
 
     def _place(self, column: int) -> str:
         return f"{self._sheet}!{a1(self._row, min(column, MAX_COLUMN))}"
 
-    def _refuse(self, problem: str, remedy: str = SAVE) -> NoReturn:
-        self._package.refuse(problem, remedy, self._place(self._column))
+    def _refuse(self, problem: str, remedy: str = SAVE, place: str = "") -> NoReturn:
+        """Refuse the file; what different programs would read differently, too."""
+        self._package.refuse(problem, remedy, place or self._place(self._column))
 
     def _fault(self, kind: str, problem: str, remedy: str = SAVE) -> None:
         """Refuse the file for what is wrong with one cell, or note it: the policy says which."""
@@ -233,16 +238,13 @@ class SheetReader:
     def _start_inside(self, depth: int, tag: str, attributes: dict[str, str]) -> None:
         self._listening = False  # what stands behind a tag within a text is no part of it
         if depth == _CELL + 1:
-            self._part, self._text, self._in_run = tag, [], False
+            self._part, self._text = tag, []
             self._listening = tag in (_V, _F)
             if tag == _F:
                 self._attributes = attributes
         elif self._part == _IS:
-            if depth == _CELL + 2:
-                self._in_run = tag == _R
-                self._listening = tag == _T
-            elif depth == _CELL + 3:
-                self._listening = self._in_run and tag == _T
+            self._string.start(depth - _CELL - 1, tag)
+            self._listening = self._string.goes_on
 
     def _characters(self, text: str) -> None:
         if self._listening:
@@ -299,36 +301,28 @@ class SheetReader:
         if len(text) > MAX_FORMULA_CHARACTERS:
             most = f"{MAX_FORMULA_CHARACTERS:,}"
             self._refuse(f"a formula of more than {most} characters", _SHORTER)
-        cell, kind = (self._row, self._column), self._attributes.get("t")
-        if kind == "shared":
-            if not self._share(text, cell):
+        cell, place = (self._row, self._column), self._place(self._column)
+        kind, group = self._attributes.get("t"), self._attributes.get("si", "")
+        formula = text
+        if kind == "shared" and text:
+            self._masters[group] = cell
+        elif kind == "shared":
+            if group not in self._masters:
+                self._fault("shared", "a shared formula is missing")
                 return
+            formula = self._cells.formulas[self._masters[group]]
+            self._package.take("characters in shared formulas", len(formula), place)
+            self._cells.shared[cell] = self._masters[group]
         elif kind == "array":
             self._fill(cell)
         elif kind == "dataTable":
             self._fault("table", "a what-if table", "write formulas instead")
-        self._package.take("formulas", 1, self._place(self._column))
-        self._package.take("characters in formulas", len(text), self._place(self._column))
+        self._package.take("formulas", 1, place)
+        self._package.take("characters in formulas", len(text), place)
         linked = "[" in text and self._policy.link.search(_QUOTED.sub("", text))
         if linked and "link" in self._policy.fatal:
             self._refuse("a formula links to another workbook", "break the link")
-        self._cells.formulas.setdefault(cell, text)
-
-    def _share(self, text: str, cell: Cell) -> bool:
-        """Note that a formula is shared; tell whether there is one."""
-        group = self._attributes.get("si", "")
-        if text:
-            self._masters[group] = cell
-        elif group in self._masters:
-            master = self._masters[group]
-            shared = self._cells.formulas[master]
-            place = self._place(self._column)
-            self._package.take("characters in shared formulas", len(shared), place)
-            self._cells.formulas[cell], self._cells.shared[cell] = shared, master
-        else:
-            self._fault("shared", "a shared formula is missing")
-            return False
-        return True
+        self._cells.formulas[cell] = formula
 
     def _fill(self, cell: Cell) -> None:
         """Note which cells an array formula fills."""
@@ -336,7 +330,7 @@ class SheetReader:
             area = Range.parse(self._sheet, self._attributes.get("ref", ""))
         except ValueError as error:
             if "array" in self._policy.fatal:
-                self._package.refuse(str(error), SAVE, self._sheet)
+                self._refuse(str(error), SAVE, self._sheet)
             area = Range(self._sheet, *cell, *cell)
         self._package.take("cells in array formulas", area.height * area.width, str(area))
         self._cells.arrays[cell] = area

@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from xml.parsers import expat
+from zipfile import ZipInfo
 
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, a1, column_letters, parse_a1
 from cellgrad.xlsx.book import Contents
@@ -35,7 +38,6 @@ POLICY = Policy(
     tags=1_200_000,
     depth=100,
     attributes=128,
-    run=256 << 10,  # a full cell of 32,767 characters, all escaped
     limits={
         "sheets": 64,
         "defined names": 5_000,
@@ -56,7 +58,6 @@ POLICY = Policy(
     link=LINKED,
     name_link=LINKED,
     fatal=frozenset(("array", "link", "number", "table")),
-    closed=True,
     unwanted=(
         ("xl/externallinks/", "links to another workbook", "break the link and save"),
         ("xl/macrosheets/", "holds macros", "save it as .xlsx without macros"),
@@ -69,14 +70,26 @@ POLICY = Policy(
         ("xl/webextensions/", "holds an add-in", "remove it and save"),
         ("customui/", "changes the ribbon", SAVE),
     ),
-    # XML, pictures and folders; what Google keeps; what programs leave over and nobody opens here
-    allowed=re.compile(
-        r".*(?:\.(?:xml|rels|vml|png|jpe?g|gif|bmp|tiff?|emf|wmf|wdp|svg)|/)|xl/metadata"
-        r"|xl/(?:printersettings/|customproperty)[^/]*\.bin|xl/media/[^/]*|\[trash\]/[^/]*"
-    ),
-    needed=frozenset((WORKBOOK, "[Content_Types].xml")),
 )
 """What a submission may hold."""
+
+# XML, pictures and folders; what Google keeps; what programs leave over and nobody opens here
+_ALLOWED = re.compile(
+    r".*(?:\.(?:xml|rels|vml|png|jpe?g|gif|bmp|tiff?|emf|wmf|wdp|svg)|/)|xl/metadata"
+    r"|xl/(?:printersettings/|customproperty)[^/]*\.bin|xl/media/[^/]*|\[trash\]/[^/]*"
+)
+_NEEDED = frozenset((WORKBOOK, "[Content_Types].xml"))
+_MARKUP = (".xml", ".rels", ".vml", ".svg")
+_RUN_BYTES = 256 << 10
+"""From one tag to the next: a full cell of 32,767 characters, all escaped."""
+
+_DECLARATION = re.compile(rb"<!(?!--|\[CDATA\[)")
+_PLAIN_ENCODINGS = {None, "utf-8", "us-ascii", "ascii"}
+_DRIVE = re.compile(r"[A-Za-z]:")
+_PART_NAME_CHARACTERS = 200
+_END, _END_LENGTH, _LOCAL_LENGTH = b"PK\5\6", 22, 30
+_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+_FILES = (b"PK\3\4", b"PK\5\6", _OLD_EXCEL, b"MZ", b"\x7fELF")
 
 _KINDS = (
     ("macro", "holds macros", "save it as .xlsx without macros"),
@@ -156,7 +169,7 @@ def check(data: bytes, box: Mapping[str, tuple[int, int]], file: object = None) 
     Raises:
         WorkbookError: it is no .xlsx workbook, damaged, or not safe to read.
     """
-    package = Package(data, file, POLICY)
+    package = _Submitted(data, file)
     _check_types(package)
     contents = _checked_contents(package)
     for name in package.names:
@@ -173,6 +186,96 @@ def check(data: bytes, box: Mapping[str, tuple[int, int]], file: object = None) 
 
 
 # parts
+
+
+class _Submitted(Package):
+    """The parts of a submission: in plain order, encoded in UTF-8, and none that it does not need.
+
+    Raises:
+        WorkbookError: it is no workbook, or is not safe to read.
+    """
+
+    def __init__(self, data: bytes, file: object) -> None:
+        self.file = file
+        self._check_ends(data)
+        super().__init__(data, file, POLICY)
+
+    def _check_ends(self, data: bytes) -> None:
+        """Refuse what is no plain archive, before its directory is read."""
+        if not data:
+            self.refuse("empty", "hand in the saved workbook")
+        if len(data) > POLICY.file_bytes:
+            size = POLICY.file_bytes >> 20
+            self.refuse(f"larger than {size} MiB", "remove pictures and unused sheets")
+        if data.startswith(_OLD_EXCEL):
+            self.refuse("an old .xls workbook, or one with a password", XLSX)
+        if not data.startswith(b"PK\3\4"):
+            self.refuse("not an .xlsx workbook (no zip archive)", XLSX)
+        end = data.rfind(_END, max(0, len(data) - _END_LENGTH - 0xFFFF))
+        if end < 0 or end + _END_LENGTH > len(data):
+            self.refuse("cut off: the end of the archive is missing", "hand it in again")
+        disk, first, here, count, size, start, comment = struct.unpack_from(
+            "<HHHHIIH", data, end + 4
+        )
+        if end + _END_LENGTH + comment != len(data) or start + size != end:
+            self.refuse("an archive with something before or behind it", SAVE)
+        if disk or first or here != count:
+            self.refuse("an archive in several pieces", SAVE)
+        if count > POLICY.parts or size > POLICY.parts * 2 * _PART_NAME_CHARACTERS:
+            self.refuse(f"more than {POLICY.parts:,} parts", SAVE)
+
+    def check_directory(self) -> None:
+        """Refuse parts that are missing or lie on top of each other, and what others refuse."""
+        if not _NEEDED.issubset(self.names):
+            self.refuse("a zip archive, but no workbook in it", XLSX)
+        super().check_directory()
+        end = 0
+        for entry in sorted(self.entries, key=lambda entry: entry.header_offset):
+            if entry.header_offset < end:
+                self.refuse("two parts lie on top of each other in the archive", SAVE)
+            end = entry.header_offset + _LOCAL_LENGTH + len(entry.filename) + entry.compress_size
+
+    def check_entry(self, entry: ZipInfo) -> None:
+        """Refuse unusual names too, and what is no part of a plain workbook."""
+        name = entry.orig_filename
+        if len(name) > _PART_NAME_CHARACTERS or not name.isprintable():
+            self.refuse("a part with an unusual name", SAVE)
+        if "\\" in name or name.startswith("/") or _DRIVE.match(name):
+            self.refuse(f"a part with the absolute path {name}", SAVE)
+        if ".." in name.split("/"):
+            self.refuse(f"a part that lies outside the archive: {name}", SAVE)
+        super().check_entry(entry)
+        if not _ALLOWED.fullmatch(entry.filename.lower()):
+            self.refuse(f"{entry.filename} is no part of a plain workbook", SAVE)
+
+    def inflated(self, entry: ZipInfo) -> bytes:
+        """Return one part that is no file within the file."""
+        data = super().inflated(entry)
+        if data.startswith(_FILES):
+            self.refuse(f"{entry.filename} is a file within the file", "delete it and save")
+        return data
+
+    def new_parser(self, name: str) -> expat.XMLParserType:
+        """Return a parser that refuses other encodings too."""
+
+        def declared(_version: str, encoding: str | None, _standalone: int) -> None:
+            if (encoding and encoding.lower()) not in _PLAIN_ENCODINGS:
+                self.refuse(f"{name} is not encoded in UTF-8", SAVE)
+
+        parser = super().new_parser(name)
+        parser.XmlDeclHandler = declared
+        return parser
+
+    def check_markup(self, name: str, data: bytes) -> None:
+        """Refuse what would be dear to parse, before anything is parsed."""
+        if not name.lower().endswith(_MARKUP):
+            return
+        if data.startswith((b"\xfe\xff", b"\xff\xfe")) or b"\0" in data[:64]:
+            self.refuse(f"{name} is not encoded in UTF-8", SAVE)
+        if _DECLARATION.search(data):
+            self.refuse(f"{name} declares a document type or entities", SAVE)
+        if len(data) > _RUN_BYTES and max(map(len, data.split(b"<"))) > _RUN_BYTES:
+            self.refuse(f"{name} has a tag or a text of more than {_RUN_BYTES:,} bytes", SAVE)
 
 
 def _refuse_kind(package: Package, kind: str) -> None:
