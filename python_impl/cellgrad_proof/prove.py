@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -17,7 +17,9 @@ from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
 from cellgrad.report.verification import verdict_table
 from cellgrad.xlsx.book import read_book
-from cellgrad_proof.proof.result import Failure, ProofReport
+
+if TYPE_CHECKING:
+    from cellgrad_proof.proof.workbook import Failure, ProofReport
 
 SHOWN = 12
 """So many failures are printed for one workbook; --json lists all."""

@@ -6,7 +6,7 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellgrad_proof.proof import derivatives, evaluation, identity, terms
+from cellgrad_proof.proof import derivatives, identity, terms
 from cellgrad_proof.proof.identity import PRIME, Residues
 from cellgrad_proof.proof.polynomials import Exact
 from cellgrad_proof.proof.terms import Role
@@ -69,8 +69,8 @@ def test_both_arithmetics_agree_on_what_is_equal(one, other):
     pairs = [(one, other), (terms.total((one, other)), terms.total((other, one))),
              (terms.product(one, one), terms.product(one, other))]  # fmt: skip
     for left, right in pairs:
-        exactly = exact.same(evaluation.evaluate(left, exact), evaluation.evaluate(right, exact))
-        tested = evaluation.evaluate(left, point) == evaluation.evaluate(right, point)
+        exactly = exact.same(terms.evaluate(left, exact), terms.evaluate(right, exact))
+        tested = terms.evaluate(left, point) == terms.evaluate(right, point)
         assert exactly == tested
 
 
@@ -82,7 +82,7 @@ def test_functions_of_equal_arguments_are_one_symbol_and_opposites_are_tied():
         twice = terms.total((x, x))
 
         def value(term, algebra=algebra):
-            return evaluation.evaluate(term, algebra)
+            return terms.evaluate(term, algebra)
 
         def same(one, other, algebra=algebra):
             one, other = value(one), value(other)
@@ -102,7 +102,7 @@ def test_a_point_on_which_something_wrong_passes_is_as_rare_as_stated():
     degrees = identity.Degrees()
     degrees.known[X] = (1, 0)
     factors = [terms.difference(terms.leaf(X), terms.number(n)) for n in range(60)]
-    assert evaluation.evaluate(terms.product(*factors), degrees) == (60, 0)
+    assert terms.evaluate(terms.product(*factors), degrees) == (60, 0)
     assert PRIME == 2**61 - 1
     assert sympy.isprime(PRIME)
     assert Fraction(60, PRIME) < Fraction(1, 2**55)

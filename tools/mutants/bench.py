@@ -20,12 +20,10 @@ from cellgrad.formula.references import names_of, precedents
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, Range, a1
 from cellgrad.xlsx.book import read_book
-from cellgrad_proof.proof.atlas import Atlas
-from cellgrad_proof.proof.block import Block
+from cellgrad_proof.proof.declared import Block
 from cellgrad_proof.proof.parts import create_part
-from cellgrad_proof.proof.parts.part import Part
-from cellgrad_proof.proof.terms import ELSEWHERE, ONE, ZERO, Role, Term, number
-from cellgrad_proof.proof.translate import term_of
+from cellgrad_proof.proof.parts.part import Atlas, Part
+from cellgrad_proof.proof.terms import ELSEWHERE, ONE, ZERO, Role, Term, number, term_of
 from mutants.changes import CONSTANT, OWN, Change, changes, choices_of
 from mutants.judge import MISSED, REFUTED, TESTED, Judge
 from mutation import Node, references, render, together, tree_of
@@ -194,7 +192,7 @@ class Bench:
         entry = self.atlas.cells.get((area.sheet, area.top, area.left))
         if entry is None or (area.height, area.width) != (1, 1):
             return None
-        part, _, name, layer, at, _ = entry
+        part, (name, layer, at) = entry.part, entry.role
         if name in ("weights", "biases"):
             others = [(f"new_{name}", at)]
         elif name in ("start_weights", "start_biases"):
@@ -206,7 +204,7 @@ class Bench:
         else:
             return None
         for other, index in others:
-            place = self.atlas.places.get((part, other, layer, index))
+            place = self.atlas.places.get((part, Role(other, layer, index)))
             if place is not None:
                 return Range(*place, *place[1:])
         return None

@@ -16,12 +16,11 @@ from typing import Any
 
 from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.block import Block
-from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
+from cellgrad_proof.proof.declared import Block
 from cellgrad_proof.proof.identity import IdentityTest, Residues
 from cellgrad_proof.proof.polynomials import Exact
 from cellgrad_proof.proof.prover import _LARGEST, PROVED, REFUTED, TESTED, _Decision
-from cellgrad_proof.proof.terms import Leaf, Role, Term, leaves
+from cellgrad_proof.proof.terms import Leaf, Role, Term, UndefinedError, evaluate, leaves
 
 MISSED = "missed"
 _EVERY = 500
@@ -201,7 +200,7 @@ class Judge:
     def _holds(self, role: Role, term: Term) -> bool:
         """Tell whether a formula has the claimed value at real points, where both have one."""
         if not self._reals:
-            self._reals = [(_RealTest(self.block, self.decision.adjoints), _Reals(seed))
+            self._reals = [(IdentityTest(self.block, self.decision.adjoints), _Reals(seed))
                            for seed in range(_POINTS)]  # fmt: skip
         met = 0
         for test, point in self._reals:
@@ -250,7 +249,8 @@ class _Reals:
         self.random = random.Random(seed)
         self.plain = seed % 2 == 1
 
-    def drawn(self) -> float:
+    def free(self, leaf: Leaf) -> float:
+        del leaf
         if self.plain:
             return self.random.choice((-1.0, -0.5, 0.0, 0.0, 0.5, 1.0))
         return self.random.uniform(-2, 2)
@@ -278,12 +278,6 @@ class _Reals:
 
     def positive(self, value: float) -> float:
         return float(value > 0)
-
-
-class _RealTest(IdentityTest):
-    @staticmethod
-    def _free(leaf: Leaf, algebra: Any) -> Any:
-        return algebra.drawn()
 
 
 __all__ = ["MISSED", "PROVED", "REFUTED", "TESTED", "Judge"]

@@ -28,9 +28,15 @@ from cellgrad.xlsx.addresses import Place, Range
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.sheet import Value
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
-from cellgrad_proof.proof.terms import Leaf, Term
-from cellgrad_proof.proof.translate import MOST_POWER, Resolve, Terms
+from cellgrad_proof.proof.terms import (
+    MOST_POWER,
+    Leaf,
+    Resolve,
+    Term,
+    Terms,
+    UndefinedError,
+    evaluate,
+)
 
 MAX_FORMULAS = 20_000
 """Sheets made by hand are small; each of their formulas is parsed and written again."""

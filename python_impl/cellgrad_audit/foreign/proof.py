@@ -22,13 +22,21 @@ from cellgrad.xlsx.addresses import Place, a1, place_text
 from cellgrad_audit.foreign import Foreign, term_at
 from cellgrad_audit.foreign.map_file import CONSTANTS, NEW, WorkbookMap
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.block import Block, Claim, Derivative, Equals, Spec, gradients
-from cellgrad_proof.proof.declared import Network, Update
+from cellgrad_proof.proof.declared import (
+    GRADIENTS,
+    Block,
+    Claim,
+    Derivative,
+    Equals,
+    Network,
+    Spec,
+    gradients,
+    update_claims,
+)
 from cellgrad_proof.proof.derivatives import Adjoints
 from cellgrad_proof.proof.identity import IdentityTest
 from cellgrad_proof.proof.parts.part import assumptions
-from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, Prover, Verdict
-from cellgrad_proof.proof.result import GRADIENTS
+from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, Verdict, decide
 from cellgrad_proof.proof.terms import ELSEWHERE, Adjoint, Leaf, Role, Term, adjoint_name, readable
 
 NOT_COVERED = "not covered"
@@ -235,8 +243,7 @@ class _Proof:
             for role, claim in derivatives.items()
             if role in self.computed or role.name in GRADIENTS
         )
-        for role, term in Update(self.s, UpdateRule()).definitions():
-            claims[role] = Equals(term, "the declared update")
+        claims.update(update_claims(self.s, UpdateRule()))
         for role, place in self.computed.items():
             if role.name in FORWARD:
                 continue
@@ -344,7 +351,7 @@ class _Proof:
         # what is not asked now keeps its claim, but has no formula to be decided
         formulas = {r: t for r, t in block.formulas.items() if r in claims and open_now(r)}
         unread = {role: text for role, text in block.unread.items() if role in now}
-        result = Prover().decide(Block(block.spec, formulas, block.places, unread))
+        result = decide(Block(block.spec, formulas, block.places, unread))
         for role in left:
             self.verdicts[role] = result.verdicts[role]
             if result.verdicts[role].assumed:

@@ -1,14 +1,17 @@
-"""What a structure declares: the forward pass, the error, the update. No gradient.
+"""What must hold of cells: that they are a declared term, or a derivative. No gradient is written.
 
+Declared are the forward pass, the error and the update.
 Source: reference/equations.md, Eq. 1 to 6, 10, 13, 15 to 24.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import product as pairs
 
-from cellgrad.case.quantities import Index, Structure, UpdateRule
+from cellgrad.case.quantities import Index, Parameter, Structure, UpdateRule, all_parameters
+from cellgrad.xlsx.addresses import Place
 from cellgrad_proof.proof import terms
 from cellgrad_proof.proof.terms import MINUS_ONE, ONE, ZERO, Role, Term
 
@@ -16,11 +19,6 @@ Named = Callable[[Role], Term]
 """Gives the term by which a role is read."""
 
 Definitions = Iterator[tuple[Role, Term]]
-
-
-def as_leaf(role: Role) -> Term:
-    """Read a role as itself."""
-    return terms.leaf(role)
 
 
 def activation(name: str, z: Term, slope: Term) -> Term:
@@ -34,6 +32,11 @@ def activation(name: str, z: Term, slope: Term) -> Term:
         "unit_step": terms.choice(terms.compare(">=", z, ZERO), ONE, ZERO),
         "softmax": terms.call("EXP", z),
     }[name]
+
+
+GRADIENT_OF = {"weights": "weight_gradient", "biases": "bias_gradient"}
+
+GRADIENTS = tuple(GRADIENT_OF.values())
 
 
 def indices(*sizes: int) -> Iterator[Index]:
@@ -53,7 +56,7 @@ class Network:
     def __init__(
         self,
         structure: Structure,
-        given: Named = as_leaf,
+        given: Named = terms.leaf,
         role: Callable[[Role], Role] = lambda role: role,
     ) -> None:
         self.s, self.given, self.role = structure, given, role
@@ -149,17 +152,13 @@ class Network:
 
     def penalty(self) -> Term:
         """Return P: Eq. 16."""
-        s, found = self.s, []
-        for k in range(s.layers):
-            for at in indices(*s.nodes[k : k + 2]):
-                w = self._given("weights", k, at)
-                found.append(terms.product(w, w))
-            if s.decay_biases:
-                for j in range(s.nodes[k + 1]):
-                    b = self._given("biases", k, (j,))
-                    found.append(terms.product(b, b))
+        squares = []
+        for parameter in all_parameters(self.s):
+            if parameter[0] == "weights" or self.s.decay_biases:
+                value = self._given(*parameter)
+                squares.append(terms.product(value, value))
         rate = self._given("weight_decay")
-        return terms.quotient(terms.product(rate, terms.total(found)), terms.number(2))
+        return terms.quotient(terms.product(rate, terms.total(squares)), terms.number(2))
 
     def error(self) -> Definitions:
         """Yield E, and the sample errors and the penalty that it is made of."""
@@ -180,32 +179,20 @@ class Network:
         s = self.s
         for at in indices(s.samples, s.outputs):
             yield self._defined("error_signal", 0, at, self._own("final_error", None, at))
-        for i, j in indices(*s.nodes):
-            found = (
-                terms.product(self._own("error_signal", 0, (n, j)), self.incoming(0, n, i))
-                for n in range(s.samples)
-            )
-            decayed = self._decayed(("weights", 0, (i, j))) if s.decay else ZERO
-            gradient = terms.total((self.mean(terms.total(found)), decayed))
-            yield self._defined("weight_gradient", 0, (i, j), gradient)
-        if s.biases:
-            for j in range(s.outputs):
-                found = (self._own("error_signal", 0, (n, j)) for n in range(s.samples))
-                decayed = self._decayed(("biases", 0, (j,))) if s.decay_biases else ZERO
-                gradient = terms.total((self.mean(terms.total(found)), decayed))
-                yield self._defined("bias_gradient", 0, (j,), gradient)
-
-    def _decayed(self, parameter: tuple[str, int, Index]) -> Term:
-        return terms.product(self.sign, self._given("weight_decay"), self._given(*parameter))
+        for name, k, at in all_parameters(s):
+            slopes = []
+            for n in range(s.samples):
+                signal = self._own("error_signal", k, (n, at[-1]))
+                incoming = self.incoming(k, n, at[0]) if name == "weights" else ONE
+                slopes.append(terms.product(signal, incoming))
+            decays = s.decay if name == "weights" else s.decay_biases
+            decayed = (self.sign, self._given("weight_decay"), self._given(name, k, at))
+            gradient = (self.mean(terms.total(slopes)), terms.product(*decayed) if decays else ZERO)
+            yield self._defined(GRADIENT_OF[name], k, at, terms.total(gradient))
 
 
-class Update:
-    """The declared update of every parameter.
-
-    Args:
-        structure: the step.
-        rule: how gradients become updates.
-    """
+class _Update:
+    """The declared update of every parameter."""
 
     def __init__(self, structure: Structure, rule: UpdateRule) -> None:
         self.s, self.rule = structure, rule
@@ -215,20 +202,19 @@ class Update:
         """Yield Eq. 10, 13, 15 and 21 to 24."""
         for name, beta in (("beta1_power", "beta1"), ("beta2_power", "beta2")):
             if self.rule.optimizer == "adam":
-                last = terms.leaf(Role(f"last_{name}"))
-                yield Role(name), terms.product(last, terms.leaf(Role(beta)))
-        for k in range(self.s.layers):
-            for at in indices(*self.s.nodes[k : k + 2]):
-                yield from self._moved("", "weight", "weights", k, at)
-            if self.s.biases and self.s.update_biases:
-                for j in range(self.s.nodes[k + 1]):
-                    yield from self._moved("bias_", "bias", "biases", k, (j,))
+                yield Role(name), terms.product(_constant(f"last_{name}"), _constant(beta))
+        for parameter in all_parameters(self.s):
+            if parameter[0] == "weights" or self.s.update_biases:
+                yield from self._moved(parameter)
 
-    def _moved(self, prefix: str, what: str, parameters: str, k: int, at: Index) -> Definitions:
+    def _moved(self, parameter: Parameter) -> Definitions:
+        parameters, k, at = parameter
+        prefix = "" if parameters == "weights" else "bias_"
+
         def read(name: str) -> Term:
             return terms.leaf(Role(name, k, at))
 
-        gradient, old, rate = read(f"{what}_gradient"), read(parameters), _constant("learning_rate")
+        gradient, rate = read(GRADIENT_OF[parameters]), _constant("learning_rate")
         step = terms.product(rate, gradient)
         if self.rule.momentum:
             added = step if self.rule.rate_in_velocity else gradient
@@ -244,10 +230,8 @@ class Update:
             )
             under = terms.total((terms.call("SQRT", second), _constant("adam_epsilon")))
             step = terms.quotient(terms.product(rate, first), under)
-        yield (
-            Role(f"new_{parameters}", k, at),
-            terms.total((old, terms.negative(step) if self.minus else step)),
-        )
+        moved = terms.total((read(parameters), terms.negative(step) if self.minus else step))
+        yield Role(f"new_{parameters}", k, at), moved
 
     @staticmethod
     def _moments(prefix: str, gradient: Term, k: int, at: Index) -> Definitions:
@@ -263,3 +247,122 @@ class Update:
 
 def _constant(name: str) -> Term:
     return terms.leaf(Role(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """The claim that a cell is a term: a definition, or a copy.
+
+    Attributes:
+        term: what it must be.
+        says: what that is, in words.
+    """
+
+    term: Term
+    says: str = "what is declared"
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """The claim that a cell is a derivative.
+
+    Attributes:
+        of: of what.
+        by: by what, the rest held.
+        sign: 1, or −1 where FE = target − output flips every sign.
+    """
+
+    of: Role
+    by: Role
+    sign: int = 1
+
+
+Claim = Equals | Derivative
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What must hold in every block of one shape.
+
+    Attributes:
+        claims: by role.
+        assumed: roles, and the terms by which they may be replaced: targets that sum to 1.
+    """
+
+    claims: Mapping[Role, Claim]
+    assumed: Mapping[Role, Term] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Block:
+    """Cells of a workbook that are decided together.
+
+    Attributes:
+        spec: what must hold.
+        formulas: what stands in the cells.
+        places: where they stand.
+        unread: cells whose formulas cannot be used, and why.
+    """
+
+    spec: Spec
+    formulas: dict[Role, Term] = field(default_factory=dict)
+    places: dict[Role, Place] = field(default_factory=dict)
+    unread: dict[Role, str] = field(default_factory=dict)
+
+
+def gradients(structure: Structure, read: Named = terms.leaf) -> Iterator[tuple[Role, Claim]]:
+    """Yield what the backward pass of a differentiable step claims: derivatives, no equations.
+
+    Args:
+        structure: the step.
+        read: how weights and biases are read; each must be a leaf.
+    """
+    s = structure
+    sign = 1 if s.error_sign == "output_minus_target" else -1
+    last = s.layers - 1
+    for k in range(s.layers):
+        cancels = k == last and s.cancels
+        for n, j in indices(s.samples, s.nodes[k + 1]):
+            of = Role("sample_error", None, (n,)) if s.samples > 1 else Role("error")
+            pre, post = (Role(name, k, (n, j)) for name in ("pre_activation", "post_activation"))
+            if not cancels:
+                yield Role("activation_derivative", k, (n, j)), Derivative(post, pre)
+                outer = (
+                    Role("error_derivative", None, (n, j))
+                    if k == last
+                    else Role("backpropagated_error", k, (n, j))
+                )
+                yield outer, Derivative(of, post, sign)
+            yield Role("error_signal", k, (n, j)), Derivative(of, pre, sign)
+        for parameter in all_parameters(s):
+            if parameter[1] == k:
+                role = Role(*parameter)
+                claim = Derivative(Role("error"), read(role)[1], sign)
+                yield role._replace(name=GRADIENT_OF[role.name]), claim
+
+
+def step_claims(structure: Structure, read: Named = terms.leaf) -> dict[Role, Claim]:
+    """Return what a step claims, all but its update.
+
+    Args:
+        structure: the step.
+        read: how givens are read.
+    """
+    network = Network(structure, read)
+    claims: dict[Role, Claim] = {}
+    for role, term in network.forward():
+        claims[role] = Equals(term, "the declared forward pass")
+    for role, term in network.error():
+        claims[role] = Equals(term, "the declared error")
+    if structure.differentiable:
+        claims.update(gradients(structure, read))
+    else:
+        for role, term in network.perceptron_rule():
+            claims[role] = Equals(term, "the perceptron rule")
+    return claims
+
+
+def update_claims(structure: Structure, rule: UpdateRule) -> dict[Role, Claim]:
+    """Return what an update claims: the new parameters, and what an optimiser remembers."""
+    definitions = _Update(structure, rule).definitions()
+    return {role: Equals(term, "the declared update") for role, term in definitions}

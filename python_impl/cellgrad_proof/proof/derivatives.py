@@ -14,7 +14,7 @@ from functools import cache
 
 from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.block import Claim, Derivative
+from cellgrad_proof.proof.declared import Claim, Derivative
 from cellgrad_proof.proof.terms import ONE, ZERO, Adjoint, Leaf, Role, Term
 
 

@@ -8,10 +8,19 @@ from fractions import Fraction
 from typing import Any
 
 from cellgrad.formula.tree import FormulaError
-from cellgrad_proof.proof.block import Block, Derivative
+from cellgrad_proof.proof.declared import Block, Derivative
 from cellgrad_proof.proof.derivatives import Adjoints
-from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
-from cellgrad_proof.proof.terms import Adjoint, Leaf, Role, Term, leaves, number, product
+from cellgrad_proof.proof.terms import (
+    Adjoint,
+    Leaf,
+    Role,
+    Term,
+    UndefinedError,
+    evaluate,
+    leaves,
+    number,
+    product,
+)
 
 LIMIT = 2.0**-120
 """Trials are repeated until the probability of passing something wrong is below this: then it
@@ -63,10 +72,10 @@ class IdentityTest:
             return str(error)
         except RecursionError:
             return "is nested too deeply"
-        return "" if value == point.known[role] else _DIFFERENT[self._kind(role)]
-
-    def _kind(self, role: Role) -> bool:
-        return isinstance(self.block.spec.claims[role], Derivative)
+        if value == point.known[role]:
+            return ""
+        derived = isinstance(self.block.spec.claims[role], Derivative)
+        return "is not this derivative" if derived else "is not what is declared"
 
     def _bound_of_a_trial(self, roles: list[Role]) -> Callable[[int], float]:
         """Return the bound, given how many random symbols were drawn besides the leaves.
@@ -97,7 +106,7 @@ class IdentityTest:
                 continue
             term = self._meaning(top)
             if term is None:
-                algebra.known[top] = self._free(top, algebra)
+                algebra.known[top] = algebra.free(top)
                 continue
             missing = [read for read in leaves(term) if read not in algebra.known]
             if missing:
@@ -119,16 +128,6 @@ class IdentityTest:
         if isinstance(claim, Derivative):
             return product(number(claim.sign), ("leaf", Adjoint(claim.of, claim.by)))
         return claim.term
-
-    @staticmethod
-    def _free(leaf: Leaf, algebra: Any) -> Any:
-        return algebra.drawn("given", leaf) if isinstance(algebra, Residues) else (1, 0)
-
-
-_DIFFERENT = {
-    True: "is not this derivative",
-    False: "is not what is declared",
-}
 
 
 PRIME = (1 << 61) - 1
@@ -153,6 +152,10 @@ class Residues:
     def symbols(self) -> int:
         """How many random numbers were drawn."""
         return len(self._drawn)
+
+    def free(self, leaf: Leaf) -> int:
+        """Return a random number for a role that follows from nothing."""
+        return self.drawn("given", leaf)
 
     def drawn(self, *what: Any) -> int:
         """Return a random number, the same for the same question."""
@@ -231,6 +234,11 @@ class Degrees:
         self.known: dict[Leaf, Degree] = {}
         self.largest = 1
         """Of any argument of a function."""
+
+    def free(self, leaf: Leaf) -> Degree:
+        """Return the degree of a role that follows from nothing."""
+        del leaf
+        return 1, 0
 
     def number(self, value: Fraction) -> Degree:
         """Return the degree of a constant."""

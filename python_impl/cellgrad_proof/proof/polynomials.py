@@ -16,8 +16,7 @@ from sympy.polys.domains import ZZ
 from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyRing
 
-from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
-from cellgrad_proof.proof.terms import Leaf, Term
+from cellgrad_proof.proof.terms import Leaf, Term, UndefinedError, evaluate
 
 Polynomial = Any
 """SymPy's PolyElement, which carries no types."""

@@ -8,12 +8,11 @@ from itertools import product
 
 from cellgrad.formula.tree import FormulaError
 from cellgrad_proof.proof import terms
-from cellgrad_proof.proof.block import Block, Equals
+from cellgrad_proof.proof.declared import Block, Equals
 from cellgrad_proof.proof.derivatives import Adjoints
-from cellgrad_proof.proof.evaluation import UndefinedError, evaluate
 from cellgrad_proof.proof.identity import IdentityTest
 from cellgrad_proof.proof.polynomials import Exact
-from cellgrad_proof.proof.terms import Leaf, Role, Term, unordered
+from cellgrad_proof.proof.terms import Leaf, Role, Term, UndefinedError, evaluate, unordered
 
 PROVED, TESTED, REFUTED = "proved", "identity-tested", "refuted"
 
@@ -68,19 +67,14 @@ class BlockResult:
     error_bound: float = 0.0
 
 
-class Prover:
-    """Decides the claims of blocks.
+def decide(block: Block, *, exact: bool = True) -> BlockResult:
+    """Return what was found of every cell of a block.
 
     Args:
+        block: the cells.
         exact: whether exact proofs are tried; otherwise all is left to the identity test.
     """
-
-    def __init__(self, *, exact: bool = True) -> None:
-        self.exact = exact
-
-    def decide(self, block: Block) -> BlockResult:
-        """Return what was found of every cell of a block."""
-        return _Decision(block, exact=self.exact).result()
+    return _Decision(block, exact=exact).result()
 
 
 class _Decision:
@@ -226,10 +220,8 @@ class _Decision:
     def _test(self, roles: list[Role], result: BlockResult) -> None:
         test = IdentityTest(self.block, self.adjoints)
         for role, problem in test.problems(roles).items():
-            result.verdicts[role] = (
-                self._refuted(role, problem) if problem
-                else Verdict(TESTED, assumed=test.assumed)
-            )  # fmt: skip
+            tested = Verdict(TESTED, assumed=test.assumed)
+            result.verdicts[role] = self._refuted(role, problem) if problem else tested
         if any(result.verdicts[role].grade == TESTED for role in roles):
             result.error_bound = test.error_bound
 
@@ -240,6 +232,3 @@ def _plain(role: Role) -> Role:
         if role.name.startswith(prefix):
             return role._replace(name=role.name.removeprefix(prefix))
     return role
-
-
-__all__ = ["PROVED", "REFUTED", "TESTED", "BlockResult", "Prover", "Verdict"]

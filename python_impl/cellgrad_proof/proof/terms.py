@@ -4,14 +4,25 @@ A term is a tuple: ``("number", Fraction)``, ``("leaf", Leaf)``, ``("sum", terms
 ``("product", terms)``, ``("quotient", over, under)``, ``("call", name, terms)``,
 ``("compare", sign, left, right)``, ``("all", conditions)``, ``("if", condition, yes, no)``.
 Sums and products take any number of terms, so that a long formula is no deep one.
+
+Here: what terms are made of; how a formula becomes one (nothing is simplified on the way:
+0 · (1 / 0) is an error in a spreadsheet, and no 0); how one is worked out in any arithmetic
+(exact fractions, residues, degrees), and how people read it.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from cellgrad.formula.algebra import Algebra
+from cellgrad.formula.references import Named
+from cellgrad.formula.tree import FormulaError, Node
+from cellgrad.formula.work_out import WorkOut
+from cellgrad.xlsx.addresses import Place
 
 Term = tuple[Any, ...]
 
@@ -144,17 +155,6 @@ def replaced(term: Term, old: Term, new: Term) -> Term:
     return (kind, *parts) if parts else term
 
 
-def leaves(term: Term) -> Iterator[Leaf]:
-    """Yield every leaf of a term, as often as it stands there."""
-    stack = [term]
-    while stack:
-        top = stack.pop()
-        if top[0] == "leaf":
-            yield top[1]
-        else:
-            stack += operands(top)
-
-
 def walk(term: Term) -> Iterator[Term]:
     """Yield a term and every term in it."""
     stack = [term]
@@ -162,6 +162,11 @@ def walk(term: Term) -> Iterator[Term]:
         top = stack.pop()
         yield top
         stack += operands(top)
+
+
+def leaves(term: Term) -> Iterator[Leaf]:
+    """Yield every leaf of a term, as often as it stands there."""
+    return (part[1] for part in walk(term) if part[0] == "leaf")
 
 
 def size(term: Term) -> int:
@@ -286,3 +291,209 @@ def _wrapped(term: Term, label: Label, least: int) -> str:
 def adjoint_name(adjoint: Adjoint, label: Label) -> str:
     """Return the name of a derivative that no cell holds."""
     return f"∂{label(adjoint.of)}/∂{label(adjoint.by)}"
+
+
+Resolve = Callable[[Place], Term]
+"""Gives the term that stands for a cell."""
+
+MOST_POWER = 16
+
+
+class Terms(Algebra[Term]):
+    """Terms in place of numbers.
+
+    Args:
+        resolve: what the cells that formulas read stand for.
+    """
+
+    functions = frozenset(
+        ("SUM", "MAX", "SUMPRODUCT", "IF", "AND", "EXP", "LN", "TANH", "SQRT", "ABS")
+    )
+
+    most_links = 200
+
+    def __init__(self, resolve: Resolve) -> None:
+        self.resolve = resolve
+
+    def cell(self, place: Place) -> Term:
+        """Return what a cell stands for."""
+        return self.resolve(place)
+
+    def number(self, value: float) -> Term:
+        """Return a constant, exactly."""
+        return number(Fraction(value))
+
+    def sum(self, terms: Sequence[tuple[int, Term]]) -> Term:
+        """Return a sum of any number of terms."""
+        return ("sum", tuple(self.negative(term) if sign < 0 else term for sign, term in terms))
+
+    def product(self, factors: Sequence[Term]) -> Term:
+        """Return a product of any number of factors."""
+        return ("product", tuple(factors))
+
+    def quotient(self, over: Term, under: Term) -> Term:
+        """Return a quotient."""
+        return ("quotient", over, under)
+
+    def power(self, base: Term, exponent: Term) -> Term:
+        """Return a small whole power, as a product."""
+        if exponent[0] != "number" or exponent[1] not in range(1, MOST_POWER + 1):
+            raise FormulaError("a power other than a small whole one is outside the function set")
+        return ("product", (base,) * int(exponent[1]))
+
+    def compare(self, sign: str, left: Term, right: Term) -> Term:
+        """Return a condition."""
+        return compare(sign, left, right)
+
+    def every(self, conditions: Sequence[Term]) -> Term:
+        """Return the condition that all hold."""
+        return ("all", tuple(conditions))
+
+    def choice(self, condition: Term, yes: Term, no: Term) -> Term:
+        """Return both ways of an IF."""
+        return ("if", condition, yes, no)
+
+    def largest(self, values: Sequence[Term]) -> Term:
+        """Return MAX as a function."""
+        return call("MAX", *values)
+
+    def function(self, name: str, value: Term) -> Term:
+        """Return a function of a term; of a constant it must have a value."""
+        constant = _constant(value) if name in ("LN", "SQRT") else None
+        if constant is not None and (constant < 0 or (constant == 0 and name == "LN")):
+            raise FormulaError(f"{name} of a constant that has none")
+        return call(name, value)
+
+
+def term_of(tree: Node, sheet: str, named: Named, resolve: Resolve) -> Term:
+    """Return a formula as a term.
+
+    Args:
+        tree: the formula, parsed without a place.
+        sheet: where it stands.
+        named: what defined names stand for.
+        resolve: what the cells that it reads stand for.
+
+    Raises:
+        FormulaError: it is outside the function set.
+    """
+    return WorkOut(Terms(resolve), (sheet, 0, 0), named).one(tree)
+
+
+def _constant(term: Term) -> Fraction | None:
+    """Return the value of a sum or product of constants."""
+    if term[0] == "number":
+        value: Fraction = term[1]
+        return value
+    if term[0] not in ("sum", "product"):
+        return None
+    parts = [_constant(part) for part in term[1]]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return sum(known, Fraction(0)) if term[0] == "sum" else math.prod(known, start=Fraction(1))
+
+
+T = TypeVar("T")
+
+
+class UndefinedError(Exception):
+    """A term that has no value: a division by 0, or more than can be handled."""
+
+
+class Arithmetic(Protocol[T]):
+    """An arithmetic in which terms can be worked out.
+
+    A condition is a number: 1 where it holds, else 0.
+    """
+
+    def number(self, value: Fraction) -> T:
+        """Return a constant."""
+
+    def leaf(self, role: Leaf) -> T:
+        """Return what a role stands for."""
+
+    def add(self, parts: list[T]) -> T:
+        """Return a sum."""
+
+    def multiply(self, parts: list[T]) -> T:
+        """Return a product."""
+
+    def divide(self, over: T, under: T) -> T:
+        """Return a quotient; UndefinedError if the divisor is 0."""
+
+    def call(self, name: str, args: list[T]) -> T:
+        """Return a function: EXP, LN, TANH, SQRT, or MAX of any number of arguments."""
+
+    def positive(self, value: T) -> T:
+        """Return 1 if a value is positive, else 0."""
+
+
+def evaluate(term: Term, arithmetic: Arithmetic[T]) -> T:  # noqa: PLR0911 - a kind of term each
+    """Return the value of a term.
+
+    Raises:
+        UndefinedError: it has none.
+        FormulaError: it holds something that no arithmetic knows.
+    """
+    kind = term[0]
+    if kind == "leaf":
+        return arithmetic.leaf(term[1])
+    if kind == "number":
+        return arithmetic.number(term[1])
+    if kind in ("sum", "product"):
+        parts = [evaluate(part, arithmetic) for part in term[1]]
+        return arithmetic.add(parts) if kind == "sum" else arithmetic.multiply(parts)
+    if kind == "quotient":
+        return arithmetic.divide(evaluate(term[1], arithmetic), evaluate(term[2], arithmetic))
+    if kind == "call":
+        return _called(term[1], [evaluate(part, arithmetic) for part in term[2]], arithmetic)
+    if kind == "if":
+        yes, no = evaluate(term[2], arithmetic), evaluate(term[3], arithmetic)
+        change = arithmetic.add([yes, _opposite(no, arithmetic)])
+        return arithmetic.add([no, arithmetic.multiply([_truth(term[1], arithmetic), change])])
+    if kind in ("compare", "all"):
+        return _truth(term, arithmetic)
+    raise FormulaError(str(term[1]))
+
+
+def _opposite(value: T, arithmetic: Arithmetic[T]) -> T:
+    return arithmetic.multiply([arithmetic.number(Fraction(-1)), value])
+
+
+def _complement(value: T, arithmetic: Arithmetic[T]) -> T:
+    return arithmetic.add([arithmetic.number(Fraction(1)), _opposite(value, arithmetic)])
+
+
+def _called(name: str, args: list[T], arithmetic: Arithmetic[T]) -> T:
+    if name != "ABS":
+        return arithmetic.call(name, args)
+    opposite = _opposite(args[0], arithmetic)
+    above, below = arithmetic.positive(args[0]), arithmetic.positive(opposite)
+    return arithmetic.multiply([args[0], arithmetic.add([above, _opposite(below, arithmetic)])])
+
+
+def _truth(term: Term, arithmetic: Arithmetic[T]) -> T:
+    """Return a condition as 0 or 1."""
+    if term[0] == "all":
+        return arithmetic.multiply([_truth(part, arithmetic) for part in term[1]])
+    if term[0] != "compare":
+        return _complement(_is_zero(evaluate(term, arithmetic), arithmetic), arithmetic)
+    left, right = (evaluate(side, arithmetic) for side in term[2:])
+    return _comparison(term[1], left, right, arithmetic)
+
+
+def _comparison(sign: str, left: T, right: T, arithmetic: Arithmetic[T]) -> T:
+    """Every comparison is one of a difference with 0."""
+    if sign in ("<", ">="):
+        left, right = right, left
+    gap = arithmetic.add([left, _opposite(right, arithmetic)])
+    value = _is_zero(gap, arithmetic) if sign in ("=", "<>") else arithmetic.positive(gap)
+    return _complement(value, arithmetic) if sign in ("<>", "<=", ">=") else value
+
+
+def _is_zero(gap: T, arithmetic: Arithmetic[T]) -> T:
+    """A number is positive, or its opposite is, or it is 0."""
+    opposite = _opposite(gap, arithmetic)
+    sides = [arithmetic.positive(gap), arithmetic.positive(opposite)]
+    return _complement(arithmetic.add(sides), arithmetic)

@@ -1,9 +1,10 @@
-"""Proving a workbook: its parts, block by block, each pattern of formulas once."""
+"""Proving a workbook: its parts, block by block, each pattern of formulas once; the report."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,10 @@ from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, a1, place_text
 from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import SHEET
-from cellgrad_proof.proof.atlas import Atlas
-from cellgrad_proof.proof.block import Block, Derivative
+from cellgrad_proof.proof.declared import GRADIENTS, Block, Derivative
 from cellgrad_proof.proof.parts import create_part
-from cellgrad_proof.proof.parts.part import Part
-from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, BlockResult, Prover, Verdict
-from cellgrad_proof.proof.result import GRADIENTS, Failure, ProofReport
+from cellgrad_proof.proof.parts.part import Atlas, Part
+from cellgrad_proof.proof.prover import PROVED, REFUTED, TESTED, BlockResult, Verdict, decide
 from cellgrad_proof.proof.terms import (
     ELSEWHERE,
     Adjoint,
@@ -36,6 +35,81 @@ MOST_FAILURES = 2_000
 
 _MOST_READ = 10_000
 _SHORT = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A cell that is not what it must be.
+
+    Attributes:
+        sheet: the sheet.
+        cell: its A1 address; empty where it concerns the whole.
+        quantity: the sheet's name for it, with its index.
+        index: layer (if any), then the 0-based index.
+        equation: such as ``Eq. 11``.
+        formula: what stands there.
+        expected: what must stand there, as a formula of the quantities that it follows from.
+        problem: what is wrong, in words.
+    """
+
+    sheet: str
+    cell: str
+    quantity: str = ""
+    index: tuple[int, ...] = ()
+    equation: str = ""
+    formula: str = ""
+    expected: str = ""
+    problem: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {**asdict(self), "index": list(self.index)}
+
+    def line(self) -> str:
+        """Return it for people, on one line."""
+        where = f"{self.sheet}!{self.cell}" if self.cell else self.sheet
+        named = " ".join(part for part in (self.quantity, f"({self.equation})") if part != "()")
+        return f"{where}  {named}: {self.problem}" if named else f"{where}: {self.problem}"
+
+
+@dataclass(slots=True)
+class ProofReport:
+    """What was proved of a workbook.
+
+    Attributes:
+        path: the workbook.
+        gradients: how many cells hold a gradient of a weight or a bias.
+        proved: how many cells were proved, gradients among them.
+        identity_tested: how many passed the identity test, since the proof does not reach them.
+        not_covered: how many formula cells are displays, of which nothing is proved.
+        certified: how many numbers are certified to 50 digits, from the same formulas.
+        uncertified: how many have no value that could be certified.
+        error_bound: the probability of an identity test to pass what is wrong; 0 if none was
+            needed.
+        notes: what a reader must know.
+        failures: what is wrong.
+    """
+
+    path: Path
+    gradients: int = 0
+    proved: int = 0
+    identity_tested: int = 0
+    not_covered: int = 0
+    certified: int = 0
+    uncertified: int = 0
+    error_bound: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every claim holds."""
+        return not self.failures
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        failures = [failure.as_json() for failure in self.failures]
+        return {**asdict(self), "path": str(self.path), "failures": failures}
 
 
 def prove_workbook(path: Path, *, exact: bool = True) -> ProofReport:
@@ -57,12 +131,12 @@ def prove_book(book: Book, *, exact: bool = True) -> ProofReport:
     Raises:
         WorkbookError: it does not say what its cells are.
     """
-    return _Proof(Atlas(describe(book, "prove")), Prover(exact=exact)).report()
+    return _Proof(Atlas(describe(book, "prove")), exact=exact).report()
 
 
 class _Proof:
-    def __init__(self, atlas: Atlas, prover: Prover) -> None:
-        self.atlas, self.prover = atlas, prover
+    def __init__(self, atlas: Atlas, *, exact: bool) -> None:
+        self.atlas, self.exact = atlas, exact
         self.answer = ProofReport(atlas.book.path)
         self._decided: dict[int, list[tuple[Block, BlockResult]]] = defaultdict(list)
         self._notes: dict[str, None] = {}
@@ -148,7 +222,7 @@ class _Proof:
                     place,
                     problem,
                     quantity=self.atlas.claims[entry.claim].label,
-                    index=entry.at,
+                    index=entry.role.at,
                     formula=f"={_short(formula)}",
                     expected="a number",
                 )
@@ -196,7 +270,7 @@ class _Proof:
                 and known.unread == block.unread
             ):
                 return result
-        result = self.prover.decide(block)
+        result = decide(block, exact=self.exact)
         self._decided[key].append((block, result))
         self._tests += result.error_bound
         return result
@@ -226,12 +300,12 @@ class _Proof:
             problem = verdict.problem.replace("what is declared", rule.says)
         if verdict.grade == REFUTED and not _reads_anything(block, role):
             problem = f"is a constant: it {problem}"
-        layer = () if entry.layer is None else (entry.layer,)
+        layer, at = entry.role.layer, entry.role.at
         self._fail_at(
             place,
             problem,
-            quantity=_named(claim.label or role.name, entry.at),
-            index=(*layer, *entry.at),
+            quantity=_named(claim.label or role.name, at),
+            index=at if layer is None else (layer, *at),
             equation=claim.equation,
             formula=held,
             expected=expected,
@@ -248,7 +322,7 @@ class _Proof:
             return adjoint_name(leaf, lambda role: self._label(part, block, role))
         if leaf.name == ELSEWHERE:
             return place_text(leaf.at) if leaf.at[1] else "a cell that the Map does not claim"
-        place = block.places.get(leaf) or part.place(*leaf)
+        place = block.places.get(leaf) or part.place(leaf)
         if place is None:
             quantity = part.known.get((leaf.name, leaf.layer))
             return _named(quantity.label if quantity else leaf.name, leaf.at)
@@ -261,14 +335,15 @@ class _Proof:
         """Say of every other claimed formula why nothing is proved of it."""
         displays: dict[str, int] = defaultdict(int)
         for place, entry in self.atlas.cells.items():
+            at = entry.role.at
             if place in claimed or entry.kind in ("given", "answer"):
                 continue
-            label = self.atlas.claims[entry.claim].label or entry.name
+            label = self.atlas.claims[entry.claim].label or entry.role.name
             if entry.kind == "display":
                 displays[label] += 1
                 continue
             problem = "is claimed as something that this part does not compute"
-            self._fail_at(place, problem, quantity=_named(label, entry.at), index=entry.at)
+            self._fail_at(place, problem, quantity=_named(label, at), index=at)
         self.answer.not_covered = sum(displays.values())
         if displays:
             names = ", ".join(sorted(displays))

@@ -6,13 +6,15 @@ import math
 
 from cellgrad.described import Part as DescribedPart
 from cellgrad.errors import CaseError
-from cellgrad_proof.proof.atlas import Atlas
-from cellgrad_proof.proof.parts.classification import ClassificationPart
-from cellgrad_proof.proof.parts.part import Part
-from cellgrad_proof.proof.parts.run import RunPart
-from cellgrad_proof.proof.parts.step import StepPart
-from cellgrad_proof.proof.parts.sweep import SweepPart
-from cellgrad_proof.proof.parts.tables import ComparisonPart, FunctionPart, TablePart
+from cellgrad_proof.proof.parts.part import Atlas, Part
+from cellgrad_proof.proof.parts.tables import (
+    ClassificationPart,
+    ComparisonPart,
+    FunctionPart,
+    SweepPart,
+    TablePart,
+)
+from cellgrad_proof.proof.parts.training import RunPart, StepPart
 
 _RAGGED = 3
 """Where the last batch is smaller, so many times fewer cells than numbers at most."""
