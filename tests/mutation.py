@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Self
 from unittest.mock import patch
 
+from cellgrad import described as describing
 from cellgrad.described import Described
-from cellgrad.described import workbook as describing
 from cellgrad.engines import failures_of
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import WorkbookError

@@ -19,7 +19,14 @@ from cellgrad import shipped
 from cellgrad.case.model import Sample, parse_case, read_case
 from cellgrad.errors import CaseError, InputError, ShapeError
 from cellgrad.mlp import training_step
-from cellgrad_series.kernels import KERNELS, Training, arrays, compiled_available, plain, straight
+from cellgrad_series.kernels import (
+    KERNELS,
+    Training,
+    arrays,
+    compiled_available,
+    straight,
+    worth_writing_out,
+)
 from cellgrad_series.kernels.arrays import Ordered
 from cellgrad_series.kernels.plan import OPTIMIZERS, first_state, plan_of
 
@@ -309,7 +316,7 @@ def test_wide_networks_have_the_same_bits_however_they_are_run(numba, update):
     size = None if update == "online" else 4
     case = wide_case((60, 90, 9), 10, update=update, batch_size=size, learning_rate=0.1)
     plan, compiled = plan_of(case), Training(case, "compiled")
-    assert not plain.worth_writing_out(plan)
+    assert not worth_writing_out(plan)
     training = Training(case, "plain")
     assert training.run_epoch().tobytes() == compiled.run_epoch().tobytes()
     assert flat(training).tobytes() == flat(compiled).tobytes()
@@ -480,7 +487,7 @@ def test_kernels_and_inputs_that_do_not_exist_are_refused(monkeypatch):
     assert not compiled_available()
     with pytest.raises(InputError, match=r"pip install 'cellgrad\[fast\]'"):
         Training(case, "compiled")
-    monkeypatch.setattr("cellgrad_series.kernels.training.compiled_available", lambda: True)
+    monkeypatch.setattr("cellgrad_series.kernels.compiled_available", lambda: True)
     assert Training(dataclasses.replace(case, epochs=10**9)).kernel == "plain"
 
 
@@ -496,7 +503,7 @@ def test_auto_compiles_long_runs_and_gives_up_bits_for_large_batches_only(monkey
     assert Training(dataclasses.replace(large, update="online")).kernel == "plain"
     wide = wide_case((300, 400, 5), 4, update="batch_sum", batch_size=2)
     assert Training(wide).kernel == "plain"
-    monkeypatch.setattr("cellgrad_series.kernels.training.find_spec", lambda _: None)
+    monkeypatch.setattr("cellgrad_series.kernels.find_spec", lambda _: None)
     assert not compiled_available()
     assert Training(dataclasses.replace(case, epochs=10**9)).kernel == "plain"
 

@@ -241,7 +241,7 @@ def test_drawn_weights_stay_inside_the_interval():
     assert -1 < min(numbers) < -0.99
     assert 0.99 < max(numbers) < 1
     case = parse_case(json.dumps(case_document()).encode())
-    from cellgrad_series.train.settings import change_case  # noqa: PLC0415 (the drawing itself)
+    from cellgrad_series.train.run import change_case  # noqa: PLC0415 (the drawing itself)
 
     assert change_case(case, seed=3).network.weights[0][0][0] == drawn_weights(3, (1, 1))[0][0][0]
 

@@ -31,8 +31,8 @@ from cellgrad.xlsx.book import Book, read_book
 from cellgrad.xlsx.map_sheet import SHEET, Claim
 from cellgrad_proof.exact import enclosures
 from cellgrad_proof.exact.certified import Certified, CertifiedCell, certify
+from cellgrad_proof.exact.definition import quantities_of, run_quantities
 from cellgrad_proof.exact.definition.holdings import PART, CaseFile, Sheets, cells_of
-from cellgrad_proof.exact.definition.parts import quantities_of, run_quantities
 from cellgrad_proof.exact.definition.update import DIGITS, Found, Real, working_precision
 from cellgrad_series.parts.run import START, RunShape
 

@@ -58,9 +58,9 @@ class Compiled:
         self._plan = plan
         self._written: Callable[..., None] | None = None
         if plan.size <= MOST_WRITTEN_OUT:
-            from cellgrad_series.kernels import written  # noqa: PLC0415 - imports numba
+            from cellgrad_series.kernels import loops  # noqa: PLC0415 - imports numba
 
-            self._written = written.compiled_source(straight.for_numba(plan))
+            self._written = loops.compiled_source(straight.for_numba(plan))
             self._rows = np.concatenate([plan.inputs, plan.targets], axis=1)
             self._constants = np.array(straight.constants_of(plan))
 

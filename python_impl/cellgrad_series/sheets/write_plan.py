@@ -1,33 +1,31 @@
-"""A workbook of several parts: as plain data, and as a file without stored values."""
+"""A workbook of several parts as plain data: its sheets, its charts described, its Guide."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import Facts, Structure
 from cellgrad.described import StepShape
 from cellgrad.workbook.canvas import STYLES, Canvas, write_map_of_parts
-from cellgrad.workbook.description import Book
+from cellgrad.workbook.description import Book, Line
+from cellgrad.workbook.description import Chart as Drawing
 from cellgrad.workbook.formulas import StepLayout
-from cellgrad.workbook.guide import network_drawing
+from cellgrad.workbook.guide import Anchor, GuidePage, network_drawing
 from cellgrad.workbook.step_sheet import StepSheet
 from cellgrad.xlsx import map_sheet
-from cellgrad.xlsx.addresses import Range
+from cellgrad.xlsx.addresses import Range, a1
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.parts.run import EVALUATED, RunShape
 from cellgrad_series.parts.sweep import SweepShape
 from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
-from cellgrad_series.plan import Part, Plan, Reference, find_charted
-from cellgrad_series.sheets.charts import SHEET as CHARTS
-from cellgrad_series.sheets.charts import write_charts
+from cellgrad_series.plan import Chart, Part, Plan, Reference, find_charted
 from cellgrad_series.sheets.classification_sheet import ClassificationSheet, SampleLink
-from cellgrad_series.sheets.plan_guide import write_plan_guide
 from cellgrad_series.sheets.rows import Link, Rows
 from cellgrad_series.sheets.run_sheet import START_ROW, RunSheet, Samples
-from cellgrad_series.sheets.sweep_sheet import SweepSheet
 from cellgrad_series.sheets.tables import (
+    SweepSheet,
     write_comparison,
     write_function,
     write_samples,
@@ -191,3 +189,136 @@ def _facts(part: Part) -> Facts:
         **{word: name for word, name in links.items() if name},
         **part.shape.facts(),
     }
+
+
+CHARTS = "Charts"
+COLOURS = ("1C4E80", "C0392B", "2E8B57", "8E5BB5", "D98E04", "5C6770", "17A2B8", "A0522D")
+_ROWS_A_CHART, _COLUMNS_A_CHART = 20, 8
+_COLUMN = 12.0
+
+Locate = Callable[[Reference], Range]
+"""Gives the cells of what a chart refers to: one column or row."""
+
+
+def write_charts(canvas: Canvas, charts: Sequence[Chart], locate: Locate, title: str) -> None:
+    """Put the charts on their sheet, two side by side."""
+    canvas.text(1, 1, title, "title")
+    canvas.text(
+        2, 1, "Drawn from the cells of the other sheets: they follow every change.", "subtitle"
+    )
+    canvas.heights({1: 24, 2: 17})
+    for n, chart in enumerate(charts):
+        surface = chart.kind == "surface"
+        drawing = Drawing(
+            "line" if surface else chart.kind,
+            a1(4 + n // 2 * _ROWS_A_CHART, 1 + n % 2 * _COLUMNS_A_CHART),
+            chart.title,
+            chart.x_title,
+            chart.y_title,
+            chart.log_y,
+            tuple(_slices(chart, locate) if surface else _lines(chart, locate)),
+        )
+        canvas.sheet.charts.append(drawing)
+    canvas.widths(dict.fromkeys(range(1, 2 * _COLUMNS_A_CHART + 1), _COLUMN))
+    canvas.print_on("landscape")
+
+
+def _lines(chart: Chart, locate: Locate) -> list[Line]:
+    """Return what is drawn: each series, its numbers, and those along the horizontal axis."""
+    lines = []
+    for n, one in enumerate(chart.series):
+        x = one.x or chart.x
+        along = None if x is None else locate(x)
+        points = chart.points if one.points is None else one.points
+        lines.append(Line(one.label, locate(one.y), along, COLOURS[n % len(COLOURS)], points))
+    return lines
+
+
+def _slices(chart: Chart, locate: Locate) -> list[Line]:
+    """A surface as lines, one for each value of the first parameter; the second is above them."""
+    area = locate(chart.series[0].y)
+    values = Range(area.sheet, area.top - 1, area.left, area.top - 1, area.right)
+    return [
+        Line(
+            "",
+            Range(area.sheet, area.top + n, area.left, area.top + n, area.right),
+            values,
+            _between(n, area.height),
+            chart.points,
+        )
+        for n in range(area.height)
+    ]
+
+
+def _between(n: int, count: int) -> str:
+    """Return a colour from blue to red."""
+    share = n / max(count - 1, 1)
+    low, high = (0x1C, 0x4E, 0x80), (0xC0, 0x39, 0x2B)
+    return "".join(f"{round(a + share * (b - a)):02X}" for a, b in zip(low, high, strict=True))
+
+
+_WHAT = {
+    "step": "one training step",
+    "run": "training, a row an update",
+    "validation": "samples classified, and counted",
+    "rule": "samples, and the rule that made their targets",
+    "sweep": "E as weights are moved",
+    "function": "a function and its slope",
+    "comparison": "E of several runs side by side",
+    "table": "numbers measured elsewhere, and what they come to",
+}
+
+
+def write_plan_guide(canvas: Canvas, plan: Plan, pictured: Structure | None) -> Anchor | None:
+    """Write the guide; return where the network's picture belongs, if there is one."""
+    page = GuidePage(canvas)
+    page.line(plan.title, "title", 26)
+    if plan.number:
+        page.paragraph(
+            f"Our workbook for the topic of part {plan.number} of Robert Keim\u2019s series on "
+            "neural networks: a companion, not a copy. Every number is computed by a formula that "
+            "you can read; change any yellow one and everything follows."
+        )
+    for paragraph in plan.about:
+        page.paragraph(paragraph)
+    anchor = None
+    if pictured is not None:
+        page.heading("The network")
+        anchor = page.picture()
+    _sheets(page, plan)
+    if plan.tries:
+        page.heading("Try it")
+        for text in plan.tries:
+            page.paragraph(f"•  {text}")
+    page.colours()
+    page.heading("How to trace it")
+    if any(isinstance(part.shape, RunShape) for part in plan.parts):
+        page.paragraph(
+            "On a sheet of updates, read a row from left to right: the sample, the forward pass, "
+            "the error, the error signals from the output back, the gradients, the new weights. "
+            "The row marked start holds what the first update starts from; every other update "
+            "starts from the new weights of the row above it."
+        )
+    page.keys()
+    page.excel()
+    page.heading("Where the numbers come from")
+    for paragraph in plan.source or ("Numbers made for this workbook.",):
+        page.paragraph(paragraph)
+    page.stored(f"Workbook {plan.id}")
+    page.finish()
+    return anchor
+
+
+def _sheets(page: GuidePage, plan: Plan) -> None:
+    page.heading("The sheets")
+    for part in plan.parts:
+        page.pair(part.name, part.caption or _WHAT[part.kind])
+        for sheet, what in (
+            (part.data_sheet, f"the samples of {part.name}"),
+            (part.validation_sheet, f"samples that {part.name} is not trained on"),
+        ):
+            if sheet:
+                page.pair(sheet, what)
+    if plan.charts:
+        page.pair("Charts", "pictures, drawn from the cells by your spreadsheet program")
+    page.pair("Map", "tells programs what each cell is")

@@ -16,8 +16,7 @@ from cellgrad.files import write_atomically
 from cellgrad_series.kernels import KERNELS
 from cellgrad_series.train.excel import Data, Selection, describe_samples, with_samples
 from cellgrad_series.train.report import as_json, print_training, trace_document
-from cellgrad_series.train.run import Result, train
-from cellgrad_series.train.settings import DEFAULT_SEED, HIDDEN_NODES, change_case
+from cellgrad_series.train.run import DEFAULT_SEED, HIDDEN_NODES, Result, change_case, train
 
 PICTURES = (".png", ".svg", ".pdf")
 

@@ -12,7 +12,7 @@ from cellgrad.case.model import Case, Sample
 from cellgrad.case.quantities import CROSS_ENTROPIES
 from cellgrad.errors import InputError
 from cellgrad.xlsx.book import read_book
-from cellgrad_series.train.settings import HIDDEN_NODES, series_case
+from cellgrad_series.train.run import HIDDEN_NODES, series_case
 from cellgrad_series.train.table import Chosen, Table, choose, choose_like, counted, find_table
 
 _SUM_TOLERANCE = 1e-12

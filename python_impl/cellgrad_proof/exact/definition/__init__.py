@@ -1,10 +1,443 @@
-"""What each quantity is, worked out at 100 digits from the numbered equations.
+"""Every kind of part, from its description in the Map to its quantities, by their definitions.
 
-Source: reference/equations.md. Nothing here reads a formula. What an equation defines as a
-derivative is taken as one: a parameter (or a pre-activation, or a post-activation) is moved
-by a step of 10⁻¹⁰⁰ along the imaginary axis, and the imaginary part of E, divided by the step,
-is the derivative, with an error of the order of the step's square. So no equation of the
-backward pass is written down here, and no derivative of an activation function.
-
-Arrays are nested lists of mpmath's numbers. Layers of weights count from 0.
+``quantities_of`` begins here; ``update`` has one update, ``holdings`` what it starts from.
 """
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+
+import mpmath
+
+from cellgrad.case.equations import walkthrough_lines
+from cellgrad.case.quantities import (
+    Index,
+    Key,
+    Parameter,
+    Structure,
+    UpdateRule,
+    all_parameters,
+    checked_parameters,
+)
+from cellgrad_proof.exact.definition.holdings import Holdings
+from cellgrad_proof.exact.definition.update import (
+    Found,
+    Matrix,
+    Network,
+    Parameters,
+    Real,
+    Update,
+    Vector,
+    activation,
+    add_row,
+    derivative,
+    evaluated,
+    forward_quantities,
+    grid,
+    number,
+    parameter_quantities,
+    sample_quantities,
+)
+from cellgrad_series.parts.run import EVALUATED, START, RunShape
+from cellgrad_series.parts.sweep import SweepShape
+from cellgrad_series.parts.tables import ComparisonShape
+
+
+def _step(held: Holdings, part: str) -> Found:
+    structure: Structure = held.parts[part].shape.step
+    update = Update(
+        structure,
+        held.parameters(part, structure),
+        held.samples(part),
+        held.constants(part),
+    )
+    found = update.quantities()
+    after = update.new_parameters(held.scalar(part, "learning_rate"))
+    if not held.whole:
+        return found
+    epsilon = held.scalar(part, "epsilon") if held.has(part, "epsilon") else None
+    found |= _check(update, after, epsilon)
+    lines = enumerate(walkthrough_lines(structure))
+    found["result", None] = {(n,): found[line.quantity.key][line.index] for n, line in lines}
+    return found
+
+
+def _check(update: Update, after: Parameters, epsilon: Real | None) -> Found:
+    """Return every number of the Check sheet: E with a parameter moved, and after the step.
+
+    Args:
+        update: with its quantities computed.
+        after: the parameters after it.
+        epsilon: by how much a parameter is moved; None where nothing is differentiated.
+    """
+    found: Found = defaultdict(dict)
+    before, later = update.error(update.parameters), update.error(after)
+    found["error_before", None][()] = before
+    found["error_after", None][()] = later
+    found["error_change", None][()] = later - before
+    _enter_pass(found, update, after, 0)
+    if epsilon is None:
+        return found
+    for p, slot in enumerate(checked_parameters(update.structure)):
+        value = update.parameters.value(slot)
+        errors = []
+        for side, sign in enumerate((1, -1)):
+            moved = update.parameters.copy()
+            moved.put(slot, value + sign * epsilon)
+            found["moved_value", None][2 * p + side,] = value + sign * epsilon
+            _enter_pass(found, update, moved, 1 + 2 * p + side)
+            errors.append(update.error(moved))
+        slope = update.gradient[slot]
+        quotient = (errors[0] - errors[1]) / (2 * epsilon)
+        found["checked_value", None][p,] = value
+        found["checked_gradient", None][p,] = update.sign * slope
+        found["error_plus", None][p,] = errors[0]
+        found["error_minus", None][p,] = errors[1]
+        found["difference_quotient", None][p,] = quotient
+        found["quotient_gap", None][p,] = slope - quotient
+    return found
+
+
+def _enter_pass(found: Found, update: Update, parameters: Parameters, number: int) -> None:
+    """Enter a complete forward pass with other parameters."""
+    passes = [update.network.forward(parameters, x) for x, _ in update.samples]
+    quantities = forward_quantities(update.network, passes, update.samples)
+    quantities["error", None] = {(): update.error(parameters)}
+    quantities["penalty", None] = {(): update.penalty(parameters)}
+    add_row(found, number, quantities, "pass_")
+
+
+def _sweep(held: Holdings, part: str) -> Found:
+    shape: SweepShape = held.parts[part].shape
+    axes = [held.vector(part, ("axis", n)) for n in range(len(shape.counts))]
+    # the doubles themselves: what is moved is copied, not computed
+    fixed = held.parameters(part, shape.step)
+    samples, constants = held.samples(part), held.constants(part)
+    found: Found = {}
+    for row, values in enumerate(product(*axes)):
+        parameters = fixed.copy()
+        for slot, value in zip(shape.swept, values, strict=True):
+            parameters.put(slot, value)
+        update = Update(shape.step, parameters, samples, constants)
+        computed = update.quantities() if shape.backward else update.forward_only()
+        computed["swept", None] = column(list(values))
+        add_row(found, row, computed)
+        if len(axes) > 1:
+            at: Index = divmod(row, shape.counts[1])
+            found.setdefault(("surface", None), {})[at] = computed["error", None][()]
+    return found
+
+
+def _classified(held: Holdings, part: str) -> Found:
+    structure: Structure = held.parts[part].shape.network
+    parameters, samples = held.parameters(part, structure), held.samples(part)
+    network = Network(structure, held.constants(part).slope)
+    found = evaluated(network, parameters, samples)
+    found |= parameter_quantities(structure, parameters) | sample_quantities(samples)
+    outputs = [network.forward(parameters, x).post[-1] for x, _ in samples]
+    targets = [t for _, t in samples]
+    if held.parts[part].kind == "rule":
+        correct = [int(y[0] == t[0]) for y, t in zip(outputs, targets, strict=True)]
+        return found | {("correct", None): column(correct), ("right", None): {(): sum(correct)}}
+    found |= classification(outputs, targets, held.scalar(part, "limit", 0.5))
+    if held.has(part, "boundary_x"):
+        line = held.vector(part, ("boundary_x", None))
+        found["boundary_y", None] = boundary(parameters, line)
+    return found
+
+
+def _comparison(held: Holdings, part: str) -> Found:
+    found: dict[Index, object] = {}
+    shape: ComparisonShape = held.parts[part].shape
+    for n, run in enumerate(shape.runs):
+        errors = held.values(run, ("error", None))
+        found |= {(row, n): number(value) for (row,), value in errors.items()}
+    key: Key = ("error", None)
+    return {key: found}
+
+
+def _function(held: Holdings, part: str) -> Found:
+    """Return value, derivative and central difference of an activation function."""
+    x, epsilon = held.vector(part, ("x", None)), held.scalar(part, "epsilon")
+    value = partial(activation, held.parts[part].shape.activation, slope=0)
+    slopes = [derivative(value, z) for z in x]
+    above, below = ([value(z + side * epsilon) for z in x] for side in (1, -1))
+    quotients = [(a - b) / (2 * epsilon) for a, b in zip(above, below, strict=True)]
+    return {
+        ("value", None): column([value(z) for z in x]),
+        ("derivative", None): column(slopes),
+        ("value_above", None): column(above),
+        ("value_below", None): column(below),
+        ("quotient", None): column(quotients),
+        ("gap", None): column([s - q for s, q in zip(slopes, quotients, strict=True)]),
+        ("step", None): column([int(z >= 0) for z in x]),
+    }
+
+
+def _table(held: Holdings, part: str) -> Found:
+    """Return mean, spread, best and worst of each row."""
+    measured = held.matrix(part, ("measured", None))
+    means = [sum(row) / len(row) for row in measured]
+    spreads = [
+        mpmath.sqrt(sum((value - mean) ** 2 for value in row) / (len(row) - 1))
+        for row, mean in zip(measured, means, strict=True)
+    ]
+    return {
+        ("mean", None): column(means),
+        ("spread", None): column(spreads),
+        ("best", None): column([max(row) for row in measured]),
+        ("worst", None): column([min(row) for row in measured]),
+    }
+
+
+def column(values: Vector) -> dict[Index, Real]:
+    """Return a list by index."""
+    return {(n,): value for n, value in enumerate(values)}
+
+
+def classification(outputs: Matrix, targets: Matrix, limit: Real) -> Found:
+    """Return classes, the confusion table and the accuracy."""
+    single = len(targets[0]) == 1
+    names = [0, 1] if single else list(range(1, len(targets[0]) + 1))
+
+    def called(values: Vector) -> int:
+        if single:
+            return int(values[0] > limit)
+        return 1 + values.index(max(values))
+
+    wanted, found = [called(t) for t in targets], [called(y) for y in outputs]
+    correct = [int(a == b) for a, b in zip(wanted, found, strict=True)]
+    pairs = list(zip(wanted, found, strict=True))
+    return {
+        ("target_class", None): column(wanted),
+        ("class", None): column(found),
+        ("correct", None): column(correct),
+        ("is_target", None): grid([[int(a == name) for name in names] for a in wanted]),
+        ("is_called", None): grid([[int(b == name) for name in names] for b in found]),
+        ("confusion", None): grid([[pairs.count((a, b)) for b in names] for a in names]),
+        ("right", None): {(): sum(correct)},
+        ("accuracy", None): {(): mpmath.mpf(sum(correct)) / len(correct)},
+    }
+
+
+def boundary(parameters: Parameters, line: Vector) -> dict[Index, Real]:
+    """Return where S_preA is 0, for both ends of a line over two inputs."""
+    (w1,), (w2,) = parameters.weights[0]
+    bias = 0 if parameters.biases is None else parameters.biases[0][0]
+    if w2 == 0:
+        return {}
+    return column([-(bias + w1 * x) / w2 for x in line])
+
+
+@dataclass(slots=True)
+class Memory:
+    """What an optimiser has kept of earlier updates, by parameter.
+
+    Attributes:
+        first: velocity, or the mean of gradients.
+        second: the mean of their squares.
+        beta1_power, beta2_power: as they were after the last update.
+    """
+
+    first: dict[Parameter, Real] = field(default_factory=dict)
+    second: dict[Parameter, Real] = field(default_factory=dict)
+    beta1_power: Real = 1
+    beta2_power: Real = 1
+
+
+def optimised(
+    update: Update, rule: UpdateRule, memory: Memory, rate: Real, given: Mapping[str, Real]
+) -> Parameters:
+    """Return the parameters after an update (Eq. 10, 13, 15, 21 to 24), and enter all of it.
+
+    Args:
+        update: with its quantities computed.
+        rule: how gradients become updates.
+        memory: what earlier updates left.
+        rate: the learning rate.
+        given: ``momentum``, ``beta1``, ``beta2``, ``adam_epsilon``.
+    """
+    if rule.plain:
+        return update.new_parameters(rate)
+    after = update.parameters.copy()
+    mover = _Adam(update, memory, given) if rule.optimizer == "adam" else None
+    for slot, slope in update.gradient.items():
+        if not update.moves(slot):
+            continue
+        g = update.sign * slope
+        if mover is not None:
+            change = rate * mover.direction(slot, g)
+        else:
+            old = given["momentum"] * memory.first[slot]
+            velocity = old + rate * g if rule.rate_in_velocity else old + g
+            _enter(update.found, slot, "velocity", velocity)
+            change = velocity if rule.rate_in_velocity else rate * velocity
+        after.put(slot, after.value(slot) - update.sign * change)
+    update.enter_new(after)
+    return after
+
+
+class _Adam:
+    """Eq. 22 to 24."""
+
+    def __init__(self, update: Update, memory: Memory, given: Mapping[str, Real]) -> None:
+        self.update, self.memory, self.given = update, memory, given
+        self.power1 = memory.beta1_power * given["beta1"]
+        self.power2 = memory.beta2_power * given["beta2"]
+        update.found["beta1_power", None] = {(): self.power1}
+        update.found["beta2_power", None] = {(): self.power2}
+
+    def direction(self, slot: Parameter, g: Real) -> Real:
+        """Return m̂ / (√ŝ + ε)."""
+        beta1, beta2 = self.given["beta1"], self.given["beta2"]
+        m = beta1 * self.memory.first[slot] + (1 - beta1) * g
+        s = beta2 * self.memory.second[slot] + (1 - beta2) * g * g
+        m_hat, s_hat = m / (1 - self.power1), s / (1 - self.power2)
+        for name, value in (
+            ("first_moment", m),
+            ("second_moment", s),
+            ("corrected_first_moment", m_hat),
+            ("corrected_second_moment", s_hat),
+        ):
+            _enter(self.update.found, slot, name, value)
+        return m_hat / (mpmath.sqrt(s_hat) + self.given["adam_epsilon"])
+
+
+def _enter(found: Found, slot: Parameter, name: str, value: Real) -> None:
+    kind, k, index = slot
+    found[name if kind == "weights" else f"bias_{name}", k][index] = value
+
+
+class Rows:
+    """The rows of a run, each from the doubles that the row above holds."""
+
+    def __init__(self, held: Holdings, part: str) -> None:
+        self.held, self.part = held, part
+        self.shape: RunShape = held.parts[part].shape
+        self.samples = held.samples(part, "sample_")
+        self.unseen = held.samples(part, EVALUATED) if self.shape.evaluated else []
+
+    def started(self) -> Found:
+        """Return the parameters before the first update."""
+        return parameter_quantities(self.shape.step, self._start(), START)
+
+    def _start(self) -> Parameters:
+        return self.held.parameters(self.part, self.shape.step, START)
+
+    def row(self, row: int) -> Found:
+        """Return the quantities of one update."""
+        first, count = self.shape.batch(row)
+        structure = self.shape.structure(count)
+        if row:
+            parameters = self.held.parameters(self.part, structure, "new_", (row - 1,))
+            if structure.biases and not structure.update_biases:
+                parameters.biases = self._start().biases
+        else:
+            parameters = self._start()
+        batch = self.samples[first : first + count]
+        update = Update(structure, parameters, batch, self.held.constants(self.part))
+        found = update.quantities()
+        rates = self.held.values(self.part, ("learning_rate", None))
+        rate = number(rates[row,] if self.shape.scheduled else rates[()])
+        names = ("momentum", "beta1", "beta2", "adam_epsilon")
+        given = {name: self.held.scalar(self.part, name) for name in names}
+        after = optimised(update, self.shape.rule, self._memory(row), rate, given)
+        found |= sample_quantities(batch)
+        if self.unseen:
+            network = Network(self.shape.step, self.held.constants(self.part).slope)
+            seen = evaluated(network, after, self.unseen)
+            found |= {(EVALUATED + name, k): values for (name, k), values in seen.items()}
+        return found
+
+    def _memory(self, row: int) -> Memory:
+        memory = Memory()
+        for name in self.shape.state():
+            if name.endswith("_power"):
+                own, at = (name, (row - 1,)) if row else (START + name, ())
+                value = number(self.held.values(self.part, (own, None))[at])
+                setattr(memory, name, value)
+                continue
+            kept = memory.second if "second" in name else memory.first
+            kind = "biases" if name.startswith("bias_") else "weights"
+            for slot in all_parameters(self.shape.step):
+                if slot[0] == kind:
+                    kept[slot] = number(self._remembered(name, slot, row))
+        return memory
+
+    def _remembered(self, name: str, slot: Parameter, row: int) -> float:
+        _, k, index = slot
+        if row:
+            return self.held.values(self.part, (name, k))[row - 1, *index]
+        return self.held.values(self.part, (START + name, k))[index]
+
+
+class Carried(Holdings):
+    """Holdings whose rows hold what was computed, in full precision: a run from end to end.
+
+    Args:
+        held: the givens.
+    """
+
+    def __init__(self, held: Holdings) -> None:
+        self._held = held
+        self.parts, self.whole = held.parts, held.whole
+        self._rows: Found = {}
+
+    def own_values(self, part: str, key: Key) -> Mapping[Index, Real]:
+        """Return the numbers of a quantity."""
+        return self._rows[key] if key in self._rows else self._held.own_values(part, key)
+
+    def holds(self, part: str, key: Key) -> bool:
+        """Tell whether there is such a quantity."""
+        return key in self._rows or self._held.holds(part, key)
+
+    def keep(self, row: int, found: Found) -> None:
+        """Keep what a row came to, for the next to start from."""
+        add_row(self._rows, row, found)
+
+
+def run_quantities(held: Holdings, part: str, *, chained: bool = False) -> Found:
+    """Return every quantity of a run, with an axis of updates in front.
+
+    Args:
+        held: givens, and what each row leaves to the next.
+        part: the run.
+        chained: start each row from what the one above came to, in full precision.
+    """
+    carried = Carried(held)
+    rows = Rows(carried if chained else held, part)
+    found: Found = {}
+    for row in range(rows.shape.updates):
+        computed = rows.row(row)
+        if chained:
+            carried.keep(
+                row, {key: v for key, v in computed.items() if key[0] not in ("input", "target")}
+            )
+        add_row(found, row, computed)
+    return found | rows.started()
+
+
+_KINDS: dict[str, Callable[[Holdings, str], Found]] = {
+    "step": _step,
+    "run": run_quantities,
+    "sweep": _sweep,
+    "validation": _classified,
+    "rule": _classified,
+    "comparison": _comparison,
+    "function": _function,
+    "table": _table,
+}
+
+
+def quantities_of(held: Holdings, part: str) -> Found:
+    """Return every quantity of a part by its definition.
+
+    Raises:
+        CaseError: the Map does not describe it.
+        KeyError: a given is missing.
+    """
+    return _KINDS[held.parts[part].kind](held, part)
