@@ -95,7 +95,7 @@ def test_proving_never_loads_the_mlp_the_writer_or_an_engine(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert json.loads(done.stdout.replace("'", '"')) == [
-        "case", "described", "errors", "files", "formula", "packages", "xlsx",
+        "case", "described", "errors", "files", "formula", "shipped", "xlsx",
     ]  # fmt: skip
 
 

@@ -12,7 +12,6 @@ import random
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from cellgrad.errors import CaseError, InputError
 from cellgrad.files import read_limited
 from cellgrad_series.kernels import Training
 from cellgrad_series.parts.classification import LIMIT
+from cellgrad_series.train.run import fill_network
 
 MAX_BYTES = 4 << 20
 
@@ -55,20 +55,14 @@ class Settings:
 
         Weights come layer by layer and row by row, then biases layer by layer.
         """
-        rng = random.Random(seed)  # noqa: S311 - not for secrets
-        nodes = (self.case.network.nodes[0], hidden, self.case.network.nodes[-1])
+        generator = random.Random(seed)  # noqa: S311 - not for secrets
 
-        def draw(count: int) -> Vector:
-            return tuple(
-                round(rng.uniform(self.low, self.high), self.decimals) for _ in range(count)
-            )
+        def number() -> float:
+            return round(generator.uniform(self.low, self.high), self.decimals)
 
-        weights = tuple(tuple(draw(m) for _ in range(n)) for n, m in pairwise(nodes))
-        biases = None
-        if self.case.network.biases is not None:
-            biases = tuple(draw(m) for m in nodes[1:])
-        network = replace(self.case.network, nodes=nodes, weights=weights, biases=biases)
-        return replace(self.case, network=network)
+        network = self.case.network
+        nodes = (network.nodes[0], hidden, network.nodes[-1])
+        return replace(self.case, network=fill_network(replace(network, nodes=nodes), number))
 
 
 @dataclass(frozen=True, slots=True)

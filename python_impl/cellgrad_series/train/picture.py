@@ -103,7 +103,7 @@ def picture(result: Result, kind: str, inputs: Sequence[str] = ()) -> bytes:
         try:
             with np.errstate(all="ignore"):
                 _draw_errors(left, result)
-                _what_was_learnt(result)(figure, right, result, inputs)
+                _draw_what_was_learnt(figure, right, result, inputs)
                 figure.savefig(stream, format=kind, metadata=_NO_DATES[kind])
         except (ValueError, OverflowError) as error:  # numbers near the end of a double's range
             raise InputError(
@@ -146,9 +146,8 @@ def _draw_errors(axes: Any, result: Result) -> None:
         axes.set_ylim(bottom=min(0.0, float(errors.min())))
         axes.margins(y=0.05)
     axes.set_xlim(0.5 if few else 0, result.updates + (0.5 if few else 0))
-    axes.set_title("Error before each update")
-    axes.set_xlabel(f"update ({result.case.epochs:,} epoch{'s' * (result.case.epochs > 1)})")
-    axes.set_ylabel("E")
+    epochs = f"{result.case.epochs:,} epoch{'s' * (result.case.epochs > 1)}"
+    axes.set(title="Error before each update", xlabel=f"update ({epochs})", ylabel="E")
     if result.updates == 1:
         axes.set_xticks([1])
     else:
@@ -185,29 +184,30 @@ def _running_mean(values: Floats, window: int) -> Floats:
 # what was learnt
 
 
-def _what_was_learnt(result: Result) -> Callable[[Any, Any, Result, Sequence[str]], None]:
-    classes = _shown(result).accuracy is not None
+def _draw_what_was_learnt(figure: Any, axes: Any, result: Result, inputs: Sequence[str]) -> None:
+    """Draw how the outputs lie to the targets; how well they do stands in the title."""
+    score = _shown(result)
+    classes = score.accuracy is not None
     outputs = result.case.network.nodes[-1]
     if result.case.network.nodes[0] == 2 and (classes or outputs == 1):
-        return _draw_plane
-    if not classes:
-        return _draw_targets
-    return _draw_strips if outputs == 1 else _draw_confusion
+        _draw_plane(figure, axes, result, inputs)
+    elif not classes:
+        _draw_targets(axes, score)
+    elif outputs == 1:
+        _draw_strips(axes, score)
+    else:
+        _draw_confusion(axes, score)
+    kind = "validation" if result.validation else "training"
+    mark = f"mean E {error_text(score.error)}"
+    if score.accuracy is not None:
+        mark = accuracy_text(score.accuracy)
+    axes.set_title(f"What was learnt  ·  {kind}: {mark}")
 
 
 def _shown(result: Result) -> Score:
     score = result.validation or result.training
     assert score is not None, "the run diverged"  # noqa: S101 - the caller's promise
     return score
-
-
-def _name_and_mark(result: Result) -> str:
-    """Return which samples are judged, and how well they do."""
-    score = _shown(result)
-    kind = "validation" if result.validation else "training"
-    if score.accuracy is None:
-        return f"{kind}: mean E {error_text(score.error)}"
-    return f"{kind}: {accuracy_text(score.accuracy)}"
 
 
 def _draw_plane(figure: Any, axes: Any, result: Result, inputs: Sequence[str]) -> None:
@@ -221,12 +221,10 @@ def _draw_plane(figure: Any, axes: Any, result: Result, inputs: Sequence[str]) -
     extent = (*limits[0], *limits[1])
     colour = _shade(figure, axes, result, values, extent)
     _draw_samples(axes, result, sets, colour)
-    axes.set_xlim(*limits[0])
-    axes.set_ylim(*limits[1])
+    axes.set(xlim=limits[0], ylim=limits[1])
     names = list(inputs) if len(inputs) == 2 else ["input 1", "input 2"]
     axes.set_xlabel(_cut(names[0], 40), parse_math=False)
     axes.set_ylabel(_cut(names[1], 40), parse_math=False)
-    axes.set_title(f"What was learnt  ·  {_name_and_mark(result)}")
 
 
 def _shade(
@@ -242,7 +240,7 @@ def _shade(
         targets = np.array([sample.target[0] for sample in result.case.samples])
         low, high = _limits(targets)
         image = axes.imshow(_square(values[:, 0]), cmap="viridis", vmin=low, vmax=high, **place)
-        _colour_bar(figure, axes, image, "output")
+        _colour_bar(figure, axes, image)
         return lambda rows: {"c": rows[:, 0], "cmap": "viridis", "vmin": low, "vmax": high}
     if single:
         shades = LinearSegmentedColormap.from_list("", [COLOURS[0], "#f7f5f2", COLOURS[1]])
@@ -250,7 +248,7 @@ def _shade(
             _square(values[:, 0]), cmap=shades, vmin=0, vmax=1, alpha=0.55,
             interpolation="bilinear", **place,
         )  # fmt: skip
-        _colour_bar(figure, axes, image, "output")
+        _colour_bar(figure, axes, image)
         _contour(axes, _square(values[:, 0]) - THRESHOLD, extent)
     else:
         names = [COLOURS[n % len(COLOURS)] for n in range(values.shape[1])]
@@ -276,10 +274,10 @@ def _contour(axes: Any, surface: Floats, extent: tuple[float, ...]) -> None:
         axes.contour(surface, levels=[0.0], colors=INK, linewidths=1.3, extent=extent)
 
 
-def _colour_bar(figure: Any, axes: Any, image: Any, label: str) -> None:
+def _colour_bar(figure: Any, axes: Any, image: Any) -> None:
     bar = figure.colorbar(image, ax=axes, pad=0.02, aspect=28)
     bar.outline.set_visible(False)
-    bar.set_label(label)
+    bar.set_label("output")
 
 
 def _draw_samples(
@@ -322,12 +320,9 @@ def _draw_samples(
 def _class_handles(handle: Callable[[str, str, str], Any], outputs: int) -> list[Any]:
     """Return what the legend says of the classes: 0 and 1, or the outputs from 1 on."""
     names = range(2) if outputs == 1 else range(1, outputs + 1)
-    colours = [COLOURS[n % len(COLOURS)] for n in range(len(names))]
     if len(names) > len(COLOURS):
         return []
-    return [
-        handle(f"class {name}", "none", colour) for name, colour in zip(names, colours, strict=True)
-    ]
+    return [handle(f"class {name}", "none", COLOURS[n]) for n, name in enumerate(names)]
 
 
 def _evenly(count: int) -> NDArray[np.intp]:
@@ -345,9 +340,8 @@ def _limits(values: Floats) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _draw_strips(_: Any, axes: Any, result: Result, __: Sequence[str]) -> None:
+def _draw_strips(axes: Any, score: Score) -> None:
     """One output, more inputs than a plane has: where the outputs of each class lie."""
-    score = _shown(result)
     outputs, targets = score.outputs[:, 0], classes_of(score.targets)
     axes.axvline(THRESHOLD, color=INK, lw=1.1)
     for target in (0, 1):
@@ -371,19 +365,18 @@ def _draw_strips(_: Any, axes: Any, result: Result, __: Sequence[str]) -> None:
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )  # fmt: skip
     low, high = min(0.0, float(outputs.min())), max(1.0, float(outputs.max()))
-    axes.set_xlim(low - 0.03 * (high - low), high + 0.03 * (high - low))
-    axes.set_ylim(-0.5, 1.65)
+    margin = 0.03 * (high - low)
+    axes.set(xlim=(low - margin, high + margin), ylim=(-0.5, 1.65))
     axes.set_yticks([0, 1], ["target 0", "target 1"])
     axes.set_xlabel("output (class 1 above 0.5; hollow: wrong)")
-    axes.set_title(f"What was learnt  ·  {_name_and_mark(result)}")
 
 
-def _draw_confusion(_: Any, axes: Any, result: Result, __: Sequence[str]) -> None:
+def _draw_confusion(axes: Any, score: Score) -> None:
     """Several outputs: how often each class is taken for each other."""
     from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415 - an extra
 
-    found = _shown(result).accuracy
-    counts = np.array(found.confusion if found else [[0]], dtype=np.float64)
+    assert score.accuracy is not None  # noqa: S101 - the outputs are classes
+    counts = np.array(score.accuracy.confusion, dtype=np.float64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     blues = LinearSegmentedColormap.from_list("", ["#ffffff", LINE])
     axes.imshow(shares, cmap=blues, vmin=0, vmax=1)
@@ -396,21 +389,17 @@ def _draw_confusion(_: Any, axes: Any, result: Result, __: Sequence[str]) -> Non
                     color="white" if shares[row, column] > THRESHOLD else INK,
                 )  # fmt: skip
     if size <= 20:
-        axes.set_xticks(range(size), [str(n + 1) for n in range(size)])
-        axes.set_yticks(range(size), [str(n + 1) for n in range(size)])
-        axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(range(size), [str(n + 1) for n in range(size)])
+            axis.set_ticks(np.arange(size + 1) - 0.5, minor=True)
         axes.grid(which="minor", color="#d0d7de", lw=0.8)
     axes.spines[:].set_visible(False)
     axes.tick_params(which="both", length=0)
-    axes.set_xlabel("predicted class (the largest output)")
-    axes.set_ylabel("target class")
-    axes.set_title(f"What was learnt  ·  {_name_and_mark(result)}")
+    axes.set(xlabel="predicted class (the largest output)", ylabel="target class")
 
 
-def _draw_targets(_: Any, axes: Any, result: Result, __: Sequence[str]) -> None:
+def _draw_targets(axes: Any, score: Score) -> None:
     """Targets that are no classes: each output beside its target."""
-    score = _shown(result)
     low, high = _limits(np.concatenate([score.targets.ravel(), score.outputs.ravel()]))
     axes.plot([low, high], [low, high], color=PALE, lw=1.0, zorder=1)
     chosen = _evenly(score.samples)
@@ -422,8 +411,4 @@ def _draw_targets(_: Any, axes: Any, result: Result, __: Sequence[str]) -> None:
         )  # fmt: skip
     if shown > 1:
         axes.legend(frameon=False, loc="upper left")
-    axes.set_xlim(low, high)
-    axes.set_ylim(low, high)
-    axes.set_xlabel("target")
-    axes.set_ylabel("output")
-    axes.set_title(f"What was learnt  ·  {_name_and_mark(result)}")
+    axes.set(xlim=(low, high), ylim=(low, high), xlabel="target", ylabel="output")

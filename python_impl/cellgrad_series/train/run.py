@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.model import MAX_EPOCHS, Case, Network, Sample
+from cellgrad.case.model import MAX_EPOCHS, Case, Network, Sample, Vector
 from cellgrad.errors import CaseError, InputError
 from cellgrad_series.kernels import Training
 from cellgrad_series.kernels.arrays import Ordered
@@ -339,14 +339,18 @@ def draw_weights(network: Network, seed: int) -> Network:
     def number() -> float:
         return (math.floor(generator.random() * (2 * _STEPS - 1)) - _STEPS + 1) / _STEPS
 
-    nodes = network.nodes
-    weights = tuple(
-        tuple(tuple(number() for _ in range(columns)) for _ in range(rows))
-        for rows, columns in itertools.pairwise(nodes)
-    )
-    biases = network.biases
-    if biases is not None:
-        biases = tuple(tuple(number() for _ in range(count)) for count in nodes[1:])
+    return fill_network(network, number)
+
+
+def fill_network(network: Network, number: Callable[[], float]) -> Network:
+    """Return the network with other numbers: layer by layer and row by row, biases last."""
+
+    def vector(count: int) -> Vector:
+        return tuple(number() for _ in range(count))
+
+    pairs = itertools.pairwise(network.nodes)
+    weights = tuple(tuple(vector(m) for _ in range(n)) for n, m in pairs)
+    biases = None if network.biases is None else tuple(map(vector, network.nodes[1:]))
     return replace(network, weights=weights, biases=biases)
 
 
