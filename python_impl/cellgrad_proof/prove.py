@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -19,7 +20,7 @@ from cellgrad.report.verification import verdict_table
 from cellgrad.xlsx.book import read_book
 
 if TYPE_CHECKING:
-    from cellgrad_proof.proof.workbook import Failure, ProofReport
+    from cellgrad_proof.proof.workbook import ProofReport
 
 SHOWN = 12
 """So many failures are printed for one workbook; --json lists all."""
@@ -36,7 +37,11 @@ def prove_command(workbooks: Sequence[Path], *, as_json: bool) -> int:
         raise InputError("no workbooks are shipped with this installation", remedy="name some")
     reports = _proved(paths)
     if as_json:
-        sys.stdout.write(json.dumps(reports_as_json(reports), allow_nan=False, indent=1) + "\n")
+        answer = {
+            "proved": all(report.holds for report in reports),
+            "workbooks": [report.as_json() for report in reports],
+        }
+        sys.stdout.write(json.dumps(answer, allow_nan=False, indent=1) + "\n")
     else:
         print_reports(reports)
     return 0 if all(report.holds for report in reports) else 1
@@ -80,14 +85,6 @@ def _size(path: Path) -> int:
         return 0  # reading it will say what is wrong
 
 
-def reports_as_json(reports: Sequence[ProofReport]) -> dict[str, Any]:
-    """Return the answer as one JSON object."""
-    return {
-        "proved": all(report.holds for report in reports),
-        "workbooks": [report.as_json() for report in reports],
-    }
-
-
 def print_reports(reports: Sequence[ProofReport]) -> None:
     """Print a table, every failure with both sides, notes, and one line that says it all."""
     console = Console(highlight=False, soft_wrap=False)
@@ -110,37 +107,33 @@ def _row(report: ProofReport) -> list[str]:
 
 
 def _print_failures(console: Console, report: ProofReport) -> None:
-    if report.failures:
-        console.print(Text(printable(str(report.path)), style="bold"))
+    """Print failures with both of their sides: what stands there, and what must."""
+    if not report.failures:
+        return
+    console.print(Text(printable(str(report.path)), style="bold"))
     for failure in report.failures[:SHOWN]:
-        _print_failure(console, failure)
+        console.print(Text(f"  {printable(failure.line())}"), soft_wrap=True)
+        for name, text in (("holds", failure.formula), ("must be", failure.expected)):
+            if text:
+                console.print(Text(f"    {name:8}{printable(text)}"), soft_wrap=True)
     left = len(report.failures) - SHOWN
     if left > 0:
         console.print(f"  … and {left:,} more; --json lists them all")
-    if report.failures:
-        console.print()
-
-
-def _print_failure(console: Console, failure: Failure) -> None:
-    """Print a failure and both of its sides: what stands there, and what must."""
-    console.print(Text(f"  {printable(failure.line())}"), soft_wrap=True)
-    for name, text in (("holds", failure.formula), ("must be", failure.expected)):
-        if text:
-            console.print(Text(f"    {name:8}{printable(text)}"), soft_wrap=True)
+    console.print()
 
 
 def _print_notes(console: Console, reports: Sequence[ProofReport]) -> None:
     """Print every note once, and of which workbooks it is."""
-    of: dict[str, list[str]] = {}
+    noted = defaultdict(list)
     for report in reports:
         for note in report.notes:
-            of.setdefault(note, []).append(report.path.name)
+            noted[note].append(report.path.name)
     displays = sum(report.not_covered for report in reports)
     unknown = sum(report.uncertified for report in reports)
     if unknown:
         text = f"note: {unknown:,} cells have no value that could be certified"
         console.print(Text(text, style="dim"), soft_wrap=True)
-    for note, names in of.items():
+    for note, names in noted.items():
         if len(reports) > 1 and "display cells" in note:
             continue
         which = names[0] if len(names) == 1 else f"{len(names)} workbooks"
