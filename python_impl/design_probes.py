@@ -24,10 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 
 from cellgrad.case.model import parse_case
-from cellgrad_audit.bugs.arithmetic import RunningBounds
+from cellgrad_audit.bugs.arithmetic import RunningBounds, bounds_of
 from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, entries, variants
 from cellgrad_audit.bugs.pairs import largest_gaps, predictions
-from cellgrad_audit.bugs.running import bounds_of
 from cellgrad_audit.probes import unfit
 
 FOLDER = Path(__file__).resolve().parent.parent / "reference" / "probes"

@@ -15,9 +15,17 @@ from cellgrad.mlp import Update, training_run
 from cellgrad.mlp.run import final_pass
 from cellgrad.mlp.step import by_key
 from cellgrad_audit.answer import Answer, Slot, Vector
-from cellgrad_audit.bugs.arithmetic import Arithmetic, Array, Doubles, RunningBounds, total
+from cellgrad_audit.bugs.arithmetic import (
+    UNIT,
+    Arithmetic,
+    Array,
+    Doubles,
+    Running,
+    RunningBounds,
+    bounds_of,
+    total,
+)
 from cellgrad_audit.bugs.program import Program, Record, Turn
-from cellgrad_audit.bugs.running import UNIT, Running, bounds_of
 from cellgrad_audit.probes import certified_final, probes
 
 SPAN = 5

@@ -15,10 +15,9 @@ from cellgrad.case.model import Case, read_case
 from cellgrad.case.quantities import Key
 from cellgrad.errors import InputError
 from cellgrad_audit.answer import PARAMETERS, Vector
-from cellgrad_audit.bugs.arithmetic import RunningBounds
+from cellgrad_audit.bugs.arithmetic import UNIT, RunningBounds, bounds_of
 from cellgrad_audit.bugs.catalogue import CONVENTION, Variant, by_id, entries
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.bugs.running import UNIT, bounds_of
 
 
 def folder() -> Path:

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellgrad_audit.bugs.arithmetic import RunningBounds
+from cellgrad_audit.bugs.arithmetic import RunningBounds, bounds_of, values_of
+from cellgrad_audit.bugs.arithmetic import given as running
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.bugs.running import bounds_of, values_of
-from cellgrad_audit.bugs.running import given as running
 from cellgrad_audit.probes import probes
 
 # error bounds that run along

@@ -18,9 +18,8 @@ import pytest
 
 from cellgrad.case.model import case_document, read_case
 from cellgrad_audit.answer import Slot
-from cellgrad_audit.bugs.arithmetic import RunningBounds
+from cellgrad_audit.bugs.arithmetic import RunningBounds, bounds_of, values_of
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.bugs.running import bounds_of, values_of
 from cellgrad_audit.hypothesis import right_numbers
 from cellgrad_audit.reading import read_answer
 from hostile import CASES, ROOT

@@ -20,10 +20,9 @@ from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import Range
 from cellgrad.xlsx.sheet import CellError
 from cellgrad_audit.answer import Slot
-from cellgrad_audit.bugs.arithmetic import Doubles, RunningBounds
+from cellgrad_audit.bugs.arithmetic import Doubles, Running, RunningBounds
 from cellgrad_audit.bugs.catalogue import variants
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.bugs.running import Running
 from cellgrad_audit.probes import probes
 from cellgrad_audit.report.expression import (
     Formulas,

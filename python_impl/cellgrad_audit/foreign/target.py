@@ -28,9 +28,8 @@ from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
 from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.sheet import Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
-from cellgrad_audit.bugs.arithmetic import Array, RunningBounds
+from cellgrad_audit.bugs.arithmetic import UNIT, Array, Running, RunningBounds, bounds_of, values_of
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.bugs.running import UNIT, Running, bounds_of, values_of
 from cellgrad_audit.foreign import Foreign, read_foreign
 from cellgrad_audit.foreign.map_file import (
     NEW,
