@@ -225,7 +225,10 @@ class Hypothesis:
                 continue
             with np.errstate(all="ignore"):
                 gap = np.abs(numbers.values - values[slot])
-            limit = limits[slot] + _printed(numbers.half_units, numbers.values)
+            half = numbers.half_units
+            # half a unit of the last place, which the decimal itself misses by a rounding
+            rounding = np.where(half > 0, 2.0**-52 * np.abs(np.nan_to_num(numbers.values)), 0.0)
+            limit = limits[slot] + (half + rounding)
             near[slot] &= np.isnan(numbers.values) | (gap <= limit)
         return near
 
@@ -251,11 +254,6 @@ class Hypothesis:
         if set(mine) != set(theirs):
             return True
         return any(not _same(mine[slot], theirs[slot], least) for slot in mine)
-
-
-def _printed(half_units: Vector, values: Vector) -> Vector:
-    """Half a unit of the last place, which the decimal literal itself misses by a rounding."""
-    return half_units + np.where(half_units > 0, 2.0**-52 * np.abs(np.nan_to_num(values)), 0.0)
 
 
 def _same(a: Vector, b: Vector, least: float) -> bool:

@@ -87,12 +87,18 @@ def audit(
     answers = [probed.answer for probed in used]
     single = target.single_precision
     finding = diagnose(answers, beyond, tolerance or 0.0, progress, single=single)
-    _judge_probes(used, finding)
+    for n, probed in enumerate(used):
+        probed.cells = cells_of(probed.answer, finding.reference, n, finding.precision)
+        agrees = finding.reference.explains(n, finding.precision)
+        probed.status = AGREES if agrees else DIFFERS
+        probed.identical = agrees and _identical(probed.answer, finding.reference, n)
     result.precision, result.diagnoses = finding.precision, finding.diagnoses
     if not finding.right and not finding.diagnoses:
         _by_final_numbers(result, answers, beyond, progress)
     result.verdict = _verdict(used, finding, result.diagnoses)
-    _first_divergence(result, used)
+    if result.verdict not in (BIT_IDENTICAL, WITHIN_BOUND):
+        wrong = (cell for probed in used for cell in probed.cells if not cell.agrees)
+        result.first_divergence = next(wrong, None)
     result.unseen = _unseen(answers, finding.reference)
     if result.verdict == UNKNOWN_DIFFERENCE:
         if len(answers) == 1 or any(answer.is_printed for answer in answers):
@@ -111,14 +117,6 @@ def add_report(result: Audit, target: Target) -> None:
     result.notes += report.lines()
     if result.verdict in RIGHT and not report.agrees:
         result.verdict = UNKNOWN_DIFFERENCE
-
-
-def _judge_probes(used: Sequence[Probed], finding: Finding) -> None:
-    for n, probed in enumerate(used):
-        probed.cells = cells_of(probed.answer, finding.reference, n, finding.precision)
-        agrees = finding.reference.explains(n, finding.precision)
-        probed.status = AGREES if agrees else DIFFERS
-        probed.identical = agrees and _identical(probed.answer, finding.reference, n)
 
 
 def _identical(answer: Answer, reference: Hypothesis, n: int) -> bool:
@@ -168,12 +166,6 @@ def _by_final_numbers(
             f"the final weights are those of {names} to the last digit; not every number of the "
             "trace is"
         )
-
-
-def _first_divergence(result: Audit, used: Sequence[Probed]) -> None:
-    if result.verdict not in (BIT_IDENTICAL, WITHIN_BOUND):
-        wrong = (cell for probed in used for cell in probed.cells if not cell.agrees)
-        result.first_divergence = next(wrong, None)
 
 
 def _unseen(answers: Sequence[Answer], reference: Hypothesis) -> list[str]:
@@ -277,7 +269,8 @@ def _explanations(
     places = [place for place in open_cells if place[0] in part.numbers]
     if not places:
         return
-    asked = _only(part, {slot for slot, _ in places})
+    slots = {slot for slot, _ in places}
+    asked = Answer(part.case, {s: x for s, x in part.numbers.items() if s in slots})
     late = any(slot.step == 0 or slot.step > EARLY for slot in asked.numbers) and (
         asked.case.updates() > EARLY
     )
@@ -350,10 +343,6 @@ def _likely_first(chosen: Sequence[Variant]) -> list[Variant]:
     counted = [v for v in _candidates() if v.entry == "step-count-off-by-one"]
     first = [*chosen, *(v for v in counted if v not in chosen)]
     return [*first, *(v for v in _candidates() if v not in first)]
-
-
-def _only(answer: Answer, slots: set[Slot]) -> Answer:
-    return Answer(answer.case, {s: x for s, x in answer.numbers.items() if s in slots})
 
 
 def _holds(mask: Mask, place: tuple[Slot, tuple[int, ...]]) -> bool:

@@ -431,18 +431,10 @@ def places_in(term: Term) -> Iterable[Place]:
         yield leaf.at  # type: ignore[union-attr]
 
 
-def _logistic(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-x))
-
-
-def _relu(x: float) -> float:
-    return max(x, 0.0)
-
-
 _ACTIVATIONS: dict[str, Callable[[float], float]] = {
-    "logistic": _logistic,
+    "logistic": lambda x: 1.0 / (1.0 + math.exp(-x)),
     "tanh": math.tanh,
-    "relu": _relu,
+    "relu": lambda x: max(x, 0.0),
     "identity": float,
 }
 

@@ -333,12 +333,13 @@ class Matcher:
     def _place_all(self, matched: Matched, rate: float) -> None:
         known = table(matched.structure)
         right = self._numbers(matched.structure, rate)
+        # what is the same in every draw, such as the slope of the identity, is nowhere placed
         whole: list[Key] = [
             key
             for key in known
             if key in right
             and key not in matched.computed
-            and not _is_constant(right[key])
+            and not all(np.array_equal(array, right[key][0]) for array in right[key])
             and not (key[0] in _UPDATED and math.isnan(rate))
         ]
         for least in (1.0, _ENOUGH):
@@ -425,10 +426,6 @@ class Matcher:
         copied: int = sum(self.f.terms[cell][0] == "leaf" for cell in cells.values())
         return copied / len(cells)
 
-    def _is_given(self, arrays: Sequence[Vector]) -> bool:
-        """Tell whether numbers are only those of a given: copies of it are no results."""
-        return any(np.array_equal(given, arrays[0]) for given in self.draws[0].values())
-
     def _by_mistakes(self, matched: Matched, rate: float, missing: list[Key]) -> None:
         """Place what holds the numbers of a known mistake."""
         known = table(matched.structure)
@@ -444,8 +441,10 @@ class Matcher:
             except (ArithmeticError, IndexError, KeyError, ValueError, TypeError):
                 continue
             for key in list(missing):
-                if len(wrong.get(key, ())) < _AWAKE or self._is_given(wrong[key]):
+                if len(wrong.get(key, ())) < _AWAKE:
                     continue
+                if any(np.array_equal(given, wrong[key][0]) for given in self.draws[0].values()):
+                    continue  # copies of a given are no results
                 placed = self._placed(known[key].shape, wrong[key], 1.0)
                 if placed is not None:
                     self._take(matched, key, replace(placed, mistake=entry.title))
@@ -481,11 +480,6 @@ def _is_shown(key: Key, matched: Matched, right: Mapping[Key, list[Vector]]) -> 
     mine = right[key][0].ravel()
     others = (right[other][0].ravel() for other in matched.computed if other in right)
     return any(np.array_equal(other, mine) for other in others)
-
-
-def _is_constant(arrays: Sequence[Vector]) -> bool:
-    """Tell whether a quantity is the same in every draw, such as the slope of the identity."""
-    return all(np.array_equal(array, arrays[0]) for array in arrays)
 
 
 def _commonest(counts: Counter[T]) -> T | None:

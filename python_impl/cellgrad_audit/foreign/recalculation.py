@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from cellgrad.engines import (
-    Arithmetic,
     Changes,
     Engine,
     OpenWorkbook,
@@ -163,8 +162,8 @@ def _first_that_can(
                 inner.close()
                 refused.append(f"{name}: {error.problem}")
                 continue
-            lack = _lack(needed, values) or arrays.lack(values, name)
-            wrong = "" if lack else _error_in(needed, values)
+            lack, wrong = _faults(needed, values)
+            lack = lack or arrays.lack(values, name)
             if lack or (wrong and strict and engine is None):
                 inner.close()
                 if strict:
@@ -214,15 +213,19 @@ def _runs(places: Iterable[Place]) -> Iterator[Range]:
         yield last
 
 
-def _lack(needed: list[Place], values: dict[Place, Value]) -> str:
-    """Return why an engine's values are no calculation of this workbook, or nothing."""
+def _faults(needed: list[Place], values: dict[Place, Value]) -> tuple[str, str]:
+    """Return why an engine's values are no calculation of this workbook, and the first error."""
+    wrong = ""
     for place in needed:
         value = values[place]
         if value is None:
-            return f"leaves {place_text(place)} empty"
-        if isinstance(value, CellError) and value.code in _LACKING:
-            return f"{place_text(place)} reads {value.code}"
-    return ""
+            return f"leaves {place_text(place)} empty", ""
+        if isinstance(value, CellError):
+            if value.code in _LACKING:
+                return f"{place_text(place)} reads {value.code}", ""
+            if value.code not in _RESULTS:
+                wrong = wrong or f"{place_text(place)} reads {value}"
+    return "", wrong
 
 
 class _Arrays:
@@ -270,14 +273,6 @@ class _Arrays:
             elif not math.isclose(found, ours, rel_tol=_CLOSE, abs_tol=_CLOSE):
                 return f"the array formula in {place_text(place)} reads {found:.6g}, not {ours:.6g}"
         return ""
-
-
-def _error_in(needed: list[Place], values: dict[Place, Value]) -> str:
-    for place in needed:
-        value = values[place]
-        if isinstance(value, CellError) and value.code not in _RESULTS:
-            return f"{place_text(place)} reads {value}"
-    return ""
 
 
 def _write_copy(
@@ -349,7 +344,10 @@ def _constants(
         if place not in found:
             found.add(place)
             if len(found) > MAX_WRITTEN:
-                raise _too_much(foreign)
+                raise WorkbookError(
+                    f"the mapped cells depend on more than {MAX_WRITTEN:,} others",
+                    file=foreign.book.path, remedy="keep only the sheets of the training step",
+                )  # fmt: skip
             yield place
 
 
@@ -375,13 +373,3 @@ def _candidates(
         for at in inside:
             if at not in held.formulas and at in held.values:
                 yield (area.sheet, *at)
-
-
-def _too_much(foreign: Foreign) -> InputError:
-    return WorkbookError(
-        f"the mapped cells depend on more than {MAX_WRITTEN:,} others",
-        file=foreign.book.path, remedy="keep only the sheets of the training step",
-    )  # fmt: skip
-
-
-__all__ = ["ENGINES", "Arithmetic", "Calculation", "calculate"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from cellgrad import __version__
 from cellgrad.errors import printable
-from cellgrad_audit.report.sentences import (
+from cellgrad_audit.report import (
     counts,
     first_divergence_of,
     group_words,

@@ -16,9 +16,10 @@ from cellgrad.case.model import Case
 from cellgrad.case.quantities import Index, Key, Structure, layer_letter, node_name
 from cellgrad.errors import printable
 from cellgrad.report.page import page_template
+from cellgrad_audit import report as sentences
 from cellgrad_audit.bugs.catalogue import Seen
 from cellgrad_audit.probes import features
-from cellgrad_audit.report import sentences
+from cellgrad_audit.report import first_divergence_of, most_telling_case, one_line, short
 from cellgrad_audit.report.expression import PEOPLE, cells_in, written
 from cellgrad_audit.report.live import (
     GIVEN,
@@ -28,7 +29,6 @@ from cellgrad_audit.report.live import (
     live_case,
     path_of_mistake,
 )
-from cellgrad_audit.report.sentences import first_divergence_of, most_telling_case, one_line, short
 from cellgrad_audit.result import AGREES, DIFFERS, INCONCLUSIVE, Audit, Cell, Probed
 
 WIDTH, NODE, TOP, BOTTOM = 720.0, 17.0, 34.0, 30.0

@@ -158,7 +158,9 @@ class LiveSheet:
                 put(row + 2 + r, start, name, "node")
             for c in range(len(columns)):
                 self._cell(cells[r, c], row + 2 + r, start + 1 + c)
-        self._tiny(block, row + 2, start + 1, len(rows), len(columns))
+        if block.update != GIVEN:
+            numbers = self.canvas.area(row + 2, start + 1, len(rows), len(columns))
+            show_tiny_numbers(self.canvas.sheet, numbers.address)
         return row + 3 + len(rows)
 
     def _cell(self, cell: LiveCell, row: int, column: int) -> None:
@@ -176,11 +178,6 @@ class LiveSheet:
         text = written(cell.formula, lambda other: self.places.seen_from(self.canvas.title, other))
         own = {"line": ("medium", _RED), "bold": True, "color": _RED} if cell in self.marked else {}
         self.canvas.formula(row, column, f"={text}", look, **own)
-
-    def _tiny(self, block: Block, row: int, column: int, rows: int, columns: int) -> None:
-        if block.update != GIVEN:
-            cells = self.canvas.area(row, column, rows, columns)
-            show_tiny_numbers(self.canvas.sheet, cells.address)
 
     def _finish(self, tall: int, orientation: str) -> None:
         for waiting in self.waiting:

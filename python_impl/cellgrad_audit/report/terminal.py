@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cellgrad.errors import printable
-from cellgrad_audit.report.sentences import (
+from cellgrad_audit.report import (
     STATUS,
     bug,
     count_of,

@@ -19,8 +19,7 @@ from cellgrad.xlsx.addresses import a1
 from cellgrad_audit.answer import Answer, Slot, Vector
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.hypothesis import Hypothesis
-from cellgrad_audit.report.live import Live, LiveCase, Pair, live_case, right_program
-from cellgrad_audit.report.sentences import (
+from cellgrad_audit.report import (
     bug,
     count_of,
     counts,
@@ -36,6 +35,7 @@ from cellgrad_audit.report.sentences import (
     repeat_command,
     verdict_sentence,
 )
+from cellgrad_audit.report.live import Live, LiveCase, Pair, live_case, right_program
 from cellgrad_audit.report.sheets import LiveSheet, Places
 from cellgrad_audit.result import Audit, Cell, Probed
 
@@ -292,7 +292,7 @@ class _AuditSheet:
         """Write the gap to another column, what explains it, and the mark, all live."""
         canvas = self.canvas
         ours, theirs = a1(row, 4), a1(row, against)
-        if not math.isfinite(_number_in(canvas, row, 4)) or bound is None:
+        if canvas.sheet.cells[row, 4].kind != "number" or bound is None:
             canvas.text(row, column + 2, otherwise, "mark")
             return
         canvas.formula(row, column, f"={ours}-{theirs}", "check")
@@ -349,12 +349,6 @@ def _bound_of(bounds: dict[Slot, Vector], cell: Cell) -> float | None:
     if bound is None or len(cell.index) != bound.ndim:
         return None
     return float(bound[cell.index])
-
-
-def _number_in(canvas: Canvas, row: int, column: int) -> float:
-    """Return the number that was typed into a cell; NaN for a text."""
-    cell = canvas.sheet.cells.get((row, column))
-    return float(cell.content) if cell is not None and cell.kind == "number" else math.nan
 
 
 def _cut(text: str, most: int) -> str:

@@ -52,7 +52,9 @@ class FunctionTarget(TimedTarget):
             self.name = printable(shortened(function))
             self._function = import_function(function)
         else:
-            self.name, self._function = _name_of(function), function
+            names = [getattr(function, f"__{part}__", None) for part in ("module", "qualname")]
+            name = ":".join(map(str, names)) if all(names) else type(function).__name__
+            self.name, self._function = printable(name), function
         if not callable(self._function):
             raise InputError("cannot be called", file=self.name, remedy="name a function")
         super().__init__(timeout)
@@ -69,11 +71,6 @@ class FunctionTarget(TimedTarget):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it raises is its failure
             return failed(case, _exception_on_one_line(error))
-
-
-def _name_of(function: object) -> str:
-    names = (getattr(function, "__module__", None), getattr(function, "__qualname__", None))
-    return printable(":".join(map(str, names)) if all(names) else type(function).__name__)
 
 
 def import_function(text: str) -> Callable[..., object]:
