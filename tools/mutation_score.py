@@ -66,10 +66,10 @@ it passes is no reason. Each of these is worked out at real points as well, and 
 differs there would count as missed.
 
 Cells that are alike, seen from blocks of the same formulas, are judged once: {alike} kinds of cells
-and {judgements} judgements stand for all. In `tests/test_mutation_score.py` mutants drawn at random
-are written into files, and `cellgrad prove` and `cellgrad verify` say of each file what was said
-here. The {shown} formulas that show words are left to `cellgrad verify`; their mutants are in
-`tests/test_workbook_mutants.py`.
+and {judgements} judgements stand for all. In `tests/laws/test_mutation_score.py` mutants drawn at
+random are written into files, and `cellgrad prove` and `cellgrad verify` say of each file what was
+said here. The {shown} formulas that show words are left to `cellgrad verify`; their mutants are in
+`tests/laws/test_workbook_mutants.py`.
 """
 
 

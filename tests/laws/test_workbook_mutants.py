@@ -2,7 +2,7 @@
 
 Every formula cell of several shipped workbooks is mutated with every operator of
 ``mutation``, each reference and each term in turn. To see the score:
-``pytest -m slow -rP tests/test_workbook_mutants.py``.
+``pytest -m slow -rP tests/laws/test_workbook_mutants.py``.
 """
 
 from __future__ import annotations
