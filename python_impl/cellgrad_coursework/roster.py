@@ -107,7 +107,7 @@ def roster_of(path: Path) -> Roster:
             twice or cannot become a file's name of its own.
     """
     try:
-        rows = _sheet_rows(path) if path.suffix.lower() == ".xlsx" else _csv_rows(path)
+        rows = _sheet_rows(path) if path.suffix.lower() == ".xlsx" else csv_rows(path)
         roster = Roster()
         roster.students = list(_students(rows, roster.notes))
         check_file_names(roster.students)
@@ -171,7 +171,12 @@ def last_name_first(student: Student) -> str:
 # rows
 
 
-def _csv_rows(path: Path) -> list[Row]:
+def csv_rows(path: Path) -> list[Row]:
+    """Return the rows of a CSV file that hold anything.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     text = _decoded(read_limited(path, MAX_BYTES))
     if "\x00" in text:
         raise InputError(

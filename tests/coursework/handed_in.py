@@ -130,7 +130,7 @@ def work(course, manifest, kind, student):
     room = Classroom(manifest, course)
     for one in room.students(len(KINDS) * len(manifest.handouts)):
         if one.kind == kind and one.handout.student.id == student:
-            return one.data
+            return one.workbook()
     raise AssertionError
 
 

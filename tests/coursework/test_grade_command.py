@@ -9,7 +9,7 @@ import pytest
 
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import by_id
-from cellgrad_coursework.results.record import places_of, record_of
+from cellgrad_coursework.results.summary import places_of, record_of
 from cellgrad_coursework.running.command import grade_command
 from cellgrad_coursework.running.store import check_results, claim_results
 from cellgrad_coursework.setting.assign import write_example

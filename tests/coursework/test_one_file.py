@@ -818,7 +818,7 @@ def test_a_file_saved_by_libreoffice_is_graded_as_it_is(tmp_path, handed_out, ma
 def test_a_simulated_student_types_their_id_as_a_text(handed_out, manifest):
     told = manifest.one_file
     for student in Classroom(manifest, handed_out).students(4):
-        cell = openpyxl.load_workbook(io.BytesIO(student.data))[told.sheet][told.address]
+        cell = openpyxl.load_workbook(io.BytesIO(student.workbook()))[told.sheet][told.address]
         assert (cell.data_type, cell.value) == ("s", student.handout.student.id)
 
 

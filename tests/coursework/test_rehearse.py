@@ -89,7 +89,7 @@ def rehearsed(made, count=ALL, seed=1):
     room, grader, result = Classroom(manifest, folder, seed), Grader(manifest), Rehearsal()
     for student in room.students(count):
         if not student.copied:
-            compare(result, student, grader.grade(student.data, student.file))
+            compare(result, student, grader.grade(student.workbook(), student.file))
     result.left_out = room.left_out
     return result
 
@@ -206,7 +206,7 @@ def test_two_mistakes_can_make_a_right_number(small):
     first, _, second = cells[error].formula.partition("-")
     work.put(error, f"{second}-{first}", WRONG)
     work.put(update, cells[update].formula.replace("-", "+"), WRONG)
-    verdicts, points = work.outcome()
+    verdicts, points = work.outcome
     place = cells[update].sheet, cells[update].address
     assert (verdicts[place], points[place]) == (OK, cells[update].points)
     assert verdicts[cells[error].sheet, cells[error].address] == WRONG
@@ -218,7 +218,7 @@ def test_two_mistakes_can_make_a_right_number(small):
 def test_what_waits_for_a_person_is_credited_in_full(small):
     made = with_policy(small, ecf_penalty=0.5)
     work = of_kind(made, "unsupported function")
-    verdicts, points = work.outcome()
+    verdicts, points = work.outcome
     full = {(c.sheet, c.address): c.points for c in work.cells}
     waiting = [place for place, verdict in verdicts.items() if verdict == OK_ECF]
     assert list(verdicts.values()).count(REVIEW) == 1
@@ -229,7 +229,7 @@ def test_a_right_number_without_a_formula_earns_its_share_and_a_wrong_one_nothin
     made = with_policy(small, hardcoded_credit=0.5)
     typed_right, zero = of_kind(made, "hard-coded"), of_kind(made, "early zero")
     for work, share in ((typed_right, 0.5), (zero, 0.0)):
-        verdicts, points = work.outcome()
+        verdicts, points = work.outcome
         found = {n for n, verdict in verdicts.items() if verdict == HARDCODED}
         assert found
         full = {(c.sheet, c.address): c.points for c in work.cells}
@@ -241,7 +241,7 @@ def test_an_accepted_convention_used_throughout_is_right(tmp_path):
     made = handed_out(tmp_path, BATCH)
     for name in CONVENTIONS[:4]:
         work = of_kind(with_policy(made, conventions=(name,)), "accepted convention")
-        assert set(work.outcome()[0].values()) == {OK}
+        assert set(work.outcome[0].values()) == {OK}
         assert work.written  # not just the key
         found = Grader(work.room.manifest).grade(work.workbook(), "x")
         assert found.score == made[1].points
@@ -346,7 +346,7 @@ def test_a_rehearsal_covers_the_catalogue_and_names_it(tmp_path):
 def graded(small):
     """Return a student with one mistake, and the grade."""
     (student,) = [one for one in Classroom(*small[::-1]).students(4) if one.kind == "one mistake"]
-    return student, Grader(small[1]).grade(student.data, student.file)
+    return student, Grader(small[1]).grade(student.workbook(), student.file)
 
 
 def copied(graded):
@@ -435,7 +435,7 @@ def test_a_whole_class_is_graded_as_one_by_one(small, tmp_path):
     for student in room.students(ALL):
         path = tmp_path / "in" / student.file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(student.data)
+        path.write_bytes(student.workbook())
         meant[student.file] = student
     result = Rehearsal()
     with closing(Intake(tmp_path / "in")) as intake:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from assignments import CANVAS, MOODLE, OWN, PEOPLE
 from cellgrad.errors import InputError
-from cellgrad_coursework.results.record import is_excused
+from cellgrad_coursework.results.summary import is_excused
 from cellgrad_coursework.roster import read_roster, roster_of, safe_name
 
 

@@ -134,7 +134,7 @@ def thousand(tmp_path_factory, course, manifest):
     folder = tmp_path_factory.mktemp("thousand")
     room = Classroom(manifest, course)
     for student in room.students(940):
-        filled(folder, {student.file: student.data})
+        filled(folder, {student.file: student.workbook()})
     with zipfile.ZipFile(io.BytesIO(room.handed_out(next(iter(manifest.handouts.values()))))) as z:
         parts = {name: z.read(name) for name in z.namelist()}
     for name in list(SHAPES)[:: len(SHAPES) // 60][:60]:

@@ -183,7 +183,7 @@ def made(folder, count):
     for student in Classroom(read_manifest(folder / "course"), folder / "course").students(count):
         path = submissions / student.file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(student.data)
+        path.write_bytes(student.workbook())
         if student.kind in ("right", "rewritten", "one mistake"):
             paths.append(path)
     return submissions, folder / "course", paths

@@ -17,7 +17,8 @@ from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
 from cellgrad_coursework.manifest_file import KEPT, manifest_path, read_manifest
 from cellgrad_coursework.model import OK, OK_ECF, VERDICTS, CellVerdict, Grade, Manifest
-from cellgrad_coursework.rehearsal.students import Classroom, Simulated
+from cellgrad_coursework.rehearsal.students import Classroom
+from cellgrad_coursework.rehearsal.work import Work
 from cellgrad_coursework.results.summary import counted
 from cellgrad_coursework.running.runner import Settings, grade_all
 from cellgrad_coursework.taking_in.intake import Intake
@@ -80,15 +81,14 @@ def rehearse(
     Raises:
         InputError: the handouts cannot be read.
     """
-    room, meant = Classroom(manifest, folder, seed), dict[str, Simulated]()
+    room, meant = Classroom(manifest, folder, seed), dict[str, Work]()
     result = Rehearsal()
     with tempfile.TemporaryDirectory(prefix="cellgrad-rehearsal-") as name:
         submissions, output = Path(name) / "submissions", Path(name) / "graded"
         for student in room.students(count):
             path = submissions / student.file
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(student.data)
-            student.data = b""
+            path.write_bytes(student.workbook())
             meant[student.file] = student
         result.left_out = room.left_out
         with closing(Intake(submissions)) as intake:
@@ -99,7 +99,7 @@ def rehearse(
     return result
 
 
-def compare(result: Rehearsal, meant: Simulated, grade: Grade) -> None:
+def compare(result: Rehearsal, meant: Work, grade: Grade) -> None:
     """Add to a rehearsal what was said of a student beside what was meant."""
     surprises = []
     got = {(v.cell.sheet, v.cell.address): v for v in grade.verdicts}
@@ -128,7 +128,7 @@ def compare(result: Rehearsal, meant: Simulated, grade: Grade) -> None:
 
 
 def _names(
-    result: Rehearsal, meant: Simulated, got: Mapping[tuple[str, str], CellVerdict]
+    result: Rehearsal, meant: Work, got: Mapping[tuple[str, str], CellVerdict]
 ) -> Iterator[str]:
     """Count how the catalogue's mistakes were named; yield what was named wrongly."""
     for place, made in meant.made.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -18,12 +17,11 @@ from cellgrad_coursework.model import (
     REVIEW,
     VALUE,
     WRONG,
-    Handout,
     Manifest,
 )
 from cellgrad_coursework.rehearsal.calculated import Content
 from cellgrad_coursework.rehearsal.mistakes import Mistake
-from cellgrad_coursework.rehearsal.work import REFERENCE, Made, Place, Room, Work
+from cellgrad_coursework.rehearsal.work import REFERENCE, Room, Work
 
 Kind = Callable[[Work], bool]
 """Does something known to a student's work; tells whether there was something to do."""
@@ -33,33 +31,6 @@ _ALTOGETHER = 25
 """Mistakes of a student who makes them everywhere."""
 
 _BIG = 1.75
-
-
-@dataclass(slots=True)
-class Simulated:
-    """A simulated submission.
-
-    Attributes:
-        kind: what was done to it, in a word.
-        file: its name.
-        data: the workbook.
-        handout: whose workbook it is.
-        intended: what is to be said of each cell.
-        points: what each cell is to earn, before lateness.
-        made: the catalogue's mistakes in it that are wrong and nothing else.
-        remark: a word of what else is to be said of it; empty for nothing.
-        copied: whether it is to be shown as potential copying.
-    """
-
-    kind: str
-    file: str
-    data: bytes
-    handout: Handout
-    intended: dict[Place, str] = field(default_factory=dict)
-    points: dict[Place, float] = field(default_factory=dict)
-    made: dict[Place, Made] = field(default_factory=dict)
-    remark: str = ""
-    copied: bool = False
 
 
 class Classroom(Room):
@@ -73,7 +44,7 @@ class Classroom(Room):
         super().__init__(manifest, folder, seed)
         self.left_out: list[str] = []
 
-    def students(self, count: int) -> Iterator[Simulated]:
+    def students(self, count: int) -> Iterator[Work]:
         """Yield so many, every kind in turn; kinds with nothing to do are passed over."""
         kinds, made, turn = list(KINDS), set[str](), 0
         for number in range(count):
@@ -85,19 +56,9 @@ class Classroom(Room):
                     break
             made.add(kind)
             self.left_out = [one for one in kinds[:turn] if one not in made]
-            named, own = work.handed_in_as, f"-{kind.replace(' ', '-')}.xlsx"
-            intended, points = work.outcome()
-            yield Simulated(
-                kind,
-                f"{number + 1:05}" + (f"/{named}" if named else own),
-                work.workbook(),
-                handout,
-                intended,
-                points,
-                {place: one for place, one in work.made().items() if intended[place] == WRONG},
-                work.remark,
-                bool(named),
-            )
+            name = f"/{work.handed_in_as}" if work.copied else f"-{kind.replace(' ', '-')}.xlsx"
+            work.kind, work.file = kind, f"{number + 1:05}{name}"
+            yield work
 
 
 def _rewrite(work: Work) -> bool:

@@ -121,6 +121,8 @@ class Work:
         rows: so many rows were inserted near the top.
         remark: a word of what else is to be said; empty for nothing.
         handed_in_as: the name of the file, where it is another student's.
+        kind: what was done, in a word.
+        file: under which name the workbook is handed in.
     """
 
     def __init__(self, room: Room, handout: Handout) -> None:
@@ -133,7 +135,7 @@ class Work:
         self.givens: dict[Place, float] = {}
         self.by_convention = False
         self.rows = 0
-        self.remark = self.handed_in_as = ""
+        self.remark = self.handed_in_as = self.kind = self.file = ""
         self.typed = [n for n, cell in enumerate(self.cells) if cell.takes == VALUE]
         self.written: dict[int, Content] = {n: self.rounded(n, self.right(n)) for n in self.typed}
 
@@ -203,15 +205,33 @@ class Work:
 
     # what is to be said
 
+    @cached_property
     def made(self) -> dict[Place, Made]:
-        """Return the catalogue's mistakes that were made, by cell."""
+        """The catalogue's mistakes that are wrong here and nothing else, by cell."""
         return {
             self._place(n): Made(one.entry, self.room.repertoire.alike(one))
             for n, one in self.mistakes.items()
+            if self.intended[self._place(n)] == WRONG
         }
 
+    @property
+    def intended(self) -> dict[Place, str]:
+        """What is to be said of each cell."""
+        return self.outcome[0]
+
+    @property
+    def points(self) -> dict[Place, float]:
+        """What each cell is to earn, before lateness."""
+        return self.outcome[1]
+
+    @property
+    def copied(self) -> bool:
+        """Whether it is to be shown as potential copying."""
+        return bool(self.handed_in_as)
+
+    @cached_property
     def outcome(self) -> tuple[dict[Place, str], dict[Place, float]]:
-        """Return what is to be said of each cell, and what it is to earn before lateness."""
+        """What is to be said of each cell, and what it is to earn, once all is done."""
         verdicts = self._verdicts()
         bad = {n for n, verdict in verdicts.items() if verdict not in (OK, OK_ECF, REVIEW)}
         reached = self.sheet.reached(self._by_slot())

@@ -32,19 +32,24 @@ _SHORT = 500
 
 def _report(told: Summary) -> str:
     """Return the grade in lines of text: the sentence, then each cause."""
-    lines = [told.sentence, *filter(None, [told.late_words])]
+    lines = [("", told.sentence), ("", told.late_words)]
     for place, cause in told.numbered:
         number = f"{place}. " if place else ""
-        lines.append(f"{number}{cause.first.cell.label}: {cause.title}")
-        lines += [f"   {line}" for line in (cause.why, cause.fix, cause.reach) if line]
-    indents = (" " * (len(line) - len(line.lstrip(" "))) for line in lines)
-    return "\n".join(
-        indent + one_line(line)[:_LONG] for indent, line in zip(indents, lines, strict=True)
-    )
+        lines.append(("", f"{number}{cause.first.cell.label}: {cause.title}"))
+        lines += [("   ", line) for line in (cause.why, cause.fix, cause.reach)]
+    return "\n".join(indent + one_line(line)[:_LONG] for indent, line in lines if line)
 
 
 def _name(verdict: CellVerdict) -> str:
     return f"{verdict.cell.label} ({verdict.cell.address})"
+
+
+def _message(verdict: CellVerdict) -> str:
+    return verdict.message or MEANINGS[verdict.verdict]
+
+
+def _is_right(verdict: CellVerdict) -> bool:
+    return verdict.verdict in (OK, OK_ECF)
 
 
 # Gradescope
@@ -63,18 +68,17 @@ def gradescope_results(grade: Grade, *, visibility: str = "visible") -> dict[str
         for place, verdict in enumerate(grade.verdicts, 1)
     ]
     if grade.problem:
-        tests = [
-            {
-                "name": "The file can be read",
-                "number": "1",
-                "score": 0.0,
-                "max_score": grade.of,
-                "status": "failed",
-                "output": one_line(grade.problem)[:_LONG],
-                "tags": ["unreadable"],
-                "visibility": "visible",
-            }
-        ]
+        unreadable = {
+            "name": "The file can be read",
+            "number": "1",
+            "score": 0.0,
+            "max_score": grade.of,
+            "status": "failed",
+            "output": one_line(grade.problem)[:_LONG],
+            "tags": ["unreadable"],
+            "visibility": "visible",
+        }
+        tests = [unreadable]
     return {
         "score": 0.0 if grade.problem else round(grade.score, 6),
         "output": _report(summary(grade)),
@@ -86,16 +90,16 @@ def gradescope_results(grade: Grade, *, visibility: str = "visible") -> dict[str
         "extra_data": {
             "file": one_line(grade.file),
             "sha256": grade.sha256,
-            "review": [one_line(line) for line in grade.review],
-            "notes": [one_line(line) for line in grade.notes],
-            "potential_copying": [one_line(line) for line in grade.copying],
+            "review": [*map(one_line, grade.review)],
+            "notes": [*map(one_line, grade.notes)],
+            "potential_copying": [*map(one_line, grade.copying)],
         },
         "tests": tests,
     }
 
 
 def _gradescope_test(place: int, verdict: CellVerdict) -> dict[str, Any]:
-    lines = [verdict.message or MEANINGS[verdict.verdict]]
+    lines = [_message(verdict)]
     if verdict.formula:
         lines.append(f"yours: {verdict.formula}")
     return {
@@ -103,7 +107,7 @@ def _gradescope_test(place: int, verdict: CellVerdict) -> dict[str, Any]:
         "number": str(place),
         "score": round(verdict.points, 6),
         "max_score": verdict.cell.points,
-        "status": "passed" if verdict.verdict in (OK, OK_ECF) else "failed",
+        "status": "passed" if _is_right(verdict) else "failed",
         "output": "\n".join(one_line(line) for line in lines)[:_LONG],
         "tags": [verdict.verdict, *([verdict.bug] if verdict.bug else [])],
     }
@@ -143,7 +147,7 @@ def prairielearn_results(grade: Grade) -> dict[str, Any]:
 
 
 def _prairielearn_test(verdict: CellVerdict, cut: int) -> dict[str, Any]:
-    message = verdict.message or MEANINGS[verdict.verdict]
+    message = _message(verdict)
     if verdict.formula:
         message += f" Yours: {verdict.formula}"
     return {
@@ -168,9 +172,9 @@ def classroom_results(grade: Grade) -> dict[str, Any]:
     tests = [
         {
             "name": _name(v),
-            "status": "pass" if v.verdict in (OK, OK_ECF) else "fail",
+            "status": "pass" if _is_right(v) else "fail",
             "score": round(v.points, 6),
-            "message": one_line(v.message or MEANINGS[v.verdict])[:_SHORT],
+            "message": one_line(_message(v))[:_SHORT],
         }
         for v in grade.verdicts
     ]

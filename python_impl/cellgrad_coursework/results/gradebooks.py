@@ -27,19 +27,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from cellgrad.files import read_limited
 from cellgrad_coursework.model import VERDICTS, CellVerdict, Grade, GradedCell, Manifest, Student
-from cellgrad_coursework.results.record import (
+from cellgrad_coursework.results.summary import (
+    COLUMNS,
     EXCUSED,
     GRADED,
     Record,
     moodle_identifier,
     roster_column,
 )
-from cellgrad_coursework.results.summary import COLUMNS
-from cellgrad_coursework.roster import Worksheet, maximum, worksheet_of
+from cellgrad_coursework.roster import Worksheet, csv_rows, maximum, worksheet_of
 
-_MAX_BYTES = 32 << 20
 _ROWS = 20
 """Canvas's row of the points is the first or the second below the headings."""
 
@@ -378,28 +376,13 @@ def canvas_points(roster: Path, manifest: Manifest) -> float | None:
     """
     if roster.suffix.lower() == ".xlsx":
         return None  # Canvas exports CSV alone
-    text = read_limited(roster, _MAX_BYTES).decode("utf-8-sig", "replace")
-    head = text[: text.find("\n")]
-    delimiter = ";" if head.count(";") > head.count(",") else ","
-    try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-        rows = [row for row, _ in zip(reader, range(_ROWS), strict=False)]
-    except csv.Error:
-        return None
+    rows = [cells for _, cells in csv_rows(roster)[:_ROWS]]
     title = _canvas_column(rows[0], manifest) if rows else ""
     for row in rows[1:]:
         if title and "points possible" in row[0].casefold():
             place = [name.strip() for name in rows[0]].index(title)
-            return _possible(row[place]) if place < len(row) else None
+            return maximum(row[place]) if place < len(row) else None
     return None
-
-
-def _possible(text: str) -> float | None:
-    try:
-        value = float(text.strip().replace(",", "."))
-    except ValueError:
-        return None
-    return value if value > 0 and math.isfinite(value) else None
 
 
 # Moodle

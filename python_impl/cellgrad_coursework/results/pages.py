@@ -24,12 +24,17 @@ from cellgrad_coursework.model import (
     GradedCell,
     Manifest,
 )
-from cellgrad_coursework.results.record import EXCUSED, GRADED, MISSING, OTHER, UNREADABLE, Record
 from cellgrad_coursework.results.summary import (
+    EXCUSED,
+    GRADED,
     MARKS,
     MEANINGS,
+    MISSING,
     MOST_CAUSES,
+    OTHER,
+    UNREADABLE,
     WORDS,
+    Record,
     Summary,
     counted,
     exact,
@@ -173,6 +178,13 @@ def class_page(manifest: Manifest, records: Sequence[Record]) -> str:
     graded = [r for r in records if r.status == GRADED and r.counting]
     shares = [100 * r.score / r.grade.of for r in graded if r.score is not None and r.grade.of]
     states = Counter(r.status for r in records)
+    said = {
+        GRADED: f"{counted(states[GRADED], 'file')} graded",
+        UNREADABLE: f"{states[UNREADABLE]} unreadable",
+        OTHER: f"{states[OTHER]} of another assignment",
+        MISSING: f"{counted(states[MISSING], 'student')} handed nothing in",
+        EXCUSED: f"{states[EXCUSED]} excused",
+    }
     reasons = [(r, kind, reason) for r in records for kind, reason in r.reasons]
     copying = [(r, reason) for r, kind, reason in reasons if kind == "potential copying"]
     unreadable = [r for r in records if r.status in (UNREADABLE, OTHER)]
@@ -181,14 +193,7 @@ def class_page(manifest: Manifest, records: Sequence[Record]) -> str:
     return _template("class.html.jinja").render(
         manifest=manifest,
         graded=len(graded),
-        states=[
-            counted(states[GRADED], "file") + " graded",
-            *([f"{states[UNREADABLE]} unreadable"] if states[UNREADABLE] else []),
-            *([f"{states[OTHER]} of another assignment"] if states[OTHER] else []),
-            *([f"{counted(states[MISSING], 'student')} handed nothing in"]
-              if states[MISSING] else []),
-            *([f"{states[EXCUSED]} excused"] if states[EXCUSED] else []),
-        ],
+        states=[words for status, words in said.items() if states[status] or status == GRADED],
         facts=_facts(shares, manifest.points),
         bars=_bars(shares),
         width=_WIDTH,
@@ -202,7 +207,7 @@ def class_page(manifest: Manifest, records: Sequence[Record]) -> str:
         missing=[r for r in records if r.status == MISSING][:MOST],
         most=MOST,
         lengths={"copying": len(copying), "unreadable": len(unreadable), "other": len(other)},
-    )  # fmt: skip
+    )
 
 
 def _facts(shares: list[float], points: float) -> list[tuple[str, str]]:

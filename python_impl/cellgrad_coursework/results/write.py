@@ -19,16 +19,16 @@ from cellgrad_coursework.model import Grade, Manifest, Student
 from cellgrad_coursework.results import gradebooks
 from cellgrad_coursework.results.autograders import gradescope_results, prairielearn_results
 from cellgrad_coursework.results.pages import class_page
-from cellgrad_coursework.results.record import (
+from cellgrad_coursework.results.summary import (
     EXCUSED,
     GRADED,
     MISSING,
     Record,
     is_excused,
     places_of,
+    plain_number,
     record_of,
 )
-from cellgrad_coursework.results.summary import plain_number
 from cellgrad_coursework.roster import safe_name
 
 SCHEMA = "cellgrad-gradebook/1"

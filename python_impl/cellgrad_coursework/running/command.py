@@ -17,8 +17,7 @@ from cellgrad_coursework.identity import OTHER_ASSIGNMENT
 from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import Student
 from cellgrad_coursework.results.gradebooks import canvas_points
-from cellgrad_coursework.results.record import Record
-from cellgrad_coursework.results.summary import counted, open_points
+from cellgrad_coursework.results.summary import Record, counted, open_points
 from cellgrad_coursework.results.write import MOODLE_ZIP, USUAL, Written, check_formats, write_all
 from cellgrad_coursework.roster import read_roster
 from cellgrad_coursework.running.returned import FEEDBACK

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.model import Case, Network, Sample
+from cellgrad.case.givens import givens_of
+from cellgrad.case.model import Case, Sample
 from cellgrad.case.quantities import Key, Quantity, table
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
@@ -105,7 +106,8 @@ class Discrimination:
             return self._unchanged(case, right) or self._too_close(case, right)
 
     def _unchanged(self, case: Case, right: Values) -> Unseen | None:
-        old = self._flat(_old_parameters(case))
+        givens = {(f"new_{name}", k): values for (name, k), values in givens_of(case).items()}
+        old = self._flat(givens)
         near = np.abs(right - old) <= AWAY * self._tolerance(right, old)
         return self._first("", near)
 
@@ -117,7 +119,7 @@ class Discrimination:
                 continue
             gap = np.abs(wrong - right)
             near = shows & (gap <= AWAY * self._tolerance(right, wrong))
-            same = near & (gap <= _rounding(right, wrong))
+            same = near & ~_differ(right, wrong)
             if same.any():
                 if not nearby:
                     nearby = self._nearby(case)
@@ -128,19 +130,16 @@ class Discrimination:
         return None
 
     def _nearby(self, case: Case) -> list[tuple[Case, Values]]:
-        cases = []
-        for other in nearby_cases(case, samples=self.assignment.samples is None):
-            values = self._values(Program, other)
-            if values is not None:
-                cases.append((other, values))
-        return cases
+        cases = nearby_cases(case, samples=self.assignment.samples is None)
+        valued = [(other, self._values(Program, other)) for other in cases]
+        return [(other, values) for other, values in valued if values is not None]
 
     def _shows(self, variant: Variant, sets: Sequence[tuple[Case, Values]]) -> NDArray[np.bool_]:
         shows = np.zeros(self._starts[-1], dtype=bool)
         for case, right in sets:
             wrong = self._values(variant.program, case)
             if wrong is not None:
-                shows |= ~(np.abs(wrong - right) <= _rounding(right, wrong))
+                shows |= _differ(right, wrong)
         return shows
 
     def _relevant(
@@ -157,7 +156,7 @@ class Discrimination:
                     wrong = self._values(variant.program, case)
                     if wrong is None or right is None:
                         break
-                    shows |= ~(np.abs(wrong - right) <= _rounding(right, wrong))
+                    shows |= _differ(right, wrong)
                     prediction += np.round(wrong, 9).tobytes()
                 if shows.any() and prediction not in seen:
                     seen.add(prediction)
@@ -200,21 +199,11 @@ def judge_of(assignment: Assignment) -> Discrimination:
     return Discrimination(assignment)
 
 
-def _rounding(right: Values, wrong: Values) -> Values:
-    """Return the largest difference that may be rounding alone."""
+def _differ(right: Values, wrong: Values) -> NDArray[np.bool_]:
+    """Tell where two values differ by more than rounding, or are none."""
     largest = np.maximum(np.abs(right), np.abs(wrong))
-    return np.asarray(_ROUNDING_OF_ONE + _ROUNDING * largest)
-
-
-def _old_parameters(case: Case) -> dict[Key, Values]:
-    """Return the parameters before the update under the names of those after it."""
-    network = case.network
-    old: dict[Key, Values] = {
-        ("new_weights", k): np.array(layer) for k, layer in enumerate(network.weights)
-    }
-    for k, layer in enumerate(network.biases or ()):
-        old["new_biases", k] = np.array(layer)
-    return old
+    near: NDArray[np.bool_] = np.abs(wrong - right) <= _ROUNDING_OF_ONE + _ROUNDING * largest
+    return ~near
 
 
 def generic_sets(assignment: Assignment) -> list[Case]:
@@ -257,27 +246,28 @@ def nearby_cases(case: Case, *, samples: bool) -> list[Case]:
 
     cases = []
     for _ in range(_NEARBY):
-        network = case.network
-        weights = tuple(tuple(tuple(map(moved, row)) for row in layer) for layer in network.weights)
-        biases = None
-        if network.biases is not None:
-            biases = tuple(tuple(map(moved, layer)) for layer in network.biases)
+        weights = tuple(
+            tuple(tuple(map(moved, row)) for row in layer) for layer in case.network.weights
+        )
+        biases = case.network.biases and tuple(
+            tuple(map(moved, layer)) for layer in case.network.biases
+        )
         around = case.samples
         if samples:
             around = tuple(
                 Sample(tuple(map(moved, s.input)), _moved_target(case.loss, s.target, moved))
                 for s in case.samples
             )
-        other: Network = replace(network, weights=weights, biases=biases)
-        cases.append(replace(case, network=other, samples=around))
+        network = replace(case.network, weights=weights, biases=biases)
+        cases.append(replace(case, network=network, samples=around))
     return cases
 
 
-def _moved_target(loss: str, target: Sequence[float], moved: object) -> tuple[float, ...]:
-    if not callable(moved) or loss == "perceptron":
+def _moved_target(
+    loss: str, target: Sequence[float], moved: Callable[[float], float]
+) -> tuple[float, ...]:
+    if loss == "perceptron":
         return tuple(target)
-    values = [float(moved(value)) for value in target]
-    if loss == "categorical_cross_entropy":
-        total = sum(values)
-        values = [value / total for value in values]
-    return tuple(values)
+    values = tuple(map(moved, target))
+    total = sum(values) if loss == "categorical_cross_entropy" else 1.0
+    return tuple(value / total for value in values)
