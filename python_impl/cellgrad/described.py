@@ -370,12 +370,6 @@ class Described:
         """The id of the case or the plan it was built from."""
         return self.facts.get("case", self.book.path.stem)
 
-    @property
-    def structure(self) -> Structure | None:
-        """The structure of the step, where the workbook is that of a single one."""
-        part = self.parts.get("")
-        return part.shape.step if part and isinstance(part.shape, StepShape) else None
-
     def claim_of(self, place: Place) -> Claim | None:
         """Return the claim that owns a cell."""
         number = self.owner.get(place)

@@ -66,12 +66,13 @@ class GnumericEngine(Engine):
         program = shutil.which("ssconvert")
         if program is None:
             raise EngineMissingError(self.missing() or "Gnumeric is not installed")
-        limit = seconds_allowed(CONVERT_SECONDS) if seconds is None else seconds
         # Removes itself at the latest when Python ends.
         self._folder = tempfile.TemporaryDirectory(
             prefix="cellgrad-gnumeric-", ignore_cleanup_errors=True
         )
-        self._convert = _Converter(program, limit, Path(self._folder.name))
+        self._convert = _Converter(
+            program, seconds_allowed(CONVERT_SECONDS, seconds), Path(self._folder.name)
+        )
 
     @classmethod
     def missing(cls) -> str | None:

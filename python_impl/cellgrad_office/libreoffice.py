@@ -36,6 +36,7 @@ from cellgrad.engines import (
     CheckedWorkbook,
     Engine,
     OpenWorkbook,
+    failures_of,
     seconds_allowed,
 )
 from cellgrad.errors import EngineError, EngineMissingError
@@ -83,11 +84,8 @@ class LibreOfficeEngine(Engine):
         soffice, python = _soffice(), _python()
         if soffice is None or python is None:
             raise EngineMissingError(self.missing() or "LibreOffice is not installed")
-        start = seconds_allowed(START_SECONDS) if start_seconds is None else start_seconds
-        self._seconds = (
-            seconds_allowed(REQUEST_SECONDS) if request_seconds is None else request_seconds
-        )
-        self._office = _Office(soffice, python, start)
+        self._seconds = seconds_allowed(REQUEST_SECONDS, request_seconds)
+        self._office = _Office(soffice, python, seconds_allowed(START_SECONDS, start_seconds))
         self._books = itertools.count(1)
 
     @classmethod
@@ -126,7 +124,8 @@ class LibreOfficeEngine(Engine):
                 f"the file could not be copied for LibreOffice ({error.strerror or error})",
                 file=path,
             ) from error
-        return _Workbook(self._office, self._seconds, path, book, copy)
+        with failures_of("LibreOffice", path, "open"):
+            return _Workbook(self._office, self._seconds, path, book, copy)
 
     def close(self) -> None:
         """End LibreOffice; nothing of it stays behind."""
@@ -136,21 +135,10 @@ class LibreOfficeEngine(Engine):
 class _Workbook(CheckedWorkbook):
     def __init__(self, office: _Office, seconds: float, path: Path, book: int, copy: Path) -> None:
         self._office, self._seconds, self._book, self._copy = office, seconds, book, copy
-        self.path = path
         super().__init__("LibreOffice", path, self._ask("open", path=str(copy)))
 
     def _ask(self, action: str, **request: object) -> Any:
-        request = {"do": action, "book": self._book, **request}
-        try:
-            return self._office.ask(request, self._seconds)
-        except _RefusedError as error:
-            raise EngineError(
-                f"LibreOffice could not {action} the workbook ({error})",
-                file=self.path,
-                remedy="check that it is an intact .xlsx file, or try another engine",
-            ) from None
-        except EngineError as error:
-            raise error.within(self.path) from error
+        return self._office.ask({"do": action, "book": self._book, **request}, self._seconds)
 
     def _read(self, ranges: Sequence[Range]) -> list[Block]:
         blocks = self._ask("read", ranges=[list(area) for area in ranges])
@@ -163,7 +151,7 @@ class _Workbook(CheckedWorkbook):
     def close(self) -> None:
         """Let go of the copy."""
         if self._office.alive:
-            with contextlib.suppress(EngineError):
+            with contextlib.suppress(EngineError, _RefusedError):
                 self._ask("close")
         self._copy.unlink(missing_ok=True)
 
@@ -188,8 +176,17 @@ class _Office:
         self.alive, self._owner = True, os.getpid()
         self._sockets = _sockets(self.folder)
         self._lines: queue.Queue[str | None] = queue.Queue()
-        self._bridge = _start_bridge(
-            python, [soffice, str(self.folder), repr(seconds), *map(str, self._sockets)]
+        script = Path(__file__).with_name("libreoffice_bridge.py")
+        arguments = [soffice, str(self.folder), repr(seconds), *map(str, self._sockets)]
+        self._bridge = subprocess.Popen(  # noqa: S603 (tried, or named by the user)
+            [python, "-B", str(script), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="ascii",
+            env=_environment(),
+            # Out of reach of a Ctrl-C: this process ends it in good order instead.
+            start_new_session=True,
         )
         atexit.register(self.end)
         threading.Thread(target=self._listen, daemon=True).start()
@@ -276,20 +273,6 @@ class _Office:
         for socket in self._sockets:
             with contextlib.suppress(OSError):
                 socket.unlink()
-
-
-def _start_bridge(python: str, arguments: list[str]) -> subprocess.Popen[str]:
-    script = Path(__file__).with_name("libreoffice_bridge.py")
-    return subprocess.Popen(  # noqa: S603 (a Python that was tried, or that the user named)
-        [python, "-B", str(script), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        encoding="ascii",
-        env=_environment(),
-        # Out of reach of a Ctrl-C: this process ends it in good order instead.
-        start_new_session=True,
-    )
 
 
 def _sockets(folder: Path) -> list[Path]:

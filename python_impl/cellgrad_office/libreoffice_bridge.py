@@ -36,23 +36,15 @@ ERRORS = 4
 """com.sun.star.sheet.FormulaResult.ERROR"""
 
 CODES = {
-    501: "#VALUE!",
-    502: "#VALUE!",
-    503: "#NUM!",
-    504: "#VALUE!",
-    508: "#ERROR!",
-    509: "#ERROR!",
-    510: "#ERROR!",
-    511: "#ERROR!",
-    519: "#VALUE!",
-    522: "#CIRC!",
-    523: "#CIRC!",
-    524: "#REF!",
-    525: "#NAME?",
-    526: "#NAME?",
-    532: "#DIV/0!",
-    533: "#NULL!",
-    32767: "#N/A",
+    "#VALUE!": (501, 502, 504, 519),
+    "#NUM!": (503,),
+    "#ERROR!": (508, 509, 510, 511),
+    "#CIRC!": (522, 523),
+    "#REF!": (524,),
+    "#NAME?": (525, 526),
+    "#DIV/0!": (532,),
+    "#NULL!": (533,),
+    "#N/A": (32767,),
 }
 
 SETTINGS = """<?xml version="1.0" encoding="UTF-8"?>
@@ -272,7 +264,7 @@ class Area:
             for row in range(box.StartRow, box.EndRow + 1):
                 for column in range(box.StartColumn, box.EndColumn + 1):
                     number = sheet.getCellByPosition(column, row).getError()
-                    code = CODES.get(number, f"Err:{number}")
+                    code = next((c for c, of in CODES.items() if number in of), f"Err:{number}")
                     self.rows[row + 1 - self.top][column + 1 - self.left] = {"error": code}
 
     def cut(self, top: int, left: int, bottom: int, right: int) -> list[list[Any]]:

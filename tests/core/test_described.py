@@ -36,7 +36,7 @@ STEP_WORDS = {
 def test_a_single_step_is_one_part_without_a_name():
     described = describe(STEP)
     assert (described.single, list(described.parts), described.unusable) == (True, [""], None)
-    assert described.structure.nodes == (3, 4, 1)
+    assert described.parts[""].shape.step.nodes == (3, 4, 1)
     assert described.case == "series-3-4-1"
     assert described.parts[""].origins == {}
 

@@ -55,7 +55,7 @@ def saved():
     def value(case, quantity, layer, index):
         if case not in books:
             described = describe(TOP / "spreadsheets" / "published" / f"{case}.xlsx")
-            books[case] = described, table(described.structure)
+            books[case] = described, table(described.parts[""].shape.step)
         described, quantities = books[case]
         shape = quantities[quantity, layer].shape
         full = (0,) * (len(shape) - len(index)) + tuple(index)

@@ -229,13 +229,15 @@ def failures_of(engine: str, path: object, doing: str) -> Iterator[None]:
         ) from error
 
 
-def seconds_allowed(usual: float) -> float:
-    """Return the time limit in force: ``CELLGRAD_ENGINE_TIMEOUT``, else the usual one.
+def seconds_allowed(usual: float, given: float | None = None) -> float:
+    """Return the time limit in force: the given one, ``CELLGRAD_ENGINE_TIMEOUT``, or the usual one.
 
     Raises:
         InputError: the variable holds no positive number.
     """
     text = os.environ.get("CELLGRAD_ENGINE_TIMEOUT", "").strip()
+    if given is not None:
+        return given
     if not text:
         return usual
     try:

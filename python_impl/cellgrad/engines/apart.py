@@ -49,7 +49,7 @@ class ApartEngine(Engine):
     def __init__(self, engine: Engine, *, seconds: float | None = None) -> None:
         self._engine = engine
         self.name, self.arithmetic = engine.name, engine.arithmetic
-        self._seconds = seconds_allowed(ANSWER_SECONDS) if seconds is None else seconds
+        self._seconds = seconds_allowed(ANSWER_SECONDS, seconds)
         self._begun: dict[Path, _Workbook] = {}
 
     @classmethod
