@@ -401,7 +401,7 @@ def test_the_registry_loads_no_engine():
 def test_a_useless_time_limit_is_refused(text, monkeypatch):
     monkeypatch.setenv("CELLGRAD_ENGINE_TIMEOUT", text)
     with pytest.raises(InputError, match="CELLGRAD_ENGINE_TIMEOUT"):
-        engines.interface.seconds_allowed(60)
+        engines.seconds_allowed(60)
 
 
 def test_a_panic_of_an_engine_is_one_line():
@@ -409,7 +409,7 @@ def test_a_panic_of_an_engine_is_one_line():
         pass
 
     def panic():
-        with engines.interface.failures_of("rusty", "a.xlsx", "load"):
+        with engines.failures_of("rusty", "a.xlsx", "load"):
             raise Panic("index out of\nbounds")
 
     with pytest.raises(EngineError, match=r"^a\.xlsx: rusty could not load the workbook \(index"):

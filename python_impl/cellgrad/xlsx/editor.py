@@ -21,6 +21,7 @@ from cellgrad.errors import WorkbookError
 from cellgrad.files import zip_entry
 from cellgrad.xlsx import plain
 from cellgrad.xlsx.addresses import parse_a1
+from cellgrad.xlsx.book import Relation
 from cellgrad.xlsx.package import Package
 from cellgrad.xlsx.sheet import Block, Cell, CellError, Value
 
@@ -310,21 +311,6 @@ def _stored(value: Value) -> tuple[str, str]:
     return ' t="str"', saxutils.escape(value or "")
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """What a part refers to.
-
-    Attributes:
-        id: by which the part names it.
-        kind: the last word of its type, such as ``worksheet``.
-        target: the other part; empty for something outside the file.
-    """
-
-    id: str
-    kind: str
-    target: str
-
-
 class Parts:
     """A workbook file whose parts are replaced one by one; the others keep their bytes."""
 
@@ -358,28 +344,27 @@ class Parts:
             number += 1
         return pattern.format(number)
 
-    def relations(self, part: str) -> list[Relation]:
-        """Return what a part refers to.
+    def relations(self, part: str) -> dict[str, Relation]:
+        """Return what a part refers to, by id; outside of the file it is no part.
 
         Raises:
             WorkbookError: its relationships are damaged.
         """
-        name = _relations_of(part)
+        name, relations = _relations_of(part), dict[str, Relation]()
         if not self.has(name):
-            return []
-        found = []
+            return relations
         for tag in tags(self.read(name), lambda local, _: local == "Relationship"):
             a = tag.attributes
             inside = a.get("TargetMode", "Internal") == "Internal"
-            target = posixpath.normpath(posixpath.join("/", posixpath.dirname(part),
-                                                       a.get("Target", "")))  # fmt: skip
+            target = posixpath.join("/", posixpath.dirname(part), a.get("Target", ""))
+            target = posixpath.normpath(target)[1:] if inside else ""
             kind = a.get("Type", "").rpartition("/")[2]
-            found.append(Relation(a.get("Id", ""), kind, target[1:] if inside else ""))
-        return found
+            relations.setdefault(a.get("Id", ""), Relation(kind, target))
+        return relations
 
     def relate(self, part: str, kind: str, target: str) -> str:
         """Let a part refer to another; return the id by which it names it."""
-        name, taken = _relations_of(part), {r.id for r in self.relations(part)}
+        name, taken = _relations_of(part), self.relations(part)
         number = 1
         while (own := f"rIdFeedback{number}") in taken:
             number += 1

@@ -6,6 +6,7 @@ is inflated before its size is known, nothing is parsed that declares a document
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import re
@@ -213,22 +214,15 @@ class Package(Archive):
 
     def parse(
         self, name: str, start: Start | None = None, end: End | None = None,
-        text: Text | None = None,
+        text: Text | None = None, data: bytes | None = None,
     ) -> None:  # fmt: skip
-        """Read the tags and texts of a part from its beginning to its end.
+        """Read the tags and texts of a part, or of other bytes in its place.
 
         Raises:
             WorkbookError: it is missing, not well-formed, or breaks a limit; or what the
                 handlers raise.
         """
-        self.parse_bytes(name, self.read(name), start, end, text)
-        self._parsed.add(name)
-
-    def parse_bytes(
-        self, name: str, data: bytes, start: Start | None = None, end: End | None = None,
-        text: Text | None = None,
-    ) -> None:  # fmt: skip
-        """Read other bytes in the place of a part's own."""
+        data = self.read(name) if data is None else data
         policy, depth = self.policy, 0
 
         def opened(tag: str, attributes: dict[str, str]) -> None:
@@ -258,6 +252,7 @@ class Package(Archive):
         if text is not None:
             parser.CharacterDataHandler = text
         self._run(name, parser, data)
+        self._parsed.add(name)
 
     def unread(self) -> list[str]:
         """Return the XML parts that were not parsed so far."""
@@ -295,24 +290,22 @@ class Package(Archive):
 
         parser = self.new_parser(name)
         parser.StartElementHandler = root
-        try:
+        with contextlib.suppress(_RootReached):
             self._run(name, parser, data)
-        except _RootReached:
-            return
 
 
 class _RootReached(Exception):  # noqa: N818 - a signal, no error
     pass
 
 
-def open_package(path: Path, policy: Policy = OWN) -> Package:
+def open_package(path: Path) -> Package:
     """Read and check an .xlsx file.
 
     Raises:
         WorkbookError: no workbook, or not safe to read.
         InputError: the file cannot be read at all.
     """
-    return Package(read_limited(path, policy.file_bytes), path, policy)
+    return Package(read_limited(path, OWN.file_bytes), path)
 
 
 def check_directory(path: Path) -> None:

@@ -81,7 +81,8 @@ def _table(package: Package, part: str) -> str:
         if depth == 2 and tag == f"{MAIN}sheetData":
             tables.append(tag)
 
-    package.parse_bytes(part, data[:start] + b"<sheetData/>" + data[end + len(_CLOSED) :], note)
+    rest = data[:start] + b"<sheetData/>" + data[end + len(_CLOSED) :]
+    package.parse(part, note, data=rest)
     table = data[start + len(_OPENED) : end]
     _demand(len(tables) == 1 and not table.translate(None, _SIGNS))
     text = table.decode()

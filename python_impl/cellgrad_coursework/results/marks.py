@@ -190,15 +190,15 @@ def _add_notes(parts: Parts, part: str, sheet: _Sheet, patch: Patch, cells: Cell
     """Put a note on each cell that has none of its own."""
     relations = parts.relations(part)
     drawing = sheet.top.get("legacyDrawing")
-    vml = next((r.target for r in relations if r.kind == "vmlDrawing" and drawing is not None
-                and r.id == drawing.attributes.get("id")), "")  # fmt: skip
+    notes = None if drawing is None else relations.get(drawing.attributes.get("id", ""))
+    vml = notes.part if notes is not None and notes.kind == "vmlDrawing" else ""
     if drawing is not None and (not vml or not parts.has(vml)):
         return
     old = parts.read(vml) if vml else b""
     end = old.rfind(b"</xml>")
     if vml and end < 0:
         return
-    comments = next((r.target for r in relations if r.kind == "comments"), "")
+    comments = next((r.part for r in relations.values() if r.kind == "comments"), "")
     if comments and not parts.has(comments):
         return
     cells = {at: cells[at] for at in _without_note(parts, comments, cells)}
