@@ -26,8 +26,7 @@ from cellgrad.errors import InputError
 from cellgrad_audit.bugs.arithmetic import Array
 from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
 from cellgrad_audit.bugs.program import Program
-from cellgrad_coursework.grading.draws import Givens
-from cellgrad_coursework.grading.key import Key, Over, Standard, Values, bits_of, equal
+from cellgrad_coursework.grading.key import Givens, Key, Over, Standard, Values, bits_of, equal
 
 DRAWS = 6
 """So many draws tell mistakes apart, if they are chosen for it."""

@@ -12,9 +12,12 @@ import random
 import numpy as np
 
 from cellgrad.case.givens import Array
-from cellgrad.case.quantities import Key, Quantity, Structure, quantities
+from cellgrad.case.quantities import Quantity, Structure, quantities
+from cellgrad.errors import InputError
 from cellgrad.mlp.step import step_of
 from cellgrad.verify.redraw import array, number, targets
+from cellgrad_coursework.grading.key import Givens
+from cellgrad_coursework.model import Manifest
 
 COUNT = 16
 """So many draws, beside the real givens."""
@@ -36,7 +39,16 @@ _POSITIVE = (0.5, 0.65, 0.8)
 
 _TRIES = 400
 
-Givens = dict[Key, Array]
+
+def draws_of(manifest: Manifest) -> list[Givens]:
+    """Return the draws of an assignment: the same wherever its submissions are graded.
+
+    Raises:
+        InputError: the manifest cannot be used.
+    """
+    for handout in manifest.handouts.values():
+        return draw_givens(handout.case.structure(), manifest.version)
+    raise InputError("the manifest has no handouts", remedy="run cellgrad assign again")
 
 
 def draw_givens(structure: Structure, seed: str, count: int = COUNT) -> list[Givens]:

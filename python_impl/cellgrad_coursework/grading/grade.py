@@ -10,7 +10,7 @@ choose a convention and name the mistakes (``catalogue``), charge each once and 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -19,14 +19,13 @@ from typing import Any
 import numpy as np
 
 from cellgrad.case.model import Case
-from cellgrad.errors import InputError
 from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.addresses import Place, a1
 from cellgrad_coursework.formulas.evaluate import Formulas
 from cellgrad_coursework.grading.book import StudentBook, Submission
 from cellgrad_coursework.grading.catalogue import Accepted, Convention, Mistakes
 from cellgrad_coursework.grading.charging import Account, message, named, reason
-from cellgrad_coursework.grading.key import Key, Standard, Values, bits_of, equal
+from cellgrad_coursework.grading.key import Givens, Key, Standard, Values, bits_of, equal
 from cellgrad_coursework.grading.relocation import Template, note_changes, some_of
 from cellgrad_coursework.grading.slips import pattern
 from cellgrad_coursework.grading.verdict import Findings, Judge
@@ -60,21 +59,23 @@ class AssignmentKey:
 
     Args:
         manifest: the assignment.
+        draws: its draws, where they are known.
 
     Raises:
         InputError: the manifest cannot be used.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
-        if not manifest.handouts:
-            raise InputError("the manifest has no handouts", remedy="run cellgrad assign again")
-        self.manifest = manifest
+    def __init__(self, manifest: Manifest, draws: Sequence[Givens] = ()) -> None:
+        if not draws:
+            from cellgrad_coursework.grading.draws import draws_of  # noqa: PLC0415 - start-up time
+
+            draws = draws_of(manifest)
+        self.manifest, self._drawn = manifest, draws
         self.formulas = Formulas()
         self.key = Key(manifest, self.formulas)
         self._template = Template(manifest)
         self._example: Case = next(iter(manifest.handouts.values())).case
-        self._drawn, givens = self.key.drawn(self._example)
-        self._values = self.key.values(givens)
+        self._values = self.key.values(self.key.drawn(draws))
         self.accepted = Accepted(self.key, self._example, self._drawn, self._values)
         self._kept: OrderedDict[str, Values] = OrderedDict()
 

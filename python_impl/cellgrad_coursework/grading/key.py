@@ -6,25 +6,26 @@ that the handout computes itself. Slots are numbered; sets of them are bits of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.givens import givens_of
+from cellgrad.case.givens import Array, givens_of
 from cellgrad.case.model import Case
+from cellgrad.case.quantities import Key as QuantityKey
 from cellgrad.errors import InputError
 from cellgrad.formula.references import places_in, range_of
 from cellgrad.formula.tree import FormulaError, Name, Spill
 from cellgrad.xlsx.addresses import Place, parse_a1
 from cellgrad_coursework.formulas.evaluate import Formula, Formulas, World, evaluate, settled
 from cellgrad_coursework.formulas.functions import Value
-from cellgrad_coursework.grading.draws import COUNT, Givens, draw_givens
 from cellgrad_coursework.model import GivenCell, GradedCell, Manifest
 
 Values = NDArray[np.float64]
+Givens = dict[QuantityKey, Array]
 
 ABSOLUTE, RELATIVE = 1e-12, 1e-9
 """Within ABSOLUTE + RELATIVE · max(|a|, |b|) two values are the same but for rounding."""
@@ -211,11 +212,10 @@ class Key:
         givens = givens_of(case)
         return np.array([_of(givens, given) for given in self.manifest.givens])
 
-    def drawn(self, case: Case, count: int = COUNT) -> tuple[list[Givens], Values]:
-        """Return the draws of this manifest, and the same by slot, shape (givens, draws)."""
-        drawn = draw_givens(case.structure(), self.manifest.version, count)
-        table = [[_of(givens, given) for givens in drawn] for given in self.manifest.givens]
-        return drawn, np.array(table).reshape(self.givens, count)
+    def drawn(self, draws: Sequence[Givens]) -> Values:
+        """Return the givens of draws by slot, shape (givens, draws)."""
+        table = [[_of(givens, given) for givens in draws] for given in self.manifest.givens]
+        return np.array(table).reshape(self.givens, len(draws))
 
 
 def _of(givens: Givens, given: GivenCell) -> float:

@@ -30,8 +30,7 @@ from cellgrad_audit.report import expression as formula_of
 from cellgrad_audit.report.expression import Expression, NotLiveError, Reference, written
 from cellgrad_audit.report.expression import Formulas as FormulaArithmetic
 from cellgrad_coursework.grading.catalogue import Accepted, Convention, local_values
-from cellgrad_coursework.grading.draws import Givens
-from cellgrad_coursework.grading.key import equal
+from cellgrad_coursework.grading.key import Givens, equal
 from cellgrad_coursework.model import Manifest
 from cellgrad_coursework.rehearsal.calculated import Sheet, Values
 

@@ -22,6 +22,7 @@ from cellgrad.xlsx.book import Contents
 from cellgrad.xlsx.editor import Parts, Patch, SheetTags
 from cellgrad.xlsx.package import WORKBOOK, Package
 from cellgrad_coursework.formulas.evaluate import Formulas
+from cellgrad_coursework.grading.draws import draws_of
 from cellgrad_coursework.grading.key import Key, equal
 from cellgrad_coursework.manifest_file import HANDOUTS
 from cellgrad_coursework.model import (
@@ -80,8 +81,8 @@ class Room:
         self.sheet = Sheet(self.key, formulas)
         self.handouts = [one for _, one in sorted(manifest.handouts.items())]
         self.case = self.handouts[0].case
-        self.drawn, givens = self.key.drawn(self.case)
-        self.right = self.key.values(givens)
+        self.drawn = draws_of(manifest)
+        self.right = self.key.values(self.key.drawn(self.drawn))
 
     @cached_property
     def repertoire(self) -> Repertoire:

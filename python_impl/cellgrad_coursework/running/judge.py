@@ -16,6 +16,7 @@ import pickle
 import signal
 import struct
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import IO, Any
 
@@ -24,6 +25,7 @@ from cellgrad.formula.tree import FormulaError
 from cellgrad.xlsx.book import Contents
 from cellgrad_coursework.grading.book import StudentBook, Submission
 from cellgrad_coursework.grading.grade import AssignmentKey, Graded, grade_workbook
+from cellgrad_coursework.grading.key import Givens
 from cellgrad_coursework.identity import OTHER_ASSIGNMENT, Claim, Identity, Owners, hint_of
 from cellgrad_coursework.model import CellVerdict, Grade, GradedCell, Manifest, Student
 from cellgrad_coursework.taking_in.precheck import Checked, check
@@ -34,14 +36,15 @@ class Grader:
 
     Args:
         manifest: the assignment.
+        draws: its draws, where they are known.
 
     Raises:
         InputError: the manifest cannot be used.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, draws: Sequence[Givens] = ()) -> None:
         self.manifest = manifest
-        self.assignment = AssignmentKey(manifest)
+        self.assignment = AssignmentKey(manifest, draws)
         self._owners = Owners(self.assignment.key)
 
     def grade(self, data: bytes, file: str, claim: Claim | None = None) -> Grade:
@@ -245,11 +248,19 @@ class Judge:
         manifest: the assignment.
         feedback: whether to write feedback too.
         grader: who gives the verdicts.
+        draws: the assignment's, where they are known.
     """
 
-    def __init__(self, manifest: Manifest, *, feedback: bool, grader: str = GRADER) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        feedback: bool,
+        grader: str = GRADER,
+        draws: Sequence[Givens] = (),
+    ) -> None:
         module, _, name = grader.partition(":")
-        self._grader: Any = getattr(importlib.import_module(module), name)(manifest)
+        self._grader: Any = getattr(importlib.import_module(module), name)(manifest, draws)
         self._manifest, self._codec = manifest, Codec(manifest)
         self._write: Any = None
         if feedback:  # what is imported now is not imported within a file's limits
@@ -285,11 +296,10 @@ def serve() -> None:
     for handle in (0, 1):  # what anything prints must not reach the answers
         os.dup2(nowhere, handle)
     try:
-        first, second, _ = ASK.unpack(exactly(given, ASK.size))
-        manifest = pickle.loads(exactly(given, first))  # noqa: S301 - from our own parent
-        feedback, grader, limits = pickle.loads(exactly(given, second))  # noqa: S301
+        length, *_ = ASK.unpack(exactly(given, ASK.size))
+        manifest, draws, feedback, grader, limits = pickle.loads(exactly(given, length))  # noqa: S301 - from our own parent
         try:
-            judge = Judge(manifest, feedback=feedback, grader=grader)
+            judge = Judge(manifest, feedback=feedback, grader=grader, draws=draws)
         except InputError as error:
             _reply(answers, REFUSED, Judged(error.line().encode("utf-8", "replace")))
             return

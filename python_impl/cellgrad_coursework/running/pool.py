@@ -26,11 +26,11 @@ from itertools import islice
 from typing import cast
 
 from cellgrad.errors import CellgradError, InputError
+from cellgrad_coursework.grading.draws import draws_of
 from cellgrad_coursework.model import Manifest
 from cellgrad_coursework.running.judge import (
     ANSWER,
     ASK,
-    GRADER,
     MEMORY,
     READY,
     Judged,
@@ -50,34 +50,26 @@ class Assignment:
     """What a child is started with.
 
     Attributes:
-        blob: the manifest, pickled.
+        blob: the manifest, its draws, whether feedback is written, who gives the verdicts, and
+            the limits, pickled.
         digest: of the blob: children of one assignment are alike.
-        feedback: whether feedback is written.
-        grader: who gives the verdicts.
         limits: what one submission may take.
     """
 
     blob: bytes
     digest: str
-    feedback: bool
-    grader: str
     limits: Limits
 
-    @classmethod
-    def of(
-        cls,
-        manifest: Manifest,
-        *,
-        feedback: bool,
-        grader: str = GRADER,
-        limits: Limits | None = None,
-    ) -> Assignment:
-        """Return what children of an assignment are started with."""
-        blob = pickle.dumps(manifest, protocol=5)
-        limits = limits or Limits()
-        settings = repr((feedback, grader, limits)).encode()
-        digest = hashlib.sha256(blob + settings).hexdigest()
-        return cls(blob, digest, feedback, grader, limits)
+
+def assignment_of(manifest: Manifest, *, feedback: bool, grader: str, limits: Limits) -> Assignment:
+    """Return what children of an assignment are started with.
+
+    Raises:
+        InputError: the manifest cannot be used.
+    """
+    told = (manifest, draws_of(manifest), feedback, grader, limits)
+    blob = pickle.dumps(told, protocol=5)
+    return Assignment(blob, hashlib.sha256(blob).hexdigest(), limits)
 
 
 class ChildFailedError(CellgradError):
@@ -112,11 +104,9 @@ class Child:
         )  # fmt: skip
         self._deadline = math.inf
         self._killed = False
-        settings = (assignment.feedback, assignment.grader, assignment.limits)
-        rest = pickle.dumps(settings, protocol=5)
         _watch.add(self)
         try:
-            status, said = self._asked(_START_SECONDS, assignment.blob, rest, b"")
+            status, said = self._asked(_START_SECONDS, assignment.blob, b"", b"")
         except (OSError, EOFError) as error:
             self.close()
             raise InputError(

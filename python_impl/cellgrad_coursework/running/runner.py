@@ -30,7 +30,7 @@ from cellgrad_coursework.identity import (
 from cellgrad_coursework.model import Grade, Handout, Manifest, Student
 from cellgrad_coursework.results.write import write_feedback_zip
 from cellgrad_coursework.running.judge import GRADER, Codec, Judged, Limits, failed, head_of
-from cellgrad_coursework.running.pool import Assignment, Task, judge_all
+from cellgrad_coursework.running.pool import Task, assignment_of, judge_all
 from cellgrad_coursework.running.returned import FEEDBACK, Feedback
 from cellgrad_coursework.running.store import Store, digest_of, key_of
 from cellgrad_coursework.secret import token_from
@@ -179,7 +179,7 @@ class _Run:
     def judge(self, progress: Progress) -> None:
         self._progress = progress
         settings = self.settings
-        assignment = Assignment.of(
+        assignment = assignment_of(
             self.manifest, feedback=settings.feedback, grader=settings.grader,
             limits=settings.limits,
         )  # fmt: skip
