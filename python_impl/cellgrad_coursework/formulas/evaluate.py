@@ -6,7 +6,7 @@ the same grade on every machine: a short formula can ask for endless work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -244,7 +244,7 @@ class _Evaluation(WorkOut[Value]):
     def call(self, name: str, args: Sequence[Node]) -> Value:
         """Return the value of a function."""
         if name in SPECIAL:
-            return SPECIAL[name](self, args)
+            return self._special(name, args)
         function = FUNCTIONS.get(name)
         if function is None:
             raise FormulaError(refusal(name))
@@ -257,19 +257,20 @@ class _Evaluation(WorkOut[Value]):
                 self.algebra.spend(left.size * right.width)
         return function(values)
 
-    def single(self, args: Sequence[Node]) -> Value:
-        """Return SINGLE: the cell of a range in the formula's own row or column."""
+    def _special(self, name: str, args: Sequence[Node]) -> Value:
+        """Return a function of what is written in its brackets, rather than of its value."""
+        match name:
+            case "ROW" | "COLUMN":
+                _, row, column = self._place(args)
+                return float(row if name == "ROW" else column)
+            case "ROWS" | "COLUMNS":
+                height, width = self._extent(args)
+                return float(height if name == "ROWS" else width)
+            case "LET":
+                return self._let(args)
         if len(args) != 1:
-            raise FormulaError(refusal("SINGLE"))
-        return self.intersected(args[0])
-
-    def row(self, args: Sequence[Node]) -> Value:
-        """Return ROW."""
-        return float(self._place(args)[1])
-
-    def column(self, args: Sequence[Node]) -> Value:
-        """Return COLUMN."""
-        return float(self._place(args)[2])
+            raise FormulaError(refusal(name))
+        return self.intersected(args[0])  # SINGLE: the cell in the formula's own row or column
 
     def _place(self, args: Sequence[Node]) -> Place:
         if not args:
@@ -277,14 +278,6 @@ class _Evaluation(WorkOut[Value]):
         if len(args) == 1 and isinstance(args[0], Cell):
             return place_of(args[0], self.at)
         raise FormulaError("the row or column of a range is not evaluated")
-
-    def rows(self, args: Sequence[Node]) -> Value:
-        """Return ROWS."""
-        return float(self._extent(args)[0])
-
-    def columns(self, args: Sequence[Node]) -> Value:
-        """Return COLUMNS."""
-        return float(self._extent(args)[1])
 
     def _extent(self, args: Sequence[Node]) -> tuple[int, int]:
         """Return how many rows and columns a range has: what stands in it is not read."""
@@ -296,7 +289,7 @@ class _Evaluation(WorkOut[Value]):
         value = self.value(args[0])
         return (value.height, value.width) if isinstance(value, Grid) else (1, 1)
 
-    def let(self, args: Sequence[Node]) -> Value:
+    def _let(self, args: Sequence[Node]) -> Value:
         """Return LET: names for parts of a formula, then the formula."""
         if len(args) < 3 or len(args) % 2 == 0:
             raise FormulaError("LET lacks a name, a value or a formula")
@@ -311,14 +304,7 @@ class _Evaluation(WorkOut[Value]):
             self._local = before
 
 
-SPECIAL: dict[str, Callable[[_Evaluation, Sequence[Node]], Value]] = {
-    "ROW": _Evaluation.row,
-    "COLUMN": _Evaluation.column,
-    "ROWS": _Evaluation.rows,
-    "COLUMNS": _Evaluation.columns,
-    "LET": _Evaluation.let,
-    "SINGLE": _Evaluation.single,
-}
+SPECIAL = frozenset({"ROW", "COLUMN", "ROWS", "COLUMNS", "LET", "SINGLE"})
 """Functions of what is written in their brackets, rather than of its value."""
 
 
@@ -407,7 +393,7 @@ def _look_over(tree: Node, text: str) -> Formula:
     if parts > MAX_NODES:
         return Formula(None, problem="the formula has too many parts")
     calls = [node for node in nodes(tree) if isinstance(node, Call)]
-    known = FUNCTIONS.keys() | SPECIAL.keys()
+    known = FUNCTIONS.keys() | SPECIAL
     problem = next((refusal(call.name) for call in calls if call.name not in known), "")
     array = isinstance(tree, Call) and tree.name in ("ARRAYFORMULA", "ARRAY_CONSTRAIN")
     local = {name for call in calls if call.name == "LET" for name in call.args[:-1:2]}

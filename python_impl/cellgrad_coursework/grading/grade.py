@@ -214,12 +214,8 @@ class _Grading:
 
         for slot, finding in account.findings.items():
             cell, charge = self.key.cell(slot), account.charges[slot]
-            said = message(
-                cell, finding, bug=charge.bug, cause=address(charge.cause),
-                unsettled=charge.unsettled, repeats=address(charge.repeats),
-                forgiven=charge.forgiven, deviates=charge.deviates,
-                convention=accepted.of(convention, slot) if convention else "",
-            )  # fmt: skip
+            by = accepted.of(convention, slot) if convention else ""
+            said = message(cell, finding, charge, address, by)
             self.graded.verdicts.append(
                 CellVerdict(
                     cell,

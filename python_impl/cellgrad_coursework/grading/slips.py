@@ -71,10 +71,8 @@ def count_edits(book: StudentBook, slot: int) -> int:
         return _MANY
     if right is None or right.tree is None:
         return _MANY
-    corner = corner_of(book, place)
-    at = place if corner is None else corner
-    start = _Part(formula.tree, "", at, None if corner is None else _step(place, corner))
     try:
+        start = _part_in(book, place, formula.tree)
         mine = _Reader(book, lambda other: _cell_in(book, other)).parts(start)
         there = _Reader(book, lambda other: _Source(_source(key, key.slot_at[other]))).parts(
             _Part(right.tree, "", key.places[slot], None)
@@ -197,6 +195,14 @@ class _Part(NamedTuple):
     range: int = 0
 
 
+def _part_in(book: StudentBook, place: Place, tree: Node, own: str = "", range_: int = 0) -> _Part:
+    """Return the formula of a cell, or the element that an array formula has there."""
+    corner = corner_of(book, place)
+    if corner is None:
+        return _Part(tree, own, place, None, range_)
+    return _Part(tree, own, corner, (place[1] - corner[1], place[2] - corner[2]), range_)
+
+
 class _Reader:
     """Takes formulas apart.
 
@@ -268,10 +274,7 @@ class _Reader:
         if formula is None or formula.tree is None:
             self._operand(part, stands)
             return
-        corner = corner_of(book, place)
-        element = None if corner is None else _step(place, corner)
-        at = place if corner is None else corner
-        self._stack.append(_Part(formula.tree, part.own, at, element, part.range))
+        self._stack.append(_part_in(book, place, formula.tree, part.own, part.range))
 
     # functions of ranges
 
@@ -362,10 +365,6 @@ def _element(area: Range, element: tuple[int, int]) -> Place:
         area.top + (row if area.height > 1 else 0),
         area.left + (column if area.width > 1 else 0),
     )
-
-
-def _step(place: Place, corner: Place) -> tuple[int, int]:
-    return place[1] - corner[1], place[2] - corner[2]
 
 
 def _number(node: Node) -> float | None:

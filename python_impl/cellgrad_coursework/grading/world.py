@@ -183,12 +183,8 @@ def as_numbers(value: Value, draws: int) -> Values:
     """Return a cell's value as numbers, NaN for what is none."""
     if isinstance(value, np.ndarray):
         return value
-    if isinstance(value, float):
-        return np.full(draws, value)
     if isinstance(value, Logical):
         return np.broadcast_to(np.asarray(value.data, np.float64), (draws,))
-    if isinstance(value, Grid):
-        raise FormulaError("the formula comes to several values in one cell")
     return np.full(draws, np.nan)
 
 

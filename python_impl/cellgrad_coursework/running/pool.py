@@ -335,66 +335,73 @@ def judge_all(
     """
     if executor is not None:
         width = width or cast("int | None", getattr(executor, "_max_workers", None))
-        _Run(executor, assignment, keep, BATCH).run(tasks, 3 * (width or _USUAL_WORKERS))
+        most = 3 * (width or _USUAL_WORKERS)
+        _spread(tasks, executor, assignment, keep, most=most)
         return
     with ThreadPoolExecutor(jobs) as threads:
         try:
-            _Run(threads, assignment, keep, 1, known=True).run(tasks, 3 * jobs)
+            _spread(tasks, threads, assignment, keep, most=3 * jobs, known=True)
         finally:
             threads.shutdown(cancel_futures=True)
             forget()
 
 
-class _Run:
-    def __init__(
-        self,
-        executor: Executor,
-        assignment: Assignment,
-        keep: Keep,
-        size: int,
-        *,
-        known: bool = False,
-    ) -> None:
-        self._executor, self._assignment, self._keep = executor, assignment, keep
-        self._size = size
-        self._whole = assignment if known else None
-        self._pending: dict[Future[_Answers], list[Task]] = {}
+def _spread(
+    tasks: Iterator[Task],
+    executor: Executor,
+    assignment: Assignment,
+    keep: Keep,
+    *,
+    most: int,
+    known: bool = False,
+) -> None:
+    """Judge files with an executor.
 
-    def run(self, tasks: Iterator[Task], most: int) -> None:
-        try:
-            while batch := list(islice(tasks, self._size)):
-                self._send(batch, self._whole)
-                while len(self._pending) >= most:
-                    self._collect()
-            while self._pending:
-                self._collect()
-        finally:
-            for future in self._pending:
-                future.cancel()
+    Args:
+        tasks: the files.
+        executor: who runs the batches.
+        assignment: what the children are started with.
+        keep: called with each result, one at a time.
+        most: so many batches are on their way.
+        known: whether the executor is of this process: then every file travels alone, with the
+            assignment, and no scheduler can lose it.
+    """
+    pending: dict[Future[_Answers], list[Task]] = {}
 
-    def _send(self, batch: list[Task], whole: Assignment | None) -> None:
+    def send(batch: list[Task], *, whole: bool) -> None:
         files = [(task.name, task.named, task.data) for task in batch]
-        future = self._executor.submit(judge_batch, self._assignment.digest, whole, files)
-        self._pending[future] = batch
+        told = assignment if whole else None
+        pending[executor.submit(judge_batch, assignment.digest, told, files)] = batch
 
-    def _collect(self) -> None:
+    def collect() -> None:
         """Wait for a batch and keep what was said."""
-        done, _ = wait(self._pending, return_when=FIRST_COMPLETED)
+        done, _ = wait(pending, return_when=FIRST_COMPLETED)
         for future in done:
-            batch = self._pending.pop(future)
+            batch = pending.pop(future)
             try:
                 answers = future.result()
             except CellgradError:
                 raise
             except Exception as error:
-                if self._whole is not None:
-                    raise  # of this process: no scheduler has lost it
+                if known:
+                    raise
                 raise InputError(
                     f"the scheduler lost a part of the work ({type(error).__name__})",
                     remedy="run the same command again: it goes on where it was",
                 ) from error
             if answers is None:
-                self._send(batch, self._assignment)
+                send(batch, whole=True)
                 continue
             for task, judged in zip(batch, answers, strict=True):
-                self._keep(task, judged)
+                keep(task, judged)
+
+    try:
+        while batch := list(islice(tasks, 1 if known else BATCH)):
+            send(batch, whole=known)
+            while len(pending) >= most:
+                collect()
+        while pending:
+            collect()
+    finally:
+        for future in pending:
+            future.cancel()

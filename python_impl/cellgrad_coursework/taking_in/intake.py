@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from cellgrad.errors import InputError
 from cellgrad_coursework.taking_in.precheck import POLICY
@@ -104,22 +105,21 @@ class Intake:
         """
         if submission.problem:
             raise InputError(submission.problem)
-        where = submission.where
-        with _one_line():
-            if isinstance(where, zipfile.ZipInfo) and self._zip is not None:
-                with self._zip.open(where) as file:
-                    data = file.read(POLICY.file_bytes + 1)
-            elif isinstance(where, Inside):
-                with self._opened(where.archive).open(where.entry) as file:
-                    data = file.read(POLICY.file_bytes + 1)
-            elif isinstance(where, Path):
-                with where.open("rb") as file:
-                    data = file.read(POLICY.file_bytes + 1)
-            else:
-                raise InputError("cannot be found")
+        with _one_line(), self._file(submission.where) as file:
+            data = file.read(POLICY.file_bytes + 1)
         if len(data) > POLICY.file_bytes:
             raise InputError(f"larger than {POLICY.file_bytes >> 20} MiB")
         return data
+
+    def _file(self, where: Path | zipfile.ZipInfo | Inside | None) -> IO[bytes]:
+        """Open a file, in whichever archive it lies."""
+        if isinstance(where, Path):
+            return where.open("rb")
+        if isinstance(where, Inside):
+            return self._opened(where.archive).open(where.entry)
+        if where is None or self._zip is None:
+            raise InputError("cannot be found")
+        return self._zip.open(where)
 
     def close(self) -> None:
         """Close the archives."""
