@@ -378,17 +378,7 @@ def _spread(
         done, _ = wait(pending, return_when=FIRST_COMPLETED)
         for future in done:
             batch = pending.pop(future)
-            try:
-                answers = future.result()
-            except CellgradError:
-                raise
-            except Exception as error:
-                if known:
-                    raise
-                raise InputError(
-                    f"the scheduler lost a part of the work ({type(error).__name__})",
-                    remedy="run the same command again: it goes on where it was",
-                ) from error
+            answers = _answered(future, known=known)
             if answers is None:
                 send(batch, whole=True)
                 continue
@@ -405,3 +395,22 @@ def _spread(
     finally:
         for future in pending:
             future.cancel()
+
+
+def _answered(future: Future[_Answers], *, known: bool) -> _Answers:
+    """Return what was said of a batch.
+
+    Raises:
+        CellgradError: no child could be started, or the scheduler lost the batch.
+    """
+    try:
+        return future.result()
+    except CellgradError:
+        raise
+    except Exception as error:
+        if known:
+            raise
+        raise InputError(
+            f"the scheduler lost a part of the work ({type(error).__name__})",
+            remedy="run the same command again: it goes on where it was",
+        ) from error
