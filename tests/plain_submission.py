@@ -14,6 +14,7 @@ from cellgrad.workbook.serialise import file_of
 from cellgrad.xlsx.addresses import parse_a1
 from cellgrad.xlsx.book import Contents
 from cellgrad.xlsx.package import LENIENT, Package
+from cellgrad.xlsx.sheet import SheetReader
 from cellgrad_coursework.grading.book import Submission
 from cellgrad_coursework.grading.key import given_number
 from cellgrad_coursework.model import Handout, Manifest, Policy, Student
@@ -48,11 +49,20 @@ def assignment(case, ask=everything, others=(), late=0.0, **policy):
                     made.box, made.fixed, made.names)  # fmt: skip
 
 
+def opened(data, file):
+    """Return a submission that was not checked."""
+    contents = Contents(Package(data, file, LENIENT))
+    readers = {title: SheetReader(contents.package, title, contents.texts)
+               for title in contents.sheets}  # fmt: skip
+    return Checked(contents, {title: readers[title].read(part)
+                              for title, part in contents.sheets.items()})  # fmt: skip
+
+
 class Lenient(Grader):
     """Grades also what the check of submissions would refuse before it."""
 
     def _checked(self, data, file):
-        return Checked(Contents(Package(data, file, LENIENT)), {})
+        return opened(data, file)
 
 
 _GRADERS = {}
@@ -77,8 +87,8 @@ def key_numbers(manifest, decimals=None):
 
 def book_of(manifest, changes):
     """Return a submission as its formulas see it."""
-    contents = Contents(Package(workbook(manifest, changes), "x", LENIENT))
-    return grader_of(manifest).assignment.book(Submission(contents))
+    checked = opened(workbook(manifest, changes), "x")
+    return grader_of(manifest).assignment.book(Submission(checked.contents, checked.sheets))
 
 
 def right_cells(manifest, token=TOKEN):

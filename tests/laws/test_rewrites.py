@@ -637,10 +637,10 @@ def test_nothing_in_the_grader_executes_text():
 
 def test_equal_formulas_in_other_cells_have_equal_trees():
     formulas = Formulas()
-    one, two = formulas.of("C6-$O$2*I6", 6, 15), formulas.of("D7-$O$2*J7", 7, 16)
+    one, two = formulas.read("C6-$O$2*I6", 6, 15), formulas.read("D7-$O$2*J7", 7, 16)
     assert one is two
     assert text_of(one.tree) == "(RC[-12]-(R2C15*RC[-6]))"
-    assert formulas.of("C6-O2*I6", 6, 15) is not one
+    assert formulas.read("C6-O2*I6", 6, 15) is not one
 
 
 def test_functions_stay_on_the_list():

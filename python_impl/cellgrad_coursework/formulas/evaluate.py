@@ -363,7 +363,7 @@ class Formulas:
         self._by_relative: dict[str, Formula] = {}
         self._characters = 0
 
-    def of(self, text: str, row: int, column: int) -> Formula:
+    def read(self, text: str, row: int, column: int) -> Formula:
         """Return a formula (without its equals sign) that was written for a cell."""
         key = (text, row, column)
         formula = self._by_text.get(key)
@@ -373,10 +373,10 @@ class Formulas:
                 self._by_text.clear()
                 self._by_relative.clear()
                 self._characters = len(text)
-            formula = self._by_text[key] = self._read(text, row, column)
+            formula = self._by_text[key] = self._parsed(text, row, column)
         return formula
 
-    def _read(self, text: str, row: int, column: int) -> Formula:
+    def _parsed(self, text: str, row: int, column: int) -> Formula:
         try:
             tree = parse(text, row, column, ignore_case=True)
         except FormulaError as problem:

@@ -276,19 +276,14 @@ def _log(x: Number, base: Number = 10.0) -> Number:
     return divided(_plain(np.log(x)), _plain(np.log(base)))
 
 
-def _round(x: Number, digits: Number = 0.0) -> Number:
-    scale = np.power(10.0, np.trunc(digits))
-    return _plain((np.sign(x) * np.floor(np.abs(x) * scale + 0.5) / scale)[()])
+def _rounded(whole: Callable[[Any], Any]) -> Function:
+    """Return a function that makes the size of a number whole, at so many decimals."""
 
+    def rounded(x: Number, digits: Number = 0.0) -> Number:
+        scale = np.power(10.0, np.trunc(digits))
+        return _plain((np.sign(x) * whole(np.abs(x) * scale) / scale)[()])
 
-def _trunc(x: Number, digits: Number = 0.0) -> Number:
-    scale = np.power(10.0, np.trunc(digits))
-    return _plain((np.trunc(np.asarray(x) * scale) / scale)[()])
-
-
-def _roundup(x: Number, digits: Number = 0.0) -> Number:
-    scale = np.power(10.0, np.trunc(digits))
-    return _plain((np.sign(x) * np.ceil(np.abs(x) * scale) / scale)[()])
+    return _scalar(rounded, 1, 2)
 
 
 def _mod(x: Number, y: Number) -> Number:
@@ -311,18 +306,9 @@ def _conditions(args: Sequence[Value]) -> list[Number]:
     return found
 
 
-def _and(args: Sequence[Value]) -> Value:
-    result = _conditions(args)
-    return Logical(_plain(np.prod(np.broadcast_arrays(*result), axis=0)))
-
-
-def _or(args: Sequence[Value]) -> Value:
-    total = np.sum(np.broadcast_arrays(*_conditions(args)), axis=0)
-    return Logical(_plain(np.where(np.isnan(total), np.nan, total > 0)[()]))
-
-
-def _xor(args: Sequence[Value]) -> Value:
-    return Logical(_plain(np.mod(np.sum(np.broadcast_arrays(*_conditions(args)), axis=0), 2)))
+def _joined(join: Callable[[Any], Any]) -> Function:
+    """Return a function of conditions, each 1, 0 or NaN on each draw."""
+    return lambda args: Logical(_plain(join(np.broadcast_arrays(*_conditions(args)))))
 
 
 def _not(args: Sequence[Value]) -> Value:
@@ -355,10 +341,14 @@ def _if(args: Sequence[Value]) -> Value:
 def _ifs(args: Sequence[Value]) -> Value:
     if not args or len(args) % 2:
         raise FormulaError("IFS has a condition without a value")
-    result: Value = math.nan
-    for condition, value in reversed(list(zip(args[::2], args[1::2], strict=True))):
-        result = _if((condition, value, result))
-    return result
+    return _first_that_holds(list(zip(args[::2], args[1::2], strict=True)))
+
+
+def _first_that_holds(cases: Sequence[tuple[Value, Value]], otherwise: Value = math.nan) -> Value:
+    """Return the value beside the first condition that holds, draw by draw."""
+    for condition, value in reversed(cases):
+        otherwise = _if((condition, value, otherwise))
+    return otherwise
 
 
 def _iferror(args: Sequence[Value]) -> Value:
@@ -412,24 +402,27 @@ COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 def _choose(args: Sequence[Value]) -> Value:
     _demand(args, 2, 255)
-    wanted = args[0]
-    result: Value = math.nan
-    for place, value in reversed(list(enumerate(args[1:], 1))):
-        hit = elementwise(lambda x, n: Logical(_plain((np.trunc(number(x)) == n)[()])), wanted,
-                          float(place))  # fmt: skip
-        result = _if((hit, 0.0 if value is None else value, result))
-    return result
+
+    def is_meant(wanted: Value, place: Value) -> Value:
+        return Logical(_plain((np.trunc(number(wanted)) == place)[()]))
+
+    return _first_that_holds(
+        [(elementwise(is_meant, args[0], float(n)), value) for n, value in enumerate(args[1:], 1)]
+    )
 
 
 def _switch(args: Sequence[Value]) -> Value:
     _demand(args, 3, 254)
     cases = list(args[1:])
-    result: Value = cases.pop() if len(cases) % 2 else math.nan
-    for value, answer in reversed(list(zip(cases[::2], cases[1::2], strict=True))):
-        hit = elementwise(lambda x, y: Logical(_plain((number(x) == number(y)) * 1.0)), args[0],
-                          value)  # fmt: skip
-        result = _if((hit, answer, result))
-    return result
+    otherwise: Value = cases.pop() if len(cases) % 2 else math.nan
+
+    def is_equal(one: Value, other: Value) -> Value:
+        return Logical(_plain((number(one) == number(other)) * 1.0))
+
+    pairs = zip(cases[::2], cases[1::2], strict=True)
+    return _first_that_holds(
+        [(elementwise(is_equal, args[0], value), answer) for value, answer in pairs], otherwise
+    )
 
 
 def _test(of_number: Callable[[Any], Any], of_text: float, of_nothing: float) -> Function:
@@ -514,10 +507,10 @@ FUNCTIONS: dict[str, Function] = {
     "ABS": _each(np.abs),
     "SIGN": _each(np.sign),
     "INT": _each(np.floor),
-    "ROUND": _scalar(_round, 1, 2),
-    "ROUNDUP": _scalar(_roundup, 1, 2),
-    "ROUNDDOWN": _scalar(_trunc, 1, 2),
-    "TRUNC": _scalar(_trunc, 1, 2),
+    "ROUND": _rounded(lambda size: np.floor(size + 0.5)),
+    "ROUNDUP": _rounded(np.ceil),
+    "ROUNDDOWN": _rounded(np.floor),
+    "TRUNC": _rounded(np.floor),
     "MOD": _scalar(_mod, 2, 2),
     "ADD": _scalar(lambda a, b: a + b, 2, 2),
     "MINUS": _scalar(lambda a, b: a - b, 2, 2),
@@ -528,9 +521,9 @@ FUNCTIONS: dict[str, Function] = {
     "IFS": _ifs,
     "IFERROR": _iferror,
     "IFNA": _iferror,
-    "AND": _and,
-    "OR": _or,
-    "XOR": _xor,
+    "AND": _joined(lambda truths: np.prod(truths, axis=0)),
+    "OR": _joined(lambda truths: np.sign(np.sum(truths, axis=0))),
+    "XOR": _joined(lambda truths: np.mod(np.sum(truths, axis=0), 2)),
     "NOT": _not,
     "CHOOSE": _choose,
     "SWITCH": _switch,

@@ -16,7 +16,7 @@ from cellgrad.formula.tree import Area, Cell, FormulaError, Name, Node, Spill
 from cellgrad.xlsx.addresses import Place, Range, parse_reference
 from cellgrad.xlsx.book import Contents
 from cellgrad.xlsx.sheet import Cell as At
-from cellgrad.xlsx.sheet import SheetCells, SheetReader, Value
+from cellgrad.xlsx.sheet import SheetCells, Value
 from cellgrad_coursework.formulas.evaluate import (
     MAX_AREA,
     MAX_REACHED,
@@ -67,18 +67,17 @@ class Submission:
 
     Args:
         contents: what it consists of.
-        sheets: the cells of its sheets, where they were read already.
+        sheets: the cells of its sheets.
 
     Raises:
         WorkbookError: it has no sheet.
     """
 
-    def __init__(self, contents: Contents, sheets: Mapping[str, SheetCells] | None = None) -> None:
-        self.package = contents.package
-        self._contents, self._read = contents, dict(sheets or {})
-        self.titles = {title.casefold(): title for title in contents.sheets}
-        if not self.titles:
-            self.package.refuse("it has no sheet", "save it again as .xlsx")
+    def __init__(self, contents: Contents, sheets: Mapping[str, SheetCells]) -> None:
+        self._sheets = {title.casefold(): cells for title, cells in sheets.items()}
+        self.titles = self._sheets.keys()
+        if not sheets:
+            contents.package.refuse("it has no sheet", "save it again as .xlsx")
         self.names: dict[str, str] = {}
         for one in contents.names:
             key = one.name.casefold()
@@ -87,37 +86,23 @@ class Submission:
         self._cells: dict[str, Cells] = {}
         self._boxes: dict[str, At] = {}
 
-    def sheets(self) -> list[str]:
-        """Return the sheets' names as keys (without case), in the order of the workbook."""
-        return list(self.titles)
-
     def cells(self, sheet: str) -> Cells:
-        """Return the cells of a sheet, named as in ``sheets``; none for a sheet that is not there.
-
-        Raises:
-            WorkbookError: the sheet is damaged or too large.
-        """
+        """Return the cells of a sheet, named without case; none for one that is not there."""
         try:
             return self._cells[sheet]
         except KeyError:
-            pass
-        cells = entries_of(self._sheet(self.titles[sheet])) if sheet in self.titles else {}
-        self._cells[sheet] = cells
-        self._boxes[sheet] = (
-            max((row for row, _ in cells), default=1),
-            max((column for _, column in cells), default=1),
-        )
-        return cells
-
-    def _sheet(self, title: str) -> SheetCells:
-        if title not in self._read:
-            part = self._contents.sheets[title]
-            self._read[title] = SheetReader(self.package, title, self._contents.texts).read(part)
-        return self._read[title]
+            cells = entries_of(self._sheets[sheet]) if sheet in self._sheets else {}
+            self._cells[sheet] = cells
+            return cells
 
     def box(self, sheet: str) -> At:
         """Return the last row and the last column that hold anything."""
-        self.cells(sheet)
+        if sheet not in self._boxes:
+            cells = self.cells(sheet)
+            self._boxes[sheet] = (
+                max((row for row, _ in cells), default=1),
+                max((column for _, column in cells), default=1),
+            )
         return self._boxes[sheet]
 
     def name_range(self, name: str) -> Range | None:
@@ -254,8 +239,8 @@ class StudentBook:
             anchor = self.entry((place[0], *entry.anchor))
             if anchor is None or not anchor.formula or anchor.problem:
                 return Formula(None, problem="the array formula that fills it was not found")
-            return self.formulas.of(anchor.formula, *anchor.base)
-        return self.formulas.of(entry.formula, *entry.base)
+            return self.formulas.read(anchor.formula, *anchor.base)
+        return self.formulas.read(entry.formula, *entry.base)
 
     def named(self, name: str) -> Node | None:
         """Return what a defined name stands for, parsed without a place."""
@@ -317,9 +302,9 @@ class StudentBook:
         except FormulaError:
             return  # found again, and told, when the cell is evaluated
 
-    def _nodes_read(self, reads: Iterable[Reference], at: Place, seen: set[str]) -> Iterator[Place]:
+    def _nodes_read(self, nodes: Iterable[Reference], at: Place, seen: set[str]) -> Iterator[Place]:
         """Yield the cells of some nodes; names that stand for names are followed once each."""
-        for node in reads:
+        for node in nodes:
             if isinstance(node, Cell):
                 other = place_of(node, at)
                 if other in self.slot_at or self.entry(other) is not None:
@@ -329,7 +314,8 @@ class StudentBook:
             elif node.name not in seen and self.named(node.name) is not None:
                 seen.add(node.name)
                 text = self.submission.names[node.name].removeprefix("=")
-                yield from self._nodes_read(self.formulas.of(text, 0, 0).reads, (at[0], 0, 0), seen)
+                reads = self.formulas.read(text, 0, 0).reads
+                yield from self._nodes_read(reads, (at[0], 0, 0), seen)
 
     def _filled(self, area: Range) -> Iterator[Place]:
         self.budget.spend(area.height * area.width)
@@ -352,7 +338,7 @@ class StudentBook:
         search = _Components(self, stop)
         for start in starts:
             if start not in search.number and not stop(start):
-                yield from search.of(start)
+                yield from search.groups_from(start)
 
 
 class _Components:
@@ -366,7 +352,7 @@ class _Components:
         self._is_open: set[Place] = set()
         self._path: list[tuple[Place, Iterator[Place]]] = []
 
-    def of(self, start: Place) -> Iterator[list[Place]]:
+    def groups_from(self, start: Place) -> Iterator[list[Place]]:
         """Yield the groups that a cell reaches, its own last."""
         self._enter(start)
         while self._path:

@@ -452,7 +452,7 @@ class Accepted:
                 if together is not None and all(shows(together, alone) for alone in parts):
                     yield together
 
-    def of(self, convention: Convention, slot: int) -> str:
+    def concerning(self, convention: Convention, slot: int) -> str:
         """Return which of several conventions together concerns a slot; empty for none."""
         for form in convention.forms:
             alone = self._together((form,))

@@ -214,7 +214,7 @@ class _Grading:
 
         for slot, finding in account.findings.items():
             cell, charge = self.key.cell(slot), account.charges[slot]
-            by = accepted.of(convention, slot) if convention else ""
+            by = accepted.concerning(convention, slot) if convention else ""
             said = message(cell, finding, charge, address, by)
             self.graded.verdicts.append(
                 CellVerdict(

@@ -101,7 +101,7 @@ class Key:
         self.formulas: list[Formula | None] = [None] * self.givens
         self.reads: list[tuple[int, ...]] = [()] * self.givens
         for place, text in zip(self.places[self.givens :], texts, strict=True):
-            formula = formulas.of(text, place[1], place[2])
+            formula = formulas.read(text, place[1], place[2])
             self.formulas.append(formula)
             self.reads.append(self._slots_read(formula, place))
         self.order = self._ordered()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cellgrad.formula.references import rename_sheets
-from cellgrad.xlsx.addresses import Place, Range, a1, parse_a1, parse_reference
+from cellgrad.xlsx.addresses import Place, Range, parse_a1, parse_reference
 from cellgrad_coursework.grading.book import Entry, StudentBook, Submission
 from cellgrad_coursework.grading.key import Values
 from cellgrad_coursework.model import Manifest, Remarks
@@ -54,7 +54,7 @@ class Template:
         self._names = [name for _, _, name in cells]
         self._rectangles: dict[str, tuple[str, Range]] = {}
         """Of each name, without case: what it refers to, as text and as a rectangle."""
-        for name, text in (manifest.names or _names_of(cells)).items():
+        for name, text in manifest.names.items():
             area = parse_reference(text)
             if area is not None:
                 self._rectangles[name.casefold()] = text, area
@@ -76,22 +76,6 @@ class Template:
         return places
 
 
-def _names_of(named: list[tuple[str, str, str]]) -> dict[str, str]:
-    """Return the rectangles around cells of one name, where the manifest does not give them."""
-    corners: dict[str, list[Place]] = {}
-    for sheet, address, name in named:
-        if name:
-            corners.setdefault(name, []).append((sheet, *parse_a1(address)))
-    names = {}
-    for name, cells in corners.items():
-        rows, columns = [row for _, row, _ in cells], [column for _, _, column in cells]
-        first = a1(min(rows), min(columns), absolute=True)
-        last = a1(max(rows), max(columns), absolute=True)
-        sheet = cells[0][0].replace("'", "''")
-        names[name] = f"'{sheet}'!{first}:{last}"
-    return names
-
-
 class _Moves:
     """How cells moved.
 
@@ -108,7 +92,7 @@ class _Moves:
         self._sheets: dict[str, str] = {}
         self._rows, self._columns = _Lines(), _Lines()
         self._named: dict[str, tuple[Range, Range]] = {}
-        self._present = set(submission.sheets())
+        self._present = set(submission.titles)
         self.none = all(area.sheet.casefold() in self._present for _, area in names.values())
         if self.none and all(submission.names.get(n) == text for n, (text, _) in names.items()):
             return  # word for word as handed out
@@ -350,6 +334,6 @@ def _is_handed_out(
         return False
     if entry.formula == formula and not renamed:
         return True
-    right = book.formulas.of(formula, *at).tree
-    written = book.formulas.of(entry.formula, *entry.base).tree
+    right = book.formulas.read(formula, *at).tree
+    written = book.formulas.read(entry.formula, *entry.base).tree
     return right is not None and written == rename_sheets(right, renamed)

@@ -41,7 +41,7 @@ class Sheet:
     def formula(self, slot: int, text: str) -> Formula:
         """Return a formula as it is written in a slot."""
         _, row, column = self.key.places[slot]
-        return self._formulas.of(text, row, column)
+        return self._formulas.read(text, row, column)
 
     def reads(self, slot: int, content: Content) -> set[int]:
         """Return the slots that what stands in a slot reads."""
