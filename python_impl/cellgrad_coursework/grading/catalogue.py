@@ -74,28 +74,6 @@ def local_values(
     return _computed(program, case, right.get, arithmetic)
 
 
-def carried_values(
-    program: type[Program],
-    case: Case,
-    mine: Mapping[QuantityKey, Sequence[tuple[tuple[int, ...], float]]],
-) -> dict[QuantityKey, Array]:
-    """Return what a program computes in each quantity from a student's precedents.
-
-    Args:
-        program: the program.
-        case: the case.
-        mine: the student's values: by quantity, where and what.
-    """
-
-    def go_on(quantity: QuantityKey, value: Array) -> Array:
-        student = np.array(value, dtype=np.float64)
-        for index, number in mine.get(quantity, ()):
-            student[index] = number
-        return student
-
-    return _computed(program, case, go_on)
-
-
 class Mistakes:
     """The catalogue's mistakes in the graded cells of an assignment.
 
@@ -313,17 +291,22 @@ class Convention:
     def _over(self, case: Case) -> Over:
         """Return what its formulas make of other values of the slots."""
         program, case = self._program(case)
-        cells, first = self.key.manifest.cells, self.key.givens
-        made: dict[bytes, dict[tuple[str, int | None], Values]] = {}
+        slots: dict[QuantityKey, list[int]] = {}
+        for slot in self.key.graded_slots:
+            cell = self.key.cell(slot)
+            slots.setdefault((cell.quantity, cell.layer), []).append(slot)
+        made: dict[bytes, dict[QuantityKey, Values]] = {}
 
-        def computed(values: Values) -> dict[tuple[str, int | None], Values]:
+        def computed(values: Values) -> dict[QuantityKey, Values]:
+            def go_on(quantity: QuantityKey, value: Array) -> Array:
+                student = np.array(value, dtype=np.float64)
+                for slot in slots.get(quantity, ()):
+                    student[self.key.cell(slot).index] = values[slot]
+                return student
+
             mark = values.tobytes()
             if mark not in made:
-                mine: dict[tuple[str, int | None], list[tuple[tuple[int, ...], float]]] = {}
-                for slot, cell in enumerate(cells, first):
-                    number = cell.index, float(values[slot])
-                    mine.setdefault((cell.quantity, cell.layer), []).append(number)
-                made[mark] = carried_values(program, case, mine)
+                made[mark] = _computed(program, case, go_on)
             return made[mark]
 
         def over(slot: int, values: Values) -> Values:
