@@ -58,10 +58,10 @@ def number_of_text(text: str) -> float:
     if len(plain) > 40 or not plain.isascii() or "_" in plain:
         return math.nan
     try:
-        found = float(plain)
+        value = float(plain)
     except ValueError:
         return math.nan
-    return found if math.isfinite(found) else math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def finite(value: Number) -> Number:
@@ -112,10 +112,10 @@ def _numbers(args: Sequence[Value]) -> Iterator[Number]:
 
 
 def _average(args: Sequence[Value]) -> Value:
-    found = list(_numbers(args))
-    if not found:
+    numbers = list(_numbers(args))
+    if not numbers:
         return math.nan
-    return sum(found[1:], found[0]) / float(len(found))
+    return sum(numbers[1:], numbers[0]) / float(len(numbers))
 
 
 def _folded(combine: Callable[[Any, Any], Any], *start: Number) -> Function:
@@ -147,12 +147,12 @@ def _cell_number(value: Value) -> Number:
 
 
 def _areas(args: Sequence[Value], count: int | None = None) -> list[Grid[Any]]:
-    found: list[Grid[Any]] = [arg if isinstance(arg, Grid) else Grid([[arg]]) for arg in args]
-    if not found or (count is not None and len(found) != count):
+    areas: list[Grid[Any]] = [arg if isinstance(arg, Grid) else Grid([[arg]]) for arg in args]
+    if not areas or (count is not None and len(areas) != count):
         raise FormulaError("a function has the wrong number of arguments")
-    if len({(area.height, area.width) for area in found}) != 1:
+    if len({(area.height, area.width) for area in areas}) != 1:
         raise FormulaError("ranges of different shapes are combined")
-    return found
+    return areas
 
 
 def _sumproduct(args: Sequence[Value]) -> Value:
@@ -211,10 +211,10 @@ def _transpose(args: Sequence[Value]) -> Value:
 
 def _constant(value: Value, what: str) -> int:
     """Return a whole number that does not depend on the givens."""
-    found = np.atleast_1d(np.asarray(number(value), dtype=np.float64))
-    if not np.isfinite(found).all() or (found != found[0]).any() or abs(found[0]) > 1e6:
+    draws = np.atleast_1d(np.asarray(number(value), dtype=np.float64))
+    if not np.isfinite(draws).all() or (draws != draws[0]).any() or abs(draws[0]) > 1e6:
         raise FormulaError(f"{what} depends on the givens")
-    return int(found[0])
+    return int(draws[0])
 
 
 def _index(args: Sequence[Value]) -> Value:
@@ -229,8 +229,8 @@ def _index(args: Sequence[Value]) -> Value:
     rows = area.rows if row == 0 else [area.rows[row - 1]]
     if column:
         rows = [[line[column - 1]] for line in rows]
-    found: Value = rows[0][0] if len(rows) == len(rows[0]) == 1 else Grid(rows)
-    return found
+    part: Value = rows[0][0] if len(rows) == len(rows[0]) == 1 else Grid(rows)
+    return part
 
 
 def _demand(args: Sequence[Value], least: int, most: int) -> None:
@@ -253,16 +253,16 @@ def _each(function: Callable[[Any], Any]) -> Function:
 
 
 def _exp(x: Number) -> Number:
-    found = np.exp(np.minimum(x, _EXP_LIMIT + 1))
-    return _plain(np.where(np.asarray(x) > _EXP_LIMIT, np.nan, found)[()])
+    power = np.exp(np.minimum(x, _EXP_LIMIT + 1))
+    return _plain(np.where(np.asarray(x) > _EXP_LIMIT, np.nan, power)[()])
 
 
 def power(a: Number, b: Number) -> Number:
     """Return a^b; 0^0 and roots of negative numbers are errors."""
     base, exponent = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    found = np.power(base, exponent)
+    result = np.power(base, exponent)
     bad = ((base == 0) & (exponent <= 0)) | ~np.isfinite(base) | ~np.isfinite(exponent)
-    return finite(_plain(np.where(bad, np.nan, found)[()]))
+    return finite(_plain(np.where(bad, np.nan, result)[()]))
 
 
 def divided(a: Number, b: Number) -> Number:
@@ -292,18 +292,18 @@ def _mod(x: Number, y: Number) -> Number:
 
 def truth(value: Value) -> Number:
     """Return 1, 0 or NaN: what a condition says on each draw."""
-    found = number(value)
-    return _plain(np.where(np.isnan(found), np.nan, np.asarray(found) != 0)[()])
+    numbers = number(value)
+    return _plain(np.where(np.isnan(numbers), np.nan, np.asarray(numbers) != 0)[()])
 
 
 def _conditions(args: Sequence[Value]) -> list[Number]:
-    found = []
+    conditions = []
     for arg in args:
         values = arg.values() if isinstance(arg, Grid) else (arg,)
-        found += [truth(v) for v in values if v is not None and not isinstance(v, str)]
-    if not found:
+        conditions += [truth(v) for v in values if v is not None and not isinstance(v, str)]
+    if not conditions:
         raise FormulaError("a condition is missing")
-    return found
+    return conditions
 
 
 def _joined(join: Callable[[Any], Any]) -> Function:
@@ -324,9 +324,9 @@ def chosen(condition: Number, yes: Value, no: Value) -> Value:
     if (flat == 0).all():
         return no
     a, b = (x if not isinstance(x, str) else math.nan for x in (yes, no))  # a text is no number
-    found = np.where(flat == 1, number(a), number(b))
-    found = np.where(np.isnan(flat), np.nan, found)
-    return Logical(found) if isinstance(yes, Logical) and isinstance(no, Logical) else found
+    values = np.where(flat == 1, number(a), number(b))
+    values = np.where(np.isnan(flat), np.nan, values)
+    return Logical(values) if isinstance(yes, Logical) and isinstance(no, Logical) else values
 
 
 def _if(args: Sequence[Value]) -> Value:
@@ -364,10 +364,10 @@ def _iferror(args: Sequence[Value]) -> Value:
 
 
 def _median(args: Sequence[Value]) -> Value:
-    found = list(_numbers(args))
-    if not found:
+    numbers = list(_numbers(args))
+    if not numbers:
         return math.nan
-    return _plain(np.median(np.broadcast_arrays(*found), axis=0)[()])
+    return _plain(np.median(np.broadcast_arrays(*numbers), axis=0)[()])
 
 
 _CRITERION = re.compile(r"(<=|>=|<>|<|>|=)?\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")

@@ -185,13 +185,13 @@ def unwrapped(text: str) -> tuple[str, bool]:
         the formula, and whether it was wrapped: then it may fill several cells.
     """
     plain = text.strip()
-    found = False
+    wrapped = False
     while "DUMMYFUNCTION" in plain.upper():
         match = _WRAPPED.fullmatch(plain)
         if match is None:
             break
-        plain, found = match[1].replace('""', '"').strip().removeprefix("="), True
-    return plain.removeprefix("="), found
+        plain, wrapped = match[1].replace('""', '"').strip().removeprefix("="), True
+    return plain.removeprefix("="), wrapped
 
 
 class StudentBook:
@@ -224,8 +224,8 @@ class StudentBook:
         try:
             return self._formulas[place]
         except KeyError:
-            found = self._formulas[place] = self._formula_of(place)
-            return found
+            formula = self._formulas[place] = self._formula_of(place)
+            return formula
 
     def _formula_of(self, place: Place) -> Formula | None:
         entry = self.entry(place)
@@ -276,19 +276,19 @@ class StudentBook:
 
         Cells of the handout read what the key has them read.
         """
-        found = self._reads.get(place)
-        if found is None:
+        places = self._reads.get(place)
+        if places is None:
             self._reached += 1
             if self._reached > MAX_REACHED:
                 raise FormulaError("the workbook has too many cells that read each other")
             slot = self.slot_at.get(place)
             if slot is None or self.key.is_graded(slot):
-                found = list(dict.fromkeys(self._read_by(place)))
+                places = list(dict.fromkeys(self._read_by(place)))
             else:
-                places = (self.where[other] for other in self.key.reads[slot])
-                found = [other for other in places if other is not None]
-            self._reads[place] = found
-        return found
+                moved = (self.where[other] for other in self.key.reads[slot])
+                places = [other for other in moved if other is not None]
+            self._reads[place] = places
+        return places
 
     def _read_by(self, place: Place) -> Iterator[Place]:
         formula = self.formula(place)

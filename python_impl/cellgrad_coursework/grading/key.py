@@ -124,7 +124,7 @@ class Key:
     def _slots_read(self, formula: Formula, place: Place) -> tuple[int, ...]:
         if formula.problem:
             raise self._refuse(place, formula.problem)
-        found: dict[int, None] = {}
+        slots: dict[int, None] = {}
         for node in formula.reads:
             if isinstance(node, Name):
                 raise self._refuse(place, "it uses a defined name")
@@ -134,8 +134,8 @@ class Key:
                 slot = self.slot_at.get(read)
                 if slot is None:
                     raise self._refuse(place, "it reads a cell that is not described")
-                found[slot] = None
-        return tuple(found)
+                slots[slot] = None
+        return tuple(slots)
 
     def _ordered(self) -> list[int]:
         """Return the slots with formulas, each after what it reads."""
@@ -178,13 +178,13 @@ class Key:
         Returns:
             shape (slots, draws).
         """
-        found = np.empty((self.slots, givens.shape[1]))
-        found[: self.givens] = givens
-        world = _Template(self, found)
+        values = np.empty((self.slots, givens.shape[1]))
+        values[: self.givens] = givens
+        world = _Template(self, values)
         with np.errstate(all="ignore"):
             for slot in self.order:
-                found[slot] = self.one(slot, world)
-        return found
+                values[slot] = self.one(slot, world)
+        return values
 
     def one(self, slot: int, world: _Template) -> Values:
         """Return what a slot's formula comes to in a world.

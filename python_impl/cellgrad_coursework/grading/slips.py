@@ -329,14 +329,14 @@ class _Reader:
 
     def _marked(self, part: _Part, args: tuple[Node, ...]) -> list[int]:
         """Return a number for each argument that is a range of its own."""
-        found = []
+        marks = []
         for arg in args:
             inner = arg
             if isinstance(arg, Call) and arg.name == "TRANSPOSE" and arg.args:
                 inner = arg.args[0]
             self._ranges += 1
-            found.append(self._ranges if isinstance(inner, Area) else part.range)
-        return found
+            marks.append(self._ranges if isinstance(inner, Area) else part.range)
+        return marks
 
     def _shape(self, node: Node, at: Place) -> tuple[int, int]:
         """Return how many rows and columns a part of a formula has."""

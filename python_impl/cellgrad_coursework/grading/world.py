@@ -66,8 +66,8 @@ class Sight(World):
         """
         slot = self.slot_at.get(place)
         if slot is not None and self.held >> slot & 1 and self.slots is not None:
-            found: Values = self.slots[slot]
-            return found
+            row: Values = self.slots[slot]
+            return row
         try:
             return self.known[place]
         except KeyError:
@@ -140,8 +140,8 @@ class Sight(World):
         column = place[2] - anchor[2] if whole.width > 1 else 0
         if row >= whole.height or column >= whole.width:
             return float("nan")
-        found: Value = whole.rows[row][column]
-        return found
+        element: Value = whole.rows[row][column]
+        return element
 
     def _fixed(self, slot: int) -> Value:
         """Return what a cell of the handout comes to, by the handout's own formula."""
@@ -173,8 +173,8 @@ class _AsHandedOut(World):
         if slot is None:
             return None
         if sight.held >> slot & 1 and sight.slots is not None:  # wherever it went
-            found: Values = sight.slots[slot]
-            return found
+            row: Values = sight.slots[slot]
+            return row
         now = book.where[slot]
         return None if now is None else sight.cell(now)
 
