@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -34,40 +36,40 @@ class Exactness:
 
     Attributes:
         cells: how many were compared.
-        nearest: how many are the double nearest to the exact value.
-        inside: how many are within their error bound.
-        ulps: the largest distance, in units of the last place.
-        digits: the fewest correct decimal digits; infinite if every number is exact.
-        share: the largest error as a share of its bound.
-        worst: the cell with the largest share.
+        nearest_double: how many are the double nearest to the exact value.
+        within_bound: how many are within their error bound.
+        worst_ulp: the largest distance, in units of the last place.
+        correct_digits: the fewest correct decimal digits; infinite if every number is exact.
+        worst_share_of_bound: the largest error as a share of its bound.
+        worst_cell: the cell with the largest share.
     """
 
     cells: int = 0
-    nearest: int = 0
-    inside: int = 0
-    ulps: float = 0.0
-    digits: float = math.inf
-    share: float = 0.0
-    worst: str = ""
+    nearest_double: int = 0
+    within_bound: int = 0
+    worst_ulp: float = 0.0
+    correct_digits: float = math.inf
+    worst_share_of_bound: float = 0.0
+    worst_cell: str = ""
 
     def enter(self, cell: CertifiedCell, value: Value, bound: float) -> None:
-        """Count one cell."""
+        """Count one cell; what is no number is infinitely wrong."""
         self.cells += 1
-        if not isinstance(value, float):
-            self.digits, self.ulps, self.share, self.worst = (
-                0.0,
-                math.inf,
-                math.inf,
-                place_text(cell.place),
-            )
-            return
-        self.nearest += value == cell.nearest
-        share = cell.share(value, bound)
-        self.inside += share <= 1
-        self.ulps = max(self.ulps, cell.ulps(value))
-        self.digits = min(self.digits, cell.correct_digits(value))
-        if share > self.share:
-            self.share, self.worst = share, place_text(cell.place)
+        share = ulps = math.inf
+        digits = 0.0
+        if isinstance(value, float):
+            self.nearest_double += value == cell.nearest
+            share, ulps = cell.share(value, bound), cell.ulps(value)
+            digits = cell.correct_digits(value)
+        self.within_bound += share <= 1
+        self.worst_ulp = max(self.worst_ulp, ulps)
+        self.correct_digits = min(self.correct_digits, digits)
+        if share > self.worst_share_of_bound or not isinstance(value, float):
+            self.worst_share_of_bound, self.worst_cell = share, place_text(cell.place)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object; null for infinity, which JSON has not."""
+        return {k: None if v in (math.inf, -math.inf) else v for k, v in asdict(self).items()}
 
 
 @dataclass(slots=True)
@@ -96,20 +98,11 @@ def measure(reports: Sequence[Report]) -> Iterator[Measured]:
     Raises:
         InputError: the certification's library is missing, or an engine failed.
     """
-    known: dict[Path, _Workbook] = {}
-    engine: Engine | None = None
-    try:
-        for report in reports:
-            if engine is None or engine.name != report.engine:
-                if engine is not None:
-                    engine.close()
-                engine = create(report.engine)
-            if report.path not in known:
-                known[report.path] = _Workbook(report.path)
-            yield known[report.path].measured(report, engine)
-    finally:
-        if engine is not None:
-            engine.close()
+    workbook_of = cache(_Workbook)
+    for name, group in groupby(reports, key=lambda report: report.engine):
+        with closing(create(name)) as engine:
+            for report in group:
+                yield workbook_of(report.path).measured(report, engine)
 
 
 class _Workbook:
@@ -196,28 +189,11 @@ def table_as_json(rows: Sequence[Measured]) -> list[dict[str, Any]]:
             "cells": row.report.cells,
             "bit_identical": row.report.bit_identical,
             "within_bound": row.report.within_bound,
-            "certified": {kind: _exactness(row.kinds[kind]) for kind in NUMERIC},
+            "certified": {kind: row.kinds[kind].as_json() for kind in NUMERIC},
             "uncertified": row.uncertified,
         }
         for row in rows
     ]
-
-
-def _exactness(found: Exactness) -> dict[str, Any]:
-    return {
-        "cells": found.cells,
-        "nearest_double": found.nearest,
-        "within_bound": found.inside,
-        "worst_ulp": _finite(found.ulps),
-        "correct_digits": _finite(found.digits),
-        "worst_share_of_bound": _finite(found.share),
-        "worst_cell": found.worst,
-    }
-
-
-def _finite(value: float) -> float | None:
-    """Return a number, or null for infinity: JSON has none."""
-    return value if math.isfinite(value) else None
 
 
 def print_table(rows: Sequence[Measured]) -> None:
@@ -247,11 +223,11 @@ def _line(row: Measured) -> list[str]:
         str(report.cells),
         str(report.bit_identical),
         str(report.within_bound),
-        f"{step.nearest}/{step.cells}",
-        shown_ulps(step.ulps),
-        shown_digits(step.digits),
-        f"{step.share:.2f}",
-        "✓" if report.agrees and step.inside == step.cells else "✗",
+        f"{step.nearest_double}/{step.cells}",
+        shown_ulps(step.worst_ulp),
+        shown_digits(step.correct_digits),
+        f"{step.worst_share_of_bound:.2f}",
+        "✓" if report.agrees and step.within_bound == step.cells else "✗",
     ]
 
 
@@ -289,15 +265,16 @@ def _by_engine(rows: Sequence[Measured]) -> str:
     ):
         measured = list(group)
         steps = [row.kinds["step"] for row in measured]
-        worst = max(measured, key=lambda row: row.kinds["step"].share)
-        where = f"{worst.kinds['step'].worst} of {worst.report.path.stem}"
+        worst = max(measured, key=lambda row: row.kinds["step"].worst_share_of_bound)
+        where = f"{worst.kinds['step'].worst_cell} of {worst.report.path.stem}"
         lines.append(
             f"| {engine} | {version if engine != 'saved' else ''} "
             f"| {_sum(row.report.cells for row in measured)} "
             f"| {_sum(row.report.bit_identical for row in measured)} "
             f"| {_sum(row.report.within_bound for row in measured)} "
-            f"| {_sum(step.nearest for step in steps)} of {_sum(step.cells for step in steps)} "
-            f"| {worst.kinds['step'].share:.2f} | {where} |"
+            f"| {_sum(step.nearest_double for step in steps)} "
+            f"of {_sum(step.cells for step in steps)} "
+            f"| {worst.kinds['step'].worst_share_of_bound:.2f} | {where} |"
         )
     return "\n".join(lines)
 
@@ -324,4 +301,4 @@ def _by_workbook(rows: Sequence[Measured]) -> str:
 def _in_one(row: Measured) -> str:
     step = row.kinds["step"]
     other = row.report.cells - row.report.bit_identical
-    return f"{other:,} · {shown_ulps(step.ulps)} · {shown_digits(step.digits)}"
+    return f"{other:,} · {shown_ulps(step.worst_ulp)} · {shown_digits(step.correct_digits)}"

@@ -33,16 +33,11 @@ def read_plan(path: Path) -> Plan:
         InputError: a file cannot be read.
     """
     try:
-        document = _load(read_limited(path, MAX_BYTES))
+        document: Document = read_toml(read_limited(path, MAX_BYTES), CaseError)
+        check_schema(document, "book", CaseError)
         return _Reader(path, document).plan()
     except InputError as error:
         raise error.within(path) from error
-
-
-def _load(data: bytes) -> Document:
-    document = read_toml(data, CaseError)
-    check_schema(document, "book", CaseError)
-    return document
 
 
 class _Reader:

@@ -28,7 +28,7 @@ from cellgrad.described import describe
 from cellgrad.errors import CaseError, InputError
 from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.book import Book, read_book
-from cellgrad.xlsx.map_sheet import SHEET, Claim
+from cellgrad.xlsx.map_sheet import SHEET
 from cellgrad_proof.exact import enclosures
 from cellgrad_proof.exact.certified import Certified, CertifiedCell, certify
 from cellgrad_proof.exact.definition import quantities_of, run_quantities
@@ -61,7 +61,7 @@ def document(case: Case, sha256: str, workbook: Path) -> dict[str, Any]:
     book = read_book(workbook)
     certified = certify(book)
     _refuse_failures(case, certified)
-    cells = _cells(certified, _part(certified))
+    cells = _cells(certified)
     single = case.is_step()
     held = CaseFile(case, None if single else _leftovers(certified, cells))
     with working_precision():
@@ -120,7 +120,7 @@ def final_parameters(case: Case, workbook: Path) -> dict[str, Any]:
         claim = certified.scopes.claim_of(place)
         if claim is not None and claim.kind == "step":  # a difference on Check may be exactly 0
             raise CertificationError(f"{claim.label}: {reason}", file=case.id)
-    last = _new_parameters(_cells(certified, _part(certified)))
+    last = _new_parameters(_cells(certified))
     with working_precision():
         return _nested_parameters(last, _agreed(case, last, quantities_of(CaseFile(case), PART)))
 
@@ -131,24 +131,18 @@ def _refuse_failures(case: Case, certified: Certified) -> None:
         raise CertificationError(problems[0], file=case.id, remedy="certify another case")
 
 
-def _part(certified: Certified) -> str:
-    """Return the part of a workbook that holds the case's step or run."""
-    for name, facts in certified.scopes.parts.items():
-        if facts.get("kind") in ("step", "run"):
-            return name
-    return ""
-
-
-def _cells(certified: Certified, part: str) -> Cells:
-    """Return the step's cells by quantity; of copies of a value the first."""
-    found: Cells = {}
+def _cells(certified: Certified) -> Cells:
+    """Return the cells of the case's step or run by quantity; of copies of a value the first."""
+    parts = certified.scopes.parts.items()
+    part = next((name for name, facts in parts if facts.get("kind") in ("step", "run")), "")
+    cells: Cells = {}
     for cell in certified.cells.values():
-        claim: Claim | None = cell.claim
+        claim = cell.claim
         if claim is None or claim.part != part or claim.kind != "step":
             continue
         if claim.quantity not in ("input", "target"):
-            found.setdefault(claim.key, {}).setdefault(cell.index, cell)
-    return found
+            cells.setdefault(claim.key, {}).setdefault(cell.index, cell)
+    return cells
 
 
 def _leftovers(certified: Certified, cells: Cells) -> dict[Key, dict[Index, float]]:
@@ -204,7 +198,7 @@ def _chain(case: Case, book: Book, held: CaseFile, updates: int) -> dict[str, An
     """
     certified = certify(book, chained=True)
     _refuse_failures(case, certified)
-    last = _new_parameters(row_of(_cells(certified, _part(certified)), updates - 1))
+    last = _new_parameters(row_of(_cells(certified), updates - 1))
     with working_precision():
         defined = row_of(run_quantities(held, PART, chained=True), updates - 1)
         return _nested_parameters(last, _agreed(case, last, defined))

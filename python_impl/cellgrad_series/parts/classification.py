@@ -127,11 +127,7 @@ class ClassificationShape(NetworkShape):
         """Return every quantity of the part, in the order in which they are computed."""
         n = self.samples
         s = replace(self.network, samples=max(n, 2))  # with several samples each has an E
-        found = [
-            _of_samples(quantity, n) if quantity.per_sample else quantity
-            for quantity in quantities(s)
-            if quantity.given and quantity.name != "learning_rate"
-        ]
+        found = network_givens(s, n)
         if s.outputs == 1:
             found.append(Quantity("limit", None, "limit", "limit", "", (), given=True))
         found += [
@@ -199,16 +195,11 @@ class RuleShape(NetworkShape):
         """Return every quantity of the part, in the order in which they are computed."""
         n = self.samples
         labels = {"pre_activation": ("rule's sum", "rule_sum"), "post_activation": ("rule", "rule")}
-        found = []
-        for quantity in quantities(self.network):
-            if quantity.given and quantity.name != "learning_rate":
-                per_row = "sample" if quantity.per_sample else ""
-                label = {"weights": "coefficient", "biases": "constant"}.get(quantity.name)
-                found.append(
-                    replace(
-                        quantity, label=label or quantity.label, per_sample=False, per_row=per_row
-                    )
-                )
+        own = {"weights": "coefficient", "biases": "constant"}
+        found = [
+            replace(quantity, label=own.get(quantity.name, quantity.label))
+            for quantity in network_givens(self.network, n)
+        ]
         for quantity in quantities(self.network):
             if quantity.name in labels:
                 label, name = labels[quantity.name]
@@ -222,6 +213,15 @@ class RuleShape(NetworkShape):
 
 def _row(quantity: Quantity) -> Quantity:
     return replace(quantity, per_sample=False, per_row="sample")
+
+
+def network_givens(step: Structure, samples: int) -> list[Quantity]:
+    """Return the givens of a network through which so many samples go: a row a sample."""
+    return [
+        _of_samples(quantity, samples) if quantity.per_sample else quantity
+        for quantity in quantities(step)
+        if quantity.given and quantity.name != "learning_rate"
+    ]
 
 
 def _of_samples(quantity: Quantity, samples: int) -> Quantity:

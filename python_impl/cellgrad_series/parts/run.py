@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -33,6 +34,18 @@ EVALUATED = "validation_"
 """Before the name of a quantity of the forward pass: the same for the validation samples."""
 
 _FORWARD = (*ACTIVATION, "final_error", "sample_error")
+
+
+_KEPT = {
+    "beta1_power": ("β1ᵗ", "", "Eq. 23"),
+    "beta2_power": ("β2ᵗ", "", "Eq. 23"),
+    "velocity": ("v", "v", "Eq. 21"),
+    "first_moment": ("m", "m", "Eq. 22"),
+    "second_moment": ("s", "s", "Eq. 22"),
+    "corrected_first_moment": ("m̂", "m_hat", "Eq. 23"),
+    "corrected_second_moment": ("ŝ", "s_hat", "Eq. 23"),
+}
+"""Of what an optimiser makes of gradients: the sign, the same in a defined name, the equation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,53 +260,36 @@ class RunShape(Shape):
 
     def _remembered(self) -> list[Quantity]:
         """What the optimiser keeps, layer by layer from the output down, as updates are."""
-        signs = {
-            "velocity": ("v", "Eq. 21"),
-            "first_moment": ("m", "Eq. 22"),
-            "second_moment": ("s", "Eq. 22"),
-        }
-        found = []
-        for name in ("beta1_power", "beta2_power"):
-            if name in self.state():
-                label = "β1ᵗ" if name == "beta1_power" else "β2ᵗ"
-                found.append(
-                    Quantity(name, None, label, name, "Eq. 23", (self.updates,), per_row="update")
-                )
-        for name in self.state():
-            base = name.removeprefix("bias_")
-            if base in signs:
-                found += self._per_parameter(name, *signs[base])
-        return found
+        return self._kept(sorted(self.state(), key=lambda name: not name.endswith("_power")))
 
     def _corrected(self) -> list[Quantity]:
-        if self.rule.optimizer != "adam":
-            return []
-        found = []
-        for name in self.state():
-            if name.endswith("moment"):
-                sign = "m̂" if "first" in name else "ŝ"
-                base = "bias_corrected_" if name.startswith("bias_") else "corrected_"
-                full = base + name.removeprefix("bias_")
-                found += self._per_parameter(full, sign, "Eq. 23")
-        return found
+        moments = [name for name in self.state() if name.endswith("moment")]
+        return self._kept([re.sub("(first|second)", r"corrected_\1", name) for name in moments])
 
-    def _per_parameter(self, name: str, sign: str, equation: str) -> list[Quantity]:
-        s, plain = self.step, {"m̂": "m_hat", "ŝ": "s_hat"}.get(sign, sign)
-        kind = "biases" if name.startswith("bias") else "weights"
-        return [
-            replace(
-                quantity,
-                name=name,
-                label=f"{sign}_{quantity.label}",
-                defined_name=f"{plain}_{quantity.defined_name}",
-                equation=equation,
-                shape=(self.updates, *quantity.shape),
-                given=False,
-                per_row="update",
-            )
-            for quantity in reversed(quantities(s))
-            if quantity.name == kind
-        ]
+    def _kept(self, names: Sequence[str]) -> list[Quantity]:
+        found = []
+        for name in names:
+            label, plain, equation = _KEPT[name.removeprefix("bias_")]
+            if name.endswith("_power"):
+                shape = (self.updates,)
+                found.append(Quantity(name, None, label, name, equation, shape, per_row="update"))
+                continue
+            kind = "biases" if name.startswith("bias") else "weights"
+            found += [
+                replace(
+                    quantity,
+                    name=name,
+                    label=f"{label}_{quantity.label}",
+                    defined_name=f"{plain}_{quantity.defined_name}",
+                    equation=equation,
+                    shape=(self.updates, *quantity.shape),
+                    given=False,
+                    per_row="update",
+                )
+                for quantity in reversed(quantities(self.step))
+                if quantity.name == kind
+            ]
+        return found
 
     def _evaluation(self) -> Iterator[Quantity]:
         """The forward pass of the validation samples with the new weights."""

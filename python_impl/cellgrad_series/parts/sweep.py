@@ -24,6 +24,7 @@ from cellgrad.case.quantities import (
 )
 from cellgrad.described import Shape
 from cellgrad.errors import CaseError
+from cellgrad_series.parts.classification import network_givens
 
 MOST_ROWS = 20_000
 _LEFT_OUT = ("new_weights", "new_biases")
@@ -115,11 +116,7 @@ class SweepShape(Shape):
 
     def quantities(self) -> list[Quantity]:
         """Return every quantity of the sweep, in the order in which they are computed."""
-        found = []
-        for quantity in quantities(self.step):
-            if quantity.given and quantity.name != "learning_rate":
-                per_row = "sample" if quantity.per_sample else ""
-                found.append(replace(quantity, per_sample=False, per_row=per_row))
+        found = network_givens(self.step, self.step.samples)
         known = table(self.step)
         labels = [known[name, layer].label for name, layer, _ in self.swept]
         for n, count in enumerate(self.counts):

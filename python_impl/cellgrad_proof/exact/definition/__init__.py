@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
+from typing import Protocol
 
 import mpmath
 
@@ -17,10 +18,8 @@ from cellgrad.case.equations import walkthrough_lines
 from cellgrad.case.quantities import (
     Index,
     Key,
-    Parameter,
     Structure,
     UpdateRule,
-    all_parameters,
     checked_parameters,
 )
 from cellgrad_proof.exact.definition.holdings import Holdings
@@ -233,83 +232,59 @@ def boundary(parameters: Parameters, line: Vector) -> dict[Index, Real]:
     return column([-(bias + w1 * x) / w2 for x in line])
 
 
-@dataclass(slots=True)
-class Memory:
-    """What an optimiser has kept of earlier updates, by parameter.
+class Kept(Protocol):
+    """Gives what an optimiser has kept of earlier updates, by quantity, layer and index."""
 
-    Attributes:
-        first: velocity, or the mean of gradients.
-        second: the mean of their squares.
-        beta1_power, beta2_power: as they were after the last update.
-    """
-
-    first: dict[Parameter, Real] = field(default_factory=dict)
-    second: dict[Parameter, Real] = field(default_factory=dict)
-    beta1_power: Real = 1
-    beta2_power: Real = 1
+    def __call__(self, name: str, layer: int | None = None, index: Index = ()) -> Real:
+        """Return one number."""
 
 
 def optimised(
-    update: Update, rule: UpdateRule, memory: Memory, rate: Real, given: Mapping[str, Real]
+    update: Update, rule: UpdateRule, kept: Kept, rate: Real, given: Mapping[str, Real]
 ) -> Parameters:
     """Return the parameters after an update (Eq. 10, 13, 15, 21 to 24), and enter all of it.
 
     Args:
         update: with its quantities computed.
         rule: how gradients become updates.
-        memory: what earlier updates left.
+        kept: what earlier updates left.
         rate: the learning rate.
         given: ``momentum``, ``beta1``, ``beta2``, ``adam_epsilon``.
     """
     if rule.plain:
         return update.new_parameters(rate)
-    after = update.parameters.copy()
-    mover = _Adam(update, memory, given) if rule.optimizer == "adam" else None
+    after, found, adam = update.parameters.copy(), update.found, rule.optimizer == "adam"
+    for beta in ("beta1", "beta2") if adam else ():
+        found[f"{beta}_power", None] = {(): kept(f"{beta}_power") * given[beta]}
     for slot, slope in update.gradient.items():
         if not update.moves(slot):
             continue
-        g = update.sign * slope
-        if mover is not None:
-            change = rate * mover.direction(slot, g)
+        kind, k, index = slot
+        prefix, g = "" if kind == "weights" else "bias_", update.sign * slope
+        if adam:
+            rest1, rest2 = 1 - given["beta1"], 1 - given["beta2"]
+            first, second = f"{prefix}first_moment", f"{prefix}second_moment"
+            mean = _moment(found, kept, given["beta1"], (first, k), index, rest1 * g)
+            square = _moment(found, kept, given["beta2"], (second, k), index, rest2 * g * g)
+            change = rate * (mean / (mpmath.sqrt(square) + given["adam_epsilon"]))
         else:
-            old = given["momentum"] * memory.first[slot]
+            old = given["momentum"] * kept(f"{prefix}velocity", k, index)
             velocity = old + rate * g if rule.rate_in_velocity else old + g
-            _enter(update.found, slot, "velocity", velocity)
+            found[f"{prefix}velocity", k][index] = velocity
             change = velocity if rule.rate_in_velocity else rate * velocity
         after.put(slot, after.value(slot) - update.sign * change)
     update.enter_new(after)
     return after
 
 
-class _Adam:
-    """Eq. 22 to 24."""
-
-    def __init__(self, update: Update, memory: Memory, given: Mapping[str, Real]) -> None:
-        self.update, self.memory, self.given = update, memory, given
-        self.power1 = memory.beta1_power * given["beta1"]
-        self.power2 = memory.beta2_power * given["beta2"]
-        update.found["beta1_power", None] = {(): self.power1}
-        update.found["beta2_power", None] = {(): self.power2}
-
-    def direction(self, slot: Parameter, g: Real) -> Real:
-        """Return m̂ / (√ŝ + ε)."""
-        beta1, beta2 = self.given["beta1"], self.given["beta2"]
-        m = beta1 * self.memory.first[slot] + (1 - beta1) * g
-        s = beta2 * self.memory.second[slot] + (1 - beta2) * g * g
-        m_hat, s_hat = m / (1 - self.power1), s / (1 - self.power2)
-        for name, value in (
-            ("first_moment", m),
-            ("second_moment", s),
-            ("corrected_first_moment", m_hat),
-            ("corrected_second_moment", s_hat),
-        ):
-            _enter(self.update.found, slot, name, value)
-        return m_hat / (mpmath.sqrt(s_hat) + self.given["adam_epsilon"])
-
-
-def _enter(found: Found, slot: Parameter, name: str, value: Real) -> None:
-    kind, k, index = slot
-    found[name if kind == "weights" else f"bias_{name}", k][index] = value
+def _moment(found: Found, kept: Kept, beta: Real, key: Key, index: Index, added: Real) -> Real:
+    """Enter a mean of gradients or of their squares, and return it corrected (Eq. 22, 23)."""
+    name, k = key
+    power = found["beta1_power" if "first" in name else "beta2_power", None][()]
+    found[key][index] = moment = beta * kept(name, k, index) + added
+    corrected = moment / (1 - power)
+    found[re.sub("(first|second)", r"corrected_\1", name), k][index] = corrected
+    return corrected
 
 
 class Rows:
@@ -345,7 +320,7 @@ class Rows:
         rate = number(rates[row,] if self.shape.scheduled else rates[()])
         names = ("momentum", "beta1", "beta2", "adam_epsilon")
         given = {name: self.held.scalar(self.part, name) for name in names}
-        after = optimised(update, self.shape.rule, self._memory(row), rate, given)
+        after = optimised(update, self.shape.rule, partial(self._kept, row), rate, given)
         found |= sample_quantities(batch)
         if self.unseen:
             network = Network(self.shape.step, self.held.constants(self.part).slope)
@@ -353,26 +328,11 @@ class Rows:
             found |= {(EVALUATED + name, k): values for (name, k), values in seen.items()}
         return found
 
-    def _memory(self, row: int) -> Memory:
-        memory = Memory()
-        for name in self.shape.state():
-            if name.endswith("_power"):
-                own, at = (name, (row - 1,)) if row else (START + name, ())
-                value = number(self.held.values(self.part, (own, None))[at])
-                setattr(memory, name, value)
-                continue
-            kept = memory.second if "second" in name else memory.first
-            kind = "biases" if name.startswith("bias_") else "weights"
-            for slot in all_parameters(self.shape.step):
-                if slot[0] == kind:
-                    kept[slot] = number(self._remembered(name, slot, row))
-        return memory
-
-    def _remembered(self, name: str, slot: Parameter, row: int) -> float:
-        _, k, index = slot
+    def _kept(self, row: int, name: str, layer: int | None = None, index: Index = ()) -> Real:
+        """Return what the row above holds, or of the first row what the run starts from."""
         if row:
-            return self.held.values(self.part, (name, k))[row - 1, *index]
-        return self.held.values(self.part, (START + name, k))[index]
+            return number(self.held.values(self.part, (name, layer))[row - 1, *index])
+        return number(self.held.values(self.part, (START + name, layer))[index])
 
 
 class Carried(Holdings):
