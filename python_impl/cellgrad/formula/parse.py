@@ -7,7 +7,6 @@ right), ``* /``, ``+ −``, ``&``, comparison.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from cellgrad.formula.tree import (
     Area,
@@ -155,32 +154,34 @@ class _Parser:
                 node = Percent(node)
         return node
 
-    def primary(self) -> Node:
+    def primary(self) -> Node:  # noqa: PLR0911 - a kind of token each
         kind, text = self.take()
-        read = _PRIMARIES.get(kind)
-        if read is None:
-            raise FormulaError(f"the formula cannot be read at {text or 'its end'!r}")
-        return read(self, text)
-
-    def number(self, text: str) -> Node:
-        return Number(float(text))
-
-    def text(self, text: str) -> Node:
-        return Text(text[1:-1].replace('""', '"'))
-
-    def error(self, text: str) -> Node:
-        return ErrorValue(text)
+        match kind:
+            case "cells" | "rows":
+                return self.reference(text)
+            case "number":
+                return Number(float(text))
+            case "call":
+                return self.call(text)
+            case "name":
+                return self.name(text)
+            case "text":
+                return Text(text[1:-1].replace('""', '"'))
+            case "error":
+                return ErrorValue(text)
+            case "{":
+                return self.constants()
+            case "(":
+                node = self.expression(0)
+                self.expect(")")
+                return node
+        raise FormulaError(f"the formula cannot be read at {text or 'its end'!r}")
 
     def name(self, text: str) -> Node:
         if text.upper() in ("TRUE", "FALSE"):
             return Truth(text.upper() == "TRUE")
         name = text.rpartition("!")[2]
         return Name(name.casefold() if self.ignore_case else name)
-
-    def bracket(self, _: str) -> Node:
-        node = self.expression(0)
-        self.expect(")")
-        return node
 
     def call(self, name: str) -> Node:
         args: list[Node] = []
@@ -194,7 +195,7 @@ class _Parser:
             return _spill(args[0])
         return Call(function, tuple(args))
 
-    def constants(self, _: str) -> Node:
+    def constants(self) -> Node:
         rows: list[tuple[Node, ...]] = []
         row: list[Node] = []
         while True:
@@ -256,19 +257,6 @@ class _Parser:
         if column > MAX_COLUMN:
             raise FormulaError(f"column {letters} lies outside a sheet")
         return Axis(True, column) if dollar else Axis(False, column - self.column)
-
-
-_PRIMARIES: dict[str, Callable[[_Parser, str], Node]] = {
-    "number": _Parser.number,
-    "cells": _Parser.reference,
-    "rows": _Parser.reference,
-    "call": _Parser.call,
-    "text": _Parser.text,
-    "error": _Parser.error,
-    "name": _Parser.name,
-    "(": _Parser.bracket,
-    "{": _Parser.constants,
-}
 
 
 def _chain(left: Node, links: tuple[Link, ...], binding: int) -> Chain:

@@ -214,28 +214,13 @@ class _Shapes:
             "</xdr:spPr></xdr:cxnSp>"
         )
 
-    def node(self, x: float, y: float, text: str, fill: str) -> None:
-        self._shape(
-            x - _NODE / 2, y - _NODE / 2, _NODE, _NODE, text, f"node {text}", "ellipse", fill, 800
-        )
-
-    def label(self, x: float, y: float, width: float, text: str, size: int = 900) -> None:
-        self._shape(
-            x - width / 2, y - _CAPTION / 2, width, _CAPTION, text, "label", "rect", "", size
-        )
-
-    def _shape(
-        self,
-        x: float,
-        y: float,
-        width: float,
-        height: float,
-        text: str,
-        name: str,
-        form: str,
-        fill: str,
-        size: int,
+    def text(
+        self, x: float, y: float, width: float, text: str, size: int = 900, fill: str = ""
     ) -> None:
+        """Write a text around a point: a label, or in a circle of a colour a node's name."""
+        height, name, form = _CAPTION, "label", "rect"
+        if fill:
+            height, name, form = _NODE, f"node {text}", "ellipse"
         look = (
             f'<a:solidFill><a:srgbClr val="{fill}"/></a:solidFill>'
             '<a:ln w="9525"><a:solidFill><a:srgbClr val="66727F"/></a:solidFill></a:ln>'
@@ -244,7 +229,7 @@ class _Shapes:
         )
         self.xml.append(
             f'<xdr:sp macro="" textlink="">{self._head("sp", name)}<xdr:spPr>'
-            f"<a:xfrm>{_at(x, y, width, height)}</a:xfrm>"
+            f"<a:xfrm>{_at(x - width / 2, y - height / 2, width, height)}</a:xfrm>"
             f'<a:prstGeom prst="{form}"><a:avLst/></a:prstGeom>{look}</xdr:spPr>'
             '<xdr:txBody><a:bodyPr wrap="none" lIns="0" tIns="0" rIns="0" bIns="0" anchor="ctr"/>'
             f'<a:p><a:pPr algn="ctr"/><a:r><a:rPr lang="en-GB" sz="{size}">'
@@ -281,19 +266,20 @@ def network_drawing(structure: Structure, anchor: Anchor) -> str:
         letter = layer_letter(structure, layer)
         for x, y, node in column:
             if node is None:
-                shapes.label(x, y, _NODE, "⋮", 1400)
+                shapes.text(x, y, _NODE, "⋮", 1400)
             else:
-                shapes.node(x, y, node_name(structure, layer, node), _FILLS[letter[0]])
+                name = node_name(structure, layer, node)
+                shapes.text(x, y, _NODE, name, 800, _FILLS[letter[0]])
         x = column[0][0]
         what = {"I": "input", "H": "hidden", "O": "output"}[letter[0]]
-        shapes.label(x, _CAPTION / 2, 90, f"{what} layer {letter}")
+        shapes.text(x, _CAPTION / 2, 90, f"{what} layer {letter}")
         function = "" if layer == 0 else structure.activations[layer - 1].replace("_", " ")
         bias = " + bias" if structure.biases and layer else ""
-        shapes.label(x, HEIGHT - _CAPTION / 2, 90, f"{function}{bias}", 800)
+        shapes.text(x, HEIGHT - _CAPTION / 2, 90, f"{function}{bias}", 800)
     for k in range(structure.layers):
         x = (places[k][0][0] + places[k + 1][0][0]) / 2
         name = f"weight_{layer_letter(structure, k)}to{layer_letter(structure, k + 1)}"
-        shapes.label(x, HEIGHT - _CAPTION / 2, 90, name, 800)
+        shapes.text(x, HEIGHT - _CAPTION / 2, 90, name, 800)
     return _document("".join(shapes.xml), anchor, structure)
 
 

@@ -31,11 +31,11 @@ from openpyxl.workbook.properties import CalcProperties
 from openpyxl.worksheet.pagebreak import Break, ColBreak
 from openpyxl.worksheet.worksheet import Worksheet
 
+from cellgrad.files import zip_entry
 from cellgrad.workbook.canvas import FONT, TINY
 from cellgrad.workbook.description import Book, Chart, Highlight, Page, Sheet, Style
 from cellgrad.xlsx.addresses import column_letters
 
-_DATE = (2026, 1, 1, 0, 0, 0)
 _W3C_DATE = "2026-01-01T00:00:00Z"
 _DRAWING_TYPE = "application/vnd.openxmlformats-officedocument.drawing+xml"
 _RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -48,7 +48,7 @@ _QUIET = (
 """Keeps Excel from flagging matrices of like formulas as inconsistent."""
 
 
-def finish(data: bytes, drawing: str | None) -> bytes:
+def _finished(data: bytes, drawing: str | None) -> bytes:
     """Fix every date, put the drawing on the first sheet, quiet Excel's green triangles.
 
     Args:
@@ -72,12 +72,8 @@ def finish(data: bytes, drawing: str | None) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
         for name, content in parts.items():
-            info = zipfile.ZipInfo(name, _DATE)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            info.create_system = 3  # the same on every system
             # locked ones are handed out by the hundred: these are to be written fast
-            new.writestr(info, content, compresslevel=6 if locked else 9)
+            new.writestr(zip_entry(name), content, compresslevel=6 if locked else 9)
     return buffer.getvalue()
 
 
@@ -113,13 +109,9 @@ def file_of(book: Book, draw: Draw | None = None) -> bytes:
         book: the workbook.
         draw: makes its charts, where it has any.
     """
-    return finish(_saved(_workbook(book, draw)), book.drawing)
-
-
-def _saved(made: Workbook) -> bytes:
     buffer = io.BytesIO()
-    made.save(buffer)
-    return buffer.getvalue()
+    _workbook(book, draw).save(buffer)
+    return _finished(buffer.getvalue(), book.drawing)
 
 
 def _workbook(book: Book, draw: Draw | None) -> Workbook:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 from cellgrad.case.equations import general_equation, indices
 from cellgrad.case.model import Case
 from cellgrad.case.quantities import (
@@ -74,8 +72,7 @@ class StepSheet:
         quantity, place = self.table[key], self.layout.places[key]
         kind = kind_of(quantity.name)
         for index in indices(quantity.shape):
-            row, column = place.cell(index)
-            self.canvas.formula(row, column, self.formulas.of(key, index), kind)
+            self.canvas.formula(*place.cell(index), self.formulas.of(key, index), kind)
         self.canvas.claim_quantity("step", quantity, place.cells, place.rule.text)
         show_tiny_numbers(self.canvas.sheet, place.cells.address)
         return quantity
@@ -84,10 +81,9 @@ class StepSheet:
         """Repeat the post-activations of the layer below as columns beside the weights."""
         place = self.layout.places["incoming", k]
         below = self.table["post_activation", k - 1]
-        for sample, i in product(range(self.s.samples), range(self.s.nodes[k])):
-            row, column = place.cell((sample, i))
-            source = self.layout.at(("post_activation", k - 1), (sample, i))
-            self.canvas.formula(row, column, f"={source}", "forward")
+        for index in indices(below.shape):
+            source = self.layout.at(below.key, index)
+            self.canvas.formula(*place.cell(index), f"={source}", "forward")
         self.canvas.claim(
             "step", below.key, below.label, place.cells, place.rule.text, below.equation
         )
@@ -198,11 +194,14 @@ class StepSheet:
         quantity, cells = self._computed(key), self.layout.places[key].cells
         row, panel = cells.top, 1 if cells.left == self.layout.forward else cells.left - 1
         self._equation(row - 1, panel, quantity)
-        for n in range(cells.height):
-            label = quantity.label
-            if quantity.per_sample and self.s.samples > 1:
-                label += f"  s{n + 1}"
-            self.canvas.text(row + n, panel, label, "block")
+        self._labels(quantity, panel)
+
+    def _labels(self, quantity: Quantity, panel: int) -> None:
+        """Name every row of a block."""
+        cells = self.layout.places[quantity.key].cells
+        for n, row in enumerate(range(cells.top, cells.bottom + 1), start=1):
+            sample = f"  s{n}" if quantity.per_sample and self.s.samples > 1 else ""
+            self.canvas.text(row, panel, f"{quantity.label}{sample}", "block")
 
     # error
 
@@ -215,11 +214,7 @@ class StepSheet:
             put(top, lay.forward + o, node_name(self.s, self.s.layers, o), "node")
         put(top + 1, 1, "given   the output that was wanted", "equation")
         self.canvas.heights({top: 17, top + 1: 13})
-        target = lay.places["target", None].cells
-        for n in range(self.s.samples):
-            put(
-                target.top + n, 1, "target" + (f"  s{n + 1}" if self.s.samples > 1 else ""), "block"
-            )
+        self._labels(self.table["target", None], 1)
         self._given(("target", None), tuple(sample.target for sample in self.case.samples))
         for name in ("final_error", "sample_error", "penalty", "error"):
             if (name, None) in self.table:
