@@ -64,7 +64,7 @@ def propose(
         forward = _forward(formulas, choose, nodes)
         matched = _matched(formulas, forward, choose)
         text = "\n".join(_MapText(name, forward, matched).lines()) + "\n"
-        parse_map(text.encode(), map_path, sheets)
+        parse_map(text.encode(), map_path, foreign)
     except (NotFoundError, EngineError, InputError) as error:
         problem = error.problem if isinstance(error, InputError) else str(error)
         return Proposal(_skeleton(name, sheets, problem, formulas), False, (problem,))

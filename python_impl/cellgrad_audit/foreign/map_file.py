@@ -6,7 +6,7 @@ Source: reference/foreign-workbooks.md, reference/schema/workbook-map.schema.jso
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -21,8 +21,8 @@ from cellgrad.engines import Changes
 from cellgrad.errors import CaseError, InputError
 from cellgrad.files import check_schema, read_limited, read_toml
 from cellgrad.xlsx.addresses import Place, Range, parse_reference, place_text, quoted
-from cellgrad.xlsx.book import read_book
 from cellgrad_audit.answer import Vector
+from cellgrad_audit.foreign import Foreign, read_foreign
 
 SCHEMA = "cellgrad-workbook-map/1"
 MAX_BYTES = 4 << 20
@@ -128,7 +128,7 @@ class WorkbookMap:
 
     Attributes:
         path: the map's file.
-        workbook: the workbook's file.
+        foreign: the workbook.
         structure: network, loss and update.
         engine: who is to recalculate; None for the first engine that can.
         constants: learning rate, leaky slope and weight decay, where they are numbers.
@@ -138,7 +138,7 @@ class WorkbookMap:
     """
 
     path: Path
-    workbook: Path
+    foreign: Foreign
     structure: Structure
     engine: str | None = None
     constants: dict[str, float] = field(default_factory=dict)
@@ -163,53 +163,35 @@ class WorkbookMap:
                 yield place
 
 
-def read_map(path: Path, sheets: Iterable[str] | None = None) -> WorkbookMap:
-    """Read a map.
+def read_map(path: Path) -> WorkbookMap:
+    """Read a map and the workbook that it is about.
 
     Args:
-        path: its file.
-        sheets: the workbook's sheets, if they are known already.
+        path: the map's file.
 
     Raises:
-        InputError: no TOML, no map, or one whose parts do not fit.
+        InputError: no TOML, no map, one whose parts do not fit, or a workbook that cannot be used.
     """
     try:
-        data = read_limited(path, MAX_BYTES)
-        if sheets is None:
-            sheets = read_book(_workbook(path, _load(data))).sheets
-        return parse_map(data, path, sheets)
+        document = _load(read_limited(path, MAX_BYTES))
+        foreign = read_foreign(path.parent / str(document["workbook"]))
+        return _Reader(path, document, foreign).result()
     except InputError as error:
         raise error.within(path) from error
 
 
-def parse_map(data: bytes, path: Path, sheets: Iterable[str]) -> WorkbookMap:
+def parse_map(data: bytes, path: Path, foreign: Foreign) -> WorkbookMap:
     """Return the map that TOML bytes describe.
 
     Args:
         data: the TOML.
         path: where it lies or will lie.
-        sheets: the workbook's sheets.
+        foreign: the workbook.
 
     Raises:
         InputError: no TOML, no map, or one whose parts do not fit.
     """
-    return _Reader(path, _load(data), list(sheets)).result()
-
-
-def workbook_of(path: Path) -> Path:
-    """Return the workbook that a map is about.
-
-    Raises:
-        InputError: no TOML, or no map.
-    """
-    try:
-        return _workbook(path, _load(read_limited(path, MAX_BYTES)))
-    except InputError as error:
-        raise error.within(path) from error
-
-
-def _workbook(path: Path, document: dict[str, Any]) -> Path:
-    return path.parent / str(document["workbook"])
+    return _Reader(path, _load(data), foreign).result()
 
 
 def _load(data: bytes) -> dict[str, Any]:
@@ -219,12 +201,11 @@ def _load(data: bytes) -> dict[str, Any]:
 
 
 class _Reader:
-    def __init__(self, path: Path, document: dict[str, Any], sheets: list[str]) -> None:
-        self.document, self.sheets = document, sheets
+    def __init__(self, path: Path, document: dict[str, Any], foreign: Foreign) -> None:
+        self.document, self.sheets = document, list(foreign.book.sheets)
         self.network: dict[str, Any] = document["network"]
         self.taken: dict[Place, str] = {}
-        workbook, engine = _workbook(path, document), document.get("engine")
-        self.map = WorkbookMap(path, workbook, self._structure(), engine)
+        self.map = WorkbookMap(path, foreign, self._structure(), document.get("engine"))
         self.known = self.map.quantities
 
     def result(self) -> WorkbookMap:

@@ -30,15 +30,12 @@ from cellgrad.xlsx.sheet import Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
 from cellgrad_audit.bugs.arithmetic import UNIT, Array, Running, RunningBounds, bounds_of, values_of
 from cellgrad_audit.bugs.program import Program
-from cellgrad_audit.foreign import Foreign, read_foreign
 from cellgrad_audit.foreign.map_file import (
     NEW,
     Placement,
-    WorkbookMap,
     changes_for,
     joined,
     read_map,
-    workbook_of,
 )
 from cellgrad_audit.foreign.recalculation import Calculation, calculate
 from cellgrad_audit.targets import Target
@@ -216,10 +213,9 @@ class WorkbookTarget(Target):
     single_precision = False  # a spreadsheet has none
 
     def __init__(self, path: Path, *, engine: str | None = None, count: int = DRAWS) -> None:
-        workbook = workbook_of(path)
-        self.foreign: Foreign = read_foreign(workbook)
-        self.map: WorkbookMap = read_map(path, self.foreign.book.sheets)
-        self.name = str(workbook)
+        self.map = read_map(path)
+        self.foreign = self.map.foreign
+        self.name = str(self.foreign.book.path)
         self._count = count
         self._refuse_circle()
         self.typed = set(self._typed())
@@ -281,7 +277,7 @@ class WorkbookTarget(Target):
             wrong = {number for number, cell in outcomes.items() if cell.differences}
             proved = prove_foreign(self.foreign, self.map, wrong)
         return ForeignReport(
-            self.map.workbook,
+            self.foreign.book.path,
             self.calculation.engine,
             [f"not recalculated by {note}" for note in self.calculation.notes],
             len(answers),
