@@ -23,6 +23,7 @@ from cellgrad_audit.bugs.arithmetic import (
     Running,
     RunningBounds,
     bounds_of,
+    each,
     total,
 )
 from cellgrad_audit.bugs.program import Program, Record, Turn
@@ -115,11 +116,13 @@ class _Spans(Program):
         arithmetic = self.math
         if not isinstance(arithmetic, RunningBounds):
             raise TypeError("bounds need numbers that carry them")
-        unit, fresh = UNIT[arithmetic.precision], np.empty(values.size, dtype=object)
-        for place, number in enumerate(values.ravel()):
+        unit = UNIT[arithmetic.precision]
+
+        def fresh(number: Any) -> Running:
             value = number.value if isinstance(number, Running) else float(number)
-            fresh[place] = Running(value, 0.0, unit, abs(value))
-        return fresh.reshape(values.shape)
+            return Running(value, 0.0, unit, abs(value))
+
+        return each(fresh, values)
 
 
 def epoch_errors(case: Case, record: Record) -> Array | None:

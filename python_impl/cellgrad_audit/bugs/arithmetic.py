@@ -24,6 +24,11 @@ Array = NDArray[Any]
 FUNCTIONS = ("EXP", "LN", "TANH", "SQRT", "ABS")
 
 
+def each(function: Callable[..., Any], *arrays: Any) -> Array:
+    """Return what a function makes of every element, or of elements that meet, as objects."""
+    return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), dtype=object)
+
+
 class Elementary:
     """The elementary functions, by the names that a sheet has for them."""
 
@@ -265,8 +270,8 @@ def bounds_of(array: NDArray[np.object_]) -> NDArray[np.float64]:
 
 
 def _parts(array: NDArray[np.object_], part: Callable[[Running], float]) -> NDArray[np.float64]:
-    flat = [part(number) if isinstance(number, Running) else 0.0 for number in array.ravel()]
-    return np.array(flat, dtype=np.float64).reshape(array.shape)
+    parts = each(lambda number: part(number) if isinstance(number, Running) else 0.0, array)
+    return parts.astype(np.float64)
 
 
 _RUNNING: dict[str, Callable[[Running], Running]] = {
@@ -286,8 +291,7 @@ class RunningBounds(Elementary):
 
     def numbers(self, values: Any) -> Array:
         """Return given numbers as an array of objects."""
-        array = np.array(values, dtype=np.float64)
-        return self._array([given(v, self.precision) for v in array.ravel().tolist()], array.shape)
+        return each(lambda value: given(value, self.precision), np.array(values, np.float64))
 
     def factor(self, value: float) -> Any:
         """Return a given constant, such as LR; it may be distributed over a sum."""
@@ -295,16 +299,16 @@ class RunningBounds(Elementary):
 
     def function(self, name: str, x: Array) -> Array:
         """Return a function of every element."""
-        return self._array([_RUNNING[name](value) for value in x.ravel()], x.shape)
+        return each(_RUNNING[name], x)
 
     def choose(self, condition: Array, yes: Array | float, no: Array | float) -> Array:
         """IF(condition > 0, yes, no) for every element: the branch that is taken."""
-        first, other = (np.broadcast_to(np.asarray(v, object), condition.shape) for v in (yes, no))
-        chosen = [
-            self._number(a if c.value > 0 else b)
-            for c, a, b in zip(condition.ravel(), first.ravel(), other.ravel(), strict=True)
-        ]
-        return self._array(chosen, condition.shape)
+
+        def chosen(condition: Running, yes: Any, no: Any) -> Running:
+            taken = yes if condition.value > 0 else no
+            return taken if isinstance(taken, Running) else given(float(taken), self.precision)
+
+        return each(chosen, condition, yes, no)
 
     def rounded(self, x: Array, to: Callable[[float], float]) -> Array:
         """Return every element as another format holds it.
@@ -312,23 +316,14 @@ class RunningBounds(Elementary):
         A value that lies within its bound of a tie may go either way: the bound then holds
         both.
         """
-        rounded = []
-        for number in x.ravel():
+
+        def rounded(number: Running) -> Running:
             value, bound = to(number.value), number.bound
-            spread = max(
-                abs(to(number.value + bound) - value), abs(to(number.value - bound) - value)
-            )
-            rounded.append(Running(value, spread, number.unit, abs(value)))
-        return self._array(rounded, x.shape)
+            sides = (number.value + bound, number.value - bound)
+            spread = max(abs(to(side) - value) for side in sides)
+            return Running(value, spread, number.unit, abs(value))
 
-    def _number(self, value: Any) -> Running:
-        return value if isinstance(value, Running) else given(float(value), self.precision)
-
-    @staticmethod
-    def _array(values: Sequence[Running], shape: tuple[int, ...]) -> Array:
-        array = np.empty(len(values), dtype=object)
-        array[:] = values
-        return array.reshape(shape)
+        return each(rounded, x)
 
 
 Arithmetic = Doubles | RunningBounds

@@ -28,7 +28,15 @@ from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
 from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.sheet import Value
 from cellgrad_audit.answer import Answer, Numbers, Slot, Vector
-from cellgrad_audit.bugs.arithmetic import UNIT, Array, Running, RunningBounds, bounds_of, values_of
+from cellgrad_audit.bugs.arithmetic import (
+    UNIT,
+    Array,
+    Running,
+    RunningBounds,
+    bounds_of,
+    each,
+    values_of,
+)
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.foreign.map_file import (
     NEW,
@@ -466,6 +474,5 @@ class _Bounds(RunningBounds):
         """Return given numbers as an array of objects."""
         if not self._given:
             return super().numbers(values)
-        array = np.array(values, dtype=np.float64)
-        runs = [Running(v, self._given * abs(v), _UNIT, abs(v)) for v in array.ravel().tolist()]
-        return self._array(runs, array.shape)
+        numbers = np.array(values, dtype=np.float64)
+        return each(lambda v: Running(v, self._given * abs(v), _UNIT, abs(v)), numbers)

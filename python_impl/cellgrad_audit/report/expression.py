@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cellgrad_audit.bugs.arithmetic import FUNCTIONS, Array, Doubles, Elementary
+from cellgrad_audit.bugs.arithmetic import FUNCTIONS, Array, Doubles, Elementary, each
 
 _SUM, _PRODUCT, _SIGN, _ATOM = range(1, 5)
 _PRECEDENCE = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT, "": _SIGN}
@@ -183,12 +183,12 @@ class Formulas(Elementary):
 
     def numbers(self, values: Any) -> Array:
         """Return given numbers as references, constants as they are."""
-        array = np.array(values, dtype=object)
-        numbers = np.empty(array.shape, dtype=object)
-        for index, value in np.ndenumerate(array):
+
+        def number(value: Any) -> Expression:
             given = self.home.given(value)
-            numbers[index] = Number(value) if given is None else given
-        return numbers
+            return Number(value) if given is None else given
+
+        return each(number, np.array(values, dtype=object))
 
     def factor(self, value: float) -> Any:
         """Return a given constant, such as LR, as a reference."""
@@ -196,19 +196,11 @@ class Formulas(Elementary):
 
     def function(self, name: str, x: Array) -> Array:
         """Return a function of every element."""
-        return _each(lambda value: Operation(name, value), x)
+        return each(lambda value: Operation(name, expression(value)), x)
 
     def choose(self, condition: Array, yes: Any, no: Any) -> Array:
         """IF(condition > 0, yes, no) for every element."""
-        conditions = np.asarray(condition, dtype=object)
-        first, other = (
-            np.broadcast_to(np.asarray(value, dtype=object), conditions.shape)
-            for value in (yes, no)
-        )
-        chosen = np.empty(conditions.shape, dtype=object)
-        for index in np.ndindex(conditions.shape):
-            chosen[index] = _chosen(*(expression(a[index]) for a in (conditions, first, other)))
-        return chosen
+        return each(lambda *parts: _chosen(*map(expression, parts)), condition, yes, no)
 
     def rounded(self, x: Array, to: Callable[[float], float]) -> Array:
         """ROUND of every element.
@@ -217,7 +209,7 @@ class Formulas(Elementary):
             NotLiveError: it is no rounding to decimals.
         """
         decimals = _decimals(to)
-        return _each(lambda value: _rounded(value, decimals), x)
+        return each(lambda value: _rounded(expression(value), decimals), x)
 
 
 def _chosen(condition: Expression, yes: Expression, no: Expression) -> Expression:
@@ -226,14 +218,6 @@ def _chosen(condition: Expression, yes: Expression, no: Expression) -> Expressio
     if isinstance(condition, Number):
         return yes if condition.value > 0 else no
     return Operation("IF", condition, yes, no)
-
-
-def _each(function: Callable[[Expression], Expression], x: Any) -> Array:
-    array = np.asarray(x, dtype=object)
-    results = np.empty(array.shape, dtype=object)
-    for index in np.ndindex(array.shape):
-        results[index] = function(expression(array[index]))
-    return results
 
 
 def _rounded(value: Expression, decimals: int) -> Expression:
