@@ -26,7 +26,8 @@ FUNCTIONS = ("EXP", "LN", "TANH", "SQRT", "ABS")
 
 def each(function: Callable[..., Any], *arrays: Any) -> Array:
     """Return what a function makes of every element, or of elements that meet, as objects."""
-    return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), dtype=object)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), dtype=object)
 
 
 class Elementary:
