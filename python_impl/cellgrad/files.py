@@ -294,8 +294,14 @@ def broken_rule(
 
 @cache
 def read_schema(name: str) -> dict[str, Any]:
-    """Return a schema of ``reference/schema``."""
-    schema: dict[str, Any] = json.loads(shipped.schema(name).read_text("utf-8"))
+    """Return a schema of ``reference/schema``, in the words of draft 7: so the library reads it."""
+
+    def older(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        named = (pair for pair in pairs if pair[0] not in ("$schema", "$id"))
+        return {"items" if key == "prefixItems" else key: part for key, part in named}
+
+    text = shipped.schema(name).read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text, object_pairs_hook=older)
     return schema
 
 
@@ -305,25 +311,11 @@ def _check_of(name: str, *, only_keys: bool = False) -> Check:
     return _compiled(_keys_only(schema) if only_keys else schema)
 
 
-def _compiled(schema: Mapping[str, Any]) -> Check:
+def _compiled(schema: dict[str, Any]) -> Check:
     import fastjsonschema  # noqa: PLC0415 - start-up time
 
-    check: Check = fastjsonschema.compile(_older_draft(schema), use_default=False)
+    check: Check = fastjsonschema.compile(schema, use_default=False)
     return check
-
-
-def _older_draft(schema: Any) -> Any:
-    """Return a schema in the words of draft 7, which is what the library reads."""
-    if isinstance(schema, list):
-        return [_older_draft(part) for part in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    left_out = {"$schema", "$id"} if isinstance(schema.get("$id"), str) else set()
-    return {
-        "items" if key == "prefixItems" else key: _older_draft(part)
-        for key, part in schema.items()
-        if key not in left_out
-    }
 
 
 def _keys_only(schema: Any) -> Any:
@@ -332,7 +324,7 @@ def _keys_only(schema: Any) -> Any:
         return [_keys_only(part) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    kept = ("$ref", "items", "prefixItems", "additionalProperties")
+    kept = ("$ref", "items", "additionalProperties")
     plain = {key: _keys_only(schema[key]) for key in kept if key in schema}
     for key in ("properties", "patternProperties", "$defs"):
         if key in schema:
