@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cellgrad.formula.algebra import Algebra
@@ -145,8 +145,8 @@ class ErrorBounds:
         value_at: the computed value of a cell (0 for an empty one).
         given_error: relative error of a given as the engine holds it.
         snap: relative size below which the engine sets a difference to 0.
-        constant: cells whose formulas are ignored: the present draw overwrote them, or
-            what they hold is where the computation starts.
+        constant: tells whether a cell's formula is ignored: the present draw overwrote it, or
+            what it holds is where the computation starts.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class ErrorBounds:
         *,
         given_error: float = 0.0,
         snap: float = 0.0,
-        constant: Container[Place] = frozenset(),
+        constant: Callable[[Place], bool] = lambda _: False,
     ) -> None:
         self.book, self.value_at, self.constant = book, value_at, constant
         self._numbers = BoundedNumbers(self._cell, given_error, snap)
@@ -184,7 +184,7 @@ class ErrorBounds:
     def _compute(self, place: Place) -> float:
         sheet, row, column = place
         formula = self.book.sheets[sheet].formulas.get((row, column))
-        if formula is None or place in self.constant:
+        if formula is None or self.constant(place):
             return self._numbers.given_error * abs(self.value_at(place))
         work_out = WorkOut(self._numbers, (sheet, 0, 0), self._named)
         return work_out.one(tree_of(self.book, formula)).bound
@@ -202,27 +202,36 @@ class _Unknown(Exception):  # noqa: N818 - a signal, no error
         self.place = place
 
 
-class Branches(BoundedNumbers):
-    """Which way the IFs and MAXs of formulas go, for one set of computed values."""
+def branches_taken(
+    book: Book, tree: Node, sheet: str, value_at: Callable[[Place], float]
+) -> set[bool]:
+    """Return which sides the IFs and MAXs of a formula take: the first (True), another (False).
 
-    def __init__(self, book: Book, value_at: Callable[[Place], float]) -> None:
-        super().__init__(lambda place: Bounded(value_at(place), 0.0))
-        self._named = names_of(book)
-        self._taken: set[bool] = set()
+    Args:
+        book: where the formula stands.
+        tree: of the formula.
+        sheet: on which it stands.
+        value_at: the computed value of a cell.
+    """
+    branches = _Branches(lambda place: Bounded(value_at(place), 0.0))
+    with contextlib.suppress(*_NO_BOUND):
+        WorkOut(branches, (sheet, 0, 0), names_of(book)).one(tree)
+    return branches.taken
 
-    def taken_by(self, tree: Node, sheet: str) -> set[bool]:
-        """Return the sides that a formula takes: the first (True), another (False), or both."""
-        self._taken = set()
-        with contextlib.suppress(*_NO_BOUND):
-            WorkOut(self, (sheet, 0, 0), self._named).one(tree)
-        return self._taken
+
+class _Branches(BoundedNumbers):
+    """Notes which way IFs and MAXs go."""
+
+    def __init__(self, cell: Callable[[Place], Bounded]) -> None:
+        super().__init__(cell)
+        self.taken: set[bool] = set()
 
     def decide(self, condition: Bounded) -> bool:
         """Note which way an IF goes."""
-        self._taken.add(bool(condition.value))
+        self.taken.add(bool(condition.value))
         return bool(condition.value)
 
     def largest(self, values: Sequence[Bounded]) -> Bounded:
         """Note whether the first value is the largest."""
-        self._taken.add(values[0].value == max(value.value for value in values))
+        self.taken.add(values[0].value == max(value.value for value in values))
         return super().largest(values)

@@ -166,6 +166,16 @@ class Part:
         """Look its quantities up once."""
         self.known = {quantity.key: quantity for quantity in self.shape.quantities()}
 
+    def claims(self, claim: Claim) -> bool:
+        """Tell whether one of its quantities is claimed as what it is, a given or a result.
+
+        Named parts may take a given from another part.
+        """
+        quantity = self.known.get(claim.key)
+        if quantity is None or not quantity.given:
+            return quantity is not None and claim.kind == "step"
+        return claim.kind == "given" or (claim.kind == "step" and self.name != "")
+
     def borrows(self, key: Key) -> bool:
         """Tell whether a quantity stands with another part only."""
         return key in self.origins and key[0] in self.shape.borrowed
@@ -220,7 +230,7 @@ def _of_series(module: str, shape: str, program: str = "") -> Kind:
 
 
 KINDS = {
-    "step": Kind("cellgrad.described:StepShape", "cellgrad.verify.step:StepProgram"),
+    "step": Kind("cellgrad.described:StepShape", "cellgrad.verify.program:StepProgram"),
     "run": _of_series("run", "Run"),
     "validation": _of_series("classification", "Classification"),
     "rule": _of_series("classification", "Rule", "Classification"),

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from cellgrad.described import describe
-from cellgrad.engines import Engine, OpenWorkbook, as_values
+from cellgrad.engines import Engine, OpenWorkbook, apart, as_values
 from cellgrad.engines.apart import ApartEngine
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import EngineError, InputError
-from cellgrad.verify import many
+from cellgrad.verify import verifier
 from cellgrad.xlsx.addresses import Range
 from hostile import SMALL, is_refusal
 
@@ -111,9 +111,9 @@ def test_the_answers_are_those_of_the_engine_itself(name, engine_or_skip):
     areas = [claim.cells for claim in described.claims]
     given = next(claim.cells for claim in described.claims if claim.kind == "given")
     changes = [(given, [[0.125 + n for n in range(given.width)] for _ in range(given.height)])]
-    with ApartEngine(engine) as apart, engine.open(SMALL) as here, apart.open(SMALL) as there:
-        assert (apart.name, apart.version()) == (engine.name, engine.version())
-        assert apart.arithmetic == engine.arithmetic
+    with ApartEngine(engine) as other, engine.open(SMALL) as here, other.open(SMALL) as there:
+        assert (other.name, other.version()) == (engine.name, engine.version())
+        assert other.arithmetic == engine.arithmetic
         before = here.read(areas)
         assert there.read(areas) == before
         here.update(changes)
@@ -243,15 +243,15 @@ def test_the_time_limit_can_be_set_from_outside(tmp_path, monkeypatch):
 
 @pytest.fixture
 def everything_is_large(monkeypatch):
-    monkeypatch.setattr(many, "LARGE", 0)
-    monkeypatch.setattr(many.apart, "possible", lambda: True)
+    monkeypatch.setattr(verifier, "LARGE", 0)
+    monkeypatch.setattr(apart, "possible", lambda: True)
 
 
 def test_verify_says_the_same_of_large_workbooks(tmp_path, command, monkeypatch):
     shutil.copy(SMALL, tmp_path / "step.xlsx")
     here = command("verify", "step.xlsx", "--json")
-    monkeypatch.setattr(many, "LARGE", 0)
-    monkeypatch.setattr(many.apart, "possible", lambda: True)
+    monkeypatch.setattr(verifier, "LARGE", 0)
+    monkeypatch.setattr(apart, "possible", lambda: True)
     begun = []
     monkeypatch.setattr(
         ApartEngine, "begin", lambda *args, do=ApartEngine.begin: begun.append(do(*args))
@@ -274,6 +274,8 @@ def test_verify_refuses_in_one_line_when_its_engine_fails(does, tmp_path, comman
 @pytest.mark.usefixtures("everything_is_large")
 def test_a_workbook_that_cannot_be_read_ends_what_was_begun(tmp_path, command, monkeypatch):
     monkeypatch.setattr(FormualizerEngine, "open", lambda *_: hang())
-    monkeypatch.setattr(many, "describe", lambda path: (_ for _ in ()).throw(InputError("no Map")))
+    monkeypatch.setattr(
+        verifier, "describe", lambda path: (_ for _ in ()).throw(InputError("no Map"))
+    )
     shutil.copy(SMALL, tmp_path / "step.xlsx")
     assert is_refusal(command("verify", "step.xlsx"), "no Map")

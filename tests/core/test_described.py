@@ -100,7 +100,7 @@ def test_a_kind_of_a_missing_package_names_the_package(monkeypatch):
 
 def test_packages_of_others_are_looked_for_only_where_a_kind_is_unknown(monkeypatch):
     asked = []
-    own = Kind("cellgrad.described:StepShape", "cellgrad.verify.step:StepProgram")
+    own = Kind("cellgrad.described:StepShape", "cellgrad.verify.program:StepProgram")
 
     def entry_points(**wanted):
         asked.append(wanted)

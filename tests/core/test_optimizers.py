@@ -123,12 +123,11 @@ class RowBounds:
         claims = self.described.claims
         row = next(c.cells.top for c in claims if c.quantity == "error" and c.part == "Epoch")
 
-        class OtherRows:
-            def __contains__(_, place):  # noqa: N805 (the outer self is wanted)
-                return place[0] != "Epoch" or place[1] != row + number
+        def is_exact(place):
+            return place[0] != "Epoch" or place[1] != row + number
 
         ours, theirs = (
-            ErrorBounds(self.book, self.value_at, given_error=given, constant=OtherRows())
+            ErrorBounds(self.book, self.value_at, given_error=given, constant=is_exact)
             for given in (0.0, UNIT)
         )
 

@@ -24,8 +24,7 @@ from cellgrad.described import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.mlp import equations as eq
 from cellgrad.mlp import step as steps
-from cellgrad.verify import redraw
-from cellgrad.verify import step as program
+from cellgrad.verify import program, redraw
 from cellgrad.verify.result import place_of
 from cellgrad.verify.verifier import Verifier
 from hostile import ROOT

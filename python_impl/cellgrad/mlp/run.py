@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellgrad.case.model import Case
 from cellgrad.case.quantities import Key, Structure, UpdateRule
 from cellgrad.mlp import equations as eq
 from cellgrad.mlp.equations import Array
 from cellgrad.mlp.step import Forward, Results, Step, by_key, forward, step_of
+
+if TYPE_CHECKING:  # verifying needs no case: start-up time
+    from cellgrad.case.model import Case
 
 _KINDS = {"weights": "", "biases": "bias_"}
 """What begins the names of that which an optimiser remembers of weights and of biases."""

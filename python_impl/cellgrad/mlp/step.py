@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cellgrad.case.quantities import Key, Parameter, Structure
+from cellgrad.case.quantities import Key, Parameter, Structure, checked_parameters
 from cellgrad.errors import ShapeError
 from cellgrad.mlp import equations as eq
 from cellgrad.mlp.equations import Array
@@ -391,6 +391,49 @@ def central_differences(
     passes = forward(step.structure, step.givens() | stacks)
     quotient = (passes.error[:, 0] - passes.error[:, 1]) / (2 * epsilon)
     return CentralDifferences(moved, passes, quotient)
+
+
+def all_numbers(step: Step, givens: Mapping[Key, Array]) -> Results:
+    """Return every number of a step, and of its check by passes with other parameters.
+
+    Args:
+        step: the step.
+        givens: its givens; ``epsilon`` among them asks for central differences.
+    """
+    after, structure = step.after(), step.structure
+    numbers: Results = {
+        **step.results(),
+        ("error_before", None): step.forward.error,
+        ("error_after", None): after.error,
+        ("error_change", None): after.error - step.forward.error,
+    }
+    passes = {key: values[None] for key, values in after.results().items()}
+    parameters = checked_parameters(structure)
+    if parameters and ("epsilon", None) in givens:
+        moved = central_differences(step, parameters, float(givens["epsilon", None]))
+        sources = step.givens() | step.results()
+        value, gradient = (
+            np.array([sources[names[kind], k][index] for kind, k, index in parameters])
+            for names in (
+                {"weights": "weights", "biases": "biases"},
+                {"weights": "weight_gradient", "biases": "bias_gradient"},
+            )
+        )
+        numbers |= {
+            ("checked_value", None): value,
+            ("checked_gradient", None): gradient,
+            ("error_plus", None): moved.passes.error[:, 0],
+            ("error_minus", None): moved.passes.error[:, 1],
+            ("difference_quotient", None): moved.quotient,
+            ("quotient_gap", None): (gradient if step.minus else -gradient) - moved.quotient,
+            ("moved_value", None): moved.moved.reshape(-1),
+        }
+        # the pass with the new weights, and below it those with a moved parameter
+        for key, values in moved.passes.results().items():
+            shape = after.results()[key].shape
+            stack = np.broadcast_to(values, (*moved.moved.shape, *shape)).reshape(-1, *shape)
+            passes[key] = np.concatenate([passes[key], stack])
+    return numbers | {(f"pass_{name}", k): values for (name, k), values in passes.items()}
 
 
 def _check_shapes(

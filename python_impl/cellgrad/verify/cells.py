@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cellgrad.case.quantities import Index, Key
+from cellgrad.case.quantities import Index
 from cellgrad.described import ClaimedCells, Described
 from cellgrad.engines import Arithmetic, Values
 from cellgrad.errors import WorkbookError
@@ -36,19 +37,20 @@ class CellValues:
         self._of_part: dict[str, list[tuple[ClaimedCells, Values]]] = {}
         for own, block in zip(cells, blocks, strict=True):
             self._of_part.setdefault(own.claim.part, []).append((own, block))
-        self._held: dict[str, PartCells] = {}
+        self._held: dict[str, Numbers] = {}
         self._places: dict[str, dict[int, Place]] = {}
 
     def claims_of(self, part: str) -> Sequence[tuple[ClaimedCells, Values]]:
         """Return the claims of a part, and what their cells hold."""
         return self._of_part.get(part, ())
 
-    def held_by(self, part: str) -> PartCells:
-        """Return what the cells of a part hold, by quantity."""
+    def held_by(self, part: str) -> Numbers:
+        """Return what the cells of a part hold, by quantity; NaN for what is no number."""
         if part not in self._held:
-            known = self.described.parts[part].known
-            shapes = {key: quantity.shape for key, quantity in known.items()}
-            self._held[part] = PartCells(shapes, self.claims_of(part))
+            whose = self.described.parts[part]
+            claims = [one for one in self.claims_of(part) if whose.claims(one[0].claim)]
+            empty = {key: np.full(q.shape, np.nan) for key, q in whose.known.items()}
+            self._held[part] = empty | self._gathered(part, claims)
         return self._held[part]
 
     def givens_of(self, part: str) -> Numbers:
@@ -58,17 +60,25 @@ class CellValues:
             WorkbookError: one is no number.
         """
         known = self.described.parts[part].known
-        found: Numbers = {}
-        for cells, block in self.claims_of(part):
-            claim = cells.claim
-            quantity = known.get(claim.key)
-            if claim.kind != "given" or (quantity is None and cells.index):
-                continue
+        givens = [
+            (cells, block)
+            for cells, block in self.claims_of(part)
+            if cells.claim.kind == "given" and (cells.claim.key in known or not cells.index)
+        ]
+        for cells, block in givens:
             if block.array is None:
                 self._refuse_others_than_numbers(cells, block)
-            values = found.setdefault(claim.key, np.zeros(quantity.shape if quantity else ()))
-            cells.gather(values, _numbers(block))
-        return found
+        return self._gathered(part, givens)
+
+    def _gathered(self, part: str, claims: Iterable[tuple[ClaimedCells, Values]]) -> Numbers:
+        """Return what claims hold, each number where it belongs in its quantity."""
+        known, numbers = self.described.parts[part].known, Numbers()
+        for cells, block in claims:
+            key = cells.claim.key
+            if key not in numbers:
+                numbers[key] = np.full(known[key].shape if key in known else (), np.nan)
+            cells.gather(numbers[key], _numbers(block))
+        return numbers
 
     def _refuse_others_than_numbers(self, cells: ClaimedCells, block: Values) -> None:
         for r, row in enumerate(block.rows):
@@ -118,79 +128,12 @@ class CellValues:
             }
         return self._places[quantity].get(index[0])
 
-    def named(self, quantity: str, index: Index) -> Value:
-        """Return what the cell holds that claims a quantity at an index of one part."""
-        place = self.place(quantity, index)
-        return None if place is None else self.value(place)
-
-
-class PartCells(Mapping[Key, Array]):
-    """What the cells of a part hold, by quantity, gathered when asked for.
-
-    Args:
-        shapes: of the part's quantities.
-        cells: its claims, and the values of their cells.
-    """
-
-    def __init__(
-        self,
-        shapes: Mapping[Key, tuple[int, ...]],
-        cells: Sequence[tuple[ClaimedCells, Values]],
-    ) -> None:
-        self._shapes, self._cells = shapes, cells
-        self._gathered: dict[Key, Array] = {}
-
-    def __getitem__(self, key: Key) -> Array:
-        if key not in self._gathered:
-            values = np.full(self._shapes[key], np.nan)
-            for cells, block in self._cells:
-                if cells.claim.key == key:
-                    cells.gather(values, _numbers(block))
-            self._gathered[key] = values
-        return self._gathered[key]
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self._shapes)
-
-    def __len__(self) -> int:
-        return len(self._shapes)
-
 
 def _numbers(block: Values) -> Array:
     """Return the numbers of a block; NaN for what is none."""
     if block.array is not None:
         return block.array
     return np.array([[v if isinstance(v, float) else np.nan for v in row] for row in block.rows])
-
-
-class _Exact:
-    """The cells from which a bound starts, for one cell or for one row of a sheet.
-
-    Args:
-        described: the workbook.
-        drawn: whether the givens were overwritten by a draw.
-        links: whether a cell that copies another part's counts as exact.
-        row: of a sheet whose other rows count as exact; None if none do.
-    """
-
-    def __init__(
-        self, described: Described, *, drawn: bool, links: bool, row: tuple[str, int] | None
-    ) -> None:
-        self.described, self.drawn, self.links, self.row = described, drawn, links, row
-
-    def __contains__(self, place: object) -> bool:
-        assert isinstance(place, tuple)  # noqa: S101 - for the type checker
-        if self.row is not None and place[0] == self.row[0] and place[1] != self.row[1]:
-            return True
-        claim = self.described.claim_of(place)
-        if claim is None:
-            return False
-        if claim.kind in ("given", "answer"):
-            return self.drawn
-        if not self.links or claim.kind != "step":
-            return False
-        quantity = self.described.parts[claim.part].known.get(claim.key)
-        return quantity is not None and quantity.given
 
 
 class Bounds:
@@ -214,36 +157,52 @@ class Bounds:
         """Return B of the engine's value plus B of the MLP's; 0 where there is no formula."""
         from cellgrad.formula.tree import FormulaError  # noqa: PLC0415 - start-up time
 
-        ours, engines = self._pair(place)
+        claim = self._cells.described.claim_of(place)
+        mode = "" if claim is None else self._programs[claim.part].exact_beside(claim.key)
+        row = place[:2] if mode == "rows" else None
+        if (mode, row) not in self._pairs:
+            self._pairs[mode, row] = self._both_sides(row, links=mode == "links")
+        ours, engines = self._pairs[mode, row]
         try:
             return ours.of(place) + engines.of(place)
         except (FormulaError, KeyError):
             return 0.0
 
-    def _pair(self, place: Place) -> tuple[ErrorBounds, ErrorBounds]:
-        claim = self._cells.described.claim_of(place)
-        mode = "" if claim is None else self._programs[claim.part].exact_beside(claim.key)
-        row = (place[0], place[1]) if mode == "rows" else None
-        key = (mode, row)
-        if key not in self._pairs:
-            self._pairs[key] = self._created(row, links=mode == "links")
-        return self._pairs[key]
-
-    def _created(
+    def _both_sides(
         self, row: tuple[str, int] | None, *, links: bool
     ) -> tuple[ErrorBounds, ErrorBounds]:
         from cellgrad.bounds import ErrorBounds  # noqa: PLC0415 - start-up time
 
-        described = self._cells.described
-        exact = _Exact(described, drawn=self._drawn, links=links, row=row)
-        ours = ErrorBounds(described.book, self._cells.number, constant=exact)
-        if self._arithmetic == Arithmetic():
+        cells, arithmetic = self._cells, self._arithmetic
+        exact = partial(self._is_exact, row=row, links=links)
+        ours = ErrorBounds(cells.described.book, cells.number, constant=exact)
+        if arithmetic == Arithmetic():
             return ours, ours
-        engines = ErrorBounds(
-            described.book,
-            self._cells.number,
-            given_error=self._arithmetic.given_error,
-            snap=self._arithmetic.snap,
+        return ours, ErrorBounds(
+            cells.described.book,
+            cells.number,
+            given_error=arithmetic.given_error,
+            snap=arithmetic.snap,
             constant=exact,
         )
-        return ours, engines
+
+    def _is_exact(self, place: Place, *, row: tuple[str, int] | None, links: bool) -> bool:
+        """Tell whether a bound starts from a cell.
+
+        Args:
+            place: the cell.
+            row: of a sheet whose other rows count as exact; None if none do.
+            links: whether a cell that copies another part's counts as exact.
+        """
+        if row is not None and place[0] == row[0] and place[1] != row[1]:
+            return True
+        described = self._cells.described
+        claim = described.claim_of(place)
+        if claim is None:
+            return False
+        if claim.kind in ("given", "answer"):
+            return self._drawn
+        if not links or claim.kind != "step":
+            return False
+        quantity = described.parts[claim.part].known.get(claim.key)
+        return quantity is not None and quantity.given

@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.quantities import STRUCTURE_FACTS, Key, Quantity
+from cellgrad.case.quantities import STRUCTURE_FACTS, Key
 from cellgrad.described import ClaimedCells, Described
 from cellgrad.verify.program import Program, Programs, create_program
 from cellgrad.verify.result import Mismatch
@@ -140,9 +140,9 @@ class Faults:
         claims: dict[Key, list[Claim]] = defaultdict(list)
         for cells in self.cells:
             claim = cells.claim
-            quantity = program.known.get(claim.key) if claim.part == program.name else None
-            if quantity is None or not _may_be(claim, quantity):
+            if claim.part != program.name or not program.part.claims(claim):
                 continue
+            quantity = program.known[claim.key]
             claims[claim.key].append(claim)
             seen = claimed.setdefault(claim.key, np.zeros(quantity.shape, dtype=bool))
             if len(cells.index) != len(quantity.shape):
@@ -213,10 +213,3 @@ class Faults:
                 claim = claims[key][0]
                 problem = f"its defined name {name} is missing from the Map"
                 self._add(Mismatch.at(claim, claim.cells.top, claim.cells.left, problem))
-
-
-def _may_be(claim: Claim, quantity: Quantity) -> bool:
-    """Tell whether a quantity is claimed as what it is; a given may come from another part."""
-    if not quantity.given:
-        return claim.kind == "step"
-    return claim.kind == "given" or (claim.kind == "step" and claim.part != "")

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import random
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.quantities import Key, Quantity, Structure, quantities
+from cellgrad.described import Described
+from cellgrad.engines import Values
 from cellgrad.mlp import Step
 from cellgrad.mlp.equations import Array
-from cellgrad.mlp.step import step_of
-from cellgrad.verify.expected import Numbers, all_numbers
+from cellgrad.mlp.step import Results, all_numbers, step_of
+from cellgrad.xlsx.addresses import Place, parse_a1
+
+if TYPE_CHECKING:
+    from cellgrad.verify.cells import CellValues
 
 GRID = 1024
 WIDE = 16
@@ -100,7 +108,7 @@ class Drawn:
 
     givens: dict[Key, Array]
     step: Step
-    numbers: Numbers
+    numbers: Results
 
     @classmethod
     def of(cls, structure: Structure, givens: dict[Key, Array]) -> Drawn:
@@ -131,7 +139,7 @@ def draw_given(rng: random.Random, quantity: Quantity, loss: str, shrink: float)
     return array(rng, quantity.shape, reach)
 
 
-def are_calm(numbers: Numbers, activations: Iterable[str]) -> bool:
+def are_calm(numbers: Results, activations: Iterable[str]) -> bool:
     """Tell whether no pre-activation brings an exponential near overflow."""
     pre = [array for (name, _), array in numbers.items() if name == "pre_activation"]
     return max(float(np.abs(array).max()) for array in pre) < calm_limit(activations)
@@ -314,3 +322,108 @@ def _short(x: float) -> float:
     """Round to 12 binary digits."""
     mantissa, exponent = math.frexp(x)
     return math.ldexp(round(mantissa * 4096) / 4096, exponent)
+
+
+# have the draws shown everything?
+
+_BRANCHING = re.compile(r"\b(?:IF|MAX)\(")
+_CELL = r"(?:(\w+)!)?(\$?[A-Z]{1,3}\$?\d{1,7})"
+_CONDITION = re.compile(rf"IF\({_CELL}(=|<>|[<>]=?)(?:{_CELL}|(\d{{1,15}})),|MAX\(0,{_CELL}\)")
+_SIGNS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "=": operator.eq,
+    "<>": operator.ne,
+}
+
+Sides = Callable[["CellValues"], set[bool]]
+"""Which sides a formula with branches takes: the first (True), another (False), or both."""
+
+
+class Coverage:
+    """Follows the branches of IF and MAX, and the zeros of the step, over the draws."""
+
+    def __init__(self, described: Described) -> None:
+        self.described = described
+        self.zero = {
+            number: np.ones((claim.cells.height, claim.cells.width), dtype=bool)
+            for number, claim in enumerate(described.claims)
+            if claim.kind == "step"
+        }
+        self._sides: dict[Place, Sides] = {}
+        """The formulas of which not every branch was taken."""
+        self._taken: dict[Place, set[bool]] = {}
+        for sheet, own in described.book.sheets.items():
+            for cell, formula in own.formulas.items():
+                if "IF(" not in formula and "MAX(" not in formula:
+                    continue
+                place = (sheet, *cell)
+                owner = described.claim_of(place)
+                if owner is not None and owner.kind in ("step", "check"):
+                    sides = _read_condition(sheet, formula) or self._read_branches(place, formula)
+                    if sides is not None:
+                        self._sides[place], self._taken[place] = sides, set()
+
+    def _read_branches(self, place: Place, formula: str) -> Sides | None:
+        """Return how to tell the branches of a formula; None if the comparison will report it."""
+        from cellgrad.bounds import branches_taken  # noqa: PLC0415 - start-up time
+        from cellgrad.formula.references import ranges_read_by, tree_of  # noqa: PLC0415
+        from cellgrad.formula.tree import FormulaError  # noqa: PLC0415
+
+        book = self.described.book
+        try:
+            ranges_read_by(book, place)  # refuses what cannot be told
+            tree = tree_of(book, formula)
+        except (FormulaError, ValueError):
+            return None
+        return lambda cells: branches_taken(book, tree, place[0], cells.number)
+
+    def observe(self, cells: CellValues) -> None:
+        """Note what one draw's values show."""
+        for number in self.zero:
+            if self.zero[number].any():
+                self.zero[number] &= _zeros(cells.blocks[number])
+        for place, sides in list(self._sides.items()):
+            self._taken[place] |= sides(cells)
+            if len(self._taken[place]) == 2:
+                del self._sides[place]
+
+    def complete(self) -> bool:
+        """Tell whether nothing is left to see."""
+        return not self._sides and not any(zero.any() for zero in self.zero.values())
+
+    def missing(self) -> list[Place]:
+        """Return the cells of which something was not seen."""
+        places = set(self._sides)
+        for number, zero in self.zero.items():
+            cells = self.described.claims[number].cells
+            places |= {
+                (cells.sheet, cells.top + row, cells.left + column)
+                for row, column in np.argwhere(zero).tolist()
+            }
+        return sorted(places)
+
+
+def _zeros(held: Values) -> NDArray[np.bool_]:
+    """Return which cells hold the number 0."""
+    if held.array is not None:
+        zeros: NDArray[np.bool_] = held.array == 0
+        return zeros
+    return np.array([[value == 0 for value in row] for row in held.rows])
+
+
+def _read_condition(sheet: str, formula: str) -> Sides | None:
+    """Return how to tell the side of a formula with a single branching, and a simple one."""
+    match = _CONDITION.match(formula)
+    if match is None or len(_BRANCHING.findall(formula)) > 1:
+        return None
+    left_sheet, left, sign, right_sheet, right, number, maximum_sheet, maximum = match.groups()
+    answer, limit = _SIGNS[sign or ">"], float(number or 0)
+    try:
+        one = (left_sheet or maximum_sheet or sheet, *parse_a1((left or maximum).replace("$", "")))
+        other = right and (right_sheet or sheet, *parse_a1(right.replace("$", "")))
+    except ValueError:
+        return None
+    return lambda cells: {answer(cells.number(one), cells.number(other) if other else limit)}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Mismatch:
             claim.cells.sheet,
             a1(row, column),
             claim.label,
-            with_layer(claim, index),
+            index if claim.layer is None else (claim.layer, *index),
             claim.equation,
             problem=problem,
         )
@@ -114,24 +115,8 @@ class Mismatch:
 
     def as_json(self) -> dict[str, Any]:
         """Return the disagreement as the JSON answer has it."""
-        return {
-            "kind": self.kind,
-            "sheet": self.sheet,
-            "cell": self.cell,
-            "quantity": self.quantity,
-            "index": list(self.index),
-            "equation": self.equation,
-            "workbook": _plain(self.workbook),
-            "python": _plain(self.python),
-            "bound": _plain(self.bound),
-            "draw": self.draw,
-            "problem": self.problem,
-        }
-
-
-def with_layer(claim: Claim, index: Index) -> tuple[int, ...]:
-    """Return the index with the layer in front, where the quantity has one."""
-    return index if claim.layer is None else (claim.layer, *index)
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: _plain(value) for name, value in values.items()}
 
 
 def _digits(value: Any) -> str:
@@ -141,6 +126,8 @@ def _digits(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value if isinstance(value, (int, float, str, bool, type(None))) else str(value)
@@ -168,13 +155,9 @@ class Report:
     case: str
     engine: str
     engine_version: str
-    totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COMPUTED, 0))
-    disagreeing: dict[str, set[Place]] = field(
-        default_factory=lambda: {kind: set() for kind in COMPUTED}
-    )
-    inexact: dict[str, set[Place]] = field(
-        default_factory=lambda: {kind: set() for kind in COMPUTED}
-    )
+    totals: Counter[str] = field(default_factory=Counter)
+    disagreeing: dict[str, set[Place]] = field(default_factory=lambda: defaultdict(set))
+    inexact: dict[str, set[Place]] = field(default_factory=lambda: defaultdict(set))
     worst: float = 0.0
     worst_cell: str = ""
     mismatches: list[Mismatch] = field(default_factory=list)

@@ -23,7 +23,7 @@ from cellgrad.case.quantities import Index, Key, person_label
 from cellgrad.engines import Arithmetic
 from cellgrad.errors import CaseError, CellgradError, WorkbookError
 from cellgrad.formula.references import find_cycle
-from cellgrad.verify.expected import targets_problem
+from cellgrad.verify.program import targets_problem
 from cellgrad.verify.redraw import SPECIAL, Drawn, draws, kinked
 from cellgrad.xlsx.addresses import Place, place_text
 from cellgrad.xlsx.sheet import Value

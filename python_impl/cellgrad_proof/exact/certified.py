@@ -134,7 +134,7 @@ class Certified:
                 self._value,
                 given_error=given_error,
                 snap=snap,
-                constant=Outside(self.scopes, scope),
+                constant=Outside(self.scopes, scope).__contains__,
             )
         return self._bounds[key].of(place)
 

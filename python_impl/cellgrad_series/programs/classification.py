@@ -11,8 +11,7 @@ from cellgrad.described import Part
 from cellgrad.mlp.equations import Array
 from cellgrad.mlp.step import forward
 from cellgrad.verify import redraw as at_random
-from cellgrad.verify.expected import targets_problem
-from cellgrad.verify.program import Held, Numbers, Program
+from cellgrad.verify.program import Held, Numbers, Program, targets_problem
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 
 

@@ -19,8 +19,7 @@ from cellgrad.mlp.equations import Array
 from cellgrad.mlp.run import update_from, updates
 from cellgrad.mlp.step import forward
 from cellgrad.verify import redraw as at_random
-from cellgrad.verify.expected import targets_problem
-from cellgrad.verify.program import Held, Numbers, Program
+from cellgrad.verify.program import Held, Numbers, Program, targets_problem
 from cellgrad_series.parts.run import EVALUATED, START, RunShape
 
 _HALVINGS = 60
