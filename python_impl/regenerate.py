@@ -30,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from cellgrad.build import read_source, workbook_bytes
 from cellgrad.case.model import Case, read_case
 from cellgrad.engines import create
+from cellgrad.verify.many import verify_workbooks
 from cellgrad.verify.result import COMPUTED, Report
-from cellgrad.verify.verifier import verify_workbooks
 from cellgrad_audit.bugs import pairs
 from cellgrad_audit.bugs.catalogue import check_words
 from cellgrad_audit.bugs.pages import catalogue_text, separation_text

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cellgrad.described import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import InputError
-from cellgrad.verify import verifier
+from cellgrad.verify import many
 from cellgrad.verify.verifier import Verifier
 from cellgrad.xlsx import book, package
 from hostile import (
@@ -490,7 +490,7 @@ NONSENSE = {
 @pytest.fixture
 def few_draws(monkeypatch):
     """Stop after a few redraws: an error that stays leaves something unseen for ever."""
-    monkeypatch.setattr(verifier, "Verifier", functools.partial(Verifier, max_draws=6))
+    monkeypatch.setattr(many, "Verifier", functools.partial(Verifier, max_draws=6))
 
 
 @pytest.mark.parametrize("kind", NONSENSE)

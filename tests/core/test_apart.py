@@ -21,7 +21,7 @@ from cellgrad.engines import Engine, OpenWorkbook, apart, as_values
 from cellgrad.engines.apart import ApartEngine
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import EngineError, InputError
-from cellgrad.verify import verifier
+from cellgrad.verify import many
 from cellgrad.xlsx.addresses import Range
 from hostile import SMALL, is_refusal
 
@@ -243,14 +243,14 @@ def test_the_time_limit_can_be_set_from_outside(tmp_path, monkeypatch):
 
 @pytest.fixture
 def everything_is_large(monkeypatch):
-    monkeypatch.setattr(verifier, "LARGE", 0)
+    monkeypatch.setattr(many, "LARGE", 0)
     monkeypatch.setattr(apart, "possible", lambda: True)
 
 
 def test_verify_says_the_same_of_large_workbooks(tmp_path, command, monkeypatch):
     shutil.copy(SMALL, tmp_path / "step.xlsx")
     here = command("verify", "step.xlsx", "--json")
-    monkeypatch.setattr(verifier, "LARGE", 0)
+    monkeypatch.setattr(many, "LARGE", 0)
     monkeypatch.setattr(apart, "possible", lambda: True)
     begun = []
     monkeypatch.setattr(
@@ -274,8 +274,6 @@ def test_verify_refuses_in_one_line_when_its_engine_fails(does, tmp_path, comman
 @pytest.mark.usefixtures("everything_is_large")
 def test_a_workbook_that_cannot_be_read_ends_what_was_begun(tmp_path, command, monkeypatch):
     monkeypatch.setattr(FormualizerEngine, "open", lambda *_: hang())
-    monkeypatch.setattr(
-        verifier, "describe", lambda path: (_ for _ in ()).throw(InputError("no Map"))
-    )
+    monkeypatch.setattr(many, "describe", lambda path: (_ for _ in ()).throw(InputError("no Map")))
     shutil.copy(SMALL, tmp_path / "step.xlsx")
     assert is_refusal(command("verify", "step.xlsx"), "no Map")

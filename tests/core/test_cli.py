@@ -19,7 +19,7 @@ from cellgrad import __version__
 from cellgrad.case.model import read_case
 from cellgrad.cli import main
 from cellgrad.report.verification import print_reports
-from cellgrad.verify.verifier import verify_workbooks
+from cellgrad.verify.many import verify_workbooks
 from hostile import (
     CASES,
     ROOT,
@@ -357,14 +357,14 @@ def test_a_workbook_whose_name_is_no_text_is_printed(flag, tmp_path):
     shutil.copy(SMALL, tmp_path / "good.xlsx")
     program = (
         "import pathlib, sys; from cellgrad.cli import main\n"
-        "from cellgrad.verify import verifier\n"
-        "verified = verifier.verify_workbooks\n"
+        "from cellgrad.verify import many\n"
+        "verified = many.verify_workbooks\n"
         "def renamed(*_, **__):\n"
         "    reports = verified([pathlib.Path('good.xlsx')], ['formualizer'])\n"
         "    reports[0].path = pathlib.Path(sys.argv[-1])\n"
         "    reports[0].notes.append('a note')\n"
         "    return reports\n"
-        "verifier.verify_workbooks = renamed\n"
+        "many.verify_workbooks = renamed\n"
         "main.run()"
     )
     done = subprocess.run(
@@ -408,7 +408,7 @@ def test_a_lack_of_memory_is_one_line_that_names_the_file(monkeypatch, command):
     def exhausted(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("cellgrad.verify.verifier.describe", exhausted)
+    monkeypatch.setattr("cellgrad.verify.many.describe", exhausted)
     assert is_refusal(command("verify", SMALL), SMALL.name, "memory")
     monkeypatch.setattr("cellgrad.cli.trace.trace_command", exhausted)
     assert is_refusal(command("trace", SMALL_CASE), "memory")

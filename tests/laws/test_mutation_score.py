@@ -14,7 +14,7 @@ import pytest
 
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import WorkbookError
-from cellgrad.verify.verifier import verify_workbook
+from cellgrad.verify.many import verify_workbook
 from cellgrad.xlsx.addresses import Range, a1, parse_a1
 from cellgrad_proof.proof.workbook import prove_workbook
 from hostile import ROOT, parts_of, with_cell, zipped

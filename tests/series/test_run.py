@@ -23,7 +23,7 @@ from cellgrad.described import describe
 from cellgrad.engines.formualizer import FormualizerEngine
 from cellgrad.errors import CaseError, WorkbookError
 from cellgrad.mlp import training_run
-from cellgrad.verify.verifier import Verifier, verify_workbooks
+from cellgrad.verify.many import Verifier, verify_workbooks
 from cellgrad_series.parts.run import RunShape
 from cellgrad_series.read_plan import read_plan
 from drawn_cases import parsed, run_cases

@@ -39,7 +39,7 @@ from cellgrad import engines, shipped
 from cellgrad.build import build, read_source
 from cellgrad.errors import InputError
 from cellgrad.files import write_atomically
-from cellgrad.verify.verifier import verify_workbook
+from cellgrad.verify.many import verify_workbook
 
 CASE = "series-3-4-1-5000"
 KIB = 1 if sys.platform == "linux" else 1024

@@ -15,8 +15,8 @@ from cellgrad.engines import DEFAULT
 from cellgrad.errors import InputError
 from cellgrad.report.verification import as_json as report_as_json
 from cellgrad.report.verification import print_reports
+from cellgrad.verify.many import engine_names, split_by_packages, verify_workbooks
 from cellgrad.verify.result import Report
-from cellgrad.verify.verifier import engine_names, split_by_packages, verify_workbooks
 
 if TYPE_CHECKING:
     from cellgrad_proof.engine_table import Measured

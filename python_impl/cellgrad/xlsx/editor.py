@@ -15,7 +15,6 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
-from xml.sax import saxutils
 
 from cellgrad.errors import WorkbookError
 from cellgrad.files import zip_entry
@@ -194,9 +193,14 @@ def prefix_of(data: bytes, tag: Tag) -> str:
     return match[1].decode() if match else ""
 
 
+def _escaped(text: str) -> str:
+    """Return a text as XML has it; the standard library's function loads a web client."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def escaped(text: str) -> str:
     """Return a text as XML holds it; what XML cannot hold is left out."""
-    return saxutils.escape(_ILLEGAL.sub("", text), {'"': "&quot;"})
+    return _escaped(_ILLEGAL.sub("", text)).replace('"', "&quot;")
 
 
 def unescaped(data: bytes) -> str:
@@ -307,8 +311,8 @@ def _stored(value: Value) -> tuple[str, str]:
     if isinstance(value, float):
         return "", repr(value)
     if isinstance(value, CellError):
-        return ' t="e"', saxutils.escape(value.code)
-    return ' t="str"', saxutils.escape(value or "")
+        return ' t="e"', _escaped(value.code)
+    return ' t="str"', _escaped(value or "")
 
 
 class Parts:
