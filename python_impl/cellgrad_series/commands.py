@@ -65,20 +65,12 @@ import click
     help="Draw the error and what was learnt (.png, .svg or .pdf).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-def train(
-    inputs: str | None,
-    outputs: str | None,
-    training_sheet: str | None,
-    validation_sheet: str | None,
-    **options: Any,
-) -> int:
+def train(**options: Any) -> int:
     """Train the network of a CASE, then validate it as the series does.
 
     Prints E on the way and the accuracy with a confusion table: class 1 where the
     output is above 0.5; with several outputs, the class of the largest.
     """
     from cellgrad_series.train.command import Options, train_command  # noqa: PLC0415 - start-up time
-    from cellgrad_series.train.excel import Selection  # noqa: PLC0415
 
-    selection = Selection(inputs, outputs, training_sheet, validation_sheet)
-    return train_command(Options(selection=selection, **options))
+    return train_command(Options(**options))

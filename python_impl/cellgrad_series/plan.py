@@ -147,10 +147,7 @@ class Plan:
 
     def part(self, name: str) -> Part:
         """Return a part by its name; KeyError if there is none."""
-        for part in self.parts:
-            if part.name == name:
-                return part
-        raise KeyError(name)
+        return {part.name: part for part in self.parts}[name]
 
 
 RUN, VALIDATION, TRAINING_DATA = "Epoch", "Validation", "Training"

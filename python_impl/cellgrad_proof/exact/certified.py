@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 from flint import fmpq
@@ -163,12 +164,12 @@ def certify(workbook: Path | Book, *, held: Held | None = None, chained: bool = 
     stored = held or stored_in(book)
     scopes = Scopes(book, chained=chained)
     found = Certified(book, scopes, stored)
-    levels = _Levels(book, scopes, stored)
+    at_precision = cache(partial(Evaluation, book, scopes, stored))
     for sheet, cells in book.sheets.items():
         for row, column in cells.formulas:
             place = (sheet, row, column)
             try:
-                result = levels.certified(place)
+                result = _certified(at_precision, place)
             except CellFailedError as error:
                 found.failed[place] = str(error)
                 continue
@@ -194,36 +195,30 @@ def stored_in(book: Book) -> Held:
     return held
 
 
-class _Levels:
-    """Evaluations at rising precision: each cell at the first that decides it."""
+def _certified(
+    at_precision: Callable[[int], Evaluation], place: Place
+) -> tuple[Number, float] | None:
+    """Return a cell's enclosure and nearest double; None if it comes to a text.
 
-    def __init__(self, book: Book, scopes: Scopes, held: Held) -> None:
-        self.book, self.scopes, self.held = book, scopes, held
-        self._evaluations: dict[int, Evaluation] = {}
+    Args:
+        at_precision: gives the evaluation with so many bits; the first that decides is taken.
+        place: the cell.
 
-    def certified(self, place: Place) -> tuple[Number, float] | None:
-        """Return a cell's enclosure and nearest double; None if it comes to a text.
-
-        Raises:
-            CellFailedError: it has no value, or no precision decides it.
-        """
-        bits = BITS
-        while bits <= MOST_BITS:
-            try:
-                value = self._evaluation(bits).of(place)
-                if isinstance(value, str):
-                    return None
-                if enclosures.is_narrow(value):
-                    enclosures.decimal(value)
-                    return value, enclosures.nearest(value)
-            except UndecidedError:
-                pass
-            except OverflowError as error:
-                raise CellFailedError("larger than any double") from error
-            bits *= 2
-        raise CellFailedError(UNDECIDED)
-
-    def _evaluation(self, bits: int) -> Evaluation:
-        if bits not in self._evaluations:
-            self._evaluations[bits] = Evaluation(self.book, self.scopes, self.held, bits)
-        return self._evaluations[bits]
+    Raises:
+        CellFailedError: it has no value, or no precision decides it.
+    """
+    bits = BITS
+    while bits <= MOST_BITS:
+        try:
+            value = at_precision(bits).of(place)
+            if isinstance(value, str):
+                return None
+            if enclosures.is_narrow(value):
+                enclosures.decimal(value)
+                return value, enclosures.nearest(value)
+        except UndecidedError:
+            pass
+        except OverflowError as error:
+            raise CellFailedError("larger than any double") from error
+        bits *= 2
+    raise CellFailedError(UNDECIDED)

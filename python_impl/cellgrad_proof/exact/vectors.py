@@ -280,12 +280,7 @@ def nested(values: Mapping[Index, T], leaf: Callable[[T], Any]) -> Any:
 
 
 def _leaf(cell: CertifiedCell) -> dict[str, Any]:
-    return {
-        "decimal": cell.decimal,
-        "double": cell.nearest,
-        "hex": cell.nearest.hex(),
-        "bound": rounded_up(cell.bound),
-    }
+    return {**_decimal(cell), "bound": rounded_up(cell.bound)}
 
 
 def rounded_up(bound: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -71,10 +72,7 @@ class SweepShape(Shape):
     @property
     def rows(self) -> int:
         """How many combinations of values there are, the last parameter moving fastest."""
-        product = 1
-        for count in self.counts:
-            product *= count
-        return product
+        return math.prod(self.counts)
 
     def pictured(self) -> Structure:
         """Return its network."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from cellgrad.case.model import Case, read_case
@@ -34,7 +34,10 @@ class Options:
     save: Path | None = None
     plot: Path | None = None
     from_excel: tuple[Path, Path] | None = None
-    selection: Selection = field(default_factory=Selection)
+    inputs: str | None = None
+    outputs: str | None = None
+    training_sheet: str | None = None
+    validation_sheet: str | None = None
     as_json: bool = False
 
 
@@ -93,7 +96,9 @@ def _run_of(options: Options) -> tuple[Case, tuple[Data, ...], int | None]:
         if case is None and seed is None:
             seed = DEFAULT_SEED
         hidden = HIDDEN_NODES if options.hidden is None else options.hidden
-        case, data = with_samples(case, *options.from_excel, options.selection, hidden)
+        sheets = options.training_sheet, options.validation_sheet
+        selection = Selection(options.inputs, options.outputs, *sheets)
+        case, data = with_samples(case, *options.from_excel, selection, hidden)
     if case is None:
         raise InputError(
             "nothing to train: no CASE and no --from-excel", remedy="see cellgrad train --help"
@@ -125,10 +130,10 @@ def _check(options: Options) -> None:
     if options.from_excel is None:
         for name, value in (
             ("--hidden", options.hidden),
-            ("--inputs", options.selection.inputs),
-            ("--output", options.selection.outputs),
-            ("--training-sheet", options.selection.training_sheet),
-            ("--validation-sheet", options.selection.validation_sheet),
+            ("--inputs", options.inputs),
+            ("--output", options.outputs),
+            ("--training-sheet", options.training_sheet),
+            ("--validation-sheet", options.validation_sheet),
         ):
             if value is not None:
                 raise InputError("goes with --from-excel only", place=name, remedy="leave it out")
