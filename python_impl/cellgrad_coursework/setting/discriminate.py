@@ -97,6 +97,12 @@ class Discrimination:
         """The ids of the mistakes that show in some graded cell, in the order of the flow."""
         return list(dict.fromkeys(variant.entry for variant, _ in self._mistakes))
 
+    def why_not(self, case: Case) -> str:
+        """Return why these numbers will not do; nothing where they will."""
+        unfit = why_unfit(case)
+        unseen = None if unfit else self.unseen(case)
+        return unfit if unseen is None else unseen.words()
+
     def unseen(self, case: Case) -> Unseen | None:
         """Return a mistake that these numbers would let pass; None where there is none."""
         with np.errstate(all="ignore"):

@@ -113,10 +113,9 @@ def handout_bytes(
 
 def key_bytes(assignment: Assignment, student: Student, case: Case, layout: StepLayout) -> bytes:
     """Return the lecturer's workbook of a student: the same Step with every formula."""
-    title = f"Answer key: {assignment.title}"
-    book = Book(title, _STYLES)
-    caption = _caption_of(student)
-    step_sheet.write_step(Canvas(book, STEP), case, layout, {}, title=title, caption=caption)
+    book, caption = Book(f"Answer key: {assignment.title}", _STYLES), _caption_of(student)
+    canvas = Canvas(book, STEP)
+    step_sheet.write_step(canvas, assignment, case, layout, caption=caption, solved=True)
     return store_values(file_of(book))
 
 
@@ -126,12 +125,10 @@ def worksheet_bytes(assignment: Assignment, case: Case, layout: StepLayout) -> b
     canvas = Canvas(book, STEP)
     step_sheet.write_step(
         canvas,
+        assignment,
         case,
         layout,
-        assignment.blank_of(),
-        title=assignment.title,
         caption="Name:                                             Id:",
-        equations=assignment.show_equations,
         givens="room for your own numbers",
     )
     step_sheet.without_givens(canvas.sheet, layout)
@@ -211,15 +208,7 @@ def _write_step(
 ) -> None:
     """Write the Step sheet of an assignment; ``derived``: formulas of givens, by row and column."""
     blanks = assignment.blank_of()
-    step_sheet.write_step(
-        canvas,
-        case,
-        layout,
-        blanks,
-        title=assignment.title,
-        caption=caption,
-        equations=assignment.show_equations,
-    )
+    step_sheet.write_step(canvas, assignment, case, layout, caption=caption)
     if derived is not None:
         step_sheet.derive_givens(canvas.sheet, layout, blanks, derived)
     if assignment.policy.feedback != "none":

@@ -29,7 +29,7 @@ from cellgrad_coursework.model import VALUE, Student
 from cellgrad_coursework.secret import Stream, derived
 from cellgrad_coursework.setting.assignment import Assignment
 from cellgrad_coursework.setting.discriminate import Discrimination, judge_of
-from cellgrad_coursework.setting.givens import Plan, draw_case, plan_of, why_unfit
+from cellgrad_coursework.setting.givens import Plan, draw_case, plan_of
 
 ATTEMPTS = 2_000
 MOST_STUDENTS = 2_000
@@ -74,12 +74,9 @@ class OwnNumbers:
         reasons: Counter[str] = Counter()
         for attempt in range(attempts):
             case = self.draw(student_id, attempt)
-            reason = why_unfit(case)
+            reason = self.judge.why_not(case)
             if not reason:
-                unseen = self.judge.unseen(case)
-                if unseen is None:
-                    return case
-                reason = unseen.words()
+                return case
             reasons[reason] += 1
         (reason, _), *_ = reasons.most_common(1)
         raise InputError(
@@ -104,7 +101,7 @@ class OwnNumbers:
                 continue
             judge = judge_of(replace(self.assignment, blanks=blanks))
             cases = (self.draw(student_id, attempt) for attempt in range(100))
-            if any(not why_unfit(case) and judge.unseen(case) is None for case in cases):
+            if not all(map(judge.why_not, cases)):
                 return f"ask for {decimals} decimals, or for formulas"
         return "let samples be drawn, take a smaller network, or blank fewer quantities"
 
@@ -235,16 +232,13 @@ class _Search:
             (0,) * buckets,
         )
 
-    def _is_good(self, case: Case) -> bool:
-        return not why_unfit(case) and self._judge.unseen(case) is None
-
     def share(self) -> float:
         """Return how many of the starts give good numbers, roughly; 0 for next to none."""
         constants = self._drawn(0, 1)
         stream = Stream(derived(self._secret, "one file", self._assignment.id, "share"))
         good = 0
         for tried in range(1, _ALONE + 1):
-            good += self._is_good(self.plan.case(constants, stream.below(MODULUS)))
+            good += not self._judge.why_not(self.plan.case(constants, stream.below(MODULUS)))
             if tried >= _SAMPLE and good:
                 return good / tried
         return 0.0
@@ -308,7 +302,7 @@ class _Search:
         cases: set[Case] = set()
         for h in group:
             case = self.plan.case(constants, (h + shift) % MODULUS)
-            if case in taken or case in cases or not self._is_good(case):
+            if case in taken or case in cases or self._judge.why_not(case):
                 return None
             cases.add(case)
         return cases

@@ -16,7 +16,7 @@ from cellgrad.workbook.formulas import StepLayout
 from cellgrad.workbook.step_sheet import StepSheet, kind_of
 from cellgrad.xlsx.addresses import Range, a1, column_letters
 from cellgrad_coursework.model import BLANK_MEANING, GIVEN_MEANING, VALUE
-from cellgrad_coursework.setting.assignment import Blank
+from cellgrad_coursework.setting.assignment import Assignment, Blank
 
 BLANK, TYPED = "blank", "blank typed"
 EDGE, EMPTY = "C77700", "FFF7E6"
@@ -57,27 +57,28 @@ STYLES = _styles()
 
 def write_step(
     canvas: Canvas,
+    assignment: Assignment,
     case: Case,
     layout: StepLayout,
-    blanks: Blanks,
     *,
-    title: str,
     caption: str,
-    equations: bool = True,
     givens: str = GIVEN_MEANING,
+    solved: bool = False,
 ) -> None:
-    """Write the Step sheet of a handout.
+    """Write the Step sheet of a handout, or of its key.
 
     Args:
         canvas: the sheet.
+        assignment: what is handed out.
         case: the student's numbers.
         layout: where everything stands.
-        blanks: what is to be filled in.
-        title: the first line.
-        caption: the line below it.
-        equations: whether the equations are shown.
+        caption: the line below the title.
         givens: what the legend says of given numbers.
+        solved: whether everything is filled in.
     """
+    title, blanks = assignment.title, assignment.blank_of()
+    if solved:
+        title, blanks = f"Answer key: {title}", {}
     StepSheet(canvas, case, layout, title, caption).write()
     sheet = canvas.sheet
     for key, blank in blanks.items():
@@ -88,7 +89,7 @@ def write_step(
         large = f"AND(ISNUMBER({a1(area.top, area.left)}),ABS({a1(area.top, area.left)})>=100)"
         wide = Highlight(area.address, large, number_format=_WIDE)
         _replace_highlights(sheet, area, [*numbers.highlights, wide])
-    if not equations:
+    if not (solved or assignment.show_equations):
         for at, cell in list(sheet.cells.items()):
             if cell.style == "equation" and cell.content.startswith("Eq."):
                 del sheet.cells[at]
