@@ -27,7 +27,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from cellgrad_coursework.model import VERDICTS, CellVerdict, Grade, GradedCell, Manifest, Student
+from cellgrad_coursework.model import VERDICTS, Grade, Manifest, Student
 from cellgrad_coursework.results.summary import (
     COLUMNS,
     EXCUSED,
@@ -241,7 +241,7 @@ class CellRows:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        about = [_about(place, cell) for place, cell in enumerate(manifest.cells)]
+        about = [{"number": n} | row_of(_CELL, cell) for n, cell in enumerate(manifest.cells, 1)]
         self._texts = [
             [
                 *map(_text, list(each.values())[:-1]),
@@ -259,7 +259,7 @@ class CellRows:
         opening = _JSON(dict(zip(_SUBMISSION, values, strict=True)))[:-1]
         lines, objects = [], []
         for place, verdict in enumerate(grade.verdicts):
-            told = _told(verdict)
+            told = row_of(_TOLD, verdict)
             cells = [*map(_text, told.values())]
             cells[1] = number(verdict.points)
             lines.append([*left, *self._texts[place], *cells])
@@ -279,12 +279,9 @@ class CellRows:
         return csv_line(row.values(), _MATCHED), _JSON(row)
 
 
-def _about(place: int, cell: GradedCell) -> dict[str, Any]:
-    return {"number": place + 1, **{column.name: column.value(cell) for column in _CELL}}
-
-
-def _told(verdict: CellVerdict) -> dict[str, Any]:
-    return {column.name: column.value(verdict) for column in _TOLD}
+def row_of(columns: Iterable[Column], record: Any) -> dict[str, Any]:
+    """Return the fields of a record, by their columns."""
+    return {column.name: column.value(record) for column in columns}
 
 
 def cells_header() -> str:

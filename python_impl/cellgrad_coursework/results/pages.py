@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -69,21 +69,6 @@ def _clean(text: str) -> str:
 # a student
 
 
-@dataclass(slots=True)
-class Group:
-    """The cells of one quantity.
-
-    Attributes:
-        name: what the sheet calls it.
-        equation: its number.
-        cells: its cells, in the order of the flow.
-    """
-
-    name: str
-    equation: str
-    cells: list[CellVerdict] = field(default_factory=list)
-
-
 def student_page(manifest: Manifest, grade: Grade) -> str:
     """Return the page about a submission as the text of an HTML file."""
     told = summary(grade)
@@ -102,15 +87,11 @@ def student_page(manifest: Manifest, grade: Grade) -> str:
     )
 
 
-def _groups(verdicts: list[CellVerdict]) -> list[Group]:
+def _groups(verdicts: list[CellVerdict]) -> list[list[CellVerdict]]:
     """Return the cells quantity by quantity, in the order of the flow."""
-    groups: dict[tuple[str, int | None], Group] = {}
+    groups: dict[tuple[str, int | None], list[CellVerdict]] = {}
     for verdict in verdicts:
-        cell = verdict.cell
-        group = groups.setdefault(
-            (cell.quantity, cell.layer), Group(cell.label.partition("[")[0].strip(), cell.equation)
-        )
-        group.cells.append(verdict)
+        groups.setdefault((verdict.cell.quantity, verdict.cell.layer), []).append(verdict)
     return list(groups.values())
 
 

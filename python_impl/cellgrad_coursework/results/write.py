@@ -231,7 +231,7 @@ def _document(manifest: Manifest, records: list[Record], lines: _Pieces) -> Iter
 
 
 def _submission(record: Record) -> dict[str, Any]:
-    row: dict[str, Any] = {column.name: column.value(record) for column in gradebooks.OWN}
+    row = gradebooks.row_of(gradebooks.OWN, record)
     del row["look_at"]
     row["counts"] = record.counting
     row["problem"] = record.grade.problem

@@ -13,6 +13,7 @@ from typing import Any
 
 from cellgrad.cli.progress import progress_bar
 from cellgrad.errors import InputError, printable
+from cellgrad.files import shortened
 from cellgrad_coursework.identity import OTHER_ASSIGNMENT
 from cellgrad_coursework.manifest_file import read_manifest
 from cellgrad_coursework.model import Student
@@ -98,7 +99,7 @@ def _say(written: Written, output: Path, students: Collection[Student], *, feedb
     unreadable = sorted(r.grade.file for r in files if r.grade.problem and not _of_another(r))
     if unreadable:
         lines.append(f"{len(unreadable):,} could not be read; review.csv says why:")
-        lines += [f"  {_shortened(name)}" for name in unreadable[:_NAMED]]
+        lines += [f"  {shortened(name, _LONG)}" for name in unreadable[:_NAMED]]
         if len(unreadable) > _NAMED:
             lines.append(f"  and {len(unreadable) - _NAMED:,} more")
     lines += _what_to_look_at(files)
@@ -141,10 +142,6 @@ def _what_to_look_at(files: Sequence[Record]) -> Iterator[str]:
         verb = "grade is" if provisional == 1 else "grades are"
         left = sum(r.open for r in latest)
         yield f"{provisional:,} {verb} provisional: {open_points(left)} until somebody has looked"
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _LONG else f"{name[: _LONG // 2]} … {name[-_LONG // 2 :]}"
 
 
 def _fitted(lines: Iterable[str]) -> Iterator[str]:

@@ -133,11 +133,10 @@ def manifest_of(assignment: Assignment, layout: StepLayout) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What was made for a student: the case, the token, the key's formulas and values."""
+    """What was made for a student: the case, the token, the key's values."""
 
     case: Case
     token: str
-    formulas: list[str]
     values: list[float]
 
 
@@ -203,7 +202,7 @@ class Maker:
 
     def _key_rows(self, student: Student, made: _Made) -> Iterator[tuple[str, ...]]:
         """Yield the rows of the key table: one a cell."""
-        for cell, formula, value in zip(self.asked.cells, made.formulas, made.values, strict=True):
+        for cell, value in zip(self.asked.cells, made.values, strict=True):
             yield (
                 student.id,
                 disarmed(student.name),
@@ -212,7 +211,7 @@ class Maker:
                 cell.equation,
                 cell.takes,
                 f"{cell.points:g}",
-                disarmed(formula),
+                disarmed(cell.formula),
                 f"{value:.{cell.decimals}f}" if cell.takes == VALUE else repr(value),
             )
 
@@ -228,10 +227,9 @@ class Maker:
         key = self.folder / KEPT / KEYS / f"{safe_name(student.id)}.xlsx"
         key.write_bytes(key_bytes(self.assignment, student, case, self.layout))
         book = read_book(key)
-        formulas, values = [], []
+        values = []
         for cell in self.asked.cells:
-            sheet, at = book.sheets[cell.sheet], parse_a1(cell.address)
-            value = sheet.values.get(at)
+            value = book.sheets[cell.sheet].values.get(parse_a1(cell.address))
             if not isinstance(value, float):
                 raise InputError(
                     f"{cell.label} comes to {value} for these numbers",
@@ -239,9 +237,8 @@ class Maker:
                     place=cell.address,
                     remedy="take smaller inputs or another activation",
                 )
-            formulas.append(sheet.formulas[at])
             values.append(value)
-        return _Made(case, token, formulas, values)
+        return _Made(case, token, values)
 
     def manifest(self, handouts: dict[str, Handout], shared: OneFile | None) -> Manifest:
         """Return what grading needs to know."""
