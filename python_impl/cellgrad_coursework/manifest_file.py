@@ -11,7 +11,7 @@ import json
 import math
 import re
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from functools import cache
 from itertools import starmap
@@ -21,11 +21,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from cellgrad.case.model import Case, Matrix, Sample, Vector, case_document, parse_case
 from cellgrad.errors import InputError, ShapeError
 from cellgrad.files import check_schema, read_json, read_limited
-from cellgrad_coursework.derivation import Derivation
 from cellgrad_coursework.model import (
-    FixedCell,
-    GivenCell,
-    GradedCell,
     Handout,
     Manifest,
     Policy,
@@ -52,22 +48,14 @@ _CELLS = ("cells", "givens", "fixed")
 _HEAD_OF_HANDOUT = ("token", "file", "student", "weights", "biases", "samples")
 
 
-def version_of(
-    cells: Sequence[GradedCell],
-    givens: Sequence[GivenCell],
-    fixed: Sequence[FixedCell],
-    names: Mapping[str, str],
-    policy: Policy,
-    case: Case,
-    one_file: Derivation | None = None,
-) -> str:
+def version_of(manifest: Manifest, case: Case) -> str:
     """Return a hash of everything that decides a grade, the students' numbers aside."""
     document = {
-        "cells": [asdict(cell) for cell in cells],
-        "givens": [asdict(cell) for cell in givens],
-        "fixed": [asdict(cell) for cell in fixed],
-        "names": dict(names),
-        "policy": _policy_document(policy),
+        "cells": [asdict(cell) for cell in manifest.cells],
+        "givens": [asdict(cell) for cell in manifest.givens],
+        "fixed": [asdict(cell) for cell in manifest.fixed],
+        "names": manifest.names,
+        "policy": _policy_document(manifest.policy),
         "case": {
             name: value
             for name, value in case_document(case).items()
@@ -75,25 +63,19 @@ def version_of(
         },
         "network": [case.network.nodes, case.network.activations, case.network.leaky_slope],
     }
-    if one_file is not None:
-        document["one_file"] = asdict(one_file)
+    if manifest.one_file is not None:
+        document["one_file"] = asdict(manifest.one_file)
     text = json.dumps(document, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def version_of_questions(
-    cells: Sequence[GradedCell],
-    givens: Sequence[GivenCell],
-    fixed: Sequence[FixedCell],
-    names: Mapping[str, str],
-    case: Case,
-) -> str:
+def version_of_questions(manifest: Manifest, case: Case) -> str:
     """Return a hash of what a handout asks, whoever it is for and however it is graded.
 
     Points and penalties may be put right after handing out: the workbooks are still the same.
     """
-    asked = [replace(cell, points=1.0) for cell in cells]
-    return version_of(asked, givens, fixed, names, Policy(), case)
+    asked = tuple(replace(cell, points=1.0) for cell in manifest.cells)
+    return version_of(replace(manifest, cells=asked, policy=Policy(), one_file=None), case)
 
 
 def _policy_document(policy: Policy) -> dict[str, Any]:
@@ -211,8 +193,7 @@ def parse_manifest(data: bytes) -> Manifest:
         if handout.token in manifest.handouts:
             raise InputError("the token stands twice", place=f"handouts[{number}].token")
         manifest.handouts[handout.token] = handout
-    parts = (manifest.cells, manifest.givens, manifest.fixed, manifest.names, manifest.policy)
-    if version_of(*parts, first, manifest.one_file) != manifest.version:
+    if version_of(manifest, first) != manifest.version:
         raise InputError(
             "was changed after it was written", place="version", remedy="restore your copy of it"
         )

@@ -37,7 +37,7 @@ def kits(tmp_path_factory):
     """Return a folder with every kit, of the assignment that is made by hand."""
     m = manifest()
     case = next(iter(m.handouts.values())).case
-    version = version_of(m.cells, m.givens, m.fixed, m.names, m.policy, case)
+    version = version_of(m, case)
     folder = tmp_path_factory.mktemp("kits")
     (folder / "manifest.json").write_bytes(manifest_bytes(replace(m, version=version)))
     for kind in KINDS:

@@ -410,8 +410,8 @@ def test_how_many_mistakes_are_forgiven_is_read_and_kept():
             parse_assignment(five.replace(b"forgiven = 5", b"forgiven = " + wrong))
     plain = assignment(STEP)
     for kept in (policy, Policy(), Policy(charge_repeats=True)):
-        parts = plain.cells, plain.givens, plain.fixed, plain.names, kept, STEP
-        whole = replace(plain, policy=kept, version=version_of(*parts))
+        whole = replace(plain, policy=kept)
+        whole = replace(whole, version=version_of(whole, STEP))
         data = manifest_bytes(whole)
         assert parse_manifest(data).policy == kept
         with pytest.raises(InputError, match="changed"):

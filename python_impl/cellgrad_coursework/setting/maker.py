@@ -153,10 +153,8 @@ class Maker:
         self.assignment, self.secret, self.folder = assignment, secret, folder
         self.layout = StepLayout(assignment.structure)
         self.numbers = OwnNumbers(assignment, secret)
-        self.asked = asked = manifest_of(assignment, self.layout)
-        self._version = version_of_questions(
-            asked.cells, asked.givens, asked.fixed, asked.names, self.numbers.draw("", 0)
-        )
+        self.asked = manifest_of(assignment, self.layout)
+        self._version = version_of_questions(self.asked, self.numbers.draw("", 0))
         self._shared: SharedNumbers | None = None
 
     def file_name(self, student: Student) -> str:
@@ -242,13 +240,12 @@ class Maker:
 
     def manifest(self, handouts: dict[str, Handout], shared: OneFile | None) -> Manifest:
         """Return what grading needs to know."""
-        asked, derivation = self.asked, shared.derivation if shared else None
+        manifest = replace(self.asked, handouts=handouts)
+        if shared is not None:
+            box = manifest.box | shared.box
+            manifest = replace(manifest, box=box, one_file=shared.derivation)
         case = next(iter(handouts.values())).case
-        version = version_of(
-            asked.cells, asked.givens, asked.fixed, asked.names, asked.policy, case, derivation
-        )
-        box = asked.box | (shared.box if shared else {})
-        return replace(asked, version=version, handouts=handouts, box=box, one_file=derivation)
+        return replace(manifest, version=version_of(manifest, case))
 
     def notes(self) -> list[str]:
         """Return what the lecturer should know of the numbers."""
