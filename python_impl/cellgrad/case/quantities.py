@@ -7,7 +7,7 @@ number of its weight layer (0 is the layer that the input feeds). Source: refere
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -196,84 +196,18 @@ def _one_of(words: tuple[str, ...]) -> str:
 
 Facts = dict[str, str]
 
-STRUCTURE_FACTS = (
-    "nodes",
-    "activations",
-    "loss",
-    "update",
-    "samples",
-    "biases",
-    "update_biases",
-    "weight_decay",
-    "error_sign",
-)
-"""The words without which a step is not described."""
 
-_WORDS = {True: "yes", False: "no"}
-_MEANING = {"yes": True, "no": False}
+def _nodes(facts: Mapping[str, str], name: str) -> tuple[int, ...]:
+    return tuple(_whole(number, name) for number in word(facts, name).split("-"))
 
 
-def structure_facts(structure: Structure) -> Facts:
-    """Return the words from which the structure of a step can be read back."""
-    found = {
-        "nodes": "-".join(str(n) for n in structure.nodes),
-        "activations": ", ".join(structure.activations),
-        "loss": structure.loss,
-        "update": structure.update,
-        "samples": f"{structure.samples}",
-        "biases": _WORDS[structure.biases],
-        "update_biases": _WORDS[structure.update_biases],
-        "weight_decay": _WORDS[structure.decay],
-        "error_sign": structure.error_sign,
-    }
-    if structure.decay_biases:
-        found["decay_biases"] = "yes"
-    return found
-
-
-def structure_from(facts: Mapping[str, str]) -> Structure:
-    """Return the structure that words describe.
-
-    Raises:
-        CaseError: a word is missing or unknown, or they do not go together.
-    """
-    return Structure(
-        nodes=tuple(_whole(n, "nodes") for n in word(facts, "nodes").split("-")),
-        activations=tuple(name.strip() for name in word(facts, "activations").split(",")),
-        loss=word(facts, "loss"),
-        update=word(facts, "update"),
-        samples=whole(facts, "samples"),
-        biases=yes(facts, "biases"),
-        decay=yes(facts, "weight_decay"),
-        update_biases=yes(facts, "update_biases"),
-        error_sign=word(facts, "error_sign"),
-        decay_biases=yes({"decay_biases": "no", **facts}, "decay_biases"),
-    )
-
-
-def rule_facts(rule: UpdateRule) -> Facts:
-    """Return the words from which an update rule can be read back."""
-    return {
-        "optimizer": rule.optimizer,
-        "momentum": _WORDS[rule.momentum],
-        "rate_in_velocity": _WORDS[rule.rate_in_velocity],
-    }
-
-
-def rule_from(facts: Mapping[str, str]) -> UpdateRule:
-    """Return the update rule that words describe.
-
-    Raises:
-        CaseError: a word is missing or unknown.
-    """
-    return UpdateRule(
-        word(facts, "optimizer"), yes(facts, "momentum"), yes(facts, "rate_in_velocity")
-    )
+def _names(facts: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(text.strip() for text in word(facts, name).split(","))
 
 
 def said(value: bool) -> str:  # noqa: FBT001 - it is the value that is said
     """Return yes or no."""
-    return _WORDS[value]
+    return "yes" if value else "no"
 
 
 def word(facts: Mapping[str, str], name: str) -> str:
@@ -291,15 +225,77 @@ def whole(facts: Mapping[str, str], name: str) -> int:
 def yes(facts: Mapping[str, str], name: str) -> bool:
     """Return a yes or no; CaseError if it is neither."""
     text = word(facts, name)
-    if text not in _MEANING:
+    if text not in ("yes", "no"):
         raise CaseError(f"{name} should be yes or no, not {text!r}")
-    return _MEANING[text]
+    return text == "yes"
 
 
 def _whole(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise CaseError(f"{name} should be a whole number, not {text[:20]!r}")
     return int(text)
+
+
+_STRUCTURE: dict[str, tuple[str, Callable[[Mapping[str, str], str], Any]]] = {
+    "nodes": ("nodes", _nodes),
+    "activations": ("activations", _names),
+    "loss": ("loss", word),
+    "update": ("update", word),
+    "samples": ("samples", whole),
+    "biases": ("biases", yes),
+    "update_biases": ("update_biases", yes),
+    "weight_decay": ("decay", yes),
+    "error_sign": ("error_sign", word),
+}
+"""Of each word the field of a structure that it describes, and what reads it."""
+
+STRUCTURE_FACTS = tuple(_STRUCTURE)
+"""The words without which a step is not described."""
+
+_RULE = {"optimizer": word, "momentum": yes, "rate_in_velocity": yes}
+
+
+def structure_facts(structure: Structure) -> Facts:
+    """Return the words from which the structure of a step can be read back."""
+    facts = {name: _in_words(getattr(structure, field)) for name, (field, _) in _STRUCTURE.items()}
+    return facts | {"decay_biases": "yes"} if structure.decay_biases else facts
+
+
+def structure_from(facts: Mapping[str, str]) -> Structure:
+    """Return the structure that words describe.
+
+    Raises:
+        CaseError: a word is missing or unknown, or they do not go together.
+    """
+    fields = {field: read(facts, name) for name, (field, read) in _STRUCTURE.items()}
+    decays = yes({"decay_biases": "no", **facts}, "decay_biases")
+    return Structure(**fields, decay_biases=decays)
+
+
+def rule_facts(rule: UpdateRule) -> Facts:
+    """Return the words from which an update rule can be read back."""
+    return {name: _in_words(getattr(rule, name)) for name in _RULE}
+
+
+def rule_from(facts: Mapping[str, str]) -> UpdateRule:
+    """Return the update rule that words describe.
+
+    Raises:
+        CaseError: a word is missing or unknown.
+    """
+    fields: dict[str, Any] = {name: read(facts, name) for name, read in _RULE.items()}
+    return UpdateRule(**fields)
+
+
+def _in_words(value: Any) -> str:
+    match value:
+        case bool():
+            return said(value)
+        case (int(), *_):
+            return "-".join(map(str, value))
+        case (str(), *_):
+            return ", ".join(value)
+    return str(value)
 
 
 # quantities
