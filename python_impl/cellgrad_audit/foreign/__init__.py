@@ -109,14 +109,14 @@ class Foreign:
 
         None if it cannot be told: a formula cannot be parsed, or reads what it does not name.
         """
-        found: set[Place] = set()
+        reached: set[Place] = set()
         visits = 0
         stack = [place for place in results if self.formula(place) is not None]
         while stack:
             place = stack.pop()
-            if place in found:
+            if place in reached:
                 continue
-            found.add(place)
+            reached.add(place)
             if place in self.anchors:
                 stack += references.places_in(self.anchors[place])
             try:
@@ -132,7 +132,7 @@ class Foreign:
                         file=self.book.path, remedy="keep only the sheets of the training step",
                     )  # fmt: skip
                 stack += inside
-        return found
+        return reached
 
 
 def read_foreign(path: Path) -> Foreign:
@@ -148,11 +148,11 @@ def read_foreign(path: Path) -> Foreign:
             f"holds {count:,} formulas, foreign workbooks may have {MAX_FORMULAS:,}",
             file=path, remedy="keep only the sheets of the training step",
         )  # fmt: skip
-    found = Foreign(book)
+    workbook = Foreign(book)
     for sheet in book.sheets.values():
         for area in sheet.arrays.values():
-            found.anchors.update((place, area) for place in references.places_in(area))
-    return found
+            workbook.anchors.update((place, area) for place in references.places_in(area))
+    return workbook
 
 
 def term_at(foreign: Foreign, place: Place, resolve: Callable[[Place], Term]) -> Term:
@@ -317,16 +317,16 @@ class Formulas:
     @classmethod
     def of(cls, foreign: Foreign) -> Formulas:
         """Read every formula of a workbook."""
-        found = cls(foreign)
+        formulas = cls(foreign)
         for place in sorted(foreign.formulas()):
             try:
-                found.terms[place] = term_at(foreign, place, found._leaf)
+                formulas.terms[place] = term_at(foreign, place, formulas._leaf)
             except FormulaError:
                 continue
-        for place, term in found.terms.items():
+        for place, term in formulas.terms.items():
             for read in dict.fromkeys(places_in(term)):
-                found._readers.setdefault(read, []).append(place)
-        return found
+                formulas._readers.setdefault(read, []).append(place)
+        return formulas
 
     def _leaf(self, place: Place) -> Term:
         if self.foreign.formula(place) is None and self.foreign.value(place) is None:
@@ -376,13 +376,13 @@ class Formulas:
             written = self.products(inner, stop, depth + 1)
             return [(Fraction(1), (place,))] if written is None else written
         if kind == "sum":
-            found: list[Product] = []
+            sum_of_products: list[Product] = []
             for part in term[1]:
                 added = self.products(part, stop, depth)
-                if added is None or len(found) + len(added) > MOST_PRODUCTS:
+                if added is None or len(sum_of_products) + len(added) > MOST_PRODUCTS:
                     return None
-                found += added
-            return found
+                sum_of_products += added
+            return sum_of_products
         if kind == "product":
             result: list[Product] = [(Fraction(1), ())]
             for part in term[1]:
@@ -395,7 +395,7 @@ class Formulas:
 
     def roots(self, place: Place, stop: Mapping[Place, object]) -> frozenset[Place] | None:
         """Return the stop cells on which a cell depends; None if it depends on typed ones too."""
-        found: set[Place] = set()
+        reached: set[Place] = set()
         seen: set[Place] = set()
         stack = [place]
         while stack:
@@ -404,12 +404,12 @@ class Formulas:
                 continue
             seen.add(top)
             if top in stop and top != place:
-                found.add(top)
+                reached.add(top)
             elif top in self.terms:
                 stack += places_in(self.terms[top])
             else:
                 return None
-        return frozenset(found)
+        return frozenset(reached)
 
     def at(self, place: Place, values: Mapping[Place, float], depth: int = 0) -> float:
         """Return what a cell would read if some others had these values."""
@@ -441,14 +441,14 @@ _ACTIVATIONS: dict[str, Callable[[float], float]] = {
 
 def activation_of(formulas: Formulas, place: Place, root: Place) -> tuple[str, float]:
     """Return which activation of another cell a cell is, and a leaky slope; "" for none."""
-    found = [formulas.at(place, {root: x}) for x in _POINTS]
-    if any(math.isnan(y) for y in found):
+    values = [formulas.at(place, {root: x}) for x in _POINTS]
+    if any(math.isnan(y) for y in values):
         return "", 0.0
     for name, function in _ACTIVATIONS.items():
-        if all(abs(y - function(x)) <= _CLOSE for x, y in zip(_POINTS, found, strict=True)):
+        if all(abs(y - function(x)) <= _CLOSE for x, y in zip(_POINTS, values, strict=True)):
             return name, 0.0
-    slopes = {round(y / x, 9) for x, y in zip(_POINTS, found, strict=True) if x < 0}
-    above = all(abs(y - x) <= _CLOSE for x, y in zip(_POINTS, found, strict=True) if x > 0)
+    slopes = {round(y / x, 9) for x, y in zip(_POINTS, values, strict=True) if x < 0}
+    above = all(abs(y - x) <= _CLOSE for x, y in zip(_POINTS, values, strict=True) if x > 0)
     if above and len(slopes) == 1 and 0 < min(slopes) < 1:
         return "leaky_relu", slopes.pop()
     return "", 0.0
@@ -461,8 +461,8 @@ def softmax_of(formulas: Formulas, place: Place, roots: list[Place]) -> Place | 
     for _ in range(2):
         z = {root: rng.uniform(-2, 2) for root in roots}
         total = math.fsum(math.exp(x) for x in z.values())
-        found = formulas.at(place, z)
-        fitting = {root for root, x in z.items() if abs(found - math.exp(x) / total) <= _CLOSE}
+        value = formulas.at(place, z)
+        fitting = {root for root, x in z.items() if abs(value - math.exp(x) / total) <= _CLOSE}
         best = fitting if best is None else best & fitting
     return best.pop() if best and len(best) == 1 else None
 

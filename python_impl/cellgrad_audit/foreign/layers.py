@@ -181,23 +181,23 @@ class _Search:
         return levels[: len(self.wanted) - 1] if self.wanted else levels
 
     def _level(self, *, first: bool, known: set[Place]) -> dict[Place, Node]:
-        found: dict[Place, Node] = {}
+        nodes: dict[Place, Node] = {}
         for place, term in self.terms.items():
             if place in known:
                 continue
             products = self._dot(term, first=first)
             if products:
-                found[place] = Node(place, place, products)
+                nodes[place] = Node(place, place, products)
             elif products is None:
                 node = self._fused(place, term, first=first)
                 if node is not None:
-                    found[place] = node
-        self._activate(found)
-        active = {place: node for place, node in found.items() if node.activation}
+                    nodes[place] = node
+        self._activate(nodes)
+        active = {place: node for place, node in nodes.items() if node.activation}
         if active:
             return _without_parts(self.f, active)
         # identity outputs: whole sums that other formulas read, not the parts of them
-        return _without_parts(self.f, found)
+        return _without_parts(self.f, nodes)
 
     def _dot(self, term: Term, *, first: bool) -> list[Product] | None:
         """Return the products of a pre-activation; an empty list for other sums."""
@@ -237,34 +237,34 @@ class _Search:
 
     def _sums_in(self, term: Term, *, first: bool) -> list[Term]:
         """Return the largest sums of products inside a term."""
-        found, stack = [], list(terms.operands(term))
+        sums, stack = [], list(terms.operands(term))
         while stack:
             top = stack.pop()
             if self._dot(top, first=first):
-                found.append(top)
+                sums.append(top)
             else:
                 stack += terms.operands(top)
-        return found
+        return sums
 
-    def _activate(self, found: dict[Place, Node]) -> None:
+    def _activate(self, nodes: dict[Place, Node]) -> None:
         """Find the cells that are activations of pre-activations."""
         several: dict[frozenset[Place], list[Place]] = {}
         for place, term in self.terms.items():
-            if place in found:
+            if place in nodes:
                 continue
-            roots = self.f.roots(place, found) or self._slope_aside(place, found)
+            roots = self.f.roots(place, nodes) or self._slope_aside(place, nodes)
             if not roots:
                 continue
             if len(roots) > 1:
                 several.setdefault(roots, []).append(place)
                 continue
-            self._activate_one(found[next(iter(roots))], place, copied=term[0] == "leaf")
+            self._activate_one(nodes[next(iter(roots))], place, copied=term[0] == "leaf")
         for roots, cells in several.items():
             for place in cells:
                 of = softmax_of(self.f, place, sorted(roots))
-                if of is not None and found[of].activation in ("", "softmax"):
-                    found[of].activation = "softmax"
-                    found[of].post.append(place)
+                if of is not None and nodes[of].activation in ("", "softmax"):
+                    nodes[of].activation = "softmax"
+                    nodes[of].post.append(place)
 
     def _activate_one(self, node: Node, place: Place, *, copied: bool) -> None:
         name, slope = activation_of(self.f, place, node.key)
@@ -273,10 +273,10 @@ class _Search:
         node.activation, node.slope = name, slope
         node.post.insert(len(node.post) if copied else _first_copy(self.f, node), place)
 
-    def _slope_aside(self, place: Place, found: dict[Place, Node]) -> frozenset[Place] | None:
+    def _slope_aside(self, place: Place, nodes: dict[Place, Node]) -> frozenset[Place] | None:
         """Return the root of a leaky ReLU whose slope stands in a typed cell."""
         read = set(places_in(self.f.terms[place]))
-        inside = read & set(found)
+        inside = read & set(nodes)
         rest = read - inside
         if len(inside) == 1 and len(rest) == 1 and all(self.f.typed(cell) for cell in rest):
             return frozenset(inside)
@@ -437,7 +437,7 @@ class _Search:
             aliases: for each sample the cells that enter it, by the cells that formulas read.
             ones: the inputs that stand for a 1.
         """
-        found = []
+        tables = []
         for s, nodes in enumerate(layer):
             columns, biases = [], []
             shared = _common(node.reads for node in nodes) if len(nodes) > 1 else set()
@@ -457,10 +457,10 @@ class _Search:
                 columns.append([by_source[cell] for cell in entering[s]])
             if len(biases) not in (0, len(nodes)):
                 raise NotFoundError("some nodes of a layer have biases, others have none")
-            found.append(([list(cells) for cells in zip(*columns, strict=True)], biases))
-            if found[s] != found[0]:
+            tables.append(([list(cells) for cells in zip(*columns, strict=True)], biases))
+            if tables[s] != tables[0]:
                 raise NotFoundError("the samples do not share their weights")
-        return found[0]
+        return tables[0]
 
     def _without_one(self, cells: list[Place], shared: set[Place]) -> list[Place]:
         """Return a bias without the typed 1 that it is multiplied with."""
@@ -500,10 +500,10 @@ class _Search:
         ]
 
 
-def _without_parts(formulas: Formulas, found: dict[Place, Node]) -> dict[Place, Node]:
+def _without_parts(formulas: Formulas, nodes: dict[Place, Node]) -> dict[Place, Node]:
     """Leave out sums that are only parts of other sums."""
     parts: set[Place] = set()
-    for place in found:
+    for place in nodes:
         stack = list(places_in(formulas.terms[place]))
         while stack:
             top = stack.pop()
@@ -511,8 +511,8 @@ def _without_parts(formulas: Formulas, found: dict[Place, Node]) -> dict[Place, 
                 continue
             parts.add(top)
             stack += places_in(formulas.terms.get(top, terms.ZERO))
-    whole = {place: node for place, node in found.items() if place not in parts}
-    return whole if len(whole) < len(found) and whole else found
+    whole = {place: node for place, node in nodes.items() if place not in parts}
+    return whole if len(whole) < len(nodes) and whole else nodes
 
 
 def _first_copy(formulas: Formulas, node: Node) -> int:

@@ -192,11 +192,11 @@ def _engine(name: str) -> Engine:
 
 def _values(workbook: OpenWorkbook, places: Iterable[Place]) -> dict[Place, Value]:
     areas = list(_runs(places))
-    found: dict[Place, Value] = {}
+    values: dict[Place, Value] = {}
     for area, block in zip(areas, workbook.read(areas), strict=True):
         for column, value in enumerate(block[0], area.left):
-            found[area.sheet, area.top, column] = value
-    return found
+            values[area.sheet, area.top, column] = value
+    return values
 
 
 def _runs(places: Iterable[Place]) -> Iterator[Range]:
@@ -263,15 +263,17 @@ class _Arrays:
             return float(value) if isinstance(value, float | bool) else math.nan
 
         for place, term in self._terms.items():
-            found = values[place]
-            if not isinstance(found, float):
+            theirs = values[place]
+            if not isinstance(theirs, float):
                 continue
             ours = math.nan if term is None else value_of(term, number)
             if math.isnan(ours):
                 if engine in _EMBEDDED:
                     return f"the array formula in {place_text(place)} cannot be checked there"
-            elif not math.isclose(found, ours, rel_tol=_CLOSE, abs_tol=_CLOSE):
-                return f"the array formula in {place_text(place)} reads {found:.6g}, not {ours:.6g}"
+            elif not math.isclose(theirs, ours, rel_tol=_CLOSE, abs_tol=_CLOSE):
+                return (
+                    f"the array formula in {place_text(place)} reads {theirs:.6g}, not {ours:.6g}"
+                )
         return ""
 
 
@@ -339,11 +341,11 @@ def _constants(
     foreign: Foreign, needed: list[Place], wanted: list[Place] | None
 ) -> Iterator[Place]:
     """Yield the constants to copy, no more than may be."""
-    found: set[Place] = set()
+    entered: set[Place] = set()
     for place in _candidates(foreign, needed, wanted):
-        if place not in found:
-            found.add(place)
-            if len(found) > MAX_WRITTEN:
+        if place not in entered:
+            entered.add(place)
+            if len(entered) > MAX_WRITTEN:
                 raise WorkbookError(
                     f"the mapped cells depend on more than {MAX_WRITTEN:,} others",
                     file=foreign.book.path, remedy="keep only the sheets of the training step",

@@ -247,18 +247,18 @@ class WorkbookTarget(Target):
 
         A failure is told in the answer; per-sample quantities have a sample axis always.
         """
-        found, start = Answer(case), time.perf_counter()
+        answer, start = Answer(case), time.perf_counter()
         try:
             reason = self._unsupported(case)
             if reason:
-                found.unsupported = reason
+                answer.unsupported = reason
             else:
                 self._write(case)
-                found.numbers = self._results()
+                answer.numbers = self._results()
         except CellgradError as error:
-            found.failure = f"{case.id}: {error}"
-        found.seconds = time.perf_counter() - start
-        return found
+            answer.failure = f"{case.id}: {error}"
+        answer.seconds = time.perf_counter() - start
+        return answer
 
     def close(self) -> None:
         """End the engine; nothing of it stays behind."""
@@ -434,10 +434,10 @@ class WorkbookTarget(Target):
             self._written = case
 
 
-def _both_sides(found: Sequence[Drawn]) -> bool:
+def _both_sides(sets: Sequence[Drawn]) -> bool:
     """Tell whether every node was seen awake and asleep."""
-    for k in range(len(found[0].step.pre_activation)):
-        above = np.concatenate([drawn.step.pre_activation[k] > 0 for drawn in found])
+    for k in range(len(sets[0].step.pre_activation)):
+        above = np.concatenate([drawn.step.pre_activation[k] > 0 for drawn in sets])
         if not (above.any(axis=0) & ~above.all(axis=0)).all():
             return False
     return True
