@@ -51,21 +51,20 @@ def draws_of(manifest: Manifest) -> list[Givens]:
     raise InputError("the manifest has no handouts", remedy="run cellgrad assign again")
 
 
-def draw_givens(structure: Structure, seed: str, count: int = COUNT) -> list[Givens]:
-    """Return so many sets of givens.
+def draw_givens(structure: Structure, seed: str) -> list[Givens]:
+    """Return COUNT sets of givens.
 
     Args:
         structure: what is drawn for.
         seed: the manifest's version.
-        count: how many.
     """
     # not for secrets: the point is that a draw can be repeated
     rng = random.Random(f"cellgrad coursework {seed}")  # noqa: S311
     if not set(_KINKED) & set(structure.activations):
-        return [_fit(structure, rng)[0] for _ in range(count)]
-    draws = [_fit(structure, rng, positive=1.0) for _ in range(min(_AWAKE, count))]
+        return [_fit(structure, rng)[0] for _ in range(COUNT)]
+    draws = [_fit(structure, rng, positive=1.0) for _ in range(_AWAKE)]
     seen = sum((view for _, view in draws), start=np.zeros(1, dtype=np.int64))
-    while len(draws) < count:  # the one, among a pool, that shows what was seen least
+    while len(draws) < COUNT:  # the one, among a pool, that shows what was seen least
         pool = [_fit(structure, rng, positive=_POSITIVE[n % 3]) for n in range(_POOL)]
         best = max(pool, key=lambda item: float(np.sum(item[1] / (1.0 + seen) ** 2)))
         draws.append(best)
