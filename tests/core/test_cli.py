@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+import click
 import jsonschema
 import pytest
 from rich.cells import cell_len
@@ -68,6 +69,12 @@ def test_a_wrong_command_line_is_refused_in_one_line(kind, tmp_path, command):
 def test_the_real_command_refuses_a_wrong_command_line(kind, tmp_path):
     arguments, words = WRONG[kind]
     assert is_refusal(cellgrad(tmp_path, *arguments), words)
+
+
+@pytest.mark.skipif(not hasattr(click.exceptions, "NoSuchCommand"), reason="an older click")
+@pytest.mark.parametrize(("mistyped", "meant"), [("verfy", "verify"), ("gradde", "grade")])
+def test_a_mistyped_command_is_answered_with_the_nearest(mistyped, meant, command):
+    assert is_refusal(command(mistyped), repr(mistyped), repr(meant))
 
 
 def test_an_unknown_engine_is_answered_with_the_known_ones(command):

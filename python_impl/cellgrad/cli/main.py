@@ -77,6 +77,7 @@ def _from_elsewhere(name: str) -> click.Command | None:
 
 @click.group(
     cls=_Commands,
+    commands=[click.Command(name) for name in _COMMANDS],  # what a mistyped word is compared with
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     no_args_is_help=False,
 )
