@@ -10,7 +10,7 @@ import json
 import os
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -344,20 +344,42 @@ def _failure(check: Check, document: Any, at: tuple[str | int, ...] = ()) -> Bro
             step = int(word) if isinstance(value, list) else word
             value = value[step]
             steps.append(step)
-        message = str(wrong.message).removeprefix(str(wrong.name)).strip()
-        if wrong.rule in ("type", "enum", "const", "pattern"):
-            message += f", not {shortened(repr(wrong.value), 60)}"
-        elif wrong.rule == "not" and "required" in wrong.rule_definition:
-            message = f"must not give {' and '.join(wrong.rule_definition['required'])} here"
-        return BrokenRule(
-            str(wrong.rule),
-            wrong.rule_definition,
-            wrong.value,
-            tuple(steps),
-            wrong.definition,
-            message,
-        )
+        rule, wanted, schema = str(wrong.rule), wrong.rule_definition, wrong.definition
+        message = _in_words(rule, wanted, wrong.value, schema)
+        message = message or str(wrong.message).removeprefix(str(wrong.name)).strip()
+        return BrokenRule(rule, wanted, wrong.value, tuple(steps), schema, message)
     return None
+
+
+_WORDS = {
+    "anyOf": "{value} has none of the forms that are allowed here",
+    "const": "must be {wanted!r}, not {value}",
+    "enum": "must be one of {wanted}, not {value}",
+    "maximum": "must be at most {wanted}, not {value}",
+    "minimum": "must be at least {wanted}, not {value}",
+    "oneOf": "{value} has none of the forms that are allowed here",
+    "pattern": "must match {wanted}, not {value}",
+    "type": "must be {wanted}, not {value}",
+}
+"""What is wrong with a value, by the rule that it breaks; the library's own words serve else."""
+
+
+def _in_words(rule: str, wanted: Any, value: Any, schema: Mapping[str, Any]) -> str:
+    """Return what is wrong with a value; nothing where the library says it as well."""
+    if rule == "required":
+        return f"lacks {_listed(key for key in wanted if key not in value)}"
+    if rule == "additionalProperties" and "patternProperties" not in schema:
+        return f"must not hold {_listed(key for key in value if key not in schema['properties'])}"
+    if rule == "not" and "required" in wanted:
+        return f"must not give {' and '.join(wanted['required'])} here"
+    if rule in ("contains", "not"):
+        word = wanted.get("contains", wanted).get("const")
+        return f"must {'not ' * (rule == 'not')}contain {word!r}" if word else ""
+    return _WORDS.get(rule, "").format(wanted=wanted, value=shortened(repr(value), 60))
+
+
+def _listed(words: Iterable[Any]) -> str:
+    return ", ".join(repr(word) for word in words)
 
 
 def _most_telling(broken: BrokenRule, schema: Mapping[str, Any]) -> BrokenRule:
