@@ -13,7 +13,7 @@ import pytest
 
 import plain_training
 from cellgrad_audit.bugs.catalogue import ALTERNATIVE, by_id, entries
-from confusion.matrix import audited, entry_of, every_name, line, markdown, row_of, rows_of
+from confusion.matrix import Row, audited, entry_of, every_name, line, markdown, row_of, rows_of
 from confusion.matrix import words_for as words
 from confusion.page import PAGE
 from hostile import ROOT, cellgrad
@@ -121,21 +121,27 @@ def test_every_way_to_make_a_mistake_makes_another_number():
     )
 
 
+@pytest.fixture(scope="module")
+def page():
+    """Return the lines of the page."""
+    return PAGE.read_text(encoding="utf-8").splitlines()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", MISTAKES)
-def test_an_implementation_with_this_mistake_is_told_so(entry, tmp_path):
+def test_an_implementation_with_this_mistake_is_told_so(entry, page, tmp_path):
     name = names(entry)[0]
     run = cellgrad(tmp_path, "audit", "--json", "--", *words(name))
     told = json.loads(run.out)
     best = told["diagnoses"][0] if told["diagnoses"] else {"bug": "", "ties": []}
     judge(name, best["bug"], best["ties"], told["verdict"], run.code)
+    assert line(Row(name, told["verdict"], best["bug"], tuple(best["ties"]))) in page
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", MISTAKES)
-def test_every_way_to_make_this_mistake_is_told_as_the_page_has_it(entry):
-    page = PAGE.read_text(encoding="utf-8").splitlines()
-    for name in names(entry):
+@pytest.mark.parametrize("entry", [entry for entry in MISTAKES if len(names(entry)) > 1])
+def test_every_other_way_to_make_this_mistake_is_told_as_the_page_has_it(entry, page):
+    for name in names(entry)[1:]:
         row = row_of(name)
         code = 0 if row.verdict in ("bit_identical", "within_bound", "alternative_formula") else 1
         judge(name, row.first, row.ties, row.verdict, code)
