@@ -12,7 +12,8 @@ import sys
 import pytest
 
 import plain_training
-from cellgrad_audit.bugs.catalogue import ALTERNATIVE, by_id, entries
+from cellgrad_audit import hypothesis
+from cellgrad_audit.bugs.catalogue import ALTERNATIVE, by_id, entries, variants
 from confusion.matrix import Row, audited, entry_of, every_name, line, markdown, row_of, rows_of
 from confusion.matrix import words_for as words
 from confusion.page import PAGE
@@ -27,6 +28,25 @@ PROBES = [
     for path in sorted((ROOT / "reference/probes").glob("probe-*.json"))
 ]
 AFTER = {"new_weights": "weights", "new_biases": "biases"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def predictions():
+    """Let what the catalogue predicts of the probes be worked out once, not for each audit."""
+    in_catalogue = {variant.program for variant in variants()}
+    predict, kept = hypothesis.predicted, {}
+
+    def predicted(program, case, slots):
+        key = (program, case.id, tuple(slots))
+        if program not in in_catalogue:
+            return predict(program, case, slots)
+        if key not in kept:
+            kept[key] = predict(program, case, slots)
+        return dict(kept[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hypothesis, "predicted", predicted)
+        yield
 
 
 def numbers(value):
