@@ -276,7 +276,10 @@ def check_schema(
 def broken_rule(
     document: Any, name: str, error: type[InputError] = InputError
 ) -> BrokenRule | None:
-    """Return the first rule of a schema that a document breaks: an unknown key before all else.
+    """Return the first rule of a schema that a document breaks.
+
+    An unknown key comes before all else: what people mistype is a key, and then the right one
+    is missing. What holds under conditions comes last: a wrong word may have set them.
 
     Raises:
         InputError: the document is nested too deeply.
@@ -285,9 +288,8 @@ def broken_rule(
         broken = _failure(_check_of(name), document)
         if broken is None:
             return None
-        # what people mistype is a key, and then the right one is missing: the key says more
-        unknown = _failure(_check_of(name, only_keys=True), document)
-        return unknown or _most_telling(broken, read_schema(name))
+        simpler = (_failure(_check_of(name, part), document) for part in (_keys, _unconditional))
+        return _most_telling(next(filter(None, simpler), broken), read_schema(name))
     except RecursionError as deep:
         raise error("nested too deeply") from deep
 
@@ -306,9 +308,9 @@ def read_schema(name: str) -> dict[str, Any]:
 
 
 @cache
-def _check_of(name: str, *, only_keys: bool = False) -> Check:
+def _check_of(name: str, part: Callable[[Any], Any] | None = None) -> Check:
     schema = read_schema(name)
-    return _compiled(_keys_only(schema) if only_keys else schema)
+    return _compiled(part(schema) if part else schema)
 
 
 def _compiled(schema: dict[str, Any]) -> Check:
@@ -318,18 +320,28 @@ def _compiled(schema: dict[str, Any]) -> Check:
     return check
 
 
-def _keys_only(schema: Any) -> Any:
+def _keys(schema: Any) -> Any:
     """Return what a schema says of keys alone, so that nothing else is complained of."""
     if isinstance(schema, list):
-        return [_keys_only(part) for part in schema]
+        return [_keys(part) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
     kept = ("$ref", "items", "additionalProperties")
-    plain = {key: _keys_only(schema[key]) for key in kept if key in schema}
+    plain = {key: _keys(schema[key]) for key in kept if key in schema}
     for key in ("properties", "patternProperties", "$defs"):
         if key in schema:
-            plain[key] = {name: _keys_only(part) for name, part in schema[key].items()}
+            plain[key] = {name: _keys(part) for name, part in schema[key].items()}
     return plain
+
+
+def _unconditional(schema: Any) -> Any:
+    """Return what a schema demands whatever else stands in a document."""
+    if isinstance(schema, list):
+        return [_unconditional(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    kept = (key for key in schema if key not in ("if", "then", "else"))
+    return {key: _unconditional(schema[key]) for key in kept}
 
 
 def _failure(check: Check, document: Any, at: tuple[str | int, ...] = ()) -> BrokenRule | None:
@@ -388,7 +400,7 @@ def _most_telling(broken: BrokenRule, schema: Mapping[str, Any]) -> BrokenRule:
         return broken
     forms = [{**form, "$defs": schema.get("$defs", {})} for form in broken.wanted]
     failures = [
-        _failure(_compiled(_keys_only(form)), broken.value, broken.path)
+        _failure(_compiled(_keys(form)), broken.value, broken.path)
         or _failure(_compiled(form), broken.value, broken.path)
         for form in forms
     ]

@@ -6,6 +6,7 @@ right), ``* /``, ``+ −``, ``&``, comparison.
 
 from __future__ import annotations
 
+import math
 import re
 
 from cellgrad.formula.tree import (
@@ -33,8 +34,9 @@ from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, column_number
 MAX_CHARACTERS = 8_192
 """Of a formula, as in Excel."""
 
-MAX_DEPTH = 64
-"""Of nested brackets and calls."""
+MAX_DEPTH = 72
+"""Of nested brackets, calls, signs, and percentages of percentages."""
+_TOO_DEEP = "the formula is nested too deeply"
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -124,7 +126,7 @@ class _Parser:
     def expression(self, least: int) -> Node:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise FormulaError("the formula is nested too deeply")
+            raise FormulaError(_TOO_DEEP)
         left = self.operand()
         while (binding := self.binding()) > least:
             links = []
@@ -144,15 +146,19 @@ class _Parser:
                 return Signed(sign, inner)
             return Call("SINGLE", (inner,)) if isinstance(inner, Area | Name | Spill) else inner
         node = self.primary()
-        while (sign := self.tokens[self.at][0]) in ("%", "#"):
+        for _ in range(MAX_DEPTH):
+            sign = self.tokens[self.at][0]
+            if sign not in ("%", "#"):
+                return node
             self.at += 1
-            if sign == "#":
-                node = _spill(node)
-            elif isinstance(node, Percent):
-                raise FormulaError("the formula takes a percentage of a percentage")
-            else:
-                node = Percent(node)
-        return node
+            node = _spill(node) if sign == "#" else Percent(node)
+        raise FormulaError(_TOO_DEEP)
+
+    def number(self, text: str) -> Number:
+        value = float(text)
+        if math.isinf(value):
+            raise FormulaError(f"the formula holds {text}, a number beyond all doubles")
+        return Number(value)
 
     def primary(self) -> Node:  # noqa: PLR0911 - a kind of token each
         kind, text = self.take()
@@ -160,7 +166,7 @@ class _Parser:
             case "cells" | "rows":
                 return self.reference(text)
             case "number":
-                return Number(float(text))
+                return self.number(text)
             case "call":
                 return self.call(text)
             case "name":
