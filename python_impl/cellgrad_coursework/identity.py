@@ -44,6 +44,9 @@ _DIGITS = re.compile(r"(\d+)")
 
 _TOKEN = re.compile(TOKEN.pattern.encode())
 _PLACES = ("xl/workbook.xml", "docprops/custom.xml", "xl/sharedstrings.xml", "xl/worksheets/")
+"""The parts that a handout's token stands in. In another (a comment, the file's properties) it
+may have been quoted: that is said, and decides nothing."""
+_UNTOLD = len(_PLACES)
 """Parts in which a token tells most, the first most of all."""
 
 _TRIED = 3
@@ -232,7 +235,8 @@ def _rank(held: tuple[str, str]) -> tuple[int, int, str]:
     """Return how much a token tells by the part that it stands in: the smaller, the more."""
     name = held[0].lower()
     telling = [n for n, start in enumerate(_PLACES) if name.startswith(start)]
-    return min(telling, default=len(_PLACES)), len(name), held[0]
+    rank = min(telling, default=_UNTOLD) if name.endswith(".xml") else _UNTOLD
+    return rank, len(name), held[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +312,7 @@ class _Clues:
     Attributes:
         claim: whose it is by its name.
         named: the same as a handout.
-        held: what has the form of a token, beside the part it stands in.
+        held: what has the form of a token where a handout has its own, beside the part.
         typed: the id typed in it; None where everybody has a file of their own.
         own: the handouts whose tokens, or whose typed id, it holds; the most telling first.
         by_numbers: whether nothing but its numbers says whose they are.
@@ -403,15 +407,19 @@ class Owners:
 
     def _clues(self, claim: Claim, package: Package, book: StudentBook | None) -> _Clues:
         """Return what a file says of whose it is, its numbers aside."""
-        clues = _Clues(claim, self.named(claim), tokens_in(package))
+        everywhere = tokens_in(package)
+        telling = [one for one in everywhere if _rank(one)[0] < _UNTOLD]
+        clues = _Clues(claim, self.named(claim), telling)
         if self._manifest.one_file is not None:
             clues.typed = self._typed_in(book)
             handout = self._by_typed_id.get(clues.typed.canonical)
             clues.own = [handout] if handout is not None else []
             return clues
         handouts = self._manifest.handouts
-        held = [one for one in clues.held if one[1] in handouts]
-        listed = list(dict.fromkeys(token for _, token in held))
+        listed = list(dict.fromkeys(token for _, token in everywhere if token in handouts))
+        held = [one for one in telling if one[1] in handouts]
+        if listed and not held and clues.named and clues.named.token not in listed:
+            clues.remarks.review.append("its token is another student's than its file name says")
         if len(listed) > 1:
             clues.remarks.review.append(
                 f"it holds the tokens of several handouts: {', '.join(listed)}"

@@ -302,6 +302,26 @@ def test_a_workbook_of_another_assignment_is_said_to_be_one(manifest, handouts, 
     assert bool(missing.verdicts) == (name != "hw.xlsx")
 
 
+def titled(data, title):
+    """Return a workbook with words in the title among its properties."""
+    return with_token(data, "<dc:title>", f"<dc:title>{title} ")
+
+
+def test_a_token_where_no_handout_has_its_own_is_said_and_decides_nothing(manifest, handouts):
+    tokens = {one.student.id: token for token, one in manifest.handouts.items()}
+    own, other = tokens["s1001"], tokens["s1002"]
+    both = said_of(manifest, titled(handouts["s1001"], other), "s1001.xlsx")
+    assert (both.token, both.copying, "tokens_of" in both.evidence) == (own, [], False)
+    assert both.review == [f"it holds the tokens of several handouts: {other}, {own}"]
+    without = with_token(handouts["s1001"], own, "")
+    alone = said_of(manifest, titled(without, other), "s1001.xlsx")
+    assert (alone.student.id, alone.problem) == ("s1001", "")
+    assert not {"tokens_of", "workbook_of"} & set(alone.evidence)
+    assert alone.review == ["its token is another student's than its file name says"]
+    changed = with_token(without, "<v>0.", "<v>7.")
+    assert said_of(manifest, titled(changed, FOREIGN), "s1001.xlsx").problem == ""
+
+
 def test_a_workbook_with_these_numbers_is_of_this_assignment_whatever_its_token(manifest, handouts):
     token = next(t for t, one in manifest.handouts.items() if one.student.id == "s1001")
     other = with_token(handouts["s1001"], token, FOREIGN)
