@@ -159,6 +159,7 @@ def test_an_implementation_with_this_mistake_is_told_so(entry, page, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("entry", [entry for entry in MISTAKES if len(names(entry)) > 1])
 def test_every_other_way_to_make_this_mistake_is_told_as_the_page_has_it(entry, page):
     for name in names(entry)[1:]:
@@ -168,33 +169,35 @@ def test_every_other_way_to_make_this_mistake_is_told_as_the_page_has_it(entry, 
         assert line(row) in page, f"{name}: run tools/confusion/page.py"
 
 
-def traced(entry):
-    """Return the ways whose traces are looked at: of roundings, not every number of digits."""
-    ways = names(entry)
-    if entry == "low-precision":
-        return [name for name in ways if name.endswith(("4 decimals", "bfloat16"))]
-    return ways
+def traced():
+    """Yield the ways whose traces are looked at: of roundings, not every number of digits."""
+    for entry in MISTAKES:
+        ways = names(entry)
+        if entry == "low-precision":
+            ways = [name for name in ways if name.endswith(("4 decimals", "bfloat16"))]
+        yield ways[0]
+        yield from (pytest.param(name, marks=pytest.mark.exhaustive) for name in ways[1:])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", MISTAKES)
-def test_the_first_wrong_number_of_a_trace_is_where_this_mistake_begins(entry):
-    variants = {variant.name: variant for variant in by_id()[entry].variants}
-    for name in traced(entry):
-        variant = variants.get(name.partition("/")[2])
-        expected = by_id()[entry].first if variant is None else variant.first
-        expected = FIRSTS.get(name, FIRSTS.get(entry, (expected, "")))[0]
-        if entry in WITHOUT_STEPS:
-            expected = "weights"
-        result = audited(name, "--trace")
-        if entry == "softmax-shifted":
-            assert result.code() == 0
-            continue
-        assert result.first_divergence.slot.name == AFTER.get(expected, expected), name
-        named = {e.id for diagnosis in result.diagnoses[:1] for e in diagnosis.entries}
-        allowed = {entry, TIES[entry][0]} if entry in TIES else {entry}
-        assert named <= allowed, name
-        assert named or name in OPEN, name
+@pytest.mark.parametrize("name", list(traced()))
+def test_the_first_wrong_number_of_a_trace_is_where_this_mistake_begins(name):
+    entry = entry_of(name)
+    by_name = {variant.name: variant for variant in by_id()[entry].variants}
+    variant = by_name.get(name.partition("/")[2])
+    expected = by_id()[entry].first if variant is None else variant.first
+    expected = FIRSTS.get(name, FIRSTS.get(entry, (expected, "")))[0]
+    if entry in WITHOUT_STEPS:
+        expected = "weights"
+    result = audited(name, "--trace")
+    if entry == "softmax-shifted":
+        assert result.code() == 0
+        return
+    assert result.first_divergence.slot.name == AFTER.get(expected, expected), name
+    named = {e.id for diagnosis in result.diagnoses[:1] for e in diagnosis.entries}
+    allowed = {entry, TIES[entry][0]} if entry in TIES else {entry}
+    assert named <= allowed, name
+    assert named or name in OPEN, name
 
 
 @pytest.mark.slow

@@ -403,7 +403,9 @@ def test_mutants_of_a_sheet_are_read_alike_or_left_to_the_general_reader():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(1, 4))]
+)
 def test_many_mutants_of_a_sheet(seed):
     assert tally(40_000, seed)[True, True] > 2_000  # the same share as above: not for nothing
 
