@@ -186,6 +186,7 @@ def test_a_grid_of_settings_is_graded_as_intended(tmp_path, network, blanks):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("values", GRID)
 def test_all_combinations_of_settings_are_graded_as_intended(small, values):
     ecf, hardcoded, embedded, charge, forgiven, accepted = values
