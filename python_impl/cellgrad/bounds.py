@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import math
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from cellgrad.formula import COMPARISONS
 from cellgrad.formula.algebra import Algebra
 from cellgrad.formula.references import names_of, tree_of
 from cellgrad.formula.tree import FormulaError, Node
@@ -27,15 +27,6 @@ _ULPS = 2
 
 _NO_BOUND = (FormulaError, ArithmeticError, LookupError, TypeError, ValueError)
 """What a formula raises that is malformed, or outside the function set or its domain."""
-
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    ">": operator.gt,
-    "<": operator.lt,
-    ">=": operator.ge,
-    "<=": operator.le,
-    "=": operator.eq,
-    "<>": operator.ne,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +93,7 @@ class BoundedNumbers(Algebra[Bounded]):
 
     def compare(self, sign: str, left: Bounded, right: Bounded) -> Bounded:
         """Compare the computed values."""
-        return Bounded(float(_COMPARE[sign](left.value, right.value)), 0.0)
+        return Bounded(float(COMPARISONS[sign](left.value, right.value)), 0.0)
 
     def decide(self, condition: Bounded) -> bool:
         """An IF goes the way that the computed value says."""

@@ -288,7 +288,8 @@ def broken_rule(
         broken = _failure(_check_of(name), document)
         if broken is None:
             return None
-        simpler = (_failure(_check_of(name, part), document) for part in (_keys, _unconditional))
+        parts = (_is_of_keys, _is_unconditional)
+        simpler = (_failure(_check_of(name, part), document) for part in parts)
         return _most_telling(next(filter(None, simpler), broken), read_schema(name))
     except RecursionError as deep:
         raise error("nested too deeply") from deep
@@ -308,9 +309,9 @@ def read_schema(name: str) -> dict[str, Any]:
 
 
 @cache
-def _check_of(name: str, part: Callable[[Any], Any] | None = None) -> Check:
+def _check_of(name: str, keeps: Callable[[str], bool] | None = None) -> Check:
     schema = read_schema(name)
-    return _compiled(part(schema) if part else schema)
+    return _compiled(_kept(schema, keeps) if keeps else schema)
 
 
 def _compiled(schema: dict[str, Any]) -> Check:
@@ -320,28 +321,31 @@ def _compiled(schema: dict[str, Any]) -> Check:
     return check
 
 
-def _keys(schema: Any) -> Any:
-    """Return what a schema says of keys alone, so that nothing else is complained of."""
+def _kept(schema: Any, keeps: Callable[[str], bool]) -> Any:
+    """Return a schema without the words that are not kept; what they say is not complained of."""
     if isinstance(schema, list):
-        return [_keys(part) for part in schema]
+        return [_kept(part, keeps) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    kept = ("$ref", "items", "additionalProperties")
-    plain = {key: _keys(schema[key]) for key in kept if key in schema}
-    for key in ("properties", "patternProperties", "$defs"):
-        if key in schema:
-            plain[key] = {name: _keys(part) for name, part in schema[key].items()}
-    return plain
+    kept: dict[str, Any] = {}
+    for word, part in schema.items():
+        if word in _NAMED and keeps(word):
+            kept[word] = {name: _kept(inner, keeps) for name, inner in part.items()}
+        elif keeps(word):
+            kept[word] = _kept(part, keeps)
+    return kept
 
 
-def _unconditional(schema: Any) -> Any:
-    """Return what a schema demands whatever else stands in a document."""
-    if isinstance(schema, list):
-        return [_unconditional(part) for part in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    kept = (key for key in schema if key not in ("if", "then", "else"))
-    return {key: _unconditional(schema[key]) for key in kept}
+_NAMED = ("properties", "patternProperties", "$defs")
+"""Words of a schema behind which names stand, each with a schema."""
+
+
+def _is_of_keys(word: str) -> bool:
+    return word in ("$ref", "items", "additionalProperties", *_NAMED)
+
+
+def _is_unconditional(word: str) -> bool:
+    return word not in ("if", "then", "else")
 
 
 def _failure(check: Check, document: Any, at: tuple[str | int, ...] = ()) -> BrokenRule | None:
@@ -400,7 +404,7 @@ def _most_telling(broken: BrokenRule, schema: Mapping[str, Any]) -> BrokenRule:
         return broken
     forms = [{**form, "$defs": schema.get("$defs", {})} for form in broken.wanted]
     failures = [
-        _failure(_compiled(_keys(form)), broken.value, broken.path)
+        _failure(_compiled(_kept(form, _is_of_keys)), broken.value, broken.path)
         or _failure(_compiled(form), broken.value, broken.path)
         for form in forms
     ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from cellgrad.case.quantities import Key, Quantity, Structure, quantities
 from cellgrad.described import Described
 from cellgrad.engines import Values
+from cellgrad.formula import COMPARISONS
 from cellgrad.mlp import Step
 from cellgrad.mlp.equations import Array
 from cellgrad.mlp.step import Results, all_numbers, step_of
@@ -329,15 +329,6 @@ def _short(x: float) -> float:
 _BRANCHING = re.compile(r"\b(?:IF|MAX)\(")
 _CELL = r"(?:(\w+)!)?(\$?[A-Z]{1,3}\$?\d{1,7})"
 _CONDITION = re.compile(rf"IF\({_CELL}(=|<>|[<>]=?)(?:{_CELL}|(\d{{1,15}})),|MAX\(0,{_CELL}\)")
-_SIGNS: dict[str, Callable[[float, float], bool]] = {
-    ">": operator.gt,
-    "<": operator.lt,
-    ">=": operator.ge,
-    "<=": operator.le,
-    "=": operator.eq,
-    "<>": operator.ne,
-}
-
 Sides = Callable[["CellValues"], set[bool]]
 """Which sides a formula with branches takes: the first (True), another (False), or both."""
 
@@ -420,7 +411,7 @@ def _read_condition(sheet: str, formula: str) -> Sides | None:
     if match is None or len(_BRANCHING.findall(formula)) > 1:
         return None
     left_sheet, left, sign, right_sheet, right, number, maximum_sheet, maximum = match.groups()
-    answer, limit = _SIGNS[sign or ">"], float(number or 0)
+    answer, limit = COMPARISONS[sign or ">"], float(number or 0)
     try:
         one = (left_sheet or maximum_sheet or sheet, *parse_a1((left or maximum).replace("$", "")))
         other = right and (right_sheet or sheet, *parse_a1(right.replace("$", "")))

@@ -8,13 +8,13 @@ from a run. Read from the Map; a workbook without one is a single computation.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 from flint import fmpq
 
 from cellgrad.described import Owners
+from cellgrad.formula import COMPARISONS
 from cellgrad.formula.algebra import Algebra
 from cellgrad.formula.references import names_of, tree_of
 from cellgrad.formula.tree import FormulaError
@@ -25,16 +25,6 @@ from cellgrad.xlsx.map_sheet import Claim, MapSheet, read_map
 from cellgrad.xlsx.sheet import Value
 from cellgrad_proof.exact import enclosures
 from cellgrad_proof.exact.enclosures import Number
-
-ANSWERS: dict[str, Callable[[int, int], bool]] = {
-    ">": operator.gt,
-    "<": operator.lt,
-    ">=": operator.ge,
-    "<=": operator.le,
-    "=": operator.eq,
-    "<>": operator.ne,
-}
-"""What a comparison says, by the sign of the difference and 0."""
 
 Result = Number | str
 """What a formula comes to: a number, or a text (whose characters do not matter)."""
@@ -144,7 +134,7 @@ class Enclosures(Algebra[Result]):
                 raise CellFailedError("a comparison of texts")
             return fmpq(int((left == right) == (sign == "=")))
         gap = 0 if left is right else enclosures.sign(self._operate("-", left, right))
-        return fmpq(int(ANSWERS[sign](gap, 0)))
+        return fmpq(int(COMPARISONS[sign](gap, 0)))
 
     def decide(self, condition: Result) -> bool:
         """An IF goes the way that its condition says."""
