@@ -187,7 +187,14 @@ def parse_manifest(data: bytes) -> Manifest:
     _check_schema(document, handouts)
     first = parse_case(json.dumps(document["case"]).encode())
     told = {name: document[name] for name in _fields(Manifest) if name in document}
-    manifest: Manifest = _made(Manifest, {**told, "handouts": {}})
+    try:
+        manifest: Manifest = _made(Manifest, {**told, "handouts": {}})
+    except OverflowError as error:
+        raise InputError(
+            "holds a whole number beyond all doubles",
+            place="the document",
+            remedy="restore your copy of it",
+        ) from error
     for number, item in enumerate(handouts or ()):
         handout = _handout(item, first, f"handouts[{number}]")
         if handout.token in manifest.handouts:

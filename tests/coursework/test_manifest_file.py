@@ -30,6 +30,8 @@ def test_the_manifest_reads_back_as_it_was(handed_out):
         lambda d: d.pop("cells"),
         lambda d: d["cells"][0].update(formula="1"),
         lambda d: d["policy"].update(ecf_penalty=0.5),
+        lambda d: d["cells"][0].update(points=10**400),
+        lambda d: d["handouts"][1]["weights"][0][0].__setitem__(0, 10**400),
         lambda d: d["handouts"][1].pop("weights"),
         lambda d: d["handouts"][1]["weights"][0].pop(),
         lambda d: d["handouts"][1]["student"].update(late="x"),

@@ -272,7 +272,7 @@ def _check(case: Case) -> None:
             _check_length(sample.input, nodes[0], "values", "the layer", f"{place}.input")
             _check_length(sample.target, nodes[-1], "values", "the layer", f"{place}.target")
             _check_target(case.loss, sample.target, f"{kind}[{n}].target")
-    _check_rates(case)
+    check_rates(case)
     case.structure_of(case.batch())
     case.update_rule()
 
@@ -357,13 +357,18 @@ def _check_target(loss: str, target: Vector, place: str) -> None:
         )
 
 
-def _check_rates(case: Case) -> None:
+def check_rates(case: Case, remedy: str = "give one number, or one entry an update") -> None:
+    """Refuse another number of learning rates than there are updates.
+
+    Raises:
+        CaseError: a list of them is too short or too long.
+    """
     rate = case.learning_rate
     if isinstance(rate, tuple) and len(rate) != case.updates():
         raise CaseError(
             f"{len(rate)} learning rates for {case.updates()} updates",
             place="learning_rate",
-            remedy="give one number, or one entry an update",
+            remedy=remedy,
         )
 
 

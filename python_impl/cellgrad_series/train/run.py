@@ -25,8 +25,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.model import MAX_EPOCHS, Case, Network, Sample, Vector
-from cellgrad.errors import CaseError, InputError
+from cellgrad.case.model import MAX_EPOCHS, Case, Network, Sample, Vector, check_rates
+from cellgrad.errors import InputError
 from cellgrad_series.kernels import Training
 from cellgrad_series.kernels.arrays import Ordered
 from cellgrad_series.kernels.arrays import sample_errors as errors_by
@@ -400,11 +400,5 @@ def change_case(
         case = replace(case, learning_rate=learning_rate)
     if seed is not None:
         case = replace(case, network=draw_weights(case.network, seed))
-    rates = case.learning_rate
-    if isinstance(rates, tuple) and len(rates) != case.updates():
-        raise CaseError(
-            f"{len(rates)} learning rates for {case.updates()} updates",
-            place="learning_rate",
-            remedy="give one number with --learning-rate",
-        )
+    check_rates(case, remedy="give one number with --learning-rate")
     return case
