@@ -152,7 +152,7 @@ NO_CASE = {
     "a wrong sample to validate": (dump(validation=[sample([1.0])]), "validation[0].input"),
     "no samples": (dump(samples=[]), "samples"),
     "no epochs": (dump(epochs=0), "epochs"),
-    "fewer epochs than none": (dump(epochs=-1), "epochs"),
+    "fewer epochs than none": (dump(epochs=-1), "epochs: must be at least 1, not -1"),
     "half an epoch": (dump(epochs=0.5), "epochs"),
     "more epochs than can be counted": (said('"epochs": 1', f'"epochs": {"9" * 4299}'), "epochs"),
     "an empty list of learning rates": (dump(learning_rate=[]), "learning_rate"),
@@ -168,6 +168,13 @@ NO_CASE = {
         "network.activations"),
     "a step in a hidden layer": (
         dump(network__activations=["unit_step", "identity"]), "network.activations"),
+    "a misspelt loss, on which the outputs depend": (
+        softmax([0, 1]).replace(b"categorical_cross", b"categorical-cross"),
+        "loss: must be one of"),
+    "no loss, on which the outputs depend": (
+        softmax([0, 1]).replace(b'"loss": "categorical_cross_entropy", ', b""),
+        "the document: lacks 'loss'"),
+    "two unknown keys": (dump(epoch=1, seed=2), "the document: must not hold 'epoch', 'seed'"),
     "shares that sum to 2": (softmax([1, 1]), "samples[0].target"),
     "shares that sum to less than 1": (softmax([0.25, 0.5]), "samples[0].target"),
     "a share below 0": (softmax([-0.5, 1.5]), "samples[0].target"),
