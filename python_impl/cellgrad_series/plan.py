@@ -12,7 +12,7 @@ from cellgrad.case.model import Case, Sample, Vector
 from cellgrad.case.quantities import Index, Key
 from cellgrad.described import Shape
 from cellgrad.errors import CaseError
-from cellgrad_series.parts.classification import LIMIT, ClassificationShape
+from cellgrad_series.parts.classification import LIMIT, MOST_CLASSES, ClassificationShape
 from cellgrad_series.parts.run import RunShape
 from cellgrad_series.parts.sweep import SweepShape
 
@@ -179,7 +179,7 @@ def plan_of_case(case: Case) -> Plan:
             "next row starts from the new weights of the row above it."
         )
     ]
-    if case.validation and case.loss and case.network.nodes[-1] <= _MOST_CLASSES:
+    if case.validation and case.network.nodes[-1] <= MOST_CLASSES:
         parts.append(
             Part(
                 VALIDATION,
@@ -214,9 +214,6 @@ def plan_of_case(case: Case) -> Plan:
         ),
         source=case.source.paragraphs(),
     )
-
-
-_MOST_CLASSES = 16
 
 
 def class_constants(case: Case) -> dict[str, float]:

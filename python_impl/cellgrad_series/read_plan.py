@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cellgrad import shipped
-from cellgrad.case.model import Case, Optimizer, Sample, Vector, read_case
+from cellgrad.case.model import Case, Optimizer, Sample, Vector, check_rates, read_case
 from cellgrad.case.quantities import Parameter, Structure
 from cellgrad.described import Shape, StepShape
 from cellgrad.errors import CaseError, InputError
@@ -241,11 +241,7 @@ def _changed(case: Case, item: Document) -> Case:
     rate = item.get("learning_rate")
     if rate is not None:
         case = replace(case, learning_rate=_vector(rate) if isinstance(rate, list) else float(rate))
-    if isinstance(case.learning_rate, tuple) and len(case.learning_rate) != case.updates():
-        raise CaseError(
-            f"{len(case.learning_rate)} learning rates for {case.updates()} updates",
-            place="learning_rate",
-        )
+    check_rates(case, remedy="")
     return case
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from cellgrad.case.quantities import CROSS_ENTROPIES, Structure, UpdateRule
+from cellgrad.case.quantities import CROSS_ENTROPIES, SUM_TOLERANCE, Structure, UpdateRule
 from cellgrad.errors import CaseError, InputError, ShapeError
 from cellgrad.files import check_schema, holds_control, read_json, read_limited
 
@@ -180,7 +180,6 @@ class Case:
 MAX_BYTES = 64 << 20
 MAX_NODES = 1_000_000
 MAX_EPOCHS = 1_000_000_000
-_SUM_TOLERANCE = 1e-12
 
 
 def read_case(path: Path) -> Case:
@@ -349,7 +348,7 @@ def _check_target(loss: str, target: Vector, place: str) -> None:
     if loss in CROSS_ENTROPIES and not all(0 <= t <= 1 for t in target):
         kind = loss.partition("_")[0]
         raise CaseError(f"{kind} cross-entropy takes targets from 0 to 1", place=place)
-    if loss == "categorical_cross_entropy" and abs(math.fsum(target) - 1) > _SUM_TOLERANCE:
+    if loss == "categorical_cross_entropy" and abs(math.fsum(target) - 1) > SUM_TOLERANCE:
         raise CaseError(
             f"the targets sum to {math.fsum(target)!r}, not to 1",
             place=place,

@@ -18,6 +18,8 @@ ACTIVATIONS = (*HIDDEN_ACTIVATIONS, "softmax", "unit_step")
 
 SQUARED_LOSSES = ("half_squared_error", "squared_error", "mean_squared_error")
 CROSS_ENTROPIES = ("binary_cross_entropy", "categorical_cross_entropy")
+SUM_TOLERANCE = 1e-12
+"""How far the shares of a target may miss their sum of 1."""
 LOSSES = (*SQUARED_LOSSES, *CROSS_ENTROPIES, "perceptron")
 
 UPDATES = ("online", "batch_sum", "batch_mean")

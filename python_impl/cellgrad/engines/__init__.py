@@ -188,9 +188,9 @@ class Engine(_Closed):
     arithmetic: Arithmetic = Arithmetic()
 
     @classmethod
-    @abstractmethod
     def missing(cls) -> str | None:
         """Return None if the engine can be used here, else what to install, as one line."""
+        return None
 
     @abstractmethod
     def version(self) -> str:
@@ -260,11 +260,6 @@ class SavedEngine(Engine):
     """
 
     name = "saved"
-
-    @classmethod
-    def missing(cls) -> str | None:
-        """Return None: nothing needs to be installed."""
-        return None
 
     def version(self) -> str:
         """Return a dash: a file may have been saved by anything."""

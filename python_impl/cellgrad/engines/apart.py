@@ -52,11 +52,6 @@ class ApartEngine(Engine):
         self._seconds = seconds_allowed(ANSWER_SECONDS, seconds)
         self._begun: dict[Path, _Workbook] = {}
 
-    @classmethod
-    def missing(cls) -> str | None:
-        """Return None: the engine inside was found already."""
-        return None
-
     def version(self) -> str:
         """Return the version of the engine inside."""
         return self._engine.version()

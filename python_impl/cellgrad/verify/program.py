@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cellgrad.case.equations import Operand, walkthrough_lines
-from cellgrad.case.quantities import Index, Key, Quantity, label_with_index
+from cellgrad.case.quantities import SUM_TOLERANCE, Index, Key, Quantity, label_with_index
 from cellgrad.compare import numbers_in, shows
 from cellgrad.described import Part, find_kind
 from cellgrad.mlp.equations import Array
@@ -297,13 +297,10 @@ def agreement_problem(
     return f"shows {mark}, {expected} belongs"
 
 
-_SUM_TOLERANCE = 1e-12
-
-
 def targets_problem(loss: str, target: Array) -> str:
     """Return why targets of shape (…, outputs) lie outside a loss's domain, or nothing."""
     if loss == "categorical_cross_entropy" and (
-        np.any(target < 0) or np.any(np.abs(target.sum(axis=-1) - 1) > _SUM_TOLERANCE)
+        np.any(target < 0) or np.any(np.abs(target.sum(axis=-1) - 1) > SUM_TOLERANCE)
     ):
         return "the targets of a sample must be shares that sum to 1"
     if loss == "binary_cross_entropy" and (np.any(target < 0) or np.any(target > 1)):

@@ -13,8 +13,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from cellgrad.case.model import Case, Conventions, Optimizer
-from cellgrad.case.quantities import ERROR_SIGNS, Structure
+from cellgrad.case.model import Case, Optimizer
+from cellgrad.case.quantities import Structure, UpdateRule
 from cellgrad.errors import CaseError, ShapeError
 
 Array = NDArray[np.float64]
@@ -157,14 +157,8 @@ def plan_of(case: Case) -> Plan:
         ShapeError: shapes that do not chain.
     """
     network, conventions = case.network, case.conventions
-    structure = Structure(network.nodes, network.activations, case.loss, case.update)
+    structure = case.structure_of(1)
     _check_shapes(case)
-    if conventions.error_sign not in ERROR_SIGNS:
-        raise CaseError(
-            f"{conventions.error_sign!r} is not known",
-            place="conventions.error_sign",
-            remedy="use one of " + ", ".join(ERROR_SIGNS),
-        )
     nodes = network.nodes
     sizes = [n * m for n, m in pairwise(nodes)]
     weights, size = sum(sizes), sum(sizes)
@@ -174,17 +168,15 @@ def plan_of(case: Case) -> Plan:
         bias_starts = tuple(accumulate(nodes[1:-1], initial=weights))
         size += sum(nodes[1:])
     decay = case.optimizer.weight_decay
-    samples = len(case.samples)
-    batch = 1 if case.update == "online" else min(case.batch_size or samples, samples)
     rate = case.learning_rate
     return Plan(
         structure=structure,
         inputs=np.array([sample.input for sample in case.samples], dtype=np.float64),
         targets=np.array([sample.target for sample in case.samples], dtype=np.float64),
-        batch=batch,
+        batch=case.batch(),
         mean=case.update == "batch_mean",
         upwards=conventions.error_sign == "target_minus_output",
-        optimizer=_optimizer_of(case.optimizer, conventions),
+        optimizer=_optimizer_of(case.update_rule()),
         constants=case.optimizer,
         slope=network.leaky_slope,
         decay=decay,
@@ -206,16 +198,10 @@ def first_state(case: Case, plan: Plan) -> State:
     return State(plan, np.concatenate(layers, dtype=np.float64))
 
 
-def _optimizer_of(optimizer: Optimizer, conventions: Conventions) -> str:
-    if optimizer.name == "adam":
-        return "adam"
-    if optimizer.name != "sgd":
-        raise CaseError(
-            f"{optimizer.name!r} is not known", place="optimizer.name", remedy="use sgd or adam"
-        )
-    if not optimizer.momentum:
-        return "sgd"  # nothing is remembered: v = g
-    return "rate_in_velocity" if conventions.rate_in_velocity else "momentum"
+def _optimizer_of(rule: UpdateRule) -> str:
+    if rule.rate_in_velocity:
+        return "rate_in_velocity"
+    return "momentum" if rule.momentum else rule.optimizer
 
 
 def _check_shapes(case: Case) -> None:

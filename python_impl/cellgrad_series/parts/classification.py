@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from cellgrad.case.quantities import (
+    ACTIVATION,
     Facts,
     Key,
     Quantity,
@@ -21,7 +22,6 @@ from cellgrad.described import Origin, Part, Shape
 from cellgrad.errors import CaseError
 from cellgrad_series.parts.run import START, refuse_other_network, run_above, sample_origins
 
-FORWARD = ("pre_activation", "exponential", "exponential_sum", "post_activation")
 LIMIT = 0.5
 """With one output, an output above it means class 1."""
 
@@ -134,7 +134,7 @@ class ClassificationShape(NetworkShape):
             *(
                 _of_samples(quantity, n)
                 for quantity in quantities(s)
-                if quantity.name in (*FORWARD, "final_error", "sample_error")
+                if quantity.name in (*ACTIVATION, "final_error", "sample_error")
             ),
             _row(Quantity("target_class", None, "target class", "target_class", "", (n,))),
             _row(Quantity("class", None, "class", "class", "", (n,))),

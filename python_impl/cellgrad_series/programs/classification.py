@@ -75,7 +75,8 @@ class ClassificationProgram(Program):
                 break
             shrink /= 2
         at_kink = number == 1 and "unit_step" in self.shape.network.activations
-        if at_kink and not self.shape_boundary():
+        # a decision line has no height for weights of 0
+        if at_kink and not getattr(self.shape, "boundary", False):
             parameters = ("weights", "biases")
             found |= {key: np.zeros_like(a) for key, a in found.items() if key[0] in parameters}
         return found
@@ -101,10 +102,6 @@ class ClassificationProgram(Program):
         with np.errstate(all="ignore"):
             numbers = self.numbers(givens, {})
         return at_random.are_calm(numbers, self.shape.network.activations)
-
-    def shape_boundary(self) -> bool:
-        """Tell whether a decision line is computed: it has no height for weights of 0."""
-        return isinstance(self.shape, ClassificationShape) and self.shape.boundary
 
     def _targets(self, seed: int, shape: tuple[int, ...]) -> Array:
         """Classes as targets: shares only where the loss takes them, else 0 and 1."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from cellgrad.case.equations import indices
@@ -14,9 +13,7 @@ from cellgrad.xlsx.addresses import a1
 from cellgrad_series.parts.classification import ClassificationShape, RuleShape
 from cellgrad_series.plan import Part
 from cellgrad_series.sheets.rows import Link, ParametersBlock, Rows, kind_of
-
-SampleLink = Callable[[str, int, int], str]
-"""Gives the address of ``input`` or ``target`` of a sample, by sample and node."""
+from cellgrad_series.sheets.run_sheet import Samples
 
 _TOP = 4
 _COUNTS = 12
@@ -43,7 +40,7 @@ class ClassificationSheet:
         part: Part,
         shape: ClassificationShape | RuleShape,
         weights: Link | None = None,
-        samples: SampleLink | None = None,
+        samples: Samples | None = None,
     ) -> None:
         self.canvas, self.part, self.shape = canvas, part, shape
         self.weights, self.samples = weights, samples
@@ -112,7 +109,7 @@ class ClassificationSheet:
                     own = {"number_format": "0"} if name in _WHOLE else {}
                     self.rows.formula(sample, key, rest, text, look, **own)
                 elif self.samples is not None:
-                    self.rows.formula(sample, key, rest, self.samples(name, sample, *rest))
+                    self.rows.formula(sample, key, rest, self.samples.at(key, sample, *rest))
                 else:
                     number = getattr(self.part.samples[sample], name)[rest[0]]
                     self.rows.number(sample, key, rest, number)

@@ -12,6 +12,7 @@ from cellgrad.case.quantities import Index, Key, Quantity, Structure, node_name
 from cellgrad.described import Shape
 from cellgrad.errors import WorkbookError
 from cellgrad.workbook.canvas import Canvas, show_tiny_numbers
+from cellgrad.workbook.description import Page
 from cellgrad.workbook.step_sheet import kind_of as kind_on_step
 from cellgrad.xlsx.addresses import MAX_COLUMN, MAX_ROW, Range, a1, quoted
 from cellgrad_series.parts.equations import part_equation
@@ -204,10 +205,10 @@ class Rows:
             self.canvas.number(self.first_row + n, 1, n + 1, "count")
         self.canvas.widths({1: 9})
 
-    def finish(self, orientation: str) -> None:
-        """Keep the heads in sight and on every page."""
+    def finish(self, orientation: str) -> Page:
+        """Keep the heads in sight and on every page; return how it is printed."""
         self.canvas.sheet.freeze_panes = f"B{self.first_row}"
-        self.canvas.print_on(orientation, rows=f"{self.label_row}:{self.first_row - 1}")
+        return self.canvas.print_on(orientation, rows=f"{self.label_row}:{self.first_row - 1}")
 
 
 def index_rule(rest: tuple[int, ...], block: Block) -> str:

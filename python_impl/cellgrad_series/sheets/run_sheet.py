@@ -93,9 +93,7 @@ class RunSheet:
         for update in range(self.shape.updates):
             self._row(update)
         self._claims()
-        self.rows.finish("landscape")
-        page = self.canvas.sheet.page
-        assert page is not None  # noqa: S101 - for the type checker
+        page = self.rows.finish("landscape")
         page.wide, page.scale, page.title_columns = 0, 55, "A:A"
 
     # givens

@@ -21,7 +21,7 @@ from cellgrad_series.parts.run import EVALUATED, RunShape
 from cellgrad_series.parts.sweep import SweepShape
 from cellgrad_series.parts.tables import ComparisonShape, FunctionShape, TableShape
 from cellgrad_series.plan import Chart, Part, Plan, Reference, find_charted
-from cellgrad_series.sheets.classification_sheet import ClassificationSheet, SampleLink
+from cellgrad_series.sheets.classification_sheet import ClassificationSheet
 from cellgrad_series.sheets.rows import Link, Rows
 from cellgrad_series.sheets.run_sheet import START_ROW, RunSheet, Samples
 from cellgrad_series.sheets.tables import (
@@ -123,14 +123,8 @@ class _Writer:
             weights = self.runs[part.weights].last_at
         elif part.start:
             weights = self.runs[part.start].started_at
-        link: SampleLink | None = None
-        if part.data:
-            samples = self.samples[part.data]
-
-            def link(name: str, sample: int, node: int) -> str:
-                return samples.at((name, None), sample, node)
-
-        sheet = ClassificationSheet(self._canvas(part), part, shape, weights, link)
+        samples = self.samples[part.data] if part.data else None
+        sheet = ClassificationSheet(self._canvas(part), part, shape, weights, samples)
         sheet.write()
         self.rows[part.name] = sheet.rows
         self.samples[part.name] = Samples(sheet.rows, ("input", None), ("target", None))
@@ -202,11 +196,7 @@ Locate = Callable[[Reference], Range]
 
 def write_charts(canvas: Canvas, charts: Sequence[Chart], locate: Locate, title: str) -> None:
     """Put the charts on their sheet, two side by side."""
-    canvas.text(1, 1, title, "title")
-    canvas.text(
-        2, 1, "Drawn from the cells of the other sheets: they follow every change.", "subtitle"
-    )
-    canvas.heights({1: 24, 2: 17})
+    canvas.head(title, "Drawn from the cells of the other sheets: they follow every change.")
     for n, chart in enumerate(charts):
         surface = chart.kind == "surface"
         drawing = Drawing(

@@ -9,13 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cellgrad.case.model import Case, Sample
-from cellgrad.case.quantities import CROSS_ENTROPIES
+from cellgrad.case.quantities import CROSS_ENTROPIES, SUM_TOLERANCE
 from cellgrad.errors import InputError
 from cellgrad.xlsx.book import read_book
 from cellgrad_series.train.run import HIDDEN_NODES, series_case
 from cellgrad_series.train.table import Chosen, Table, choose, choose_like, counted, find_table
-
-_SUM_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +182,7 @@ def _check_targets(loss: str, data: Data) -> None:
                                row, column)  # fmt: skip
             if not 0 <= target <= 1:
                 _refuse_target(data, f"the target {target!r}: {loss} takes 0 to 1", row, column)
-        if loss == "categorical_cross_entropy" and abs(sum(sample.target) - 1) > _SUM_TOLERANCE:
+        if loss == "categorical_cross_entropy" and abs(sum(sample.target) - 1) > SUM_TOLERANCE:
             problem = f"the targets of this row sum to {sum(sample.target)!r}, not to 1"
             _refuse_target(data, problem, row, data.chosen.outputs[0])
 

@@ -10,7 +10,6 @@ import json
 import math
 import random
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -142,23 +141,19 @@ def read_experiment(name: str) -> Experiment:
 DECIMALS = 4
 
 
-def run_experiment(settings: Settings, advance: Callable[[], None] = lambda: None) -> bytes:
+def run_experiment(settings: Settings) -> bytes:
     """Train every network of an experiment; return the results as a JSON file.
 
     Args:
         settings: what is trained, and how often.
-        advance: called after each run.
 
     Raises:
         CaseError: a network cannot be trained.
     """
-    rows = []
-    for hidden in settings.hidden_nodes:
-        row = []
-        for seed in settings.seeds:
-            row.append(_accuracy(settings, hidden, seed))
-            advance()
-        rows.append(row)
+    rows = [
+        [_accuracy(settings, hidden, seed) for seed in settings.seeds]
+        for hidden in settings.hidden_nodes
+    ]
     found: dict[str, Any] = {
         "schema": "cellgrad-experiment-results/1",
         "id": settings.id,
