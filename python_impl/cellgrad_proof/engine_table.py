@@ -16,6 +16,7 @@ from rich.text import Text
 
 from cellgrad.engines import Arithmetic, Engine, create
 from cellgrad.errors import InputError, printable
+from cellgrad.formula.references import places_in
 from cellgrad.report.verification import verdict_table
 from cellgrad.verify.result import Report
 from cellgrad.xlsx.addresses import Place, place_text
@@ -129,7 +130,7 @@ class _Workbook:
         found = self._measured[key] = Measured(report)
         certified = self._certify(values)
         for claim in self.claims:
-            for place in _places(claim):
+            for place in places_in(claim.cells):
                 cell = certified.cells.get(place)
                 if cell is None:
                     found.uncertified += isinstance(values[place], float)
@@ -154,7 +155,7 @@ class _Workbook:
             values[place]
             for claim in self.claims
             if claim.part in self._runs
-            for place in _places(claim)
+            for place in places_in(claim.cells)
         )
         if starts not in self._certified:
             self._certified[starts] = certify(self.book, held=_held(self.book, values))
@@ -164,13 +165,6 @@ class _Workbook:
 def _held(book: Book, values: dict[Place, Value]) -> Held:
     stored = stored_in(book)
     return lambda place: values[place] if place in values else stored(place)
-
-
-def _places(claim: Claim) -> Iterator[Place]:
-    area = claim.cells
-    for row in range(area.top, area.bottom + 1):
-        for column in range(area.left, area.right + 1):
-            yield area.sheet, row, column
 
 
 def _bound(certified: Certified, cell: CertifiedCell, arithmetic: Arithmetic) -> float:

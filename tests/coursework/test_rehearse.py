@@ -283,7 +283,7 @@ def test_an_accepted_convention_is_no_mistake(small):
     room, plain = Classroom(made[1], made[0]), Classroom(small[1], small[0])
     for one, expected in ((room, False), (plain, True)):
         found = [
-            mistake for mistake in one.repertoire.all_of("error-flipped", "")
+            mistake for mistake in one.repertoire.all_of("error-flipped")
             if one.manifest.cells[mistake.cell].quantity == "final_error"
         ]  # fmt: skip
         assert bool(found) is expected
@@ -292,7 +292,7 @@ def test_an_accepted_convention_is_no_mistake(small):
 def test_mistakes_that_compute_the_same_are_told_from_others(small):
     room = Classroom(small[1], small[0])
     (flipped,) = [
-        one for one in room.repertoire.all_of("error-flipped", "")
+        one for one in room.repertoire.all_of("error-flipped")
         if room.manifest.cells[one.cell].quantity == "final_error"
     ]  # fmt: skip
     alike = room.repertoire.alike(flipped)
@@ -315,7 +315,7 @@ def test_a_missing_sign_is_named_even_if_most_draws_have_it(small):
         manifest = replace(small[1], version=f"{seed:064}")
         work = Work(room, room.handouts[0])
         (absolute,) = [
-            one for one in room.repertoire.all_of("absolute-error", "")
+            one for one in room.repertoire.all_of("absolute-error")
             if room.manifest.cells[one.cell].quantity == "final_error"
         ]  # fmt: skip
         work.make(absolute)

@@ -22,7 +22,6 @@ from cellgrad_audit.result import (
     FAILED,
     INCONCLUSIVE,
     KNOWN_BUG,
-    RIGHT,
     UNSUPPORTED,
     WITHIN_BOUND,
     Audit,
@@ -308,8 +307,3 @@ def origin_of(case: Case, declared: Sequence[str]) -> Origin:
         case_document(case), sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
     return Origin("", hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest())
-
-
-def right_in_scope(audit: Audit) -> bool:
-    """Whether the verdict is one of the right ones."""
-    return audit.verdict in RIGHT

@@ -29,7 +29,7 @@ from cellgrad_audit.report.live import (
     live_case,
     path_of_mistake,
 )
-from cellgrad_audit.result import AGREES, DIFFERS, INCONCLUSIVE, Audit, Cell, Probed
+from cellgrad_audit.result import AGREES, DIFFERS, INCONCLUSIVE, RIGHT, Audit, Cell, Probed
 
 WIDTH, NODE, TOP, BOTTOM = 720.0, 17.0, 34.0, 30.0
 _ROW = 52.0
@@ -332,7 +332,7 @@ def _cut(text: str) -> str:
 
 def _look(audit: Audit) -> str:
     """Return the colour of the verdict."""
-    if sentences.right_in_scope(audit):
+    if audit.verdict in RIGHT:
         return "good"
     return "open" if audit.verdict in (INCONCLUSIVE, "convention") else "bad"
 

@@ -27,7 +27,6 @@ from cellgrad_audit.report import (
     origin_of,
     precision,
     repeat_command,
-    right_in_scope,
     share_in_words,
     short,
     verdict_sentence,
@@ -39,6 +38,7 @@ from cellgrad_audit.result import (
     CONVENTION,
     FAILED,
     INCONCLUSIVE,
+    RIGHT,
     WITHIN_BOUND,
     Audit,
     Cell,
@@ -57,8 +57,8 @@ _INDENT = 13
 
 def print_audit(audit: Audit, console: Console) -> None:
     """Print the verdict, what explains it, and how far it reaches."""
-    colour = "green" if right_in_scope(audit) else "yellow"
-    if audit.verdict not in (CONVENTION, INCONCLUSIVE) and not right_in_scope(audit):
+    colour = "green" if audit.verdict in RIGHT else "yellow"
+    if audit.verdict not in (CONVENTION, INCONCLUSIVE, *RIGHT):
         colour = "red"
     console.print(Text(printable(audit.target), style="bold"))
     console.print(Text(one_line(verdict_sentence(audit)), style=f"bold {colour}"))
@@ -168,7 +168,7 @@ def _print_divergence(console: Console, audit: Audit) -> None:
         return
     probed, cell = first
     equation = f" ({cell.equation})" if cell.equation else ""
-    word = "differing" if right_in_scope(audit) else "wrong"
+    word = "differing" if audit.verdict in RIGHT else "wrong"
     console.print(Text(f"first {word} number", style="bold"))
     console.print(Text(f"  {cell.label}{equation} of {probed.case.id}"), soft_wrap=False)
     for name, value in (("is", cell.found), ("should be", cell.right)):

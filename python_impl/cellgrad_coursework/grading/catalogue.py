@@ -24,7 +24,8 @@ from cellgrad.case.quantities import Key as QuantityKey
 from cellgrad.case.quantities import table
 from cellgrad.errors import InputError
 from cellgrad_audit.bugs.arithmetic import Array
-from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
+from cellgrad_audit.bugs.catalogue import CONVENTION, Variant, by_id
+from cellgrad_audit.bugs.pairs import paired
 from cellgrad_audit.bugs.program import Program
 from cellgrad_coursework.grading.key import Givens, Key, Over, Standard, Values, bits_of, equal
 
@@ -92,10 +93,8 @@ class Mistakes:
         self._draws = telling(values[:, : len(drawn)])
         cases = [with_givens(case, drawn[n]) for n in self._draws]
         rights = [Program(each).run().steps[0] for each in cases]
-        kinds = {MISTAKE, CONVENTION}
-        for variant in variants():
-            if by_id()[variant.entry].kind in kinds:
-                self._note(variant, cases, rights, values)
+        for variant in paired():
+            self._note(variant, cases, rights, values)
 
     def _note(
         self,

@@ -19,7 +19,6 @@ from itertools import product as each_of
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellgrad.formula.references import place_of
 from cellgrad.formula.tree import (
@@ -38,7 +37,7 @@ from cellgrad.formula.tree import (
 )
 from cellgrad.xlsx.addresses import Place, Range, a1
 from cellgrad_coursework.grading.book import StudentBook
-from cellgrad_coursework.grading.key import Key, equal
+from cellgrad_coursework.grading.key import Key, Values, equal
 from cellgrad_coursework.grading.world import transplanted
 
 _FACTORS, _TERMS = ("*", "/"), ("+", "-")
@@ -401,8 +400,6 @@ def _source(key: Key, slot: int) -> int:
         slot = key.reads[slot][0]
     return slot
 
-
-Values = NDArray[np.float64]
 
 _STEP = 2.0**-6
 

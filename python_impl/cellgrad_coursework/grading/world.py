@@ -34,8 +34,8 @@ class Sight(World):
     Args:
         book: the workbook.
         draws: how many draws each value has.
-        known: values by place that are already there.
-        slots: values by slot, shape (slots, draws), and for which slots they hold, as bits.
+        slots: values by slot, shape (slots, draws).
+        held: for which slots they hold, as bits.
         aliases: scratch cells that stand for slots.
     """
 
@@ -43,8 +43,8 @@ class Sight(World):
         self,
         book: StudentBook,
         draws: int,
-        slots: Values | None = None,
-        held: int = 0,
+        slots: Values,
+        held: int,
         aliases: Mapping[Place, int] | None = None,
     ) -> None:
         super().__init__(book.budget)
@@ -65,7 +65,7 @@ class Sight(World):
             FormulaError: it could not be evaluated.
         """
         slot = self.slot_at.get(place)
-        if slot is not None and self.held >> slot & 1 and self.slots is not None:
+        if slot is not None and self.held >> slot & 1:
             row: Values = self.slots[slot]
             return row
         try:
@@ -172,7 +172,7 @@ class _AsHandedOut(World):
         slot = book.key.slot_at.get(place)
         if slot is None:
             return None
-        if sight.held >> slot & 1 and sight.slots is not None:  # wherever it went
+        if sight.held >> slot & 1:  # wherever it went
             row: Values = sight.slots[slot]
             return row
         now = book.where[slot]

@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cellgrad.formula.references import places_in, range_of
 from cellgrad.formula.tree import Area, Cell, FormulaError
 from cellgrad.xlsx.addresses import Place
 from cellgrad_coursework.formulas.evaluate import Formula, Formulas, World, evaluate, settled
 from cellgrad_coursework.formulas.functions import Value
-from cellgrad_coursework.grading.key import Key
+from cellgrad_coursework.grading.key import Key, Values
 
-Values = NDArray[np.float64]
 Content = str | float | None
 """What stands in a cell: a formula without its equals sign, a number, or nothing."""
 

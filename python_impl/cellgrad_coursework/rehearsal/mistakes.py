@@ -24,15 +24,16 @@ from cellgrad.case.quantities import table
 from cellgrad.errors import InputError
 from cellgrad.workbook.formulas import Formulas, StepLayout
 from cellgrad.xlsx.addresses import a1
-from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
+from cellgrad_audit.bugs.catalogue import Variant, by_id
+from cellgrad_audit.bugs.pairs import paired
 from cellgrad_audit.bugs.program import Program
 from cellgrad_audit.report import expression as formula_of
 from cellgrad_audit.report.expression import Expression, NotLiveError, Reference, written
 from cellgrad_audit.report.expression import Formulas as FormulaArithmetic
 from cellgrad_coursework.grading.catalogue import Accepted, Convention, local_values
-from cellgrad_coursework.grading.key import Givens, equal
+from cellgrad_coursework.grading.key import Givens, Values, equal
 from cellgrad_coursework.model import Manifest
-from cellgrad_coursework.rehearsal.calculated import Sheet, Values
+from cellgrad_coursework.rehearsal.calculated import Sheet
 
 _FIRST = 1_000.0
 """Givens are marked by numbers from here on: no number of a network looks like these."""
@@ -111,10 +112,10 @@ class Repertoire:
                 return mistake
         return None
 
-    def all_of(self, entry: str, name: str) -> list[Mistake]:
-        """Return a mistake in all the cells where it shows."""
+    def all_of(self, entry: str) -> list[Mistake]:
+        """Return a mistake, in the first way to make it, in all the cells where it shows."""
         of_entry = self._of_entry[entry]
-        return [each for each in of_entry if each.variant.name == name and self.shows(each)]
+        return [each for each in of_entry if not each.variant.name and self.shows(each)]
 
     def alike(self, mistake: Mistake) -> frozenset[str]:
         """Return the entries whose formulas make the same numbers, its own among them."""
@@ -210,9 +211,7 @@ class _Spelling(FormulaArithmetic):
         raise NotLiveError("no formula rounds like this")
 
 
-def mistakes_of(
-    manifest: Manifest, case: Case, chosen: Sequence[Variant] | None = None
-) -> Iterator[Mistake]:
+def mistakes_of(manifest: Manifest, case: Case) -> Iterator[Mistake]:
     """Yield what each mistake writes into each cell, where it is made there.
 
     Some are no mistakes in their cell, or come to the same as another: what a formula is
@@ -221,16 +220,12 @@ def mistakes_of(
     Args:
         manifest: the assignment.
         case: any case of it.
-        chosen: the variants; by default all of mistakes and conventions.
     """
-    if chosen is None:
-        kinds = (MISTAKE, CONVENTION)
-        chosen = [v for v in variants() if by_id()[v.entry].kind in kinds]
     marked, addresses = _marked(manifest, case)
     spelling = _Spelling(addresses)
     right = _right(manifest, case, spelling)
     usual = _spelled(Program, marked, right, spelling)
-    for variant in chosen:
+    for variant in paired():
         spelled = _spelled(variant.program, marked, right, spelling)
         for n, cell in enumerate(manifest.cells):
             key = (cell.quantity, cell.layer)

@@ -88,7 +88,7 @@ def _repeat(work: Work) -> bool:
     free = set(work.formulas())
     mistakes = [
         one
-        for one in work.room.repertoire.all_of("learning-rate-missing", "")
+        for one in work.room.repertoire.all_of("learning-rate-missing")
         if one.cell in free
         and work.cells[one.cell].quantity == "new_weights"
         and work.wrong_number(one) is not None

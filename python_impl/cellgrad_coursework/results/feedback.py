@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cellgrad.errors import WorkbookError
-from cellgrad.xlsx.addresses import a1, column_letters, parse_a1, parse_reference, quoted
+from cellgrad.xlsx.addresses import Place, a1, column_letters, parse_a1, parse_reference, quoted
 from cellgrad.xlsx.book import Contents
 from cellgrad.xlsx.editor import (
     MAIN,
@@ -41,9 +41,6 @@ from cellgrad_coursework.results.summary import (
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml"
 _STYLES = "application/vnd.openxmlformats-officedocument.spreadsheetml.styles+xml"
 _NOTE = 600
-
-Place = tuple[str, int, int]
-"""Sheet, row, column."""
 
 
 def workbook_bytes(manifest: Manifest, grade: Grade, submitted: bytes | Contents) -> bytes:

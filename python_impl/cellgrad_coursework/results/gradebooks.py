@@ -187,11 +187,6 @@ REVIEW = (
 """What a person looks at: a line for each reason of a record."""
 
 
-def gradebook_csv(records: Iterable[Record]) -> Iterator[str]:
-    """Yield the lines of the lecturer's own gradebook: a row a submission."""
-    return table(OWN, records)
-
-
 def review_csv(records: Iterable[Record]) -> Iterator[str]:
     """Yield the lines of the list for manual review."""
     lines = ((record, kind, reason) for record in records for kind, reason in record.reasons)
@@ -243,10 +238,7 @@ class CellRows:
         self._manifest = manifest
         about = [{"number": n} | row_of(_CELL, cell) for n, cell in enumerate(manifest.cells, 1)]
         self._texts = [
-            [
-                *map(_text, list(each.values())[:-1]),
-                number(cell.points),
-            ]
+            [*map(_text, list(each.values())[:-1]), number(cell.points)]
             for each, cell in zip(about, manifest.cells, strict=True)
         ]
         self._objects = [_JSON(each)[1:-1] for each in about]
@@ -282,11 +274,6 @@ class CellRows:
 def row_of(columns: Iterable[Column], record: Any) -> dict[str, Any]:
     """Return the fields of a record, by their columns."""
     return {column.name: column.value(record) for column in columns}
-
-
-def cells_header() -> str:
-    """Return the first line of the CSV file."""
-    return csv_line(CELLS)
 
 
 def _finite(value: float | None) -> float | None:
@@ -391,9 +378,7 @@ def moodle_csv(manifest: Manifest, records: Iterable[Record]) -> Iterator[str]:
     Where the roster is a worksheet, its own headings, columns and identifiers are written and
     only the grades are new.
     """
-    kept = [
-        r for r in records if r.grade.student is not None and r.counting and moodle_identifier(r)
-    ]
+    kept = [r for r in records if r.counts and moodle_identifier(r)]
     sheet = next(filter(None, (worksheet_of(r.who) for r in kept)), None)
     if sheet is not None:
         return _as_the_roster(sheet, manifest, kept)
@@ -417,9 +402,7 @@ def moodle_csv(manifest: Manifest, records: Iterable[Record]) -> Iterator[str]:
 
 def without_identifier(records: Iterable[Record]) -> int:
     """Return how many students the worksheet leaves out."""
-    return sum(
-        r.grade.student is not None and r.counting and not moodle_identifier(r) for r in records
-    )
+    return sum(r.counts and not moodle_identifier(r) for r in records)
 
 
 def _as_the_roster(sheet: Worksheet, manifest: Manifest, kept: list[Record]) -> Iterator[str]:

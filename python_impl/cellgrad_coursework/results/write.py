@@ -117,10 +117,10 @@ def write_all(
                 csv.add(record.key, table)
                 lines.add(record.key, objects)
         if "tidy" in formats:
-            start = _BOM + gradebooks.cells_header().encode()
+            start = _BOM + gradebooks.csv_line(gradebooks.CELLS).encode()
             _write_pieces(folder / "cells.csv", [start], csv.pieces())
             _write_pieces(folder / "gradebook.json", _document(manifest, records, lines))
-    _write(folder / "gradebook.csv", gradebooks.gradebook_csv(records), _BOM)
+    _write(folder / "gradebook.csv", gradebooks.table(gradebooks.OWN, records), _BOM)
     _write(folder / "review.csv", gradebooks.review_csv(records), _BOM)
     write_atomically(folder / "class.html", class_page(manifest, records).encode())
     remarks = []

@@ -20,15 +20,14 @@ from cellgrad.case.givens import givens_of
 from cellgrad.case.model import Case, Sample
 from cellgrad.case.quantities import Key, Quantity, table
 from cellgrad.errors import InputError
-from cellgrad_audit.bugs.catalogue import CONVENTION, MISTAKE, Variant, by_id, variants
+from cellgrad_audit.bugs.catalogue import Variant
+from cellgrad_audit.bugs.pairs import paired
 from cellgrad_audit.bugs.program import Program
-from cellgrad_coursework.grading.key import ABSOLUTE, RELATIVE
+from cellgrad_coursework.grading.key import ABSOLUTE, RELATIVE, Values
 from cellgrad_coursework.model import VALUE
 from cellgrad_coursework.secret import Stream
 from cellgrad_coursework.setting.assignment import Assignment
 from cellgrad_coursework.setting.givens import draw_case, why_unfit
-
-Values = NDArray[np.float64]
 
 AWAY = 10.0
 """How many tolerances a mistake must lie away."""
@@ -66,10 +65,9 @@ class Discrimination:
 
     Args:
         assignment: the assignment.
-        sets: sets of numbers for the general shape of what shows where; drawn here by default.
     """
 
-    def __init__(self, assignment: Assignment, sets: Sequence[Case] | None = None) -> None:
+    def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
         blanks = assignment.blank_of()
         quantities: dict[Key, Quantity] = table(assignment.structure)
@@ -82,15 +80,8 @@ class Discrimination:
         self._typed = np.repeat(np.array(typed, dtype=bool), sizes)
         self._half = np.repeat(np.array(half), sizes)
         accepted = set(assignment.policy.conventions)
-        self._mistakes = self._relevant(
-            [
-                variant
-                for variant in variants()
-                if by_id()[variant.entry].kind in (MISTAKE, CONVENTION)
-                and variant.entry not in accepted
-            ],
-            sets or generic_sets(assignment),
-        )
+        fitting = [variant for variant in paired() if variant.entry not in accepted]
+        self._mistakes = self._relevant(fitting, generic_sets(assignment))
 
     @property
     def mistakes(self) -> list[str]:
