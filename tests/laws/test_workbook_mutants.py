@@ -75,13 +75,17 @@ def assert_all_found(bench, sheet):
 
 
 @pytest.mark.slow
-def test_every_mutant_of_a_step_sheet_is_found(bench):
-    assert_all_found(bench(BY_HAND), "Step")
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("sheet", SHEETS)
-@pytest.mark.parametrize("path", MUTATED, ids=names(MUTATED))
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(pytest.param(path, id=path.stem) for path in (BY_HAND, DEFAULT)),
+        *(
+            pytest.param(path, id=path.stem, marks=pytest.mark.exhaustive)
+            for path in (TWO_RELU_LAYERS, BATCH)
+        ),
+    ],
+)
 def test_every_mutant_of_every_formula_is_found(bench, path, sheet):
     assert_all_found(bench(path), sheet)
 
