@@ -101,7 +101,10 @@ def shows(shown: float, value: float, decimals: int, slack: float) -> bool:
     unit = 10.0**-decimals
     if abs(shown - value) > unit / 2 * (1 + 1e-9) + slack + _DIGITS_15 * abs(value):
         return False
-    return abs(shown / unit - round(shown / unit)) < 1e-6 * max(1.0, abs(shown / unit) * 1e-8)
+    units = shown / unit
+    if not math.isfinite(units):
+        return True  # so large a double has no decimals
+    return abs(units - round(units)) < 1e-6 * max(1.0, abs(units) * 1e-8)
 
 
 def say_the_same(one: str, other: str) -> bool:

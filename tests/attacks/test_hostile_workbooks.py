@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import random
 import re
 import sys
@@ -21,6 +22,7 @@ from cellgrad.verify import many
 from cellgrad.verify.verifier import Verifier
 from cellgrad.xlsx import book, package
 from hostile import (
+    ROOT,
     SMALL,
     Member,
     archive,
@@ -38,6 +40,7 @@ from hostile import (
     zipped,
 )
 
+FLAGSHIP = ROOT / "spreadsheets" / "training-step-3-4-1.xlsx"
 MEMORY = 2 << 30
 SECONDS = 2.0
 STEP = part_of_sheet(parts_of(), "Step")
@@ -296,6 +299,16 @@ def test_a_shared_formula_is_spelled_out(tmp_path, command):
     (tmp_path / "shared.xlsx").write_bytes(zipped(parts))
     read = book.read_book(tmp_path / "shared.xlsx").sheets["Step"].formulas
     assert [text for text in read.values() if text == "1.5-0.5"] == ["1.5-0.5"] * 2
+
+
+@pytest.mark.parametrize("number", ["1E307", "-1E308"])
+@pytest.mark.parametrize("name", ["weight_ItoH", "learning_rate"])
+def test_a_given_near_the_largest_double_gets_an_answer(number, name, tmp_path, command):
+    parts = with_given(f"<v>{number}</v>", name=name, parts=parts_of(FLAGSHIP))
+    (tmp_path / "huge.xlsx").write_bytes(zipped(parts))
+    answer = command("verify", "--json", "huge.xlsx")
+    assert (answer.code, answer.err) in [(0, ""), (1, "")]
+    assert len(json.loads(answer.out)["workbooks"]) == 1
 
 
 def test_a_sheet_of_too_many_cells_is_refused(tmp_path, command, monkeypatch):

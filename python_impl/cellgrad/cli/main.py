@@ -193,7 +193,10 @@ def run() -> None:
     except click.Abort:
         code = INTERRUPTED
     except click.ClickException as error:
-        _complain(" ".join(error.format_message().split()).rstrip(".") + "; see cellgrad --help")
+        message = " ".join(error.format_message().split()).rstrip(".")
+        context = getattr(error, "ctx", None)
+        command = context.command.name if context and context.parent else None
+        _complain(f"{message}; see {' '.join(filter(None, ('cellgrad', command)))} --help")
         code = UNUSABLE
     except BrokenPipeError:
         _drop_output()  # the reader went away, as head does

@@ -51,7 +51,11 @@ def _updates(case: Case, update: int | None, *, everything: bool) -> list[Update
     if everything and update is not None:
         raise CaseError("--json holds every update", place="--update", remedy="leave it out")
     if asked > count:
-        raise CaseError(f"the case makes {count:,} updates", place="--update")
+        raise CaseError(
+            f"the case makes {count:,} update{'s' * (count != 1)}",
+            place="--update",
+            remedy=f"take one from 1 to {count:,}",
+        )
     if count > MOST and everything:
         raise CaseError(
             f"{count:,} updates are too many for a trace",
